@@ -1,0 +1,740 @@
+/*
+ * threadlocalmap.h - weak-keyed thread locals with explicit cleanup, for C and C++ thread pools.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * A thread that dies takes its thread locals along; a pool's thread never dies, so what tasks and
+ * dead objects leave in it stays. Here every object can have a key of its own, any number of them.
+ * When the object's key is released, each thread's value under it becomes stale, and each thread
+ * destroys its own: when it says tls_expunge(), when it next sets or misses a key, or when it ends.
+ *
+ *     tls_key_t key;
+ *     tls_key_options_t options = {0};
+ *     options.size = sizeof options;
+ *     options.destroy = free_buffer;
+ *     tls_key_create(&key, &options);        with the object
+ *
+ *     void *buffer = tls_get(key);           on any thread, a nanosecond
+ *     if (!buffer) tls_set(key, buffer = new_buffer());
+ *
+ *     tls_expunge();                         on a pool's thread, between two tasks
+ *
+ *     tls_key_release(key);                  with the object's end
+ *
+ * WORDS
+ *   key          what a value is stored under; made at run time, counted by references
+ *   handle       the 64-bit number (tls_key_t) that names a key; never used again for another key
+ *   live, dead   a key with at least one reference; a key whose last reference was released
+ *   map          the values of one thread
+ *   entry        a key and its value in a map. It never keeps its key alive: the key is weak
+ *   stale entry  an entry whose key is dead and whose value is not destroyed yet
+ *   expunge      take stale entries out of a map and destroy their values
+ *   owner        the thread that a map belongs to
+ *   holder       a map that has an entry for a given key
+ *
+ * CONVENTIONS
+ *   Functions that can fail return int: TLS_OK (0) or a negative TLS_ERR_*. Out-parameters are
+ *   written on success only. A failed call has changed nothing. Whatever number is passed as a
+ *   handle, the answer is an error and not a crash. Structures begin with their size: set it to
+ *   sizeof, and everything that you do not use to zero.
+ *
+ * OWNERSHIP
+ *   made by                 is ended by                       or by
+ *   tls_key_create          tls_key_release, the last one     -
+ *   tls_key_retain          tls_key_release                   -
+ *   tls_set, tls_swap,      the key's destroy callback, once, tls_take, tls_swap: handed back to
+ *   init's value            on this thread                    you, undestroyed
+ *   options.user            options.user_free, once, last     you, if there is none
+ *   options.name            you: it is copied                 -
+ *   tls_strerror and the    nobody: static strings            -
+ *   like
+ *
+ * THREADING
+ *   Every function may be called on any thread, at any time, however the thread was made. Values
+ *   are the calling thread's own: no two threads share one, so no function needs a lock of yours.
+ *   Handing a handle to another thread is your business: who uses it has a reference, or knows
+ *   that somebody keeps one. No function waits for another thread, but for locks that are held
+ *   for a few instructions.
+ *
+ * CALLBACKS
+ *   destroy, init, user_free and hooks run with no lock held and with every structure whole. They
+ *   may call any function of this library, on any key, their own included; tls_thread_detach() is
+ *   answered TLS_ERR_REENTRANT. destroy is never called with NULL. A callback must not throw a C++
+ *   exception and must not longjmp out of the library: both are undefined behaviour.
+ *
+ * THE END OF A THREAD
+ *   However a thread ends (return, pthread_exit, cancellation): its hooks are called, the latest
+ *   first, then its values are destroyed, in the reverse order of their first set; both again
+ *   while they add more, at most 4 rounds. What is left then is given up and counted in
+ *   tls_stats_t.leaked. A destructor of another pthread key that sets a value afterwards gets
+ *   another cleanup, as long as the C library calls destructors (4 passes); then TLS_ERR_EXITING.
+ *   If the process has no pthread key left, ends can't be seen: tls_thread_attach() says so
+ *   (TLS_ERR_LIMIT), and tls_thread_detach() does the same by hand.
+ *
+ * EXIT, FORK, DLCLOSE, SIGNALS
+ *   exit() and returning from main destroy nothing, as with pthread keys; call tls_thread_detach()
+ *   first where that matters. fork(): the child has the forking thread's values; other threads'
+ *   values are not destroyed in it. Do not fork while another thread is inside the library, unless
+ *   the child calls exec or _exit. dlclose() never unloads the shared library, because threads
+ *   that used it have yet to end; a plugin that links the static library must be linked with
+ *   -Wl,-z,nodelete. In a signal handler: tls_get() and tls_get_existing() of a value that is
+ *   there, on an attached thread, tls_stale_count(), tls_key_retain(), tls_key_is_live(), and the
+ *   functions about errors and versions.
+ */
+
+
+#ifndef THREADLOCALMAP_H
+#define THREADLOCALMAP_H
+
+/* Generated from src/capi by cbindgen: `make header` rewrites it. Do not edit. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** The version of this header; tls_version() is that of the library. */
+#define TLS_VERSION_MAJOR 0
+#define TLS_VERSION_MINOR 1
+#define TLS_VERSION_PATCH 0
+#define TLS_VERSION_NUMBER (TLS_VERSION_MAJOR * 10000 + TLS_VERSION_MINOR * 100 + TLS_VERSION_PATCH)
+#define TLS_VERSION_STRING "0.1.0"
+
+
+/**
+ * It worked.
+ */
+#define TLS_OK 0
+
+/**
+ * The handle was never a key.
+ */
+#define TLS_ERR_BAD_KEY -1
+
+/**
+ * The handle was a key; its last reference was released.
+ */
+#define TLS_ERR_DEAD_KEY -2
+
+/**
+ * An argument that is never right: a null pointer, an unknown flag, a wrong size.
+ */
+#define TLS_ERR_INVALID -3
+
+/**
+ * Memory ran out.
+ */
+#define TLS_ERR_NO_MEMORY -4
+
+/**
+ * The calling thread has no value under this key.
+ */
+#define TLS_ERR_ABSENT -5
+
+/**
+ * A limit was reached: references, keys, the size of a buffer, pthread keys.
+ */
+#define TLS_ERR_LIMIT -6
+
+/**
+ * Not allowed inside this callback.
+ */
+#define TLS_ERR_REENTRANT -7
+
+/**
+ * The key's init callback returned non-zero; nothing was stored.
+ */
+#define TLS_ERR_INIT -8
+
+/**
+ * The calling thread is past its last cleanup and can store nothing more.
+ */
+#define TLS_ERR_EXITING -9
+
+/**
+ * In use elsewhere, or out of order.
+ */
+#define TLS_ERR_BUSY -10
+
+/**
+ * The time was up first.
+ */
+#define TLS_ERR_TIMEOUT -11
+
+/**
+ * This version or build of the library does not do that.
+ */
+#define TLS_ERR_UNSUPPORTED -12
+
+/**
+ * Destroyed because another value was set in its place.
+ */
+#define TLS_REASON_REPLACED 1
+
+/**
+ * Destroyed because it was removed.
+ */
+#define TLS_REASON_REMOVED 2
+
+/**
+ * Destroyed because its key is dead.
+ */
+#define TLS_REASON_KEY_DEAD 3
+
+/**
+ * Destroyed because its live key was purged of all values.
+ */
+#define TLS_REASON_PURGED 4
+
+/**
+ * Destroyed because the scope that it was set in has ended.
+ */
+#define TLS_REASON_SCOPE_END 5
+
+/**
+ * Destroyed because its thread is ending.
+ */
+#define TLS_REASON_THREAD_EXIT 6
+
+/**
+ * Destroyed because its thread was detached.
+ */
+#define TLS_REASON_DETACHED 7
+
+/**
+ * Destroyed because its map was destroyed.
+ */
+#define TLS_REASON_MAP_DESTROYED 8
+
+/**
+ * Each value is destroyed by the thread that has it, and by no other.
+ */
+#define TLS_RECLAIM_OWNER 0
+
+/**
+ * Values may be destroyed by any thread.
+ */
+#define TLS_RECLAIM_ANY 1
+
+/**
+ * All threads' values may be visited.
+ */
+#define TLS_KEY_ENUMERABLE 1
+
+/**
+ * Values live as long as the worker: scopes leave them alone.
+ */
+#define TLS_KEY_WORKER 2
+
+/**
+ * A captured context takes the value along.
+ */
+#define TLS_KEY_INHERIT 4
+
+/**
+ * The name of a key: a number that names one key for the life of the process.
+ *
+ * It is never used again for another key, in this process, on any thread.
+ * Copy it, compare it, store it anywhere; print it with PRIu64.
+ */
+typedef uint64_t tls_key_t;
+
+/**
+ * Ends the life of one value.
+ *
+ * value: the value, never NULL. reason: why, one of TLS_REASON_*. user: the
+ * key's `user`. Runs on the thread that has the value (with
+ * TLS_RECLAIM_OWNER), with no lock held, after the value has left the thread's
+ * map; it may call any function of this library, on any key. It must not throw
+ * a C++ exception or longjmp out.
+ */
+typedef void (*tls_destroy_fn)(void *value, int reason, void *user);
+
+/**
+ * Makes a thread's first value under a key.
+ *
+ * Stores it in *value and returns 0 (NULL is a value too), or returns non-zero:
+ * then nothing is stored, and the next tls_get tries again. It may set and
+ * read other keys; reading its own key is TLS_ERR_REENTRANT; if it sets its
+ * own key, the value that it returns wins and the other one is destroyed.
+ */
+typedef int (*tls_init_fn)(void **value, void *user);
+
+/**
+ * Makes a copy of a value for another task.
+ *
+ * Stores it in *copy and returns 0, or returns non-zero. Reserved: accepted,
+ * but not called by this version.
+ */
+typedef int (*tls_copy_fn)(void *value, void **copy, void *user);
+
+/**
+ * What a key is to be like. Set all of it to zero, then `size`, then what you
+ * want:
+ *
+ *     tls_key_options_t options = {0};
+ *     options.size = sizeof options;
+ *     options.destroy = free_buffer;
+ */
+typedef struct tls_key_options_t {
+  /**
+   * sizeof(tls_key_options_t), so that the structure can grow.
+   */
+  size_t size;
+  /**
+   * For reports. Copied; NULL: no name.
+   */
+  const char *name;
+  /**
+   * Called with each value whose life the library ends. NULL: nothing is.
+   */
+  tls_destroy_fn destroy;
+  /**
+   * Called by tls_get where there is no value. NULL: there is none, then.
+   */
+  tls_init_fn init;
+  /**
+   * Called when a context takes the value along. NULL: the pointer is.
+   */
+  tls_copy_fn copy;
+  /**
+   * Handed to the callbacks; yours until user_free is called.
+   */
+  void *user;
+  /**
+   * Called once with `user`, after the key is dead and its last value
+   * destroyed, by whichever thread did that. May be NULL.
+   */
+  void (*user_free)(void *user);
+  /**
+   * TLS_RECLAIM_OWNER, or TLS_RECLAIM_ANY (not in this version).
+   */
+  uint32_t reclaim;
+  /**
+   * TLS_KEY_* together; none of them in this version.
+   */
+  uint32_t flags;
+} tls_key_options_t;
+
+/**
+ * What the library holds now and has done so far, in the whole process.
+ *
+ * Numbers that other threads are changing are each right for some instant
+ * during the call.
+ */
+typedef struct tls_stats_t {
+  /**
+   * sizeof(tls_stats_t), so that the structure can grow. Set it first.
+   */
+  size_t size;
+  /**
+   * Live keys.
+   */
+  uint64_t keys;
+  /**
+   * Dead keys with a value that is not destroyed yet.
+   */
+  uint64_t dead_keys;
+  /**
+   * Attached threads.
+   */
+  uint64_t maps;
+  /**
+   * Values that threads have, stale ones included.
+   */
+  uint64_t entries;
+  /**
+   * Stale values.
+   */
+  uint64_t stale;
+  /**
+   * Values ended because their key was dead, ever.
+   */
+  uint64_t expunged;
+  /**
+   * Destroy callbacks called, ever, for any reason.
+   */
+  uint64_t destroyed;
+  /**
+   * Values given up after the fourth round of a thread's end, ever.
+   */
+  uint64_t leaked;
+  /**
+   * Tables made, made anew, or swept in full, ever.
+   */
+  uint64_t rehashes;
+  /**
+   * Most slots that an insert has looked at, ever.
+   */
+  uint64_t longest_probe;
+  /**
+   * Slots in all tables.
+   */
+  uint64_t capacity;
+  /**
+   * Bytes of memory that the library has allocated.
+   */
+  uint64_t bytes;
+  /**
+   * Attached threads whose end can't be seen (no pthread key left).
+   */
+  uint64_t unwatched;
+} tls_stats_t;
+
+/**
+ * A value as C has it.
+ */
+typedef void *Value;
+
+/**
+ * Never a key.
+ */
+#define TLS_KEY_NONE 0
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Destroys all of the calling thread's stale values, now.
+ *
+ * A value is stale when its key is dead. Call it between a pool's tasks, and
+ * before a worker goes to sleep; with nothing stale it costs about a
+ * nanosecond. Each value is destroyed with TLS_REASON_KEY_DEAD.
+ *
+ * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+ * Returns how many values it destroyed.
+ * Since 0.1.0.
+ */
+size_t tls_expunge(void);
+
+/**
+ * Destroys at most `budget` of the calling thread's stale values.
+ *
+ * For pools that must not pause for long: call it again for the rest.
+ *
+ * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+ * Returns how many values it destroyed.
+ * Since 0.1.0.
+ */
+size_t tls_expunge_some(size_t budget);
+
+/**
+ * How many values of the calling thread are stale: what tls_expunge() would
+ * find.
+ *
+ * Exact as soon as the tls_key_release() that made them so has returned. With
+ * this header it is a macro over an inlined load.
+ *
+ * Threads: any. Blocks: no. Signals: safe.
+ * Returns the number.
+ * Since 0.1.0.
+ */
+size_t tls_stale_count(void);
+
+/**
+ * Attaches the calling thread, with all memory that its first value needs.
+ *
+ * Never needed: the first tls_set() attaches. But after it tls_get() of a
+ * value that was set is safe in signal handlers, and the thread's end is known
+ * to be seen. Attaching an attached thread does nothing.
+ *
+ * Threads: any. Blocks: no. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (the
+ * process has no pthread key left, so this thread's end can't be seen; values
+ * work all the same, but call tls_thread_detach() before it ends).
+ * Since 0.1.0.
+ */
+int tls_thread_attach(void);
+
+/**
+ * The calling thread's whole cleanup, now: hooks, then values.
+ *
+ * Exactly what its end would do, with TLS_REASON_DETACHED: for threads whose
+ * end is not seen (before exit(), without a pthread key), and for workers that
+ * go back to a foreign pool. The thread may attach again later.
+ *
+ * Threads: any. Blocks: no, but runs callbacks. Signals: not safe.
+ * Returns TLS_OK (also on a thread that is not attached); TLS_ERR_REENTRANT
+ * (inside a callback of this library).
+ * Since 0.1.0.
+ */
+int tls_thread_detach(void);
+
+/**
+ * Registers a cleanup hook for the calling thread's end, or its detaching.
+ *
+ * fn: called once with arg on this thread, before its values are destroyed;
+ * the hook registered last is called first. arg: yours. A hook may register
+ * hooks and set values: they get a round of their own, up to 4 in all.
+ *
+ * Threads: any. Blocks: no. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (fn is NULL); TLS_ERR_NO_MEMORY;
+ * TLS_ERR_EXITING; TLS_ERR_LIMIT (this thread's end can't be seen: no pthread
+ * key is left).
+ * Since 0.1.0.
+ */
+int tls_at_thread_exit(void (*fn)(void *arg), void *arg);
+
+/**
+ * For the inlined look-up of this header only: where a thread's hot slot is.
+ *
+ * Layout 1: {const entry *table; size_t mask; const size_t *stale}, an entry
+ * being {uint64_t key; void *value}.
+ *
+ * Threads: any. Blocks: no. Signals: safe.
+ * Returns its distance from the thread pointer, the same for all threads; 0:
+ * this build has none, always make the call.
+ * Since 0.1.0.
+ */
+ptrdiff_t tls_hot_offset_v1(void);
+
+/**
+ * A sentence for people about an error code.
+ *
+ * error: any number. The string is static: never free it.
+ *
+ * Threads: any. Blocks: no. Signals: safe.
+ * Returns a string, never NULL; "unknown error" for what is no code.
+ * Since 0.1.0.
+ */
+const char *tls_strerror(int error);
+
+/**
+ * The name of an error code's constant.
+ *
+ * error: any number. The string is static: never free it.
+ *
+ * Threads: any. Blocks: no. Signals: safe.
+ * Returns a string such as "TLS_ERR_DEAD_KEY", never NULL; "TLS_ERR_UNKNOWN"
+ * for what is no code.
+ * Since 0.1.0.
+ */
+const char *tls_err_name(int error);
+
+/**
+ * Makes a key with one reference, the caller's.
+ *
+ * key: receives the handle. options: what the key is to be like; NULL: no
+ * name, no callbacks; read during the call only. The key lives until its last
+ * reference is released with tls_key_release(). Any number of keys may live
+ * (memory permitting), and none costs a pthread key.
+ *
+ * Threads: any. Blocks: no. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (key is NULL, options->size is too small,
+ * bytes beyond the known structure are not zero, unknown reclaim or flags);
+ * TLS_ERR_UNSUPPORTED (known, but not in this version); TLS_ERR_NO_MEMORY;
+ * TLS_ERR_LIMIT (4294967294 keys live).
+ * Since 0.1.0.
+ */
+int tls_key_create(tls_key_t *key, const struct tls_key_options_t *options);
+
+/**
+ * Adds a reference to a live key.
+ *
+ * Each reference is released with one tls_key_release(). Take one before you
+ * hand the handle to somebody who may use it after you have released yours.
+ *
+ * Threads: any. Blocks: no. Signals: safe.
+ * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (a dead key can't be
+ * revived); TLS_ERR_LIMIT (4294967295 references).
+ * Since 0.1.0.
+ */
+int tls_key_retain(tls_key_t key);
+
+/**
+ * Gives a reference back; the last one ends the key.
+ *
+ * From then on every function answers TLS_ERR_DEAD_KEY to the handle, on all
+ * threads, for ever. The calling thread's own value is destroyed before this
+ * returns (TLS_REASON_KEY_DEAD). The other threads' values become stale: their
+ * tls_stale_count() says so at once, and each thread destroys its own when it
+ * calls tls_expunge(), when it next sets a new key or misses one, or when it
+ * ends. The cost is proportional to the number of threads that have a value.
+ *
+ * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (released too often).
+ * Since 0.1.0.
+ */
+int tls_key_release(tls_key_t key);
+
+/**
+ * Whether the handle names a live key.
+ *
+ * Without a reference of your own the answer can be out of date when you get
+ * it.
+ *
+ * Threads: any. Blocks: no. Signals: safe.
+ * Returns true or false.
+ * Since 0.1.0.
+ */
+bool tls_key_is_live(tls_key_t key);
+
+/**
+ * Copies a live key's name, with its final zero byte.
+ *
+ * buffer: receives the name; the empty string if the key has none. capacity:
+ * the bytes that fit in it.
+ *
+ * Threads: any. Blocks: no. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (buffer is NULL); TLS_ERR_LIMIT (it does not
+ * fit; nothing is written); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
+ * Since 0.1.0.
+ */
+int tls_key_name(tls_key_t key, char *buffer, size_t capacity);
+
+/**
+ * Tells what the library holds now and has done so far.
+ *
+ * stats: its `size` is set by the caller; that many bytes are filled, what
+ * this version does not know with zeros.
+ *
+ * Threads: any. Blocks: for as long as a thread takes to attach. Cost: O(keys
+ * that ever lived at once + attached threads). Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (stats is NULL, or its size is too small).
+ * Since 0.1.0.
+ */
+int tls_stats(struct tls_stats_t *stats);
+
+/**
+ * The calling thread's value under a key; else what the key's init callback
+ * makes, stored; else NULL.
+ *
+ * The value stays the library's: it is destroyed when it is replaced, removed,
+ * when its key dies or its thread ends. A stored NULL and every error are NULL
+ * too: use tls_try_get() to tell them apart. On a key that has died on another
+ * thread it may return the value that this thread has not expunged yet; never
+ * another key's.
+ *
+ * With this header it is a macro over an inlined look-up, and only a miss
+ * makes the call; (tls_get)(key), or TLS_NO_INLINE defined before the header is
+ * included, makes it always.
+ *
+ * Threads: any. Blocks: no; runs init on a miss. Signals: a hit on a thread
+ * that is attached is safe, anything else is not.
+ * Returns the value, or NULL.
+ * Since 0.1.0.
+ */
+Value tls_get(tls_key_t key);
+
+/**
+ * The calling thread's value under a key, or NULL; never runs init.
+ *
+ * Otherwise as tls_get(), inlined likewise. Allocates nothing.
+ *
+ * Threads: any. Blocks: no. Signals: safe on a thread that is attached.
+ * Returns the value, or NULL.
+ * Since 0.1.0.
+ */
+Value tls_get_existing(tls_key_t key);
+
+/**
+ * Like tls_get(), with every outcome told apart.
+ *
+ * value: receives the value, which stays the library's; written on success
+ * only.
+ *
+ * Threads: any. Blocks: no; runs init on a miss. Signals: not safe.
+ * Returns TLS_OK (a stored NULL, too); TLS_ERR_ABSENT (no value, and the key
+ * has no init); TLS_ERR_INIT (init failed; nothing stored); TLS_ERR_REENTRANT
+ * (called by this key's init on this thread, which has no value yet);
+ * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING (init
+ * not run); TLS_ERR_INVALID (value is NULL).
+ * Since 0.1.0.
+ */
+int tls_try_get(tls_key_t key, Value *value);
+
+/**
+ * Stores a value for the calling thread.
+ *
+ * value: from now on the library's, to be destroyed by the key's destroy
+ * callback; on failure it stays yours. NULL is a value (and is never passed to
+ * destroy). The value that it replaces is destroyed (TLS_REASON_REPLACED),
+ * unless it is the same pointer. The first set on a thread attaches it.
+ *
+ * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY;
+ * TLS_ERR_EXITING. A failed call has changed nothing.
+ * Since 0.1.0.
+ */
+int tls_set(tls_key_t key, Value value);
+
+/**
+ * Stores a value for the calling thread and hands the old one over.
+ *
+ * value: as with tls_set(). old: receives the value that was there, yours from
+ * now on and not destroyed; NULL if there was none. Written on success only.
+ *
+ * Threads: any. Blocks: no. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (old is NULL); else as tls_set().
+ * Since 0.1.0.
+ */
+int tls_swap(tls_key_t key, Value value, Value *old);
+
+/**
+ * Removes the calling thread's value and hands it over.
+ *
+ * old: receives the value, yours from now on and not destroyed. Written on
+ * success only.
+ *
+ * Threads: any. Blocks: no. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_ABSENT (no value); TLS_ERR_INVALID (old is NULL);
+ * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
+ * Since 0.1.0.
+ */
+int tls_take(tls_key_t key, Value *old);
+
+/**
+ * Removes the calling thread's value and destroys it (TLS_REASON_REMOVED).
+ *
+ * The next tls_get() runs init again. Frees nothing that setting it again
+ * would have to allocate.
+ *
+ * Threads: any. Blocks: no, but runs the destroy callback. Signals: not safe.
+ * Returns TLS_OK (also without a value); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
+ * Since 0.1.0.
+ */
+int tls_remove(tls_key_t key);
+
+/**
+ * Removes and destroys all of the calling thread's values.
+ *
+ * In the reverse order of their first set, each with TLS_REASON_REMOVED, or
+ * TLS_REASON_KEY_DEAD if its key is dead. What destroy callbacks set meanwhile
+ * stays. The thread stays attached.
+ *
+ * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+ * Returns TLS_OK.
+ * Since 0.1.0.
+ */
+int tls_remove_all(void);
+
+/**
+ * The version of the library that the program runs with.
+ *
+ * TLS_VERSION_NUMBER is that of the header it was compiled with. A library
+ * with the same SONAME and the same or a later number fits.
+ *
+ * Threads: any. Blocks: no. Signals: safe.
+ * Returns major * 10000 + minor * 100 + patch.
+ * Since 0.1.0.
+ */
+int tls_version(void);
+
+/**
+ * The version of the library that the program runs with, as text.
+ *
+ * The string is static: never free it.
+ *
+ * Threads: any. Blocks: no. Signals: safe.
+ * Returns a string such as "0.1.0".
+ * Since 0.1.0.
+ */
+const char *tls_version_string(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* THREADLOCALMAP_H */
+
+#include "threadlocalmap_inline.h"

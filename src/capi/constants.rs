@@ -1,0 +1,95 @@
+//! The numbers of the API. They never change; new ones are appended.
+
+use core::ffi::c_int;
+
+/// The name of a key: a number that names one key for the life of the process.
+///
+/// It is never used again for another key, in this process, on any thread.
+/// Copy it, compare it, store it anywhere; print it with PRIu64.
+#[allow(non_camel_case_types)]
+pub type tls_key_t = u64;
+
+/// Never a key.
+pub const TLS_KEY_NONE: tls_key_t = 0;
+
+/// It worked.
+pub const TLS_OK: c_int = 0;
+/// The handle was never a key.
+pub const TLS_ERR_BAD_KEY: c_int = -1;
+/// The handle was a key; its last reference was released.
+pub const TLS_ERR_DEAD_KEY: c_int = -2;
+/// An argument that is never right: a null pointer, an unknown flag, a wrong size.
+pub const TLS_ERR_INVALID: c_int = -3;
+/// Memory ran out.
+pub const TLS_ERR_NO_MEMORY: c_int = -4;
+/// The calling thread has no value under this key.
+pub const TLS_ERR_ABSENT: c_int = -5;
+/// A limit was reached: references, keys, the size of a buffer, pthread keys.
+pub const TLS_ERR_LIMIT: c_int = -6;
+/// Not allowed inside this callback.
+pub const TLS_ERR_REENTRANT: c_int = -7;
+/// The key's init callback returned non-zero; nothing was stored.
+pub const TLS_ERR_INIT: c_int = -8;
+/// The calling thread is past its last cleanup and can store nothing more.
+pub const TLS_ERR_EXITING: c_int = -9;
+/// In use elsewhere, or out of order.
+pub const TLS_ERR_BUSY: c_int = -10;
+/// The time was up first.
+pub const TLS_ERR_TIMEOUT: c_int = -11;
+/// This version or build of the library does not do that.
+pub const TLS_ERR_UNSUPPORTED: c_int = -12;
+
+/// Destroyed because another value was set in its place.
+pub const TLS_REASON_REPLACED: c_int = 1;
+/// Destroyed because it was removed.
+pub const TLS_REASON_REMOVED: c_int = 2;
+/// Destroyed because its key is dead.
+pub const TLS_REASON_KEY_DEAD: c_int = 3;
+/// Destroyed because its live key was purged of all values.
+pub const TLS_REASON_PURGED: c_int = 4;
+/// Destroyed because the scope that it was set in has ended.
+pub const TLS_REASON_SCOPE_END: c_int = 5;
+/// Destroyed because its thread is ending.
+pub const TLS_REASON_THREAD_EXIT: c_int = 6;
+/// Destroyed because its thread was detached.
+pub const TLS_REASON_DETACHED: c_int = 7;
+/// Destroyed because its map was destroyed.
+pub const TLS_REASON_MAP_DESTROYED: c_int = 8;
+
+/// Each value is destroyed by the thread that has it, and by no other.
+pub const TLS_RECLAIM_OWNER: u32 = 0;
+/// Values may be destroyed by any thread.
+pub const TLS_RECLAIM_ANY: u32 = 1;
+
+/// All threads' values may be visited.
+pub const TLS_KEY_ENUMERABLE: u32 = 1;
+/// Values live as long as the worker: scopes leave them alone.
+pub const TLS_KEY_WORKER: u32 = 2;
+/// A captured context takes the value along.
+pub const TLS_KEY_INHERIT: u32 = 4;
+
+// The constants above are for C; the library itself uses the enums. They must
+// say the same.
+const _: () = {
+    use crate::error::{Error, Reason};
+    assert!(TLS_ERR_BAD_KEY == Error::BadKey.number());
+    assert!(TLS_ERR_DEAD_KEY == Error::DeadKey.number());
+    assert!(TLS_ERR_INVALID == Error::Invalid.number());
+    assert!(TLS_ERR_NO_MEMORY == Error::NoMemory.number());
+    assert!(TLS_ERR_ABSENT == Error::Absent.number());
+    assert!(TLS_ERR_LIMIT == Error::Limit.number());
+    assert!(TLS_ERR_REENTRANT == Error::Reentrant.number());
+    assert!(TLS_ERR_INIT == Error::Init.number());
+    assert!(TLS_ERR_EXITING == Error::Exiting.number());
+    assert!(TLS_ERR_BUSY == Error::Busy.number());
+    assert!(TLS_ERR_TIMEOUT == Error::Timeout.number());
+    assert!(TLS_ERR_UNSUPPORTED == Error::Unsupported.number());
+    assert!(TLS_REASON_REPLACED == Reason::Replaced as c_int);
+    assert!(TLS_REASON_REMOVED == Reason::Removed as c_int);
+    assert!(TLS_REASON_KEY_DEAD == Reason::KeyDead as c_int);
+    assert!(TLS_REASON_PURGED == Reason::Purged as c_int);
+    assert!(TLS_REASON_SCOPE_END == Reason::ScopeEnd as c_int);
+    assert!(TLS_REASON_THREAD_EXIT == Reason::ThreadExit as c_int);
+    assert!(TLS_REASON_DETACHED == Reason::Detached as c_int);
+    assert!(TLS_REASON_MAP_DESTROYED == Reason::MapDestroyed as c_int);
+};

@@ -1,0 +1,36 @@
+//! Error numbers as text.
+
+use core::ffi::{c_char, c_int};
+
+use crate::error::Error;
+
+/// A sentence for people about an error code.
+///
+/// error: any number. The string is static: never free it.
+///
+/// Threads: any. Blocks: no. Signals: safe.
+/// Returns a string, never NULL; "unknown error" for what is no code.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_strerror(error: c_int) -> *const c_char {
+    if error == 0 {
+        return c"success".as_ptr();
+    }
+    Error::from_number(error).map_or(c"unknown error", Error::message).as_ptr()
+}
+
+/// The name of an error code's constant.
+///
+/// error: any number. The string is static: never free it.
+///
+/// Threads: any. Blocks: no. Signals: safe.
+/// Returns a string such as "TLS_ERR_DEAD_KEY", never NULL; "TLS_ERR_UNKNOWN"
+/// for what is no code.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_err_name(error: c_int) -> *const c_char {
+    if error == 0 {
+        return c"TLS_OK".as_ptr();
+    }
+    Error::from_number(error).map_or(c"TLS_ERR_UNKNOWN", Error::name).as_ptr()
+}

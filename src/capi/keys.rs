@@ -1,0 +1,196 @@
+//! Keys: making, keeping and releasing them.
+
+use core::ffi::{c_char, c_int, c_void};
+
+use super::constants::{
+    tls_key_t, TLS_KEY_ENUMERABLE, TLS_KEY_INHERIT, TLS_KEY_WORKER, TLS_RECLAIM_ANY,
+    TLS_RECLAIM_OWNER,
+};
+use super::{code, given, read_sized, store};
+use crate::error::Error;
+use crate::key::{self, options::KeyOptions};
+use crate::thread::death;
+
+/// Ends the life of one value.
+///
+/// value: the value, never NULL. reason: why, one of TLS_REASON_*. user: the
+/// key's `user`. Runs on the thread that has the value (with
+/// TLS_RECLAIM_OWNER), with no lock held, after the value has left the thread's
+/// map; it may call any function of this library, on any key. It must not throw
+/// a C++ exception or longjmp out.
+#[allow(non_camel_case_types)]
+pub type tls_destroy_fn =
+    Option<unsafe extern "C" fn(value: *mut c_void, reason: c_int, user: *mut c_void)>;
+
+/// Makes a thread's first value under a key.
+///
+/// Stores it in *value and returns 0 (NULL is a value too), or returns non-zero:
+/// then nothing is stored, and the next tls_get tries again. It may set and
+/// read other keys; reading its own key is TLS_ERR_REENTRANT; if it sets its
+/// own key, the value that it returns wins and the other one is destroyed.
+#[allow(non_camel_case_types)]
+pub type tls_init_fn =
+    Option<unsafe extern "C" fn(value: *mut *mut c_void, user: *mut c_void) -> c_int>;
+
+/// Makes a copy of a value for another task.
+///
+/// Stores it in *copy and returns 0, or returns non-zero. Reserved: accepted,
+/// but not called by this version.
+#[allow(non_camel_case_types)]
+pub type tls_copy_fn = Option<
+    unsafe extern "C" fn(value: *mut c_void, copy: *mut *mut c_void, user: *mut c_void) -> c_int,
+>;
+
+/// What a key is to be like. Set all of it to zero, then `size`, then what you
+/// want:
+///
+///     tls_key_options_t options = {0};
+///     options.size = sizeof options;
+///     options.destroy = free_buffer;
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct tls_key_options_t {
+    /// sizeof(tls_key_options_t), so that the structure can grow.
+    pub size: usize,
+    /// For reports. Copied; NULL: no name.
+    pub name: *const c_char,
+    /// Called with each value whose life the library ends. NULL: nothing is.
+    pub destroy: tls_destroy_fn,
+    /// Called by tls_get where there is no value. NULL: there is none, then.
+    pub init: tls_init_fn,
+    /// Called when a context takes the value along. NULL: the pointer is.
+    pub copy: tls_copy_fn,
+    /// Handed to the callbacks; yours until user_free is called.
+    pub user: *mut c_void,
+    /// Called once with `user`, after the key is dead and its last value
+    /// destroyed, by whichever thread did that. May be NULL.
+    pub user_free: Option<unsafe extern "C" fn(user: *mut c_void)>,
+    /// TLS_RECLAIM_OWNER, or TLS_RECLAIM_ANY (not in this version).
+    pub reclaim: u32,
+    /// TLS_KEY_* together; none of them in this version.
+    pub flags: u32,
+}
+
+/// The options that the core knows, out of what the caller gave.
+///
+/// # Safety
+///
+/// `options` is null or as the header says.
+unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error> {
+    if options.is_null() {
+        return Ok(KeyOptions::DEFAULT);
+    }
+    // SAFETY: The caller; pointers, optional functions and numbers may all be
+    // zero.
+    let options = unsafe { read_sized(options) }?;
+    let known = TLS_KEY_ENUMERABLE | TLS_KEY_WORKER | TLS_KEY_INHERIT;
+    match options.reclaim {
+        TLS_RECLAIM_OWNER | TLS_RECLAIM_ANY => {}
+        _ => return Err(Error::Invalid),
+    }
+    if options.flags & !known != 0 {
+        return Err(Error::Invalid);
+    }
+    if options.flags != 0 || options.reclaim != TLS_RECLAIM_OWNER {
+        return Err(Error::Unsupported);
+    }
+    Ok(KeyOptions {
+        name: options.name,
+        destroy: options.destroy,
+        init: options.init,
+        copy: options.copy,
+        user: options.user,
+        user_free: options.user_free,
+    })
+}
+
+/// Makes a key with one reference, the caller's.
+///
+/// key: receives the handle. options: what the key is to be like; NULL: no
+/// name, no callbacks; read during the call only. The key lives until its last
+/// reference is released with tls_key_release(). Any number of keys may live
+/// (memory permitting), and none costs a pthread key.
+///
+/// Threads: any. Blocks: no. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (key is NULL, options->size is too small,
+/// bytes beyond the known structure are not zero, unknown reclaim or flags);
+/// TLS_ERR_UNSUPPORTED (known, but not in this version); TLS_ERR_NO_MEMORY;
+/// TLS_ERR_LIMIT (4294967294 keys live).
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tls_key_create(
+    key: *mut tls_key_t,
+    options: *const tls_key_options_t,
+) -> c_int {
+    // SAFETY: The caller: `options` is null or a structure with its size.
+    let made = given(key).and_then(|()| unsafe { checked(options) });
+    match made {
+        // SAFETY: `key` is not null; the caller says that it can be written.
+        Ok(options) => unsafe { store(key, key::create(&options)) },
+        Err(error) => error.number(),
+    }
+}
+
+/// Adds a reference to a live key.
+///
+/// Each reference is released with one tls_key_release(). Take one before you
+/// hand the handle to somebody who may use it after you have released yours.
+///
+/// Threads: any. Blocks: no. Signals: safe.
+/// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (a dead key can't be
+/// revived); TLS_ERR_LIMIT (4294967295 references).
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_key_retain(key: tls_key_t) -> c_int {
+    code(key::retain(key))
+}
+
+/// Gives a reference back; the last one ends the key.
+///
+/// From then on every function answers TLS_ERR_DEAD_KEY to the handle, on all
+/// threads, for ever. The calling thread's own value is destroyed before this
+/// returns (TLS_REASON_KEY_DEAD). The other threads' values become stale: their
+/// tls_stale_count() says so at once, and each thread destroys its own when it
+/// calls tls_expunge(), when it next sets a new key or misses one, or when it
+/// ends. The cost is proportional to the number of threads that have a value.
+///
+/// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (released too often).
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_key_release(key: tls_key_t) -> c_int {
+    code(death::release(key))
+}
+
+/// Whether the handle names a live key.
+///
+/// Without a reference of your own the answer can be out of date when you get
+/// it.
+///
+/// Threads: any. Blocks: no. Signals: safe.
+/// Returns true or false.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_key_is_live(key: tls_key_t) -> bool {
+    key::live(key).is_ok()
+}
+
+/// Copies a live key's name, with its final zero byte.
+///
+/// buffer: receives the name; the empty string if the key has none. capacity:
+/// the bytes that fit in it.
+///
+/// Threads: any. Blocks: no. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (buffer is NULL); TLS_ERR_LIMIT (it does not
+/// fit; nothing is written); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tls_key_name(
+    key: tls_key_t,
+    buffer: *mut c_char,
+    capacity: usize,
+) -> c_int {
+    // SAFETY: Not null; the caller: room for `capacity` bytes.
+    code(given(buffer).and_then(|()| unsafe { key::name(key, buffer, capacity) }))
+}

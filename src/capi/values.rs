@@ -1,0 +1,141 @@
+//! The calling thread's values.
+
+use core::ffi::c_int;
+
+use super::constants::{tls_key_t, TLS_OK};
+use super::{code, given, store, Value};
+use crate::thread::values;
+
+/// The calling thread's value under a key; else what the key's init callback
+/// makes, stored; else NULL.
+///
+/// The value stays the library's: it is destroyed when it is replaced, removed,
+/// when its key dies or its thread ends. A stored NULL and every error are NULL
+/// too: use tls_try_get() to tell them apart. On a key that has died on another
+/// thread it may return the value that this thread has not expunged yet; never
+/// another key's.
+///
+/// With this header it is a macro over an inlined look-up, and only a miss
+/// makes the call; (tls_get)(key), or TLS_NO_INLINE defined before the header is
+/// included, makes it always.
+///
+/// Threads: any. Blocks: no; runs init on a miss. Signals: a hit on a thread
+/// that is attached is safe, anything else is not.
+/// Returns the value, or NULL.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_get(key: tls_key_t) -> Value {
+    values::get(key)
+}
+
+/// The calling thread's value under a key, or NULL; never runs init.
+///
+/// Otherwise as tls_get(), inlined likewise. Allocates nothing.
+///
+/// Threads: any. Blocks: no. Signals: safe on a thread that is attached.
+/// Returns the value, or NULL.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_get_existing(key: tls_key_t) -> Value {
+    values::get_existing(key)
+}
+
+/// Like tls_get(), with every outcome told apart.
+///
+/// value: receives the value, which stays the library's; written on success
+/// only.
+///
+/// Threads: any. Blocks: no; runs init on a miss. Signals: not safe.
+/// Returns TLS_OK (a stored NULL, too); TLS_ERR_ABSENT (no value, and the key
+/// has no init); TLS_ERR_INIT (init failed; nothing stored); TLS_ERR_REENTRANT
+/// (called by this key's init on this thread, which has no value yet);
+/// TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING (init
+/// not run); TLS_ERR_INVALID (value is NULL).
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut Value) -> c_int {
+    match given(value) {
+        // SAFETY: Not null; the caller: it can be written.
+        Ok(()) => unsafe { store(value, values::try_get(key)) },
+        Err(error) => error.number(),
+    }
+}
+
+/// Stores a value for the calling thread.
+///
+/// value: from now on the library's, to be destroyed by the key's destroy
+/// callback; on failure it stays yours. NULL is a value (and is never passed to
+/// destroy). The value that it replaces is destroyed (TLS_REASON_REPLACED),
+/// unless it is the same pointer. The first set on a thread attaches it.
+///
+/// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY;
+/// TLS_ERR_EXITING. A failed call has changed nothing.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_set(key: tls_key_t, value: Value) -> c_int {
+    code(values::set(key, value))
+}
+
+/// Stores a value for the calling thread and hands the old one over.
+///
+/// value: as with tls_set(). old: receives the value that was there, yours from
+/// now on and not destroyed; NULL if there was none. Written on success only.
+///
+/// Threads: any. Blocks: no. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (old is NULL); else as tls_set().
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tls_swap(key: tls_key_t, value: Value, old: *mut Value) -> c_int {
+    match given(old) {
+        // SAFETY: Not null; the caller: it can be written.
+        Ok(()) => unsafe { store(old, values::swap(key, value)) },
+        Err(error) => error.number(),
+    }
+}
+
+/// Removes the calling thread's value and hands it over.
+///
+/// old: receives the value, yours from now on and not destroyed. Written on
+/// success only.
+///
+/// Threads: any. Blocks: no. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_ABSENT (no value); TLS_ERR_INVALID (old is NULL);
+/// TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tls_take(key: tls_key_t, old: *mut Value) -> c_int {
+    match given(old) {
+        // SAFETY: Not null; the caller: it can be written.
+        Ok(()) => unsafe { store(old, values::take(key)) },
+        Err(error) => error.number(),
+    }
+}
+
+/// Removes the calling thread's value and destroys it (TLS_REASON_REMOVED).
+///
+/// The next tls_get() runs init again. Frees nothing that setting it again
+/// would have to allocate.
+///
+/// Threads: any. Blocks: no, but runs the destroy callback. Signals: not safe.
+/// Returns TLS_OK (also without a value); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_remove(key: tls_key_t) -> c_int {
+    code(values::remove(key))
+}
+
+/// Removes and destroys all of the calling thread's values.
+///
+/// In the reverse order of their first set, each with TLS_REASON_REMOVED, or
+/// TLS_REASON_KEY_DEAD if its key is dead. What destroy callbacks set meanwhile
+/// stays. The thread stays attached.
+///
+/// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+/// Returns TLS_OK.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_remove_all() -> c_int {
+    values::remove_all();
+    TLS_OK
+}

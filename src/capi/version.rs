@@ -1,0 +1,44 @@
+//! The version of the library, as opposed to the header's.
+
+use core::ffi::{c_char, c_int};
+
+/// One part of the package's version.
+const fn part(text: &str) -> c_int {
+    let bytes = text.as_bytes();
+    let mut number = 0;
+    let mut index = 0;
+    while index < bytes.len() {
+        number = number * 10 + (bytes[index] - b'0') as c_int;
+        index += 1;
+    }
+    number
+}
+
+const NUMBER: c_int = part(env!("CARGO_PKG_VERSION_MAJOR")) * 10_000
+    + part(env!("CARGO_PKG_VERSION_MINOR")) * 100
+    + part(env!("CARGO_PKG_VERSION_PATCH"));
+
+/// The version of the library that the program runs with.
+///
+/// TLS_VERSION_NUMBER is that of the header it was compiled with. A library
+/// with the same SONAME and the same or a later number fits.
+///
+/// Threads: any. Blocks: no. Signals: safe.
+/// Returns major * 10000 + minor * 100 + patch.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_version() -> c_int {
+    NUMBER
+}
+
+/// The version of the library that the program runs with, as text.
+///
+/// The string is static: never free it.
+///
+/// Threads: any. Blocks: no. Signals: safe.
+/// Returns a string such as "0.1.0".
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_version_string() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}

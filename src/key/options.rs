@@ -1,0 +1,52 @@
+//! What a key's maker says about it.
+
+use core::ffi::{c_char, c_int, c_void};
+
+/// Ends a value's life. Told why ([`crate::error::Reason`]), and given the
+/// key's `user` pointer.
+pub type Destroy = unsafe extern "C" fn(value: *mut c_void, reason: c_int, user: *mut c_void);
+
+/// Makes a thread's first value: 0 and the value, or non-zero and nothing.
+pub type Init = unsafe extern "C" fn(value: *mut *mut c_void, user: *mut c_void) -> c_int;
+
+/// Makes another thread's copy of a value.
+pub type Copy =
+    unsafe extern "C" fn(value: *mut c_void, copy: *mut *mut c_void, user: *mut c_void) -> c_int;
+
+/// Ends the life of the key's `user` pointer.
+pub type UserFree = unsafe extern "C" fn(user: *mut c_void);
+
+/// A key's callbacks and rules, all optional.
+#[derive(Clone, Copy)]
+pub struct KeyOptions {
+    /// For reports; copied when the key is made. May be null.
+    pub name: *const c_char,
+    /// Called with each value whose life the library ends.
+    pub destroy: Option<Destroy>,
+    /// Called by a get that finds nothing.
+    pub init: Option<Init>,
+    /// Called when a context captures the value.
+    pub copy: Option<Copy>,
+    /// Handed to the callbacks.
+    pub user: *mut c_void,
+    /// Called once, after the key is dead and its last value destroyed.
+    pub user_free: Option<UserFree>,
+}
+
+impl KeyOptions {
+    /// No name, no callbacks.
+    pub const DEFAULT: Self = Self {
+        name: core::ptr::null(),
+        destroy: None,
+        init: None,
+        copy: None,
+        user: core::ptr::null_mut(),
+        user_free: None,
+    };
+}
+
+impl Default for KeyOptions {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

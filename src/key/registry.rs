@@ -1,0 +1,262 @@
+//! All slots of the process: found by index, taken and given back.
+//!
+//! ```text
+//!   first:          slots 0 .. 63          in the registry itself
+//!   chunks:  [0] -> slots 64 .. 127        made when first needed,
+//!            [1] -> slots 128 .. 255       each as large as all before it,
+//!            ...                           never moved and never freed
+//!   issued:  how many slots have ever been in use
+//!   free:    tag | index + 1  -> slot.next_free -> ... -> 0
+//! ```
+//!
+//! Slots never move, so a handle leads to its slot without a lock, and a
+//! thread that was delayed in the middle of the free list reads a stale link
+//! at worst, never freed memory. The *tag* goes up with every change of the
+//! list's head, so that such a thread's compare-exchange fails.
+//!
+//! The latest freed slot is used first: ids stay dense and warm.
+
+use core::mem::size_of;
+use core::ptr::{null_mut, NonNull};
+
+use super::options::KeyOptions;
+use super::slot::{copy_of_name, free_name, KeySlot};
+use super::{handle, slot};
+use crate::error::Error;
+use crate::sys::memory;
+use crate::sys::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+/// Slots in the registry itself; every chunk doubles what there is. A program
+/// with fewer keys allocates nothing for them.
+const FIRST_SLOTS: u32 = 64;
+/// 64, 128, ... 2^31: with the first slots all of 2^32.
+const CHUNKS: usize = 26;
+/// One less than 2^32 - 1, because the free list stores index + 1.
+const MOST_SLOTS: u32 = u32::MAX - 1;
+
+/// The slots of a process.
+pub struct Registry {
+    first: [KeySlot; FIRST_SLOTS as usize],
+    chunks: [AtomicPtr<KeySlot>; CHUNKS],
+    issued: AtomicU32,
+    free: AtomicU64,
+}
+
+/// The chunk of a slot behind the first ones, the chunk's size, and the slot's
+/// place in it.
+const fn place(index: u32) -> (usize, u32, u32) {
+    let size = 1 << index.ilog2();
+    ((index.ilog2() - FIRST_SLOTS.ilog2()) as usize, size, index - size)
+}
+
+impl Registry {
+    /// A registry without slots.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            first: [const { KeySlot::new() }; FIRST_SLOTS as usize],
+            chunks: [const { AtomicPtr::new(null_mut()) }; CHUNKS],
+            issued: AtomicU32::new(0),
+            free: AtomicU64::new(0),
+        }
+    }
+
+    /// The slot with an index below `issued`.
+    fn slot(&self, index: u32) -> &KeySlot {
+        if let Some(slot) = self.first.get(index as usize) {
+            return slot;
+        }
+        let (chunk, _, offset) = place(index);
+        // Acquire: with the Release that published the zeroed chunk.
+        let slots = self.chunks[chunk].load(Ordering::Acquire);
+        debug_assert!(!slots.is_null());
+        // SAFETY: Layout: an index below `issued` has its chunk, which is as
+        // large as `place` says and lives as long as the registry.
+        unsafe { &*slots.add(offset as usize) }
+    }
+
+    /// The slot that a handle names, whatever its state.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadKey`] for a number that was never a key.
+    #[inline]
+    pub fn find(&self, key: u64) -> Result<&KeySlot, Error> {
+        let index = handle::index(key);
+        // Acquire: with the Release in `fresh`: below it, the chunk is there.
+        if handle::generation(key) < handle::FIRST_GENERATION
+            || index >= self.issued.load(Ordering::Acquire)
+        {
+            return Err(Error::BadKey);
+        }
+        Ok(self.slot(index))
+    }
+
+    /// The slot of a live key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadKey`], [`Error::DeadKey`].
+    #[inline]
+    pub fn live(&self, key: u64) -> Result<&KeySlot, Error> {
+        let slot = self.find(key)?;
+        slot.check(handle::generation(key))?;
+        Ok(slot)
+    }
+
+    /// Makes a key with one reference.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`], [`Error::Limit`].
+    pub fn create(&self, options: &KeyOptions) -> Result<u64, Error> {
+        // SAFETY: The caller of the C API: the name is null or terminated.
+        let name = unsafe { copy_of_name(options.name) }?;
+        let index = self.pop_free().map_or_else(|| self.fresh(), Ok).inspect_err(|_| {
+            // SAFETY: Made above, and stored nowhere.
+            unsafe { free_name(name) }
+        })?;
+        // SAFETY: This thread took the slot from the free list or is its first
+        // user: nobody else has it.
+        let generation = unsafe { self.slot(index).open(index, options, name) };
+        Ok(handle::make(index, generation))
+    }
+
+    /// Takes a slot back whose key is dead and has no obligation left, after
+    /// its `user_free` has run.
+    ///
+    /// # Safety
+    ///
+    /// [`KeySlot::obligation_met`] has returned true to the caller, once.
+    pub unsafe fn recycle(&self, slot: &KeySlot) {
+        // SAFETY: The caller's premise is the callee's.
+        if let Some(index) = unsafe { slot.close() } {
+            self.push_free(index);
+        }
+    }
+
+    /// A slot that has never been used.
+    fn fresh(&self) -> Result<u32, Error> {
+        let mut issued = self.issued.load(Ordering::Relaxed);
+        loop {
+            if issued >= MOST_SLOTS {
+                return Err(Error::Limit);
+            }
+            self.provide_chunk(issued)?;
+            // Release: whoever sees the larger count sees the chunk.
+            match self.issued.compare_exchange_weak(
+                issued,
+                issued + 1,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Ok(issued),
+                Err(now) => issued = now,
+            }
+        }
+    }
+
+    /// Makes sure that the chunk of slot `index` is there.
+    fn provide_chunk(&self, index: u32) -> Result<(), Error> {
+        if index < FIRST_SLOTS {
+            return Ok(());
+        }
+        let (chunk, size, _) = place(index);
+        if !self.chunks[chunk].load(Ordering::Acquire).is_null() {
+            return Ok(());
+        }
+        let bytes = size as usize * size_of::<KeySlot>();
+        let made = memory::allocate_bytes(bytes)?;
+        // Release: whoever sees the pointer sees zeroed slots. Acquire on
+        // failure: this thread then uses the winner's.
+        let published = self.chunks[chunk].compare_exchange(
+            null_mut(),
+            made.cast().as_ptr(),
+            Ordering::Release,
+            Ordering::Acquire,
+        );
+        if published.is_err() {
+            // SAFETY: Another thread was first; nobody has seen ours.
+            unsafe { memory::free_bytes(made, bytes) };
+        }
+        Ok(())
+    }
+
+    fn pop_free(&self) -> Option<u32> {
+        // Acquire: with the Release in `push_free`: the slot's last user is
+        // through with it.
+        let mut head = self.free.load(Ordering::Acquire);
+        loop {
+            let index = (head as u32).checked_sub(1)?;
+            let next = self.slot(index).next_free.load(Ordering::Relaxed);
+            // If the slot was taken and given back since, `next` may be
+            // wrong, but then the tag has changed and this fails.
+            match self.free.compare_exchange_weak(
+                head,
+                Self::head(head, next),
+                Ordering::Acquire,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return Some(index),
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    fn push_free(&self, index: u32) {
+        let mut head = self.free.load(Ordering::Relaxed);
+        loop {
+            self.slot(index).next_free.store(head as u32, Ordering::Relaxed);
+            // Release: with the Acquire in `pop_free`, which also goes through
+            // every later exchange (they are all read-modify-writes).
+            match self.free.compare_exchange_weak(
+                head,
+                Self::head(head, index + 1),
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// The list's next head: the next tag over another first slot.
+    const fn head(old: u64, first: u32) -> u64 {
+        (((old >> 32) as u32).wrapping_add(1) as u64) << 32 | first as u64
+    }
+
+    /// How many keys are alive, and how many are dead but not forgotten.
+    #[must_use]
+    pub fn census(&self) -> (u64, u64) {
+        let issued = self.issued.load(Ordering::Acquire);
+        (0..issued)
+            .map(|index| self.slot(index).census())
+            .fold((0, 0), |sum, (live, dead)| (sum.0 + u64::from(live), sum.1 + u64::from(dead)))
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Registry {
+    /// For registries of tests: the process's own lives in a `static`.
+    fn drop(&mut self) {
+        let mut size = FIRST_SLOTS as usize;
+        for chunk in &self.chunks {
+            if let Some(slots) = NonNull::new(chunk.load(Ordering::Acquire)) {
+                // SAFETY: Allocated by `provide_chunk` with this size; `&mut
+                // self` says that nobody uses it.
+                unsafe { memory::free_bytes(slots.cast(), size * size_of::<slot::KeySlot>()) };
+            }
+            size *= 2;
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

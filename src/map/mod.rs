@@ -1,0 +1,290 @@
+//! The `ThreadLocalMap`: one open-addressing table, for one thread.
+//!
+//! # The problem
+//!
+//! A thread keeps values under any number of keys that come and go. A look-up
+//! must be one compare; memory must follow the *live* keys; and an entry whose
+//! key has died must be found and given back for destruction, without a thread
+//! of our own and without a pause that grows with the table.
+//!
+//! # The idea
+//!
+//! The JDK's `ThreadLocalMap`, in its own terms (Knuth, volume 3, section 6.4,
+//! Algorithm L with deletion by moving entries back). Linear probing in a
+//! power-of-two table. An entry never keeps its key alive; when the key has
+//! died the entry is *stale*, and it is expunged when a walk steps on it, by
+//! a bounded sweep after each insert, and altogether before the table doubles.
+//!
+//! ```text
+//!   entries:  0     1     2     3     4     5     6     7      mask = 7
+//!           +-----+-----+-----+-----+-----+-----+-----+-----+
+//!     key   |  K  |     |     |  A  |  B  |  S  |  C  |  D  |  S: stale
+//!     value |  k  |     |     |  a  |  b  |  s  |  c  |  d  |
+//!           +-----+-----+-----+-----+-----+-----+-----+-----+
+//!     home     7     -     -     3     3     4     3     7     = key / 16 & mask
+//!                             ^-------------- run ----------------^
+//!   records: r0    -     -    r3    r4    r5    r6    r7       (same memory, behind)
+//!
+//!   K's home is 7: the run goes on around the end of the table.
+//!   Expunging S: C (home 3) moves back to 5; D (home 7) stays.
+//! ```
+//!
+//! A key's home is its bits from the fifth on (an entry has 16 bytes, so they
+//! are a distance in bytes as they stand). Handles are made so that these bits
+//! are already the high bits of a golden-ratio product (`crate::key::handle`).
+//!
+//! # What is better than in the JDK
+//!
+//! * Keys spaced by a power of two do not cluster (the JDK masks the product's
+//!   low bits: 75 probes at a spacing of 256; here 2).
+//! * The table shrinks after a mass removal.
+//! * Setting a key again after its removal allocates nothing.
+//! * A removal moves entries instead of re-inserting them, one at a time, each
+//!   first to its new place and then from its old one. So a signal handler
+//!   that looks a key up in the middle still finds it.
+//!
+//! # Invariants
+//!
+//! `check_invariants` asserts them after every operation of the tests.
+//!
+//! 1. The capacity is a power of two, at least [`INITIAL_CAPACITY`] (or there
+//!    is no table yet, and nothing is allocated).
+//! 2. From a key's home to its entry there is no empty entry: it is reachable.
+//! 3. No key stands twice.
+//! 4. `size` is the number of entries, stale ones included; it is below the
+//!    capacity, so that every walk ends at an empty entry.
+//! 5. An empty entry's value is null (see [`Entry`]).
+//! 6. The stale entries are exactly those that the owner says are stale, as
+//!    many as it says.
+//!
+//! # What it does not know
+//!
+//! No globals, no threads, no C. Whether a key is dead is asked of the
+//! [`Owner`], which is also handed what was expunged, and told when the table
+//! has moved. Between two calls of the map's functions the table is whole, so
+//! the owner may run anybody's code then; inside it must not.
+
+mod expunge;
+mod invariants;
+mod resize;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use core::ffi::c_void;
+use core::mem::size_of;
+
+pub use crate::sys::block::{Entry, View};
+pub use crate::sys::memory::OutOfMemory;
+pub use table::{find, record_at};
+
+use table::Table;
+
+/// Capacity of a thread's first table.
+pub const INITIAL_CAPACITY: usize = 16;
+
+/// An entry that has left the table: its value is the receiver's to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removed<R> {
+    /// The handle it stood under.
+    pub key: u64,
+    /// What was stored.
+    pub value: *mut c_void,
+    /// The owner's record for it.
+    pub record: R,
+}
+
+/// Whoever keeps a map: answers what the map cannot know.
+///
+/// None of these may use the map, or run code that could.
+pub trait Owner<R: Copy> {
+    /// Whether the entry with this record is stale: its key is dead.
+    fn is_stale(&self, record: R) -> bool;
+    /// Takes over a stale entry that the map has expunged.
+    fn expunged(&mut self, entry: Removed<R>);
+    /// The table has moved, and the old one is about to be freed.
+    fn moved(&mut self, view: View);
+}
+
+/// The entries of one thread.
+///
+/// `R` is what the owner keeps for each entry beside the key and the value.
+pub struct ThreadLocalMap<R: Copy> {
+    table: Table<R>,
+    size: usize,
+    longest_probe: usize,
+    rehashes: u64,
+}
+
+impl<R: Copy> ThreadLocalMap<R> {
+    /// A map without entries. Allocates nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { table: Table::none(), size: 0, longest_probe: 0, rehashes: 0 }
+    }
+
+    /// Entries, stale ones included.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Slots of the table: 0 before the first insert.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.table.capacity()
+    }
+
+    /// The most entries that any insert has looked at to find its place.
+    #[must_use]
+    pub const fn longest_probe(&self) -> usize {
+        self.longest_probe
+    }
+
+    /// How often the table was swept in full or made anew.
+    #[must_use]
+    pub const fn rehashes(&self) -> u64 {
+        self.rehashes
+    }
+
+    /// Where a look-up starts.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.table.view()
+    }
+
+    /// The size at which the next insert makes room first: 2/3 of the capacity.
+    #[must_use]
+    pub const fn set_threshold(&self) -> usize {
+        self.capacity() * 2 / 3
+    }
+
+    /// The position of `key`'s entry: at its home, or after it in the run.
+    ///
+    /// Expunges nothing; stale entries are found like all others.
+    #[inline]
+    #[must_use]
+    pub fn get_entry(&self, key: u64) -> Option<usize> {
+        find(self.table.view(), key).map(|distance| distance / size_of::<Entry>())
+    }
+
+    /// Looks for a key that does not stand at its home, and expunges the stale
+    /// entries that the walk steps on.
+    ///
+    /// The shape of a miss: the walk has to look at them anyway.
+    pub fn get_entry_after_miss(&mut self, key: u64, owner: &mut impl Owner<R>) -> Option<usize> {
+        if self.size == 0 {
+            return None;
+        }
+        let mut position = self.table.home(key);
+        loop {
+            match self.table.key(position) {
+                0 => return None,
+                found if found == key => return Some(position),
+                // What the gap pulled in stands here now: look at it again.
+                _ if self.is_stale(position, owner) => {
+                    self.expunge_stale_entry(position, owner);
+                }
+                _ => position = self.table.next(position),
+            }
+        }
+    }
+
+    /// The value at a position that a look-up returned.
+    #[must_use]
+    pub fn value(&self, position: usize) -> *mut c_void {
+        self.table.value(position)
+    }
+
+    /// The owner's record at a position that a look-up returned.
+    #[must_use]
+    pub fn record(&self, position: usize) -> R {
+        self.table.record(position)
+    }
+
+    /// Exchanges the value at a position that a look-up returned.
+    pub fn replace_value(&mut self, position: usize, value: *mut c_void) -> *mut c_void {
+        let old = self.table.value(position);
+        self.table.set_value(position, value);
+        old
+    }
+
+    /// Makes sure that the next [`set`](Self::set) needs no memory.
+    ///
+    /// At the threshold all stale entries are expunged, and if that does not
+    /// leave a quarter of it free, the table doubles.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`]; every entry that is not stale is where it was.
+    pub fn reserve(&mut self, owner: &mut impl Owner<R>) -> Result<(), OutOfMemory> {
+        if self.capacity() == 0 {
+            return self.resize(INITIAL_CAPACITY, owner);
+        }
+        if self.size + 1 < self.set_threshold() {
+            return Ok(());
+        }
+        self.rehash(owner)
+    }
+
+    /// Stores `value` under `key`; returns what it replaces.
+    ///
+    /// The caller has called [`reserve`](Self::reserve) since its last `set`.
+    /// No key ever stands twice: a stale entry on the way is replaced only
+    /// after the whole run was searched for the key.
+    pub fn set(
+        &mut self,
+        key: u64,
+        value: *mut c_void,
+        record: R,
+        owner: &mut impl Owner<R>,
+    ) -> Option<Removed<R>> {
+        debug_assert!(self.size + 1 < self.capacity(), "reserve was not called");
+        let home = self.table.home(key);
+        let mut position = home;
+        loop {
+            match self.table.key(position) {
+                0 => break,
+                found if found == key => {
+                    let old = self.table.read(position);
+                    self.table.write(position, key, value, record);
+                    return Some(old);
+                }
+                _ if self.is_stale(position, owner) => {
+                    return self.replace_stale_entry(key, value, record, position, owner);
+                }
+                _ => position = self.table.next(position),
+            }
+        }
+        self.table.write(position, key, value, record);
+        self.size += 1;
+        self.note_probe(home, position);
+        self.clean_some_slots(position, self.size, owner);
+        None
+    }
+
+    /// Takes `key`'s entry out, whether stale or not, and closes the gap.
+    pub fn remove(&mut self, key: u64, owner: &mut impl Owner<R>) -> Option<Removed<R>> {
+        let position = self.get_entry(key)?;
+        let removed = self.take_out(position);
+        self.shrink(owner);
+        Some(removed)
+    }
+
+    /// Asks the owner about the entry at `position`.
+    fn is_stale(&self, position: usize, owner: &impl Owner<R>) -> bool {
+        owner.is_stale(self.table.record(position))
+    }
+
+    /// Keeps the longest walk for the statistics.
+    fn note_probe(&mut self, home: usize, position: usize) {
+        let looked_at = self.table.distance(home, position) + 1;
+        self.longest_probe = self.longest_probe.max(looked_at);
+    }
+}
+
+impl<R: Copy> Default for ThreadLocalMap<R> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

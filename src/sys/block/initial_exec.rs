@@ -1,0 +1,135 @@
+//! The block in initial-exec thread-local storage, by assembly.
+//!
+//! The symbol is hidden: two copies of the library in one process (one linked
+//! into the program, one in a plugin) each have their own. Linkers relax the
+//! sequences below to local-exec where the library ends up in the program.
+
+use core::arch::{asm, global_asm};
+
+use super::{Block, View};
+
+// `.tdata` and not `.tbss`: the image holds the addresses of two constants
+// (invariants 1 and 2 of the parent module).
+global_asm!(
+    ".pushsection .tdata.threadlocalmap, \"awT\", %progbits",
+    ".balign 32",
+    ".globl threadlocalmap_block_v1",
+    ".hidden threadlocalmap_block_v1",
+    ".type threadlocalmap_block_v1, %object",
+    ".size threadlocalmap_block_v1, 32",
+    "threadlocalmap_block_v1:",
+    ".8byte {empty_table}",
+    ".8byte 0",
+    ".8byte {no_stale}",
+    ".8byte 0",
+    ".popsection",
+    empty_table = sym super::EMPTY_TABLE,
+    no_stale = sym super::NO_STALE,
+);
+
+/// The block's distance from the thread pointer.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn offset() -> isize {
+    let offset: isize;
+    // SAFETY: Layout: the linker and the loader fill this word of the global
+    // offset table before any code of the library runs. Reads nothing else.
+    unsafe {
+        asm!(
+            "mov {offset}, qword ptr [rip + threadlocalmap_block_v1@GOTTPOFF]",
+            offset = out(reg) offset,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    offset
+}
+
+/// The hot slot's first two words, straight through the segment register.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn view() -> View {
+    let (table, mask);
+    // SAFETY: Layout: `offset` leads to the block, whose first two words are
+    // these. Not `pure`: two reads may differ, across a call that stores.
+    unsafe {
+        asm!(
+            "mov {table}, qword ptr fs:[{offset}]",
+            "mov {mask}, qword ptr fs:[{offset} + 8]",
+            offset = in(reg) offset(),
+            table = out(reg) table,
+            mask = lateout(reg) mask,
+            options(readonly, nostack, preserves_flags),
+        );
+    }
+    View { table, mask }
+}
+
+/// The thread pointer.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn thread_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: The x86-64 ABI: the word at `fs:0` is the thread pointer itself.
+    unsafe {
+        asm!(
+            "mov {pointer}, qword ptr fs:[0]",
+            pointer = out(reg) pointer,
+            options(readonly, nostack, preserves_flags),
+        );
+    }
+    pointer
+}
+
+/// The block's distance from the thread pointer.
+#[cfg(target_arch = "aarch64")]
+#[inline(always)]
+pub(super) fn offset() -> isize {
+    let offset: isize;
+    // SAFETY: Layout: the loader fills this word of the global offset table
+    // before any code of the library runs. Reads nothing else.
+    unsafe {
+        asm!(
+            "adrp {offset}, :gottprel:threadlocalmap_block_v1",
+            "ldr {offset}, [{offset}, :gottprel_lo12:threadlocalmap_block_v1]",
+            offset = out(reg) offset,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    offset
+}
+
+/// The thread pointer.
+#[cfg(target_arch = "aarch64")]
+#[inline(always)]
+pub(super) fn thread_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: The AArch64 ABI: user code may read this register, which holds
+    // the thread pointer.
+    unsafe {
+        asm!(
+            "mrs {pointer}, tpidr_el0",
+            pointer = out(reg) pointer,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    pointer
+}
+
+/// The hot slot's first two words.
+#[cfg(target_arch = "aarch64")]
+#[inline(always)]
+pub(super) fn view() -> View {
+    use crate::sys::sync::Ordering;
+    let block = block();
+    View { table: block.table.load(Ordering::Relaxed), mask: block.mask.load(Ordering::Relaxed) }
+}
+
+/// The calling thread's block. The reference must not outlive a switch of the
+/// code to another thread; nothing in this library keeps one.
+#[inline(always)]
+pub(super) fn block() -> &'static Block {
+    let address = thread_pointer().wrapping_add_signed(offset());
+    // SAFETY: Layout: the assembly above defines a block of this size and
+    // alignment there for every thread; all its fields are atomics.
+    unsafe { &*(address as *const Block) }
+}

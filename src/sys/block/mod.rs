@@ -1,0 +1,255 @@
+//! This library's own words of thread-local storage.
+//!
+//! # The problem
+//!
+//! A hit must cost a nanosecond, from a shared library too. A Rust
+//! `thread_local!` in a shared library is reached through `__tls_get_addr`, a
+//! function call (4.4 ns a hit); stable Rust has no way to ask for another TLS
+//! model.
+//!
+//! # The idea
+//!
+//! Where the processor is known, the block is defined in assembly and read
+//! with the *initial-exec* sequence: its distance from the thread pointer is a
+//! load-time constant, so an access is two loads. [`offset`] hands that same
+//! distance to the code inlined in the callers. Elsewhere, and with the
+//! feature `global-dynamic`, a plain `thread_local!` without a destructor
+//! holds the block, `offset` is 0, and inlined code always makes the call.
+//!
+//! # Layout
+//!
+//! ```text
+//!            +---------+---------+---------+---------+
+//!   block -> | table   | mask    | stale   | thread  |
+//!            +----|----+---------+----|----+---------+
+//!                 v        hot slot   v         0: this thread is not attached
+//!            Entry[capacity]       count of     1..4: it is ending, so often have
+//!            (16 bytes each)    stale entries         its destructors run
+//!            version 1: known to                else: address of its record
+//!            threadlocalmap_inline.h
+//!
+//!   mask = (capacity - 1) * 16: a handle masked with it is the distance in
+//!   bytes of its home from the table, so that a hit needs no shift
+//! ```
+//!
+//! The first three words are the *hot slot*, version 1: compiled into every
+//! user of the header, so their meaning can never change. A library that wants
+//! another layout gives it another name and lets version 1 point at
+//! [`EMPTY_TABLE`] for ever.
+//!
+//! # Invariants
+//!
+//! 1. `table` points at `mask / 16 + 1` entries that are readable now. The initial
+//!    image holds the address of [`EMPTY_TABLE`] (a relocation in `.tdata`,
+//!    which works at start-up, under `dlopen` for threads already running, and
+//!    statically), so a thread that was never seen before needs no check.
+//! 2. `stale` points at a count that is readable now; initially at [`NO_STALE`].
+//! 3. Only the owning thread touches its block (and a signal handler that
+//!    interrupts it): `Relaxed` everywhere, with compiler fences where a
+//!    handler in the middle of an update must still see invariant 1.
+
+use core::ffi::c_void;
+use core::mem::size_of;
+
+use super::sync::{compiler_fence, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+#[cfg(all(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_os = "linux",
+    target_pointer_width = "64",
+    not(feature = "global-dynamic"),
+    not(miri)
+))]
+#[path = "initial_exec.rs"]
+mod storage;
+
+#[cfg(not(all(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_os = "linux",
+    target_pointer_width = "64",
+    not(feature = "global-dynamic"),
+    not(miri)
+)))]
+#[path = "plain.rs"]
+mod storage;
+
+/// One entry of a table, as the inlined hit knows it: 16 bytes, version 1.
+///
+/// `key` is 0 in an empty entry, whose `value` is then null: so a look-up of
+/// handle 0 finds null, which is the right answer.
+#[repr(C)]
+pub struct Entry {
+    /// The handle, 0 for an empty entry, [`Entry::RESERVED`] for one in change.
+    pub key: AtomicU64,
+    /// What is stored under it.
+    pub value: AtomicPtr<c_void>,
+}
+
+impl Entry {
+    /// A word that is neither empty nor any handle (its generation is 0).
+    pub const RESERVED: u64 = 1;
+
+    /// An entry that holds nothing.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self { key: AtomicU64::new(0), value: AtomicPtr::new(core::ptr::null_mut()) }
+    }
+}
+
+/// The table of a thread that has none: one entry, for ever empty.
+pub static EMPTY_TABLE: Entry = Entry::empty();
+
+/// The stale count of a thread that has no map: for ever 0.
+pub static NO_STALE: AtomicUsize = AtomicUsize::new(0);
+
+/// The calling thread's words.
+#[repr(C, align(32))]
+pub struct Block {
+    table: AtomicPtr<Entry>,
+    mask: AtomicUsize,
+    stale: AtomicPtr<AtomicUsize>,
+    thread: AtomicUsize,
+}
+
+/// What the hot slot says now: where a look-up starts.
+#[derive(Clone, Copy)]
+pub struct View {
+    /// The first entry.
+    pub table: *mut Entry,
+    /// The capacity minus one, in bytes of entries.
+    pub mask: usize,
+}
+
+impl View {
+    /// The view of a table of `capacity` entries.
+    #[must_use]
+    pub const fn new(table: *mut Entry, capacity: usize) -> Self {
+        Self { table, mask: (capacity - 1) * size_of::<Entry>() }
+    }
+
+    /// The entry so many bytes behind the first.
+    ///
+    /// # Safety
+    ///
+    /// `distance` was masked with the view's mask, the view's table is there
+    /// now, and the entry is not used after that.
+    #[inline(always)]
+    #[must_use]
+    pub unsafe fn entry<'a>(self, distance: usize) -> &'a Entry {
+        // SAFETY: The caller: it is inside the table.
+        unsafe { &*self.table.byte_add(distance) }
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub const fn capacity(self) -> usize {
+        self.mask / size_of::<Entry>() + 1
+    }
+
+    /// The view of no table.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { table: (&raw const EMPTY_TABLE).cast_mut(), mask: 0 }
+    }
+}
+
+/// The distance of every thread's [`Block`] from its thread pointer; 0 where
+/// that distance is not a constant.
+#[must_use]
+pub fn offset() -> isize {
+    storage::offset()
+}
+
+/// The hot slot's table and mask.
+#[inline(always)]
+#[must_use]
+pub fn view() -> View {
+    storage::view()
+}
+
+/// Points the hot slot at another table.
+///
+/// A signal handler may look between any two stores, so the mask is never
+/// larger than the table that it can be seen with: a larger table is shown
+/// before its mask, a smaller one after.
+pub fn set_view(view: View) {
+    let block = storage::block();
+    if view.mask >= block.mask.load(Ordering::Relaxed) {
+        block.table.store(view.table, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        block.mask.store(view.mask, Ordering::Relaxed);
+    } else {
+        block.mask.store(view.mask, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        block.table.store(view.table, Ordering::Relaxed);
+    }
+    // Whoever frees the old table does so after this.
+    compiler_fence(Ordering::SeqCst);
+}
+
+/// The calling thread's stale count: 0 at once where it has no map.
+#[inline(always)]
+#[must_use]
+pub fn stale_count() -> usize {
+    let stale = storage::block().stale.load(Ordering::Relaxed);
+    // SAFETY: Invariant 2: it points at a living count.
+    unsafe { &*stale }.load(Ordering::Relaxed)
+}
+
+/// Points the hot slot at a map's stale count; null: at the constant 0.
+pub fn set_stale(count: *const AtomicUsize) {
+    let count = if count.is_null() { &raw const NO_STALE } else { count };
+    storage::block().stale.store(count.cast_mut(), Ordering::Relaxed);
+}
+
+/// The word `thread`: see the picture in the module's text.
+#[inline(always)]
+#[must_use]
+pub fn thread() -> usize {
+    storage::block().thread.load(Ordering::Relaxed)
+}
+
+/// Stores the word `thread`.
+pub fn set_thread(word: usize) {
+    storage::block().thread.store(word, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_never_seen_before_has_the_empty_table_and_no_stale_entries() {
+        std::thread::spawn(|| {
+            let view = view();
+            assert_eq!(view.mask, 0);
+            assert_eq!(view.table.cast_const(), &raw const EMPTY_TABLE);
+            assert_eq!(stale_count(), 0);
+            assert_eq!(thread(), 0);
+        })
+        .join()
+        .expect("no panic");
+    }
+
+    #[test]
+    fn each_thread_has_its_own_words() {
+        set_thread(77);
+        std::thread::spawn(|| {
+            assert_eq!(thread(), 0);
+            set_thread(78);
+        })
+        .join()
+        .expect("no panic");
+        assert_eq!(thread(), 77);
+        set_thread(0);
+    }
+
+    #[test]
+    fn the_offset_leads_from_the_thread_pointer_to_the_block() {
+        if offset() == 0 {
+            return; // the plain storage promises nothing
+        }
+        let block = core::ptr::from_ref(storage::block()) as usize;
+        assert_eq!(storage::thread_pointer().wrapping_add_signed(offset()), block);
+    }
+}

@@ -1,0 +1,51 @@
+//! The block as a plain `thread_local!` without a destructor.
+//!
+//! For platforms without the assembly, for Miri, and for the feature
+//! `global-dynamic`. The distance from the thread pointer is not a constant
+//! here, so inlined code is told 0 and makes the call.
+
+use super::{Block, View, EMPTY_TABLE, NO_STALE};
+use crate::sys::sync::{AtomicPtr, AtomicUsize, Ordering};
+
+impl Block {
+    const fn initial() -> Self {
+        Self {
+            table: AtomicPtr::new((&raw const EMPTY_TABLE).cast_mut()),
+            mask: AtomicUsize::new(0),
+            stale: AtomicPtr::new((&raw const NO_STALE).cast_mut()),
+            thread: AtomicUsize::new(0),
+        }
+    }
+}
+
+// `const` and nothing to drop: std plants no destructor for it, ever.
+std::thread_local! {
+    static BLOCK: Block = const { Block::initial() };
+}
+
+/// No constant distance.
+pub(super) fn offset() -> isize {
+    0
+}
+
+/// Only asked where [`offset`] is not 0.
+#[cfg(test)]
+pub(super) fn thread_pointer() -> usize {
+    0
+}
+
+/// The calling thread's block. The reference must not outlive a switch of the
+/// code to another thread; nothing in this library keeps one.
+#[inline(always)]
+pub(super) fn block() -> &'static Block {
+    let block = BLOCK.with(core::ptr::from_ref);
+    // SAFETY: The storage lives as long as its thread, which is the caller.
+    unsafe { &*block }
+}
+
+/// The hot slot's first two words.
+#[inline(always)]
+pub(super) fn view() -> View {
+    let block = block();
+    View { table: block.table.load(Ordering::Relaxed), mask: block.mask.load(Ordering::Relaxed) }
+}

@@ -1,0 +1,28 @@
+//! Everything that differs by platform, and nothing else.
+//!
+//! Six small seams; no other module names an operating system, a C library or
+//! a processor:
+//!
+//! | module | what it gives | on Linux |
+//! |---|---|---|
+//! | [`block`] | this library's own words of thread-local storage | initial-exec TLS by assembly, or plain TLS |
+//! | [`lock`] | a mutual exclusion lock, usable in a `static` | `pthread_mutex_t` |
+//! | [`memory`] | zeroed memory that may run out | `calloc`, `free` |
+//! | [`os_key`] | a call-back when a thread ends | one pthread key |
+//! | [`sync`] | the atomics, so that a model checker can put its own in | `core::sync::atomic` |
+//! | [`thread_id`] | the number that the OS shows for a thread | `gettid` |
+//!
+//! # Why not the standard library's
+//!
+//! `std::sync::Mutex`, `std::thread::current` and `thread_local!` with a
+//! destructor each plant per-thread state whose cleanup code lives in this
+//! library: a `dlclose` then makes the thread's exit jump into unmapped
+//! memory, and valgrind reports what they leave. A pthread mutex is also
+//! understood by helgrind and DRD without a word of annotation.
+
+pub mod block;
+pub mod lock;
+pub mod memory;
+pub mod os_key;
+pub mod sync;
+pub mod thread_id;

@@ -1,0 +1,8 @@
+//! The atomics that this library uses, named once.
+//!
+//! Every other module imports them from here, so that a build for a model
+//! checker replaces them in one place.
+
+pub use core::sync::atomic::{
+    compiler_fence, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};

@@ -1,0 +1,180 @@
+//! The end of a thread: hooks, then values, in rounds.
+//!
+//! ```text
+//!   round 1   hooks, last in first out      values, the youngest first
+//!   round 2   hooks that round 1 added      values that round 1 set
+//!   ...       at most 4 rounds, as POSIX has it for pthread keys
+//!   after     what is left is given up: not destroyed, counted as leaked
+//! ```
+//!
+//! A thread may end inside one of our callbacks (`pthread_exit`, cancellation).
+//! The stack is gone then, but every record is in a list: those in `condemned`
+//! still get their callback, those in `ending` had theirs.
+
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::ptr::{null, null_mut, NonNull};
+
+use super::destroy::{end_condemned, end_value, finish};
+use super::map::{count, Map};
+use super::record::ThreadRecord;
+use super::{record, stats, EXIT_ROUNDS};
+use crate::error::{Error, Reason};
+use crate::key::holder::Place;
+use crate::sys::memory;
+
+/// What a cleanup hook is.
+pub type HookFunction = unsafe extern "C" fn(argument: *mut c_void);
+
+/// A cleanup hook that waits for the thread's end.
+pub struct Hook {
+    function: Cell<Option<HookFunction>>,
+    argument: Cell<*mut c_void>,
+    older: Cell<*mut Hook>,
+}
+
+/// Registers a hook for the calling thread's end.
+///
+/// # Errors
+///
+/// [`Error::NoMemory`], [`Error::Exiting`]; [`Error::Limit`] on a thread whose
+/// end can't be seen.
+pub fn at_thread_exit(function: HookFunction, argument: *mut c_void) -> Result<(), Error> {
+    let thread = record::attached()?;
+    thread.watch()?;
+    let hook = memory::allocate::<Hook>()?;
+    // SAFETY: Just allocated, all zero, which is a valid `Hook`.
+    let fields = unsafe { hook.as_ref() };
+    fields.function.set(Some(function));
+    fields.argument.set(argument);
+    fields.older.set(thread.hooks.replace(hook.as_ptr()));
+    Ok(())
+}
+
+/// Runs the hooks that are there now, the latest first.
+fn run_hooks(thread: &ThreadRecord) {
+    // Out of the list one at a time, so that a hook that never returns leaves
+    // the others; but what this round's hooks add waits for the next round.
+    let mut next = thread.hooks.replace(null_mut());
+    while let Some(hook) = NonNull::new(next) {
+        // SAFETY: In the list, so whole; this thread's alone.
+        let fields = unsafe { hook.as_ref() };
+        next = fields.older.get();
+        let (function, argument) = (fields.function.get(), fields.argument.get());
+        thread.hooks_of_round.set(next);
+        // SAFETY: `at_thread_exit` allocated it; it is in no list any more.
+        unsafe { memory::free(hook) };
+        if let Some(function) = function {
+            // SAFETY: Whoever registered it promises that it may be called
+            // once with this argument on this thread.
+            thread.call_out(|| unsafe { function(argument) });
+        }
+    }
+}
+
+/// Ends all values that are there now, the youngest first.
+pub(super) fn end_all(thread: &ThreadRecord, map: &Map, reason: Reason) {
+    map.from_youngest(|holder| {
+        // SAFETY: In the map's list by age, so whole; this thread's map.
+        let fields = unsafe { holder.as_ref() };
+        let dead = fields.place.get() != Place::Listed;
+        map.take_out(fields.handle.get());
+        map.withdraw_stale(holder);
+        if dead {
+            count(&map.counters.expunged);
+        }
+        end_value(thread, map, holder, if dead { Reason::KeyDead } else { reason });
+    });
+}
+
+/// Ends everything that the thread has; afterwards its map is empty.
+pub(super) fn end_thread(thread: &ThreadRecord, reason: Reason) {
+    let map = thread.map();
+    recover(thread, map);
+    thread.callback_depth.set(0);
+    thread.initialising.set(null());
+    thread.requeue_hooks();
+    for _ in 0..EXIT_ROUNDS {
+        map.take_mail();
+        if thread.has_no_hooks() && map.youngest().is_none() {
+            break;
+        }
+        run_hooks(thread);
+        map.take_mail();
+        end_all(thread, map, reason);
+        end_condemned(thread, map);
+    }
+    // A `user_free` may still run below; what it would set, nobody would end.
+    thread.closing.set(true);
+    give_up(thread, map);
+    thread.free_hooks();
+}
+
+/// Ends all values of a map that the thread has switched to.
+pub(super) fn end_map(thread: &ThreadRecord, map: &Map, reason: Reason) {
+    recover(thread, map);
+    for _ in 0..EXIT_ROUNDS {
+        map.take_mail();
+        if map.youngest().is_none() {
+            break;
+        }
+        end_all(thread, map, reason);
+        end_condemned(thread, map);
+    }
+    let was_closing = thread.closing.replace(true);
+    give_up(thread, map);
+    thread.closing.set(was_closing);
+}
+
+/// Brings order into what a callback that never returned has left in a map.
+pub(super) fn recover(thread: &ThreadRecord, map: &Map) {
+    map.forget_cursors();
+    end_condemned(thread, map);
+    while let Some(holder) = map.first_ending() {
+        map.end_ending(holder);
+        // SAFETY: It was in the list; whoever counted is gone.
+        unsafe { holder.as_ref() }.callbacks.set(0);
+        finish(thread, map, holder);
+    }
+}
+
+/// What the rounds have left: values that set themselves again and again.
+fn give_up(thread: &ThreadRecord, map: &Map) {
+    map.from_youngest(|holder| {
+        // SAFETY: In the map's list by age, so whole; this thread's map.
+        let fields = unsafe { holder.as_ref() };
+        map.take_out(fields.handle.get());
+        if !fields.value.get().is_null() {
+            stats::count_leaked();
+        }
+        finish(thread, map, holder);
+    });
+}
+
+impl ThreadRecord {
+    fn has_no_hooks(&self) -> bool {
+        self.hooks.get().is_null()
+    }
+
+    /// Puts the hooks of a round that was cut off in front of the others.
+    fn requeue_hooks(&self) {
+        let rest = self.hooks_of_round.replace(null_mut());
+        let Some(mut oldest) = NonNull::new(rest) else { return };
+        // SAFETY: Hooks of a list that this thread alone has.
+        while let Some(older) = NonNull::new(unsafe { oldest.as_ref() }.older.get()) {
+            oldest = older;
+        }
+        // SAFETY: The same list's last hook.
+        unsafe { oldest.as_ref() }.older.set(self.hooks.replace(rest));
+    }
+
+    /// Frees hooks that no round is left for.
+    fn free_hooks(&self) {
+        while let Some(hook) = NonNull::new(self.hooks.get()) {
+            // SAFETY: In the list, so whole; this thread's alone.
+            self.hooks.set(unsafe { hook.as_ref() }.older.get());
+            // SAFETY: `at_thread_exit` allocated it; it has left the list.
+            unsafe { memory::free(hook) };
+        }
+    }
+}

@@ -1,0 +1,423 @@
+//! A map: the table, and the lists of its holder records.
+//!
+//! The two parts of a map have different rules. `mailbox` and `counters` are
+//! atomics that other threads use; everything else is the owner's, in `Cell`s.
+//! The table is reached through [`Map::with_table`] alone, for the length of a
+//! closure that calls nobody.
+//!
+//! Everything is valid and empty when it is all zero.
+
+use core::cell::{Cell, UnsafeCell};
+use core::ffi::c_void;
+use core::ptr::{null_mut, NonNull};
+
+use crate::error::Error;
+use crate::key::handle;
+use crate::key::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, OrderLinks, Place};
+use crate::key::slot::KeySlot;
+use crate::map::{OutOfMemory, Owner, Removed, ThreadLocalMap, View};
+use crate::sys::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sys::{block, memory};
+
+/// Holder records that a map keeps for its next entries.
+const SPARE_RECORDS: usize = 32;
+
+/// What the owner has counted; read by anybody, at any time.
+///
+/// One thread writes, so a load and a store make an increment. `Relaxed`:
+/// they are for reports.
+#[derive(Default)]
+pub struct Counters {
+    /// Entries in the table.
+    pub entries: AtomicU64,
+    /// Slots of the table.
+    pub capacity: AtomicU64,
+    /// Tables made anew or swept.
+    pub rehashes: AtomicU64,
+    /// Most slots that an insert has looked at.
+    pub longest_probe: AtomicU64,
+    /// Values ended because their key was dead.
+    pub expunged: AtomicU64,
+    /// Destroy callbacks called.
+    pub destroyed: AtomicU64,
+    /// 1 while the end of the map's thread can't be seen.
+    pub unwatched: AtomicU64,
+}
+
+/// Adds one to a counter that only this thread writes.
+pub fn count(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+/// Where a loop over records by age stands. Lives on the loop's stack.
+pub struct Cursor {
+    at: Cell<*mut Holder>,
+    outer: *const Cursor,
+}
+
+/// One map.
+#[repr(C)]
+pub struct Map {
+    /// Where releasers tell of dead keys.
+    pub mailbox: Mailbox,
+    /// For reports.
+    pub counters: Counters,
+    /// Links of the list of all maps, under its lock ([`super::stats`]).
+    pub links: (Cell<*mut Map>, Cell<*mut Map>),
+    table: UnsafeCell<ThreadLocalMap<HolderPointer>>,
+    /// The hot slot shows this map's table.
+    shown: Cell<bool>,
+    /// A thread has switched to this map. Unused in a thread's own.
+    attached: AtomicBool,
+    /// Records of the entries in the table, in the order of first set.
+    order: HolderList<OrderLinks>,
+    /// Out of the table, value not ended yet.
+    condemned: HolderList<OrderLinks>,
+    /// A callback is running for these, or ran and did not return.
+    ending: HolderList<OrderLinks>,
+    /// Taken from the mailbox; `place` is [`Place::Stale`].
+    stale: HolderList<KeyLinks>,
+    spare: Cell<*mut Holder>,
+    spare_count: Cell<usize>,
+    cursors: Cell<*const Cursor>,
+}
+
+/// The map's answers to its table.
+struct Keeper<'a>(&'a Map);
+
+/// The record behind a pointer that one of the map's lists or its table had.
+fn record<'a>(holder: HolderPointer) -> &'a Holder {
+    // SAFETY: Invariant 2 of the parent module: records in lists and tables
+    // are not freed, and all their fields that an owner uses are cells.
+    unsafe { holder.as_ref() }
+}
+
+impl Owner<HolderPointer> for Keeper<'_> {
+    fn is_stale(&self, holder: HolderPointer) -> bool {
+        record(holder).place.get() == Place::Stale
+    }
+
+    fn expunged(&mut self, entry: Removed<HolderPointer>) {
+        self.0.left_table(entry.record, entry.value);
+        self.0.withdraw_stale(entry.record);
+        // SAFETY: It has just left `order`; the caller of the table owns it.
+        unsafe { self.0.condemned.push_back(entry.record) };
+    }
+
+    fn moved(&mut self, view: View) {
+        if self.0.shown.get() {
+            block::set_view(view);
+        }
+    }
+}
+
+impl Map {
+    /// Runs `work` on the table, then brings the counters up to date.
+    fn with_table<T>(
+        &self,
+        work: impl FnOnce(&mut ThreadLocalMap<HolderPointer>, &mut Keeper<'_>) -> T,
+    ) -> T {
+        // SAFETY: This thread owns the map; the closures of this module call
+        // only the table, and `Keeper` does not touch it: this `&mut` is alone.
+        let table = unsafe { &mut *self.table.get() };
+        let result = work(table, &mut Keeper(self));
+        self.counters.entries.store(table.size() as u64, Ordering::Relaxed);
+        self.counters.capacity.store(table.capacity() as u64, Ordering::Relaxed);
+        self.counters.rehashes.store(table.rehashes(), Ordering::Relaxed);
+        self.counters.longest_probe.store(table.longest_probe() as u64, Ordering::Relaxed);
+        result
+    }
+
+    /// The table, to look at.
+    fn table(&self) -> &ThreadLocalMap<HolderPointer> {
+        // SAFETY: This thread owns the map; whoever changes the table does so
+        // in `with_table`, whose closures do not come here.
+        unsafe { &*self.table.get() }
+    }
+
+    /// Becomes the calling thread's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] if another thread has it.
+    pub fn attach(&self) -> Result<(), Error> {
+        // Acquire: with the Release in `detach`: the last owner is done.
+        match self.attached.swap(true, Ordering::Acquire) {
+            false => Ok(()),
+            true => Err(Error::Busy),
+        }
+    }
+
+    /// Becomes nobody's.
+    pub fn detach(&self) {
+        self.attached.store(false, Ordering::Release);
+    }
+
+    /// Shows this map's table in the calling thread's hot slot.
+    pub fn show(&self) {
+        self.shown.set(true);
+        block::set_stale(&raw const self.mailbox.stale);
+        block::set_view(self.table().view());
+    }
+
+    /// Shows the empty table in the calling thread's hot slot.
+    pub fn hide(&self) {
+        self.shown.set(false);
+        block::set_view(View::empty());
+        block::set_stale(core::ptr::null());
+    }
+
+    /// Makes room for one more entry; see [`ThreadLocalMap::reserve`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`].
+    pub fn reserve(&self) -> Result<(), Error> {
+        self.with_table(|table, keeper| table.reserve(keeper)).map_err(Error::from)
+    }
+
+    /// A record for an entry to come under a live key, linked to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`], [`Error::DeadKey`].
+    pub fn reserve_record(&self, slot: &KeySlot, key: u64) -> Result<HolderPointer, Error> {
+        let holder = self.take_spare()?;
+        let fields = record(holder);
+        fields.mailbox.set(&raw const self.mailbox);
+        fields.slot.set(slot);
+        fields.handle.set(key);
+        fields.place.set(Place::Listed);
+        fields.orphaned.set(false);
+        // SAFETY: A spare record is in no list; it is filled in above.
+        unsafe { slot.link(handle::generation(key), holder) }.inspect_err(|_| {
+            self.give_back(holder);
+        })?;
+        Ok(holder)
+    }
+
+    /// Puts a reserved record's entry into the table. Needs no memory after
+    /// [`reserve`](Self::reserve).
+    pub fn insert(&self, holder: HolderPointer, value: *mut c_void) {
+        let fields = record(holder);
+        let key = fields.handle.get();
+        fields.in_table.set(true);
+        // SAFETY: A reserved record is in no list by these links.
+        unsafe { self.order.push_back(holder) };
+        self.with_table(|table, keeper| {
+            let replaced = table.set(key, value, holder, keeper);
+            debug_assert!(replaced.is_none(), "the caller has looked the key up");
+        });
+    }
+
+    /// Where a key's entry stands.
+    #[must_use]
+    pub fn find(&self, key: u64) -> Option<usize> {
+        self.table().get_entry(key)
+    }
+
+    /// Walks to where a key is not, expunging on the way.
+    pub fn find_after_miss(&self, key: u64) -> Option<usize> {
+        self.with_table(|table, keeper| table.get_entry_after_miss(key, keeper))
+    }
+
+    /// The record at a position that `find` returned.
+    #[must_use]
+    pub fn record_at(&self, position: usize) -> HolderPointer {
+        self.table().record(position)
+    }
+
+    /// The value at a position that `find` returned.
+    #[must_use]
+    pub fn value_at(&self, position: usize) -> *mut c_void {
+        self.table().value(position)
+    }
+
+    /// Exchanges the value at a position that `find` returned.
+    pub fn replace_value(&self, position: usize, value: *mut c_void) -> *mut c_void {
+        self.with_table(|table, _| table.replace_value(position, value))
+    }
+
+    /// Takes a key's entry out of the table. Its record is then in no list by
+    /// age, and has the value.
+    pub fn take_out(&self, key: u64) -> Option<HolderPointer> {
+        let removed = self.with_table(|table, keeper| table.remove(key, keeper))?;
+        self.left_table(removed.record, removed.value);
+        Some(removed.record)
+    }
+
+    fn left_table(&self, holder: HolderPointer, value: *mut c_void) {
+        let fields = record(holder);
+        fields.in_table.set(false);
+        fields.value.set(value);
+        self.mend_cursors(holder);
+        // SAFETY: Invariant 2: an entry in the table has its record in `order`.
+        unsafe { self.order.remove(holder) };
+    }
+
+    /// Takes everything from the mailbox: those entries are now known stale.
+    pub fn take_mail(&self) {
+        let mut next = self.mailbox.take();
+        while let Some(holder) = NonNull::new(next) {
+            let fields = record(holder);
+            next = fields.next.get();
+            fields.place.set(Place::Stale);
+            // SAFETY: Orphaned, so out of the key's list, and out of the
+            // mailbox now: in no list by these links.
+            unsafe { self.stale.push_back(holder) };
+        }
+    }
+
+    /// The record that is known stale for the longest time.
+    #[must_use]
+    pub fn first_stale(&self) -> Option<HolderPointer> {
+        self.stale.first()
+    }
+
+    /// The record that was condemned first.
+    #[must_use]
+    pub fn first_condemned(&self) -> Option<HolderPointer> {
+        let holder = self.condemned.first()?;
+        // SAFETY: It is in this list.
+        unsafe { self.condemned.remove(holder) };
+        Some(holder)
+    }
+
+    /// A stale entry that nobody is going to look for any more.
+    pub fn withdraw_stale(&self, holder: HolderPointer) {
+        if record(holder).place.get() != Place::Stale {
+            return;
+        }
+        record(holder).place.set(Place::Orphaned);
+        // SAFETY: `Stale` means that it is in this list.
+        unsafe { self.stale.remove(holder) };
+        self.mailbox.stale.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Puts a record, which is in no list by age, where an exit finds it.
+    pub fn begin_ending(&self, holder: HolderPointer) {
+        // SAFETY: The caller: in no list by these links.
+        unsafe { self.ending.push_back(holder) };
+    }
+
+    /// Undoes [`begin_ending`](Self::begin_ending).
+    pub fn end_ending(&self, holder: HolderPointer) {
+        // SAFETY: The caller: it is in this list.
+        unsafe { self.ending.remove(holder) };
+    }
+
+    /// A record whose callback did not return.
+    #[must_use]
+    pub fn first_ending(&self) -> Option<HolderPointer> {
+        self.ending.first()
+    }
+
+    /// The record of the youngest entry.
+    #[must_use]
+    pub fn youngest(&self) -> Option<HolderPointer> {
+        self.order.last()
+    }
+
+    /// Runs `visit` for each entry from the youngest to the oldest. It may do
+    /// anything to the map; what it adds is not visited.
+    pub fn from_youngest(&self, visit: impl Fn(HolderPointer)) {
+        let cursor = Cursor {
+            at: Cell::new(self.youngest().map_or(null_mut(), NonNull::as_ptr)),
+            outer: self.cursors.get(),
+        };
+        self.cursors.set(&raw const cursor);
+        while let Some(holder) = NonNull::new(cursor.at.get()) {
+            cursor.at.set(record(holder).order_previous.get());
+            visit(holder);
+        }
+        self.cursors.set(cursor.outer);
+    }
+
+    /// Forgets loops whose stack is gone.
+    pub fn forget_cursors(&self) {
+        self.cursors.set(core::ptr::null());
+    }
+
+    fn mend_cursors(&self, leaving: HolderPointer) {
+        let mut next = self.cursors.get();
+        // SAFETY: A loop takes its cursor out before its stack goes, and
+        // `forget_cursors` is called where it could not.
+        while let Some(cursor) = unsafe { next.as_ref() } {
+            if cursor.at.get() == leaving.as_ptr() {
+                cursor.at.set(record(leaving).order_previous.get());
+            }
+            next = cursor.outer;
+        }
+    }
+
+    /// Provides for the first entry: a table and a record.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`]; what there is stays for later.
+    pub fn provide(&self) -> Result<(), Error> {
+        self.reserve()?;
+        let holder = self.take_spare()?;
+        self.give_back(holder);
+        Ok(())
+    }
+
+    fn take_spare(&self) -> Result<HolderPointer, OutOfMemory> {
+        let Some(spare) = NonNull::new(self.spare.get()) else {
+            return memory::allocate();
+        };
+        self.spare.set(record(spare).order_next.get());
+        self.spare_count.set(self.spare_count.get() - 1);
+        Ok(spare)
+    }
+
+    /// Keeps a record that is in no list for the next entry, or frees it.
+    pub fn give_back(&self, holder: HolderPointer) {
+        if self.spare_count.get() >= SPARE_RECORDS {
+            // SAFETY: `take_spare` allocated it; no list has it.
+            unsafe { memory::free(holder) };
+            return;
+        }
+        record(holder).order_next.set(self.spare.replace(holder.as_ptr()));
+        self.spare_count.set(self.spare_count.get() + 1);
+    }
+
+    /// Frees table and spare records of a map without entries.
+    pub fn release_memory(&self) {
+        while let Some(spare) = NonNull::new(self.spare.get()) {
+            self.spare.set(record(spare).order_next.get());
+            // SAFETY: `take_spare` allocated it; it was in the spare list only.
+            unsafe { memory::free(spare) };
+        }
+        self.spare_count.set(0);
+        self.with_table(|table, _| *table = ThreadLocalMap::new());
+    }
+
+    /// Asserts the invariants of the table and of the lists.
+    ///
+    /// # Panics
+    ///
+    /// When one does not hold.
+    pub fn check_invariants(&self) {
+        let mut standing = 0;
+        let mut stale = 0;
+        let mut next = self.order.first();
+        while let Some(holder) = next {
+            let fields = record(holder);
+            assert!(fields.in_table.get(), "2: in `order` but not standing");
+            let position = self.find(fields.handle.get()).expect("2: standing but not found");
+            assert_eq!(self.record_at(position), holder, "2: another record at its place");
+            standing += 1;
+            stale += usize::from(fields.place.get() == Place::Stale);
+            next = NonNull::new(fields.order_next.get());
+        }
+        self.with_table(|table, keeper| {
+            assert_eq!(table.size(), standing, "2: an entry without a record in `order`");
+            table.check_invariants(keeper, stale);
+            if self.shown.get() {
+                assert_eq!(block::view().table, table.view().table, "1: the hot slot's table");
+                assert_eq!(block::view().mask, table.view().mask, "1: the hot slot's mask");
+            }
+        });
+    }
+}

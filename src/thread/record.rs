@@ -1,0 +1,243 @@
+//! A thread's record: how it is attached, watched, and let go.
+//!
+//! ```text
+//!                 first set, init, hook or attach
+//!   not attached ---------------------------------> attached
+//!        ^  ^                                        |    |
+//!        |  +----------- tls_thread_detach ----------+    | the thread ends:
+//!        |                                                v the OS key's destructor
+//!        +------- another key's destructor may <------ pass 1, 2, 3
+//!                 use the library again                   |
+//!                                                         v pass 4
+//!                                                       ended: no more values
+//! ```
+//!
+//! The C library runs the destructors of an ending thread up to four times
+//! (POSIX, `pthread_key_create`). The record goes with the first pass, but the
+//! OS key is given a small number instead of it, so that the later passes come
+//! here as well: a destructor of somebody else's that sets a value of ours
+//! between two passes attaches the thread once more, and the next pass cleans
+//! up again. Only after the last one is a value refused ([`Error::Exiting`]),
+//! because nobody would ever end it.
+//!
+//! A thread that got no OS key is *unwatched*: everything works, but its end
+//! can't be seen, and it must be detached by hand.
+
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::ptr::{null_mut, NonNull};
+
+use super::exit::{end_thread, recover, Hook};
+use super::init::InitFrame;
+use super::map::Map;
+use super::stats;
+use crate::error::{Error, Reason};
+use crate::sys::os_key::{OsKey, DESTRUCTOR_PASSES};
+use crate::sys::sync::Ordering;
+use crate::sys::{block, memory};
+
+/// The one OS key.
+static OS_KEY: OsKey = OsKey::new(on_thread_exit);
+
+/// What a thread has beside its map. All zero: nothing yet.
+#[repr(C)]
+pub struct ThreadRecord {
+    /// The thread's own map.
+    own: Map,
+    /// The map that the thread works on.
+    current: Cell<*const Map>,
+    /// Callbacks of ours that are running on this thread, one in the other.
+    pub callback_depth: Cell<u32>,
+    /// Keys whose init callback is running, the innermost first.
+    pub initialising: Cell<*const InitFrame>,
+    /// Cleanup hooks, the latest first.
+    pub hooks: Cell<*mut Hook>,
+    /// Those of the round that is running, and not called yet.
+    pub hooks_of_round: Cell<*mut Hook>,
+    /// Destructor passes that had been seen when it was made.
+    passes: Cell<usize>,
+    /// The OS key has this record.
+    watched: Cell<bool>,
+    /// The last round is over: nothing new can be stored.
+    pub closing: Cell<bool>,
+}
+
+/// The calling thread's record, if it is attached.
+#[inline]
+#[must_use]
+pub fn current() -> Option<&'static ThreadRecord> {
+    let word = block::thread();
+    if word <= DESTRUCTOR_PASSES {
+        return None;
+    }
+    // SAFETY: This thread stored the address of its record there, and clears
+    // it before the record is freed.
+    Some(unsafe { &*(word as *const ThreadRecord) })
+}
+
+/// The calling thread's record; attaches the thread if need be.
+///
+/// # Errors
+///
+/// [`Error::NoMemory`]; [`Error::Exiting`] after the thread's last pass.
+pub fn attached() -> Result<&'static ThreadRecord, Error> {
+    match current() {
+        Some(thread) if thread.closing.get() => Err(Error::Exiting),
+        Some(thread) => Ok(thread),
+        None => attach(),
+    }
+}
+
+#[cold]
+fn attach() -> Result<&'static ThreadRecord, Error> {
+    let passes = block::thread();
+    if passes >= DESTRUCTOR_PASSES {
+        return Err(Error::Exiting);
+    }
+    let memory = memory::allocate::<ThreadRecord>()?;
+    // SAFETY: Just allocated, all zero, which is a valid record.
+    let thread: &'static ThreadRecord = unsafe { memory.as_ref() };
+    thread.current.set(&raw const thread.own);
+    thread.passes.set(passes);
+    match thread.watch() {
+        Ok(()) | Err(Error::Limit) => {}
+        Err(error) => {
+            // SAFETY: Allocated above; nobody has seen it.
+            unsafe { memory::free(memory) };
+            return Err(error);
+        }
+    }
+    stats::enter(&thread.own);
+    block::set_thread(memory.as_ptr() as usize);
+    thread.own.show();
+    Ok(thread)
+}
+
+/// Attaches the calling thread and allocates all that its first value needs.
+///
+/// # Errors
+///
+/// [`Error::NoMemory`], [`Error::Exiting`]; [`Error::Limit`] if the thread's
+/// end can't be seen.
+pub fn attach_in_full() -> Result<(), Error> {
+    let was_attached = current().is_some();
+    let thread = attached()?;
+    let outcome = thread.watch().and_then(|()| thread.map().provide());
+    if outcome.is_err() && !was_attached {
+        // A failed call changes nothing. There is no callback to run.
+        thread.leave(Reason::Detached);
+    }
+    outcome
+}
+
+/// The calling thread's whole cleanup, now.
+///
+/// # Errors
+///
+/// [`Error::Reentrant`] inside a callback of this library.
+pub fn detach() -> Result<(), Error> {
+    let Some(thread) = current() else { return Ok(()) };
+    if thread.callback_depth.get() > 0 {
+        return Err(Error::Reentrant);
+    }
+    thread.leave(Reason::Detached);
+    Ok(())
+}
+
+impl ThreadRecord {
+    /// The map that the thread works on.
+    #[inline]
+    #[must_use]
+    pub fn map(&self) -> &'static Map {
+        // SAFETY: Set when the record was made, to a map that lives at least
+        // until the thread has another or is let go.
+        unsafe { &*self.current.get() }
+    }
+
+    /// The map that the thread has switched to, if not its own.
+    #[must_use]
+    pub fn visiting(&self) -> Option<NonNull<Map>> {
+        let map = self.current.get();
+        (!core::ptr::eq(map, &raw const self.own)).then(|| NonNull::from(self.map()))
+    }
+
+    /// Works on another map from now on; `None`: its own.
+    pub(super) fn work_on(&self, map: Option<NonNull<Map>>) {
+        self.current.set(map.map_or(&raw const self.own, |map| map.as_ptr().cast_const()));
+    }
+
+    /// Runs a callback of the user's, counted.
+    pub fn call_out<T>(&self, callback: impl FnOnce() -> T) -> T {
+        self.callback_depth.set(self.callback_depth.get() + 1);
+        let result = callback();
+        self.callback_depth.set(self.callback_depth.get() - 1);
+        result
+    }
+
+    /// Gives the record to the OS key, if that has not been done.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limit`] without an OS key, [`Error::NoMemory`].
+    pub fn watch(&self) -> Result<(), Error> {
+        if self.watched.get() {
+            return Ok(());
+        }
+        self.own.counters.unwatched.store(1, Ordering::Relaxed);
+        let key = OS_KEY.get().map_err(|_| Error::Limit)?;
+        OsKey::set(key, core::ptr::from_ref(self).cast_mut().cast())?;
+        self.watched.set(true);
+        self.own.counters.unwatched.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Ends all values, and the record.
+    fn leave(&'static self, reason: Reason) {
+        if let Some(visited) = self.visiting() {
+            // The map outlives the thread: whoever has it next goes on.
+            self.work_on(None);
+            self.own.show();
+            // SAFETY: It was current, so it lives.
+            let visited = unsafe { visited.as_ref() };
+            recover(self, visited);
+            visited.detach();
+        }
+        end_thread(self, reason);
+        let passes = self.passes.get();
+        if self.watched.get() && reason == Reason::Detached {
+            arm(passes);
+        }
+        stats::leave(&self.own);
+        self.own.hide();
+        block::set_thread(passes);
+        self.own.release_memory();
+        // SAFETY: `attach` allocated it; no word of the thread leads to it.
+        unsafe { memory::free(NonNull::from(self)) };
+    }
+}
+
+/// Has the OS key call again with the number of passes that were seen; with
+/// none, it does not call at all.
+fn arm(passes: usize) {
+    let Ok(key) = OS_KEY.get() else { return };
+    let value = if passes == 0 { null_mut() } else { passes as *mut c_void };
+    // The C library's room for this thread's value is there already: it held
+    // the record, or the pass that is running.
+    let _ = OsKey::set(key, value);
+}
+
+/// The OS key's destructor: the thread is ending.
+unsafe extern "C" fn on_thread_exit(value: *mut c_void) {
+    let mut passes = value as usize;
+    if passes > DESTRUCTOR_PASSES {
+        if let Some(thread) = current() {
+            passes = thread.passes.get();
+            thread.leave(Reason::ThreadExit);
+        }
+    }
+    passes += 1;
+    block::set_thread(passes);
+    if passes < DESTRUCTOR_PASSES {
+        arm(passes);
+    }
+}

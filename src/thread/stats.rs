@@ -1,0 +1,150 @@
+//! Sums over all threads.
+//!
+//! Every map is in one list, under one lock, from its thread's first value to
+//! its end; what it had counted is then added to the sums of those that are
+//! gone. The lock is taken when a thread comes, when it goes, and by whoever
+//! asks: never by a get or a set.
+
+use core::cell::{Cell, UnsafeCell};
+use core::ptr::{null_mut, NonNull};
+
+use super::map::Map;
+use crate::key;
+use crate::sys::lock::Lock;
+use crate::sys::memory;
+use crate::sys::sync::{AtomicU64, Ordering};
+
+/// What the library holds and has done, in the whole process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Live keys.
+    pub keys: u64,
+    /// Dead keys with a value that is not destroyed yet.
+    pub dead_keys: u64,
+    /// Maps of attached threads.
+    pub maps: u64,
+    /// Entries in all maps, stale ones included.
+    pub entries: u64,
+    /// Stale entries.
+    pub stale: u64,
+    /// Values ended because their key was dead, ever.
+    pub expunged: u64,
+    /// Destroy callbacks called, ever.
+    pub destroyed: u64,
+    /// Values given up after the last round of a thread's exit, ever.
+    pub leaked: u64,
+    /// Tables made anew or swept in full, ever.
+    pub rehashes: u64,
+    /// Most slots that an insert has looked at, ever.
+    pub longest_probe: u64,
+    /// Slots in all tables.
+    pub capacity: u64,
+    /// Bytes of memory.
+    pub bytes: u64,
+    /// Attached threads whose end can't be seen.
+    pub unwatched: u64,
+}
+
+struct Maps {
+    lock: Lock,
+    first: Cell<*mut Map>,
+    gone: UnsafeCell<Stats>,
+}
+
+// SAFETY: `first`, the maps' links and `gone` are touched under the lock only.
+unsafe impl Sync for Maps {}
+
+static MAPS: Maps = Maps {
+    lock: Lock::new(),
+    first: Cell::new(null_mut()),
+    gone: UnsafeCell::new(Stats {
+        keys: 0,
+        dead_keys: 0,
+        maps: 0,
+        entries: 0,
+        stale: 0,
+        expunged: 0,
+        destroyed: 0,
+        leaked: 0,
+        rehashes: 0,
+        longest_probe: 0,
+        capacity: 0,
+        bytes: 0,
+        unwatched: 0,
+    }),
+};
+
+/// `Relaxed`: a number for reports.
+static LEAKED: AtomicU64 = AtomicU64::new(0);
+
+/// One value was given up.
+pub(super) fn count_leaked() {
+    LEAKED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A thread's map has come.
+pub(super) fn enter(map: &Map) {
+    MAPS.lock.with(|| {
+        let (next, previous) = &map.links;
+        next.set(MAPS.first.get());
+        previous.set(null_mut());
+        if let Some(first) = NonNull::new(MAPS.first.get()) {
+            // SAFETY: In the list, so not freed; the lock is held.
+            unsafe { first.as_ref() }.links.1.set(core::ptr::from_ref(map).cast_mut());
+        }
+        MAPS.first.set(core::ptr::from_ref(map).cast_mut());
+    });
+}
+
+/// A thread's map is going.
+pub(super) fn leave(map: &Map) {
+    MAPS.lock.with(|| {
+        let (next, previous) = (map.links.0.get(), map.links.1.get());
+        match NonNull::new(previous) {
+            // SAFETY: In the list, so not freed; the lock is held.
+            Some(previous) => unsafe { previous.as_ref() }.links.0.set(next),
+            None => MAPS.first.set(next),
+        }
+        if let Some(next) = NonNull::new(next) {
+            // SAFETY: In the list, so not freed; the lock is held.
+            unsafe { next.as_ref() }.links.1.set(previous);
+        }
+        // SAFETY: The lock is held: this `&mut` is alone.
+        add_history(unsafe { &mut *MAPS.gone.get() }, map);
+    });
+}
+
+/// What a map has counted, as opposed to what it holds.
+fn add_history(sum: &mut Stats, map: &Map) {
+    let counters = &map.counters;
+    sum.expunged += counters.expunged.load(Ordering::Relaxed);
+    sum.destroyed += counters.destroyed.load(Ordering::Relaxed);
+    sum.rehashes += counters.rehashes.load(Ordering::Relaxed);
+    sum.longest_probe = sum.longest_probe.max(counters.longest_probe.load(Ordering::Relaxed));
+}
+
+/// The sums now. Blocks threads that come or go meanwhile.
+#[must_use]
+pub fn collect() -> Stats {
+    let mut sum = MAPS.lock.with(|| {
+        // SAFETY: The lock is held.
+        let mut sum = unsafe { *MAPS.gone.get() };
+        let mut next = MAPS.first.get();
+        while let Some(map) = NonNull::new(next) {
+            // SAFETY: In the list, so not freed; the lock is held.
+            let map = unsafe { map.as_ref() };
+            next = map.links.0.get();
+            add_history(&mut sum, map);
+            sum.maps += 1;
+            sum.entries += map.counters.entries.load(Ordering::Relaxed);
+            sum.stale += map.mailbox.stale.load(Ordering::Relaxed) as u64;
+            sum.capacity += map.counters.capacity.load(Ordering::Relaxed);
+            sum.unwatched += map.counters.unwatched.load(Ordering::Relaxed);
+        }
+        sum
+    });
+    (sum.keys, sum.dead_keys) = key::registry().census();
+    sum.leaked = LEAKED.load(Ordering::Relaxed);
+    sum.bytes = memory::bytes_in_use() as u64;
+    sum
+}
