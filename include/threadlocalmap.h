@@ -381,11 +381,6 @@ typedef struct tls_stats_t {
 } tls_stats_t;
 
 /**
- * A value as C has it.
- */
-typedef void *Value;
-
-/**
  * Never a key.
  */
 #define TLS_KEY_NONE 0
@@ -614,7 +609,7 @@ int tls_stats(struct tls_stats_t *stats);
  * Returns the value, or NULL.
  * Since 0.1.0.
  */
-Value tls_get(tls_key_t key);
+void *tls_get(tls_key_t key);
 
 /**
  * The calling thread's value under a key, or NULL; never runs init.
@@ -625,7 +620,7 @@ Value tls_get(tls_key_t key);
  * Returns the value, or NULL.
  * Since 0.1.0.
  */
-Value tls_get_existing(tls_key_t key);
+void *tls_get_existing(tls_key_t key);
 
 /**
  * Like tls_get(), with every outcome told apart.
@@ -641,7 +636,7 @@ Value tls_get_existing(tls_key_t key);
  * not run); TLS_ERR_INVALID (value is NULL).
  * Since 0.1.0.
  */
-int tls_try_get(tls_key_t key, Value *value);
+int tls_try_get(tls_key_t key, void **value);
 
 /**
  * Stores a value for the calling thread.
@@ -656,7 +651,7 @@ int tls_try_get(tls_key_t key, Value *value);
  * TLS_ERR_EXITING. A failed call has changed nothing.
  * Since 0.1.0.
  */
-int tls_set(tls_key_t key, Value value);
+int tls_set(tls_key_t key, void *value);
 
 /**
  * Stores a value for the calling thread and hands the old one over.
@@ -668,7 +663,7 @@ int tls_set(tls_key_t key, Value value);
  * Returns TLS_OK; TLS_ERR_INVALID (old is NULL); else as tls_set().
  * Since 0.1.0.
  */
-int tls_swap(tls_key_t key, Value value, Value *old);
+int tls_swap(tls_key_t key, void *value, void **old);
 
 /**
  * Removes the calling thread's value and hands it over.
@@ -681,7 +676,7 @@ int tls_swap(tls_key_t key, Value value, Value *old);
  * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
  * Since 0.1.0.
  */
-int tls_take(tls_key_t key, Value *old);
+int tls_take(tls_key_t key, void **old);
 
 /**
  * Removes the calling thread's value and destroys it (TLS_REASON_REMOVED).

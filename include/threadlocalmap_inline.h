@@ -18,7 +18,7 @@
 #define THREADLOCALMAP_INLINE_H
 
 #if !defined(TLS_NO_INLINE) && defined(__GNUC__) && defined(__linux__) && defined(__LP64__) && \
-    (defined(__x86_64__) || defined(__aarch64__))
+    ((defined(__x86_64__) && !defined(__code_model_large__)) || defined(__aarch64__))
 
 #ifdef __cplusplus
 extern "C" {

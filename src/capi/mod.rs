@@ -22,7 +22,7 @@ pub mod stats;
 pub mod values;
 pub mod version;
 
-use core::ffi::{c_int, c_void};
+use core::ffi::c_int;
 use core::mem::size_of;
 
 use crate::error::Error;
@@ -117,6 +117,3 @@ fn given<T>(pointer: *const T) -> Result<(), Error> {
     }
     Ok(())
 }
-
-/// A value as C has it.
-type Value = *mut c_void;

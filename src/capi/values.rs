@@ -1,9 +1,9 @@
 //! The calling thread's values.
 
-use core::ffi::c_int;
+use core::ffi::{c_int, c_void};
 
 use super::constants::{tls_key_t, TLS_OK};
-use super::{code, given, store, Value};
+use super::{code, given, store};
 use crate::thread::values;
 
 /// The calling thread's value under a key; else what the key's init callback
@@ -24,7 +24,7 @@ use crate::thread::values;
 /// Returns the value, or NULL.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn tls_get(key: tls_key_t) -> Value {
+pub extern "C" fn tls_get(key: tls_key_t) -> *mut c_void {
     values::get(key)
 }
 
@@ -36,7 +36,7 @@ pub extern "C" fn tls_get(key: tls_key_t) -> Value {
 /// Returns the value, or NULL.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn tls_get_existing(key: tls_key_t) -> Value {
+pub extern "C" fn tls_get_existing(key: tls_key_t) -> *mut c_void {
     values::get_existing(key)
 }
 
@@ -53,7 +53,7 @@ pub extern "C" fn tls_get_existing(key: tls_key_t) -> Value {
 /// not run); TLS_ERR_INVALID (value is NULL).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut Value) -> c_int {
+pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) -> c_int {
     match given(value) {
         // SAFETY: Not null; the caller: it can be written.
         Ok(()) => unsafe { store(value, values::try_get(key)) },
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut Value) -> c_int
 /// TLS_ERR_EXITING. A failed call has changed nothing.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn tls_set(key: tls_key_t, value: Value) -> c_int {
+pub extern "C" fn tls_set(key: tls_key_t, value: *mut c_void) -> c_int {
     code(values::set(key, value))
 }
 
@@ -86,7 +86,11 @@ pub extern "C" fn tls_set(key: tls_key_t, value: Value) -> c_int {
 /// Returns TLS_OK; TLS_ERR_INVALID (old is NULL); else as tls_set().
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tls_swap(key: tls_key_t, value: Value, old: *mut Value) -> c_int {
+pub unsafe extern "C" fn tls_swap(
+    key: tls_key_t,
+    value: *mut c_void,
+    old: *mut *mut c_void,
+) -> c_int {
     match given(old) {
         // SAFETY: Not null; the caller: it can be written.
         Ok(()) => unsafe { store(old, values::swap(key, value)) },
@@ -104,7 +108,7 @@ pub unsafe extern "C" fn tls_swap(key: tls_key_t, value: Value, old: *mut Value)
 /// TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tls_take(key: tls_key_t, old: *mut Value) -> c_int {
+pub unsafe extern "C" fn tls_take(key: tls_key_t, old: *mut *mut c_void) -> c_int {
     match given(old) {
         // SAFETY: Not null; the caller: it can be written.
         Ok(()) => unsafe { store(old, values::take(key)) },

@@ -22,7 +22,7 @@
 //!
 //! * [`handle`]: a 64-bit number that carries its own hash and its slot's
 //!   generation, and is never given out twice.
-//! * [`registry`]: the slots, in chunks that never move; a lock-free list of
+//! * [`mod@registry`]: the slots, in chunks that never move; a lock-free list of
 //!   free ones.
 //! * [`slot`]: generation and reference count in *one* atomic word, so that a
 //!   reference can be taken only from a key that is alive at that instant.

@@ -253,30 +253,44 @@ impl KeySlot {
     /// destroy at once. Where there is none, the caller owes one obligation.
     pub fn bury(&self, mine: *const Mailbox) -> Burial {
         self.lock().with(|| {
-            let mut standing = None;
-            let mut owed = true;
-            let mut count = 0;
+            let burial = self.orphan_all(mine);
             let mut next = self.holders.take_all();
             while let Some(holder) = NonNull::new(next) {
                 // SAFETY: The lock is held, and it was in the list.
                 let record = unsafe { holder.as_ref() };
                 next = record.next.get();
-                count += 1;
-                record.orphaned.set(true);
-                if record.mailbox.get() == mine {
-                    owed = false;
-                    record.place.set(Place::Orphaned);
-                    if record.in_table.get() {
-                        standing = Some(holder);
-                    }
-                } else {
+                if record.mailbox.get() != mine {
                     Self::post(holder, record);
                 }
             }
-            // Relaxed: whoever subtracts has come by the mailbox or this lock.
-            self.obligations.store(count + u32::from(owed), Ordering::Relaxed);
-            Burial { standing, owed }
+            burial
         })
+    }
+
+    /// Marks every holder as orphaned and counts the obligations: all before
+    /// the first owner can hear of it, because a quick one meets its own while
+    /// others are still being told.
+    fn orphan_all(&self, mine: *const Mailbox) -> Burial {
+        let mut burial = Burial { standing: None, owed: true };
+        let mut count = 0;
+        let mut next = self.holders.first();
+        while let Some(holder) = next {
+            // SAFETY: The lock is held, and it is in the list.
+            let record = unsafe { holder.as_ref() };
+            next = NonNull::new(record.next.get());
+            count += 1;
+            record.orphaned.set(true);
+            if record.mailbox.get() == mine {
+                burial.owed = false;
+                record.place.set(Place::Orphaned);
+                if record.in_table.get() {
+                    burial.standing = Some(holder);
+                }
+            }
+        }
+        // Relaxed: the mailboxes' Release publishes it, or this lock does.
+        self.obligations.store(count + u32::from(burial.owed), Ordering::Relaxed);
+        burial
     }
 
     fn post(holder: HolderPointer, record: &Holder) {

@@ -63,7 +63,6 @@ fn initialise(
     init: Init,
 ) -> Result<*mut c_void, Error> {
     let map = thread.map();
-    map.reserve()?;
     let holder = map.reserve_record(slot, key)?;
     map.begin_ending(holder);
     let made = run(thread, slot, key, init);

@@ -176,13 +176,15 @@ impl Map {
         self.with_table(|table, keeper| table.reserve(keeper)).map_err(Error::from)
     }
 
-    /// A record for an entry to come under a live key, linked to it.
+    /// Room in the table for one more entry, and its record: linked to the
+    /// live key that it is to stand under.
     ///
     /// # Errors
     ///
     /// [`Error::NoMemory`], [`Error::DeadKey`].
     pub fn reserve_record(&self, slot: &KeySlot, key: u64) -> Result<HolderPointer, Error> {
         let holder = self.take_spare()?;
+        self.reserve().inspect_err(|_| self.give_back(holder))?;
         let fields = record(holder);
         fields.mailbox.set(&raw const self.mailbox);
         fields.slot.set(slot);
@@ -190,9 +192,8 @@ impl Map {
         fields.place.set(Place::Listed);
         fields.orphaned.set(false);
         // SAFETY: A spare record is in no list; it is filled in above.
-        unsafe { slot.link(handle::generation(key), holder) }.inspect_err(|_| {
-            self.give_back(holder);
-        })?;
+        let linked = unsafe { slot.link(handle::generation(key), holder) };
+        linked.inspect_err(|_| self.give_back(holder))?;
         Ok(holder)
     }
 
@@ -356,10 +357,9 @@ impl Map {
     ///
     /// [`Error::NoMemory`]; what there is stays for later.
     pub fn provide(&self) -> Result<(), Error> {
-        self.reserve()?;
         let holder = self.take_spare()?;
         self.give_back(holder);
-        Ok(())
+        self.reserve()
     }
 
     fn take_spare(&self) -> Result<HolderPointer, OutOfMemory> {

@@ -153,10 +153,7 @@ fn set_absent(key: u64, value: *mut c_void) -> Result<(), Error> {
     let thread = record::attached()?;
     let map = thread.map();
     before_slow_path(map);
-    let outcome = map
-        .reserve()
-        .and_then(|()| map.reserve_record(slot, key))
-        .map(|holder| map.insert(holder, value));
+    let outcome = map.reserve_record(slot, key).map(|holder| map.insert(holder, value));
     after_slow_path(thread, map);
     outcome
 }
