@@ -31,13 +31,8 @@
 //! package. What is stable is the C API.
 
 pub mod capi;
-/// cbindgen:ignore
 pub mod error;
-/// cbindgen:ignore
 pub mod key;
-/// cbindgen:ignore
 pub mod map;
-/// cbindgen:ignore
 pub mod sys;
-/// cbindgen:ignore
 pub mod thread;
