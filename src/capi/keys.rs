@@ -8,8 +8,11 @@ use super::constants::{
 };
 use super::{code, given, read_sized, store};
 use crate::error::Error;
-use crate::key::{self, options::KeyOptions};
-use crate::thread::death;
+use crate::key::{
+    self,
+    options::{Callbacks, KeyOptions},
+};
+use crate::thread::keys;
 
 /// Ends the life of one value.
 ///
@@ -76,11 +79,8 @@ pub struct tls_key_options_t {
 ///
 /// # Safety
 ///
-/// `options` is null or as the header says.
+/// `options` is as the header says, and not null.
 unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error> {
-    if options.is_null() {
-        return Ok(KeyOptions::DEFAULT);
-    }
     // SAFETY: The caller; pointers, optional functions and numbers may all be
     // zero.
     let options = unsafe { read_sized(options) }?;
@@ -97,11 +97,13 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
     }
     Ok(KeyOptions {
         name: options.name,
-        destroy: options.destroy,
-        init: options.init,
-        copy: options.copy,
-        user: options.user,
-        user_free: options.user_free,
+        callbacks: Callbacks {
+            destroy: options.destroy,
+            init: options.init,
+            copy: options.copy,
+            user: options.user,
+            user_free: options.user_free,
+        },
     })
 }
 
@@ -123,13 +125,17 @@ pub unsafe extern "C" fn tls_key_create(
     key: *mut tls_key_t,
     options: *const tls_key_options_t,
 ) -> c_int {
-    // SAFETY: The caller: `options` is null or a structure with its size.
-    let made = given(key).and_then(|()| unsafe { checked(options) });
-    match made {
-        // SAFETY: `key` is not null; the caller says that it can be written.
-        Ok(options) => unsafe { store(key, key::create(&options)) },
-        Err(error) => error.number(),
+    if let Err(error) = given(key) {
+        return error.number();
     }
+    let made = if options.is_null() {
+        keys::create(&KeyOptions::DEFAULT)
+    } else {
+        // SAFETY: The caller: a structure with its size.
+        unsafe { checked(options) }.and_then(|options| keys::create(&options))
+    };
+    // SAFETY: Not null; the caller: it can be written.
+    unsafe { store(key, made) }
 }
 
 /// Adds a reference to a live key.
@@ -160,7 +166,7 @@ pub extern "C" fn tls_key_retain(key: tls_key_t) -> c_int {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_key_release(key: tls_key_t) -> c_int {
-    code(death::release(key))
+    code(keys::release(key))
 }
 
 /// Whether the handle names a live key.

@@ -51,11 +51,24 @@ const fn inverse(odd: u32) -> u32 {
     result
 }
 
+/// The home of all handles of slot `index`.
+#[inline]
+#[must_use]
+pub const fn home(index: u32) -> u32 {
+    index.wrapping_mul(HASH_INCREMENT).reverse_bits()
+}
+
 /// The handle of the key that slot `index` serves under `generation`.
 #[inline]
 #[must_use]
 pub const fn make(index: u32, generation: u32) -> u64 {
-    let home = index.wrapping_mul(HASH_INCREMENT).reverse_bits();
+    combine(home(index), generation)
+}
+
+/// The handle with this home and generation.
+#[inline]
+#[must_use]
+pub const fn combine(home: u32, generation: u32) -> u64 {
     (generation as u64 >> 4) << 36 | (home as u64) << 4 | (generation as u64 & 15)
 }
 

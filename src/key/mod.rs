@@ -26,6 +26,7 @@
 //!   free ones.
 //! * [`slot`]: generation and reference count in *one* atomic word, so that a
 //!   reference can be taken only from a key that is alive at that instant.
+//! * [`holders`]: all of a key's, without a lock while there is only one.
 //! * [`holder`]: one record for each entry, which the releaser of the last
 //!   reference finds and puts into its map's mailbox: death is pushed, in
 //!   O(holders), and nobody ever searches for it.
@@ -42,6 +43,7 @@
 
 pub mod handle;
 pub mod holder;
+pub mod holders;
 pub mod options;
 pub mod registry;
 pub mod slot;
@@ -49,9 +51,8 @@ pub mod slot;
 use core::ffi::c_char;
 
 use crate::error::Error;
-use options::KeyOptions;
 use registry::Registry;
-use slot::{KeySlot, Released};
+use slot::KeySlot;
 
 /// The process's keys.
 static REGISTRY: Registry = Registry::new();
@@ -60,15 +61,6 @@ static REGISTRY: Registry = Registry::new();
 #[must_use]
 pub fn registry() -> &'static Registry {
     &REGISTRY
-}
-
-/// Makes a key with one reference, the caller's.
-///
-/// # Errors
-///
-/// [`Error::NoMemory`]; [`Error::Limit`] when 2^32 - 2 slots are in use.
-pub fn create(options: &KeyOptions) -> Result<u64, Error> {
-    REGISTRY.create(options)
 }
 
 /// The slot of a live key.
@@ -93,16 +85,13 @@ pub fn retain(handle: u64) -> Result<(), Error> {
     REGISTRY.find(handle)?.retain(handle::generation(handle))
 }
 
-/// Gives a reference back; says whether the key has died of it, in which case
-/// the caller owes the rest of [`slot::KeySlot::bury`].
+/// The slot that a handle names, whatever its state.
 ///
 /// # Errors
 ///
-/// [`Error::BadKey`], [`Error::DeadKey`].
-pub fn release(handle: u64) -> Result<(&'static KeySlot, Released), Error> {
-    let slot = REGISTRY.find(handle)?;
-    let released = slot.release(handle::generation(handle))?;
-    Ok((slot, released))
+/// [`Error::BadKey`] for a number that was never a key.
+pub fn find(handle: u64) -> Result<&'static KeySlot, Error> {
+    REGISTRY.find(handle)
 }
 
 /// Copies a key's name, with its final zero byte, to `buffer`.

@@ -16,11 +16,18 @@ pub type Copy =
 /// Ends the life of the key's `user` pointer.
 pub type UserFree = unsafe extern "C" fn(user: *mut c_void);
 
-/// A key's callbacks and rules, all optional.
+/// What a key is to be like.
 #[derive(Clone, Copy)]
 pub struct KeyOptions {
     /// For reports; copied when the key is made. May be null.
     pub name: *const c_char,
+    /// What the key calls.
+    pub callbacks: Callbacks,
+}
+
+/// A key's callbacks, all optional.
+#[derive(Clone, Copy)]
+pub struct Callbacks {
     /// Called with each value whose life the library ends.
     pub destroy: Option<Destroy>,
     /// Called by a get that finds nothing.
@@ -33,16 +40,20 @@ pub struct KeyOptions {
     pub user_free: Option<UserFree>,
 }
 
-impl KeyOptions {
-    /// No name, no callbacks.
-    pub const DEFAULT: Self = Self {
-        name: core::ptr::null(),
+impl Callbacks {
+    /// None.
+    pub const NONE: Self = Self {
         destroy: None,
         init: None,
         copy: None,
         user: core::ptr::null_mut(),
         user_free: None,
     };
+}
+
+impl KeyOptions {
+    /// No name, no callbacks.
+    pub const DEFAULT: Self = Self { name: core::ptr::null(), callbacks: Callbacks::NONE };
 }
 
 impl Default for KeyOptions {

@@ -19,9 +19,9 @@
 use core::mem::size_of;
 use core::ptr::{null_mut, NonNull};
 
+use super::handle;
 use super::options::KeyOptions;
-use super::slot::{copy_of_name, free_name, KeySlot};
-use super::{handle, slot};
+use super::slot::{copy_of_name, KeySlot};
 use crate::error::Error;
 use crate::sys::memory;
 use crate::sys::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -110,29 +110,46 @@ impl Registry {
     ///
     /// [`Error::NoMemory`], [`Error::Limit`].
     pub fn create(&self, options: &KeyOptions) -> Result<u64, Error> {
-        // SAFETY: The caller of the C API: the name is null or terminated.
-        let name = unsafe { copy_of_name(options.name) }?;
-        let index = self.pop_free().map_or_else(|| self.fresh(), Ok).inspect_err(|_| {
-            // SAFETY: Made above, and stored nowhere.
-            unsafe { free_name(name) }
-        })?;
-        // SAFETY: This thread took the slot from the free list or is its first
-        // user: nobody else has it.
-        let generation = unsafe { self.slot(index).open(index, options, name) };
-        Ok(handle::make(index, generation))
+        let slot = self.free_slot()?;
+        self.create_in(slot, options).inspect_err(|_| self.give_back(slot))
     }
 
-    /// Takes a slot back whose key is dead and has no obligation left, after
-    /// its `user_free` has run.
+    /// A slot that no key is in: the caller's, for [`create_in`](Self::create_in)
+    /// or [`give_back`](Self::give_back).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`], [`Error::Limit`].
+    pub fn free_slot(&self) -> Result<&KeySlot, Error> {
+        let index = match self.pop_free() {
+            Some(index) => index,
+            None => self.fresh()?,
+        };
+        Ok(self.slot(index))
+    }
+
+    /// Makes a key with one reference in a free slot that the caller has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`]; the slot is then still the caller's.
+    pub fn create_in(&self, slot: &KeySlot, options: &KeyOptions) -> Result<u64, Error> {
+        // SAFETY: The caller of the C API: the name is null or terminated.
+        let name = unsafe { copy_of_name(options.name) }?;
+        // SAFETY: The caller alone has the slot; the name was just made.
+        Ok(unsafe { slot.open(options, name) })
+    }
+
+    /// Clears a slot whose key is dead and has no obligation left, after its
+    /// `user_free` has run. It is the caller's then, unless its generations
+    /// have run out.
     ///
     /// # Safety
     ///
     /// [`KeySlot::obligation_met`] has returned true to the caller, once.
-    pub unsafe fn recycle(&self, slot: &KeySlot) {
+    pub unsafe fn recycle<'a>(&self, slot: &'a KeySlot) -> Option<&'a KeySlot> {
         // SAFETY: The caller's premise is the callee's.
-        if let Some(index) = unsafe { slot.close() } {
-            self.push_free(index);
-        }
+        unsafe { slot.close() }.then_some(slot)
     }
 
     /// A slot that has never been used.
@@ -150,7 +167,11 @@ impl Registry {
                 Ordering::Release,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return Ok(issued),
+                Ok(_) => {
+                    // SAFETY: This thread alone has got this index.
+                    unsafe { self.slot(issued).number(issued) };
+                    return Ok(issued);
+                }
                 Err(now) => issued = now,
             }
         }
@@ -183,7 +204,7 @@ impl Registry {
     }
 
     fn pop_free(&self) -> Option<u32> {
-        // Acquire: with the Release in `push_free`: the slot's last user is
+        // Acquire: with the Release in `give_back`: the slot's last user is
         // through with it.
         let mut head = self.free.load(Ordering::Acquire);
         loop {
@@ -203,10 +224,12 @@ impl Registry {
         }
     }
 
-    fn push_free(&self, index: u32) {
+    /// Puts a recycled slot on the list of free ones.
+    pub fn give_back(&self, slot: &KeySlot) {
+        let index = slot.index();
         let mut head = self.free.load(Ordering::Relaxed);
         loop {
-            self.slot(index).next_free.store(head as u32, Ordering::Relaxed);
+            slot.next_free.store(head as u32, Ordering::Relaxed);
             // Release: with the Acquire in `pop_free`, which also goes through
             // every later exchange (they are all read-modify-writes).
             match self.free.compare_exchange_weak(
@@ -250,7 +273,7 @@ impl Drop for Registry {
             if let Some(slots) = NonNull::new(chunk.load(Ordering::Acquire)) {
                 // SAFETY: Allocated by `provide_chunk` with this size; `&mut
                 // self` says that nobody uses it.
-                unsafe { memory::free_bytes(slots.cast(), size * size_of::<slot::KeySlot>()) };
+                unsafe { memory::free_bytes(slots.cast(), size * size_of::<KeySlot>()) };
             }
             size *= 2;
         }

@@ -11,11 +11,13 @@ fn make(registry: &Registry) -> u64 {
 fn end(registry: &Registry, key: u64) {
     let slot = registry.find(key).expect("a key");
     assert_eq!(slot.release(handle::generation(key)), Ok(Released::Dead));
-    let burial = slot.bury(core::ptr::null());
+    let burial = slot.bury(core::ptr::null(), None);
     assert!(burial.standing.is_none() && burial.owed);
     assert!(slot.obligation_met(), "no holder: the burial is the only obligation");
     // SAFETY: The obligation was just met, once.
-    unsafe { registry.recycle(slot) };
+    if let Some(slot) = unsafe { registry.recycle(slot) } {
+        registry.give_back(slot);
+    }
 }
 
 #[test]

@@ -26,22 +26,23 @@
 //!
 //! # Locks
 //!
-//! The holders' list is under one of [`LOCKS`], chosen by the slot's index:
-//! few enough to be taken together at a fork, many enough that two keys
-//! seldom meet. Nothing is called while one is held but [`Mailbox::put`].
+//! What of [`Holders`] needs a lock is under one of [`LOCKS`], chosen by the
+//! slot's index: few enough to be taken together at a fork, many enough that
+//! two keys seldom meet.
 
 use core::cell::Cell;
 use core::ffi::{c_char, c_void};
 use core::mem::size_of;
-use core::ptr::NonNull;
+use core::ptr::{null_mut, NonNull};
 
-use super::handle::FIRST_GENERATION;
-use super::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, Place};
-use super::options::{Init, KeyOptions, UserFree};
+use super::handle::{self, FIRST_GENERATION};
+use super::holder::{Holder, HolderPointer, Mailbox};
+use super::holders::{Burial, Holders, Unlinked};
+use super::options::{Callbacks, KeyOptions, UserFree};
 use crate::error::Error;
 use crate::sys::lock::Lock;
 use crate::sys::memory;
-use crate::sys::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sys::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// How many locks the holders' lists of all keys share.
 const LOCK_COUNT: usize = 64;
@@ -58,37 +59,33 @@ pub enum Released {
     Dead,
 }
 
-/// What a burial leaves to the releaser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Burial {
-    /// The releaser's own entry: to be destroyed now.
-    pub standing: Option<HolderPointer>,
-    /// The releaser has no record of its own that stands for the burial, and
-    /// owes an [`KeySlot::obligation_met`].
-    pub owed: bool,
-}
-
 /// One key's place. All zero: never used.
 #[repr(C)]
 pub struct KeySlot {
     /// `generation << 32 | references`.
     state: AtomicU64,
-    /// The key's holders; see [`LOCKS`].
-    holders: HolderList<KeyLinks>,
+    /// Who is told when the key dies; see [`LOCKS`].
+    holders: Holders,
     /// From the key's death on: orphaned holders, and the burial itself.
     obligations: AtomicU32,
     /// The next free slot's index plus one, while this one is free.
     pub(super) next_free: AtomicU32,
     /// This slot's index. Written when the slot is first used.
     index: Cell<u32>,
+    /// The home of its keys' handles: reversing bits is slow. Written with it.
+    home: Cell<u32>,
+    /// Whether there is an init callback: for those who have no record yet.
+    has_init: AtomicBool,
+    /// The live key's name; see `copy_name`.
+    name: AtomicPtr<c_char>,
     /// Written by `open`, before the key is live; constant until `recycle`.
-    options: Cell<KeyOptions>,
+    callbacks: Cell<Callbacks>,
 }
 
-// SAFETY: Layout: `state`, `obligations` and `next_free` are atomic; `holders`
-// is touched under the slot's lock only; `index` and `options` are written by
-// the one thread that took the slot from the free list, and read by threads
-// that have since seen `state` (by the lock, in `link` and `copy_name`).
+// SAFETY: Layout: all but three fields are atomic. `holders` has its own rules.
+// `index` and `home` are written once, before the slot's first key is published.
+// `callbacks` is written by the one thread that has the free slot, and read by
+// threads with a linked record, which have seen its key live.
 unsafe impl Sync for KeySlot {}
 
 impl KeySlot {
@@ -96,11 +93,14 @@ impl KeySlot {
     pub(super) const fn new() -> Self {
         Self {
             state: AtomicU64::new(0),
-            holders: HolderList::new(),
+            holders: Holders::new(),
             obligations: AtomicU32::new(0),
             next_free: AtomicU32::new(0),
             index: Cell::new(0),
-            options: Cell::new(KeyOptions::DEFAULT),
+            home: Cell::new(0),
+            has_init: AtomicBool::new(false),
+            name: AtomicPtr::new(null_mut()),
+            callbacks: Cell::new(Callbacks::NONE),
         }
     }
 
@@ -114,19 +114,37 @@ impl KeySlot {
         (self.state.load(Ordering::Relaxed) >> 32) as u32
     }
 
-    /// Opens a slot from the free list for a new key with one reference.
-    /// Returns the key's generation.
+    /// Prepares a slot for its first key.
+    ///
+    /// # Safety
+    ///
+    /// The caller alone has this slot, and no key has been in it.
+    pub(super) unsafe fn number(&self, index: u32) {
+        self.index.set(index);
+        self.home.set(handle::home(index));
+    }
+
+    /// This slot's index.
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        self.index.get()
+    }
+
+    /// Opens a free slot for a new key with one reference. Returns its handle.
     ///
     /// # Safety
     ///
     /// The caller alone has this slot; `name` is null or [`copy_of_name`]'s.
-    pub(super) unsafe fn open(&self, index: u32, options: &KeyOptions, name: *mut c_char) -> u32 {
+    pub(super) unsafe fn open(&self, options: &KeyOptions, name: *mut c_char) -> u64 {
         let generation = (self.generation() + 1).max(FIRST_GENERATION);
-        self.index.set(index);
-        self.options.set(KeyOptions { name, ..*options });
+        self.holders.open();
+        self.callbacks.set(options.callbacks);
+        self.has_init.store(options.callbacks.init.is_some(), Ordering::Relaxed);
+        // Release: `copy_name` then also sees that the slot's last key is dead.
+        self.name.store(name, Ordering::Release);
         // Release: whoever sees the key live sees its options.
         self.state.store(u64::from(generation) << 32 | 1, Ordering::Release);
-        generation
+        handle::combine(self.home.get(), generation)
     }
 
     /// Whether the key of this generation is alive; which error if not.
@@ -136,8 +154,9 @@ impl KeySlot {
     /// [`Error::DeadKey`]; [`Error::BadKey`] for a generation yet to come.
     #[inline]
     pub fn check(&self, generation: u32) -> Result<(), Error> {
-        // Acquire: with the Release in `open`.
-        let state = self.state.load(Ordering::Acquire);
+        // Acquire: with the Release in `open`. More than that, for linkers:
+        // reason 2 in the text of `holders`.
+        let state = self.state.load(Ordering::SeqCst);
         if (state >> 32) as u32 == generation && state as u32 != 0 {
             return Ok(());
         }
@@ -190,11 +209,12 @@ impl KeySlot {
             if (state >> 32) as u32 != generation || state as u32 == 0 {
                 return Err(Self::error_of(state, generation));
             }
-            // AcqRel: see the module's text.
+            // AcqRel: see the module's text. More than that, for linkers:
+            // reason 2 in the text of `holders`.
             match self.state.compare_exchange_weak(
                 state,
                 state - 1,
-                Ordering::AcqRel,
+                Ordering::SeqCst,
                 Ordering::Relaxed,
             ) {
                 Ok(_) if state as u32 == 1 => return Ok(Released::Dead),
@@ -204,101 +224,45 @@ impl KeySlot {
         }
     }
 
-    /// Enters a holder record into the live key's list.
+    /// Enters a holder record of a live key.
     ///
     /// From here until the record's obligation is met or it is unlinked, the
-    /// slot serves this key and no other, so its options may be read.
+    /// slot serves this key and no other, so its callbacks may be read.
     ///
     /// # Errors
     ///
-    /// [`Error::DeadKey`], [`Error::BadKey`]: the record is in no list.
+    /// [`Error::DeadKey`] or [`Error::BadKey`], and what became of the record.
     ///
     /// # Safety
     ///
     /// `holder` is the caller's, filled in, and in no list by these links.
-    pub unsafe fn link(&self, generation: u32, holder: HolderPointer) -> Result<(), Error> {
-        self.lock().with(|| {
-            // Under the lock: either the burial comes later and finds this
-            // record, or the key is seen dead here.
-            self.check(generation)?;
-            // SAFETY: The caller: it is in no list. The list's lock is held.
-            unsafe { self.holders.push_back(holder) };
-            Ok(())
-        })
+    pub unsafe fn link(&self, generation: u32, holder: HolderPointer) -> Result<(), Unlinked> {
+        // SAFETY: The caller's premise is the callee's.
+        unsafe { self.holders.link(self.lock(), holder, || self.check(generation)) }
     }
 
-    /// Takes a record out of the key's list, if the key has not died.
+    /// Takes a record out of the key's holders, if the key has not died.
     /// Returns whether it did.
     ///
     /// # Safety
     ///
     /// `holder` was linked here, and the caller owns its map.
     pub unsafe fn unlink(&self, holder: HolderPointer) -> bool {
-        self.lock().with(|| {
-            // SAFETY: The caller owns it; the lock orders the releaser's store.
-            if unsafe { holder.as_ref() }.orphaned.get() {
-                return false;
-            }
-            // SAFETY: Not orphaned, so in the list (invariant 4 of the parent
-            // module); its lock is held.
-            unsafe { self.holders.remove(holder) };
-            true
-        })
+        // SAFETY: The caller's premise is the callee's.
+        unsafe { self.holders.unlink(self.lock(), holder) }
     }
 
     /// Orphans every holder of a key that has just died and tells their maps.
     ///
-    /// The records of the calling thread's own map (`mine`, or null) are not
-    /// posted: the one that stands in its table is returned, for the caller to
-    /// destroy at once. Where there is none, the caller owes one obligation.
-    pub fn bury(&self, mine: *const Mailbox) -> Burial {
-        self.lock().with(|| {
-            let burial = self.orphan_all(mine);
-            let mut next = self.holders.take_all();
-            while let Some(holder) = NonNull::new(next) {
-                // SAFETY: The lock is held, and it was in the list.
-                let record = unsafe { holder.as_ref() };
-                next = record.next.get();
-                if record.mailbox.get() != mine {
-                    Self::post(holder, record);
-                }
-            }
-            burial
+    /// The records of the calling thread's own map (`mine`, or null; `own` is
+    /// its standing one) are not posted: the standing one is returned, for the
+    /// caller to destroy at once. Where there is none, the caller owes one
+    /// obligation.
+    pub fn bury(&self, mine: *const Mailbox, own: Option<HolderPointer>) -> Burial {
+        self.holders.bury(self.lock(), mine, own, |count| {
+            // Relaxed: the mailboxes' Release publishes it, or the lock does.
+            self.obligations.store(count, Ordering::Relaxed);
         })
-    }
-
-    /// Marks every holder as orphaned and counts the obligations: all before
-    /// the first owner can hear of it, because a quick one meets its own while
-    /// others are still being told.
-    fn orphan_all(&self, mine: *const Mailbox) -> Burial {
-        let mut burial = Burial { standing: None, owed: true };
-        let mut count = 0;
-        let mut next = self.holders.first();
-        while let Some(holder) = next {
-            // SAFETY: The lock is held, and it is in the list.
-            let record = unsafe { holder.as_ref() };
-            next = NonNull::new(record.next.get());
-            count += 1;
-            record.orphaned.set(true);
-            if record.mailbox.get() == mine {
-                burial.owed = false;
-                record.place.set(Place::Orphaned);
-                if record.in_table.get() {
-                    burial.standing = Some(holder);
-                }
-            }
-        }
-        // Relaxed: the mailboxes' Release publishes it, or this lock does.
-        self.obligations.store(count + u32::from(burial.owed), Ordering::Relaxed);
-        burial
-    }
-
-    fn post(holder: HolderPointer, record: &Holder) {
-        // SAFETY: Its map can't end before it has unlinked this record, for
-        // which it needs the lock that is held here.
-        let mailbox = unsafe { &*record.mailbox.get() };
-        // SAFETY: Just orphaned, and the lock is held.
-        unsafe { mailbox.put(holder) };
     }
 
     /// One holder's value has ended, or the burial has. Returns whether it was
@@ -316,48 +280,50 @@ impl KeySlot {
         self.obligations.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// The key's options. Its name may be asked for by `copy_name` only.
+    /// The key's callbacks.
     ///
     /// The caller has a record linked here whose obligation is not met yet, or
     /// has the slot alone.
     #[inline]
     #[must_use]
-    pub fn options(&self) -> KeyOptions {
-        self.options.get()
+    pub fn callbacks(&self) -> Callbacks {
+        self.callbacks.get()
     }
 
-    /// The live key's init callback.
+    /// Whether the live key has an init callback.
     ///
     /// # Errors
     ///
     /// [`Error::DeadKey`], [`Error::BadKey`].
-    pub fn init(&self, generation: u32) -> Result<Option<Init>, Error> {
-        // Under the lock: the caller may have neither a reference nor a
-        // record, and the slot may be on its way to its next key.
-        self.lock().with(|| self.check(generation).map(|()| self.options.get().init))
+    pub fn has_init(&self, generation: u32) -> Result<bool, Error> {
+        let has_init = self.has_init.load(Ordering::Acquire);
+        // Looked at after: if the slot has gone on to another key, whose
+        // answer that may have been, this says so.
+        self.check(generation).map(|()| has_init)
     }
 
     /// What to call when the last obligation is met.
     #[must_use]
     pub fn user_free(&self) -> Option<(UserFree, *mut c_void)> {
-        let options = self.options.get();
-        options.user_free.map(|function| (function, options.user))
+        let callbacks = self.callbacks.get();
+        callbacks.user_free.map(|function| (function, callbacks.user))
     }
 
-    /// Clears what the key leaves. Returns the slot's index, or nothing if its
-    /// generations have run out.
+    /// Clears what the key leaves. Returns whether the slot can serve another;
+    /// its generations may have run out.
     ///
     /// # Safety
     ///
     /// The last obligation is met and the caller alone has this slot.
-    pub(super) unsafe fn close(&self) -> Option<u32> {
-        let name = self.options.get().name;
-        // Under the lock: `copy_name` may be reading it for a key that it
-        // found alive, which this one then was until a moment ago.
-        self.lock().with(|| self.options.set(KeyOptions::DEFAULT));
-        // SAFETY: Made by `copy_of_name`; nobody else has it any more.
-        unsafe { free_name(name.cast_mut()) };
-        (self.generation() != u32::MAX).then(|| self.index.get())
+    pub(super) unsafe fn close(&self) -> bool {
+        if !self.name.load(Ordering::Relaxed).is_null() {
+            // Under the lock: `copy_name` may be in the middle of it, for a
+            // key that it found alive.
+            let name = self.lock().with(|| self.name.swap(null_mut(), Ordering::Relaxed));
+            // SAFETY: Made by `copy_of_name`; nobody else has it any more.
+            unsafe { free_name(name) };
+        }
+        self.generation() != u32::MAX
     }
 
     /// Copies the live key's name out.
@@ -376,10 +342,13 @@ impl KeySlot {
         capacity: usize,
     ) -> Result<(), Error> {
         self.lock().with(|| {
+            // Acquire, and looked at before the key: a name of the slot's next
+            // key is never taken for this one's.
+            let name = self.name.load(Ordering::Acquire).cast_const();
             self.check(generation)?;
-            let name = self.options.get().name;
             let name = if name.is_null() { c"".as_ptr() } else { name };
-            // SAFETY: The C library: `open` stored a terminated copy.
+            // SAFETY: The C library: `open` stored a terminated copy, which
+            // `close` does not free without the lock.
             let length = unsafe { libc::strlen(name) } + 1;
             if length > capacity {
                 return Err(Error::Limit);
@@ -447,6 +416,6 @@ pub(super) unsafe fn free_name(name: *mut c_char) {
 
 // A chunk of slots comes from `calloc`: all zero must be right, and small.
 const _: () = {
-    assert!(size_of::<KeySlot>() <= 96);
+    assert!(size_of::<KeySlot>() <= 112);
     assert!(size_of::<Holder>() <= 72, "72 bytes fit a malloc block of 80");
 };

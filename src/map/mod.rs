@@ -265,10 +265,14 @@ impl<R: Copy> ThreadLocalMap<R> {
 
     /// Takes `key`'s entry out, whether stale or not, and closes the gap.
     pub fn remove(&mut self, key: u64, owner: &mut impl Owner<R>) -> Option<Removed<R>> {
-        let position = self.get_entry(key)?;
+        self.get_entry(key).map(|position| self.remove_at(position, owner))
+    }
+
+    /// Takes the entry out at a position that a look-up returned.
+    pub fn remove_at(&mut self, position: usize, owner: &mut impl Owner<R>) -> Removed<R> {
         let removed = self.take_out(position);
         self.shrink(owner);
-        Some(removed)
+        removed
     }
 
     /// Asks the owner about the entry at `position`.

@@ -4,10 +4,11 @@ use core::ffi::c_void;
 
 use super::map::{count, Map};
 use super::record::ThreadRecord;
-use crate::error::Reason;
-use crate::key;
+use crate::error::{Error, Reason};
 use crate::key::holder::{Holder, HolderPointer, Place};
+use crate::key::holders::Unlinked;
 use crate::key::slot::KeySlot;
+use crate::key::{self, handle};
 
 /// The slot of a holder record's key.
 pub(super) fn slot_of(holder: &Holder) -> &'static KeySlot {
@@ -16,17 +17,45 @@ pub(super) fn slot_of(holder: &Holder) -> &'static KeySlot {
     unsafe { &*holder.slot.get() }
 }
 
+/// Room in the table for one more entry, and its record: linked to the live
+/// key that it is to stand under.
+///
+/// # Errors
+///
+/// [`Error::NoMemory`], [`Error::DeadKey`].
+pub(super) fn reserve_record(
+    thread: &ThreadRecord,
+    map: &Map,
+    slot: &KeySlot,
+    key: u64,
+) -> Result<HolderPointer, Error> {
+    let holder = map.new_record(slot, key)?;
+    // SAFETY: A new record is in no list, and filled in.
+    let linked = unsafe { slot.link(handle::generation(key), holder) };
+    match linked {
+        Ok(()) => Ok(holder),
+        Err(Unlinked::Free(error)) => {
+            map.give_back(holder);
+            Err(error)
+        }
+        Err(Unlinked::Orphaned(error)) => {
+            finish(thread, map, holder);
+            Err(error)
+        }
+    }
+}
+
 /// Calls the key's destroy callback, if there is one and the value is not
 /// null. `holder` keeps the key's options in place meanwhile.
 fn call(thread: &ThreadRecord, map: &Map, holder: &Holder, value: *mut c_void, reason: Reason) {
-    let options = slot_of(holder).options();
-    let Some(destroy) = options.destroy.filter(|_| !value.is_null()) else { return };
+    let callbacks = slot_of(holder).callbacks();
+    let Some(destroy) = callbacks.destroy.filter(|_| !value.is_null()) else { return };
     count(&map.counters.destroyed);
     holder.callbacks.set(holder.callbacks.get() + 1);
     thread.call_out(|| {
         // SAFETY: The key's maker promises a function that may be called with
         // each value stored under the key; invariant 3 of the parent module.
-        unsafe { destroy(value, reason as i32, options.user) }
+        unsafe { destroy(value, reason as i32, callbacks.user) }
     });
     holder.callbacks.set(holder.callbacks.get() - 1);
 }
@@ -90,7 +119,7 @@ pub(super) fn finish(thread: &ThreadRecord, map: &Map, holder: HolderPointer) {
 
 /// Meets one obligation of a dead key; the last one ends the key's `user` and
 /// frees its slot.
-pub(super) fn obligation_met(thread: Option<&ThreadRecord>, slot: &KeySlot) {
+pub(super) fn obligation_met(thread: Option<&ThreadRecord>, slot: &'static KeySlot) {
     if !slot.obligation_met() {
         return;
     }
@@ -104,7 +133,15 @@ pub(super) fn obligation_met(thread: Option<&ThreadRecord>, slot: &KeySlot) {
         }
     }
     // SAFETY: The last obligation was met above, by this thread.
-    unsafe { key::registry().recycle(slot) };
+    let free = unsafe { key::registry().recycle(slot) };
+    // The thread keeps one for its next key; what it kept before goes back.
+    let unkept = match thread {
+        Some(thread) if !thread.closing.get() => thread.exchange_spare_slot(free),
+        _ => free,
+    };
+    if let Some(slot) = unkept {
+        key::registry().give_back(slot);
+    }
 }
 
 /// Ends every value that the table has given up in this call.

@@ -20,7 +20,7 @@ use super::map::{count, Map};
 use super::record::ThreadRecord;
 use super::{record, stats, EXIT_ROUNDS};
 use crate::error::{Error, Reason};
-use crate::key::holder::Place;
+use crate::key::{self, holder::Place};
 use crate::sys::memory;
 
 /// What a cleanup hook is.
@@ -108,6 +108,9 @@ pub(super) fn end_thread(thread: &ThreadRecord, reason: Reason) {
     thread.closing.set(true);
     give_up(thread, map);
     thread.free_hooks();
+    if let Some(slot) = thread.exchange_spare_slot(None) {
+        key::registry().give_back(slot);
+    }
 }
 
 /// Ends all values of a map that the thread has switched to.

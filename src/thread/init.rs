@@ -13,13 +13,13 @@
 use core::ffi::c_void;
 use core::ptr::null_mut;
 
-use super::destroy::{end_replaced, end_value, finish, slot_of};
+use super::destroy::{end_replaced, end_value, finish, reserve_record, slot_of};
 use super::map::Map;
 use super::record::{self, ThreadRecord};
 use super::stale::{after_slow_path, before_slow_path};
 use crate::error::{Error, Reason};
 use crate::key::holder::HolderPointer;
-use crate::key::options::Init;
+use crate::key::options::Callbacks;
 use crate::key::slot::KeySlot;
 use crate::key::{self, handle};
 
@@ -48,24 +48,21 @@ pub fn get_absent(key: u64) -> Result<*mut c_void, Error> {
             return Ok(map.value_at(position));
         }
     }
-    let Some(init) = slot.init(handle::generation(key))? else { return Err(Error::Absent) };
+    if !slot.has_init(handle::generation(key))? {
+        return Err(Error::Absent);
+    }
     let thread = record::attached()?;
     if thread.is_initialising(key) {
         return Err(Error::Reentrant);
     }
-    initialise(thread, slot, key, init)
+    initialise(thread, slot, key)
 }
 
-fn initialise(
-    thread: &ThreadRecord,
-    slot: &KeySlot,
-    key: u64,
-    init: Init,
-) -> Result<*mut c_void, Error> {
+fn initialise(thread: &ThreadRecord, slot: &KeySlot, key: u64) -> Result<*mut c_void, Error> {
     let map = thread.map();
-    let holder = map.reserve_record(slot, key)?;
+    let holder = reserve_record(thread, map, slot, key)?;
     map.begin_ending(holder);
-    let made = run(thread, slot, key, init);
+    let made = run(thread, slot.callbacks(), key);
     map.end_ending(holder);
     let stored = match made {
         Ok(value) => store(thread, map, holder, value),
@@ -78,15 +75,15 @@ fn initialise(
     stored
 }
 
-fn run(thread: &ThreadRecord, slot: &KeySlot, key: u64, init: Init) -> Result<*mut c_void, Error> {
+fn run(thread: &ThreadRecord, callbacks: Callbacks, key: u64) -> Result<*mut c_void, Error> {
+    let init = callbacks.init.ok_or(Error::Absent)?;
     let mut value = null_mut();
     let frame = InitFrame { key, outer: thread.initialising.get() };
     thread.initialising.set(&raw const frame);
-    let user = slot.options().user;
     let failed = thread.call_out(|| {
         // SAFETY: The key's maker promises a function that may be called on
         // any thread; `value` is this frame's.
-        unsafe { init(&mut value, user) }
+        unsafe { init(&mut value, callbacks.user) }
     });
     thread.initialising.set(frame.outer);
     if failed != 0 {

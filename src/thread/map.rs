@@ -12,7 +12,6 @@ use core::ffi::c_void;
 use core::ptr::{null_mut, NonNull};
 
 use crate::error::Error;
-use crate::key::handle;
 use crate::key::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, OrderLinks, Place};
 use crate::key::slot::KeySlot;
 use crate::map::{OutOfMemory, Owner, Removed, ThreadLocalMap, View};
@@ -176,13 +175,13 @@ impl Map {
         self.with_table(|table, keeper| table.reserve(keeper)).map_err(Error::from)
     }
 
-    /// Room in the table for one more entry, and its record: linked to the
-    /// live key that it is to stand under.
+    /// Room in the table for one more entry, and a record for it, filled in
+    /// and not linked yet.
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`], [`Error::DeadKey`].
-    pub fn reserve_record(&self, slot: &KeySlot, key: u64) -> Result<HolderPointer, Error> {
+    /// [`Error::NoMemory`].
+    pub fn new_record(&self, slot: &KeySlot, key: u64) -> Result<HolderPointer, Error> {
         let holder = self.take_spare()?;
         self.reserve().inspect_err(|_| self.give_back(holder))?;
         let fields = record(holder);
@@ -191,9 +190,6 @@ impl Map {
         fields.handle.set(key);
         fields.place.set(Place::Listed);
         fields.orphaned.set(false);
-        // SAFETY: A spare record is in no list; it is filled in above.
-        let linked = unsafe { slot.link(handle::generation(key), holder) };
-        linked.inspect_err(|_| self.give_back(holder))?;
         Ok(holder)
     }
 
@@ -242,9 +238,14 @@ impl Map {
     /// Takes a key's entry out of the table. Its record is then in no list by
     /// age, and has the value.
     pub fn take_out(&self, key: u64) -> Option<HolderPointer> {
-        let removed = self.with_table(|table, keeper| table.remove(key, keeper))?;
+        self.find(key).map(|position| self.take_out_at(position))
+    }
+
+    /// Takes the entry at a position that `find` returned out of the table.
+    pub fn take_out_at(&self, position: usize) -> HolderPointer {
+        let removed = self.with_table(|table, keeper| table.remove_at(position, keeper));
         self.left_table(removed.record, removed.value);
-        Some(removed.record)
+        removed.record
     }
 
     fn left_table(&self, holder: HolderPointer, value: *mut c_void) {

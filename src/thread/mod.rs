@@ -29,7 +29,7 @@
 //! * [`values`]: get, set, swap, take, remove.
 //! * [`init`]: a get that finds nothing.
 //! * [`stale`]: the mailbox, and expunging.
-//! * [`death`]: releasing a key.
+//! * [`keys`]: making and releasing keys.
 //! * [`destroy`]: the one place where a value's life ends.
 //! * [`exit`]: hooks and values at the end of a thread.
 //! * [`switch`]: maps that are not a thread's own.
@@ -49,10 +49,10 @@
 //! 5. A callback that never returns (the thread ends inside it) leaves its
 //!    record in `ending`, where the thread's exit finds and finishes it.
 
-pub mod death;
 pub mod destroy;
 pub mod exit;
 pub mod init;
+pub mod keys;
 pub mod map;
 pub mod record;
 pub mod stale;

@@ -25,13 +25,15 @@
 
 use core::cell::Cell;
 use core::ffi::c_void;
-use core::ptr::{null_mut, NonNull};
+use core::ptr::{null, null_mut, NonNull};
 
 use super::exit::{end_thread, recover, Hook};
 use super::init::InitFrame;
 use super::map::Map;
 use super::stats;
 use crate::error::{Error, Reason};
+use crate::key::slot::KeySlot;
+use crate::key::{self, handle};
 use crate::sys::os_key::{OsKey, DESTRUCTOR_PASSES};
 use crate::sys::sync::Ordering;
 use crate::sys::{block, memory};
@@ -60,6 +62,11 @@ pub struct ThreadRecord {
     watched: Cell<bool>,
     /// The last round is over: nothing new can be stored.
     pub closing: Cell<bool>,
+    /// The slot that this thread's last key left, for its next key, or null.
+    spare_slot: Cell<*const KeySlot>,
+    /// The key that this thread made last, and its slot. Never out of date: a
+    /// handle leads to one slot for ever.
+    latest: Cell<(u64, *const KeySlot)>,
 }
 
 /// The calling thread's record, if it is attached.
@@ -152,6 +159,34 @@ impl ThreadRecord {
         // SAFETY: Set when the record was made, to a map that lives at least
         // until the thread has another or is let go.
         unsafe { &*self.current.get() }
+    }
+
+    /// Keeps a free slot for the thread's next key (or none); returns the one
+    /// that it had kept.
+    pub fn exchange_spare_slot(&self, slot: Option<&'static KeySlot>) -> Option<&'static KeySlot> {
+        let kept = self.spare_slot.replace(slot.map_or(null(), core::ptr::from_ref));
+        // SAFETY: Slots live for ever; this thread alone has a free one.
+        unsafe { kept.as_ref() }
+    }
+
+    /// Remembers the slot of the key that this thread has just made.
+    pub fn remember(&self, key: u64, slot: &'static KeySlot) {
+        self.latest.set((key, slot));
+    }
+
+    /// The slot of a live key, at once if this thread made it last.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadKey`], [`Error::DeadKey`].
+    pub fn live(&self, key: u64) -> Result<&'static KeySlot, Error> {
+        let (latest, slot) = self.latest.get();
+        if latest != key || slot.is_null() {
+            return key::live(key);
+        }
+        // SAFETY: Slots live for ever.
+        let slot = unsafe { &*slot };
+        slot.check(handle::generation(key)).map(|()| slot)
     }
 
     /// The map that the thread has switched to, if not its own.

@@ -7,7 +7,7 @@
 use core::ffi::c_void;
 use core::ptr::null_mut;
 
-use super::destroy::{end_replaced, end_value, finish};
+use super::destroy::{end_replaced, end_value, finish, reserve_record};
 use super::init;
 use super::record::{self, ThreadRecord};
 use super::stale::{after_slow_path, before_slow_path};
@@ -116,7 +116,7 @@ pub fn set(key: u64, value: *mut c_void) -> Result<(), Error> {
     entry.value.store(value, Ordering::Relaxed);
     // SAFETY: As in `standing`.
     let slot = unsafe { &*holder.as_ref().slot.get() };
-    if old != value && !old.is_null() && slot.options().destroy.is_some() {
+    if old != value && !old.is_null() && slot.callbacks().destroy.is_some() {
         end_old(holder, old);
     }
     Ok(())
@@ -149,11 +149,11 @@ pub fn swap(key: u64, value: *mut c_void) -> Result<*mut c_void, Error> {
 #[cold]
 #[inline(never)]
 fn set_absent(key: u64, value: *mut c_void) -> Result<(), Error> {
-    let slot = key::live(key)?;
+    let slot = record::current().map_or_else(|| key::live(key), |thread| thread.live(key))?;
     let thread = record::attached()?;
     let map = thread.map();
     before_slow_path(map);
-    let outcome = map.reserve_record(slot, key).map(|holder| map.insert(holder, value));
+    let outcome = reserve_record(thread, map, slot, key).map(|holder| map.insert(holder, value));
     after_slow_path(thread, map);
     outcome
 }
