@@ -54,12 +54,12 @@ tls_private_home(ptrdiff_t offset, tls_key_t key) {
   return (const struct tls_private_entry_v1 *)at;
 }
 
-/* Word number `index` of the hot slot. */
-__attribute__((always_inline, unused)) static inline uint64_t
-tls_private_word(ptrdiff_t offset, int index) {
-  uint64_t word;
-  __asm__ volatile("movq %%fs:(%1,%2,8), %0" : "=r"(word) : "r"(offset), "r"((ptrdiff_t)index));
-  return word;
+/* Where the thread's stale count is. */
+__attribute__((always_inline, unused)) static inline const size_t *
+tls_private_stale(ptrdiff_t offset) {
+  const size_t *stale;
+  __asm__ volatile("movq %%fs:16(%1), %0" : "=r"(stale) : "r"(offset));
+  return stale;
 }
 
 #else /* aarch64 */
@@ -82,6 +82,12 @@ __attribute__((always_inline, unused)) static inline const struct tls_private_en
 tls_private_home(ptrdiff_t offset, tls_key_t key) {
   return (const struct tls_private_entry_v1 *)(tls_private_word(offset, 0) +
                                                (key & tls_private_word(offset, 1)));
+}
+
+/* Where the thread's stale count is. */
+__attribute__((always_inline, unused)) static inline const size_t *
+tls_private_stale(ptrdiff_t offset) {
+  return (const size_t *)tls_private_word(offset, 2);
 }
 
 #endif
@@ -114,8 +120,7 @@ __attribute__((always_inline, unused)) static inline void *tls_private_get_exist
 __attribute__((always_inline, unused)) static inline size_t tls_private_stale_count(void) {
   const ptrdiff_t offset = tls_private_offset();
   if (__builtin_expect(offset != 0, 1)) {
-    const size_t *stale = (const size_t *)tls_private_word(offset, 2);
-    return __atomic_load_n(stale, __ATOMIC_RELAXED);
+    return __atomic_load_n(tls_private_stale(offset), __ATOMIC_RELAXED);
   }
   return tls_stale_count();
 }

@@ -230,10 +230,11 @@ impl ThreadRecord {
     fn leave(&'static self, reason: Reason) {
         if let Some(visited) = self.visiting() {
             // The map outlives the thread: whoever has it next goes on.
-            self.work_on(None);
-            self.own.show();
             // SAFETY: It was current, so it lives.
             let visited = unsafe { visited.as_ref() };
+            visited.hide();
+            self.work_on(None);
+            self.own.show();
             recover(self, visited);
             visited.detach();
         }

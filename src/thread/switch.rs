@@ -40,14 +40,17 @@ pub fn create() -> Result<MapPointer, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::Busy`] while it is attached; [`Error::Reentrant`] inside a
-/// callback; [`Error::NoMemory`], [`Error::Exiting`].
+/// [`Error::Busy`] while it is attached, to this thread too;
+/// [`Error::Reentrant`] inside a callback; [`Error::NoMemory`], [`Error::Exiting`].
 ///
 /// # Safety
 ///
 /// `map` is from [`create`] and not destroyed yet.
 pub unsafe fn destroy(map: MapPointer) -> Result<(), Error> {
     let thread = record::attached()?;
+    if thread.visiting() == Some(map) {
+        return Err(Error::Busy);
+    }
     // SAFETY: The caller: it is a living map.
     let previous = unsafe { switch_on(thread, Some(map)) }?;
     // SAFETY: As above.
