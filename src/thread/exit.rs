@@ -132,11 +132,12 @@ pub(super) fn end_map(thread: &ThreadRecord, map: &Map, reason: Reason) {
 /// Brings order into what a callback that never returned has left in a map.
 pub(super) fn recover(thread: &ThreadRecord, map: &Map) {
     map.forget_cursors();
+    // A value was being replaced when the thread ended: its entry stands, and
+    // nobody out there will finish its record any more.
+    map.forget_callbacks();
     end_condemned(thread, map);
     while let Some(holder) = map.first_ending() {
         map.end_ending(holder);
-        // SAFETY: It was in the list; whoever counted is gone.
-        unsafe { holder.as_ref() }.callbacks.set(0);
         finish(thread, map, holder);
     }
 }

@@ -335,6 +335,17 @@ impl Map {
         self.cursors.set(cursor.outer);
     }
 
+    /// Forgets callbacks that did not return.
+    pub fn forget_callbacks(&self) {
+        for list in [&self.order, &self.condemned, &self.ending] {
+            let mut next = list.first();
+            while let Some(holder) = next {
+                record(holder).callbacks.set(0);
+                next = NonNull::new(record(holder).order_next.get());
+            }
+        }
+    }
+
     /// Forgets loops whose stack is gone.
     pub fn forget_cursors(&self) {
         self.cursors.set(core::ptr::null());
