@@ -41,7 +41,7 @@ pub fn get(key: u64) -> *mut c_void {
 #[cold]
 #[inline(never)]
 fn get_after_miss(key: u64) -> *mut c_void {
-    let view = block::view();
+    let view = block::whole_view();
     match find(view, key) {
         Some(distance) => entry(view, distance).value.load(Ordering::Relaxed),
         None => init::get_absent(key).unwrap_or(null_mut()),
@@ -53,6 +53,18 @@ fn get_after_miss(key: u64) -> *mut c_void {
 #[must_use]
 pub fn get_existing(key: u64) -> *mut c_void {
     let view = block::view();
+    let home = entry(view, key as usize & view.mask);
+    if home.key.load(Ordering::Relaxed) == key {
+        return home.value.load(Ordering::Relaxed);
+    }
+    get_existing_after_miss(key)
+}
+
+/// [`get_existing`] of a key that does not stand at its home.
+#[cold]
+#[inline(never)]
+fn get_existing_after_miss(key: u64) -> *mut c_void {
+    let view = block::whole_view();
     match find(view, key) {
         Some(distance) => entry(view, distance).value.load(Ordering::Relaxed),
         None => null_mut(),

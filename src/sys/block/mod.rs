@@ -19,15 +19,16 @@
 //! # Layout
 //!
 //! ```text
-//!            +---------+---------+---------+---------+
-//!   block -> | table   | mask    | stale   | thread  |
-//!            +----|----+---------+----|----+---------+
+//!            +---------+---------+---------+---------+---------+
+//!   block -> | table   | mask    | stale   | thread  | moving  |
+//!            +----|----+---------+----|----+---------+---------+
 //!                 v        hot slot   v         0: this thread is not attached
 //!            Entry[capacity]       count of     1..4: it is ending, so often have
 //!            (16 bytes each)    stale entries         its destructors run
 //!            version 1: known to                else: address of its record
 //!            threadlocalmap_inline.h
 //!
+//!   moving: while table and mask are being changed, where both are right
 //!   mask = (capacity - 1) * 16: a handle masked with it is the distance in
 //!   bytes of its home from the table, so that a hit needs no shift
 //! ```
@@ -109,6 +110,7 @@ pub struct Block {
     mask: AtomicUsize,
     stale: AtomicPtr<AtomicUsize>,
     thread: AtomicUsize,
+    moving: AtomicPtr<View>,
 }
 
 /// What the hot slot says now: where a look-up starts.
@@ -167,13 +169,27 @@ pub fn view() -> View {
     storage::view()
 }
 
+/// The hot slot's table and mask, right even for a signal handler that has
+/// come in the middle of [`set_view`]. For those whom [`view`] made miss.
+#[must_use]
+pub fn whole_view() -> View {
+    let moving = storage::block().moving.load(Ordering::Relaxed);
+    // SAFETY: Not null only while `set_view`, further out on this very stack,
+    // has its argument there.
+    unsafe { moving.as_ref() }.copied().unwrap_or_else(view)
+}
+
 /// Points the hot slot at another table.
 ///
-/// A signal handler may look between any two stores, so the mask is never
-/// larger than the table that it can be seen with: a larger table is shown
-/// before its mask, a smaller one after.
+/// A signal handler may look between any two stores. The mask is never larger
+/// than the table that it can be seen with: a larger table is shown before its
+/// mask, a smaller one after. A look-up in between starts at the wrong place
+/// and misses (or hits, and then rightly: the whole handle is compared); a
+/// miss looks once more, where [`whole_view`] says.
 pub fn set_view(view: View) {
     let block = storage::block();
+    block.moving.store((&raw const view).cast_mut(), Ordering::Relaxed);
+    compiler_fence(Ordering::SeqCst);
     if view.mask >= block.mask.load(Ordering::Relaxed) {
         block.table.store(view.table, Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
@@ -184,6 +200,8 @@ pub fn set_view(view: View) {
         block.table.store(view.table, Ordering::Relaxed);
     }
     // Whoever frees the old table does so after this.
+    compiler_fence(Ordering::SeqCst);
+    block.moving.store(core::ptr::null_mut(), Ordering::Relaxed);
     compiler_fence(Ordering::SeqCst);
 }
 

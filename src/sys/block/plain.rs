@@ -14,6 +14,7 @@ impl Block {
             mask: AtomicUsize::new(0),
             stale: AtomicPtr::new((&raw const NO_STALE).cast_mut()),
             thread: AtomicUsize::new(0),
+            moving: AtomicPtr::new(core::ptr::null_mut()),
         }
     }
 }
