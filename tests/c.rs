@@ -1,0 +1,183 @@
+//! The C test suite: every program in `tests/c`, compiled and run.
+//!
+//! Each is compiled as C11, C17 and C++17 without a warning, each of these is
+//! linked with the shared and with the static library, and each of those runs
+//! as a process of its own. The C11 ones are compiled with `TLS_NO_INLINE` and
+//! so use the exported functions only; the C17 ones with `NDEBUG`, as release
+//! builds often are.
+//!
+//! | environment | |
+//! |---|---|
+//! | `CC`, `CXX`, `CFLAGS`, `CXXFLAGS` | the compilers, as for the `cc` crate |
+//! | `THREADLOCALMAP_C_RUNNER` | put in front of each program, such as `valgrind ...`; C17 only then, with fewer repetitions |
+//! | `THREADLOCALMAP_TEST_SCALE` | divides the number of repetitions; 100 with a runner |
+//! | `THREADLOCALMAP_LIB_DIR` | tests an installed copy and builds none |
+//! | `THREADLOCALMAP_INCLUDE_DIR` | the header's directory, if not `include` |
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use support::compiler::{compile, link, Linkage, Standard};
+use support::library::library;
+use support::{process, scratch, source_root};
+
+/// One way to compile a program.
+struct Variant {
+    standard: Standard,
+    flags: &'static [&'static str],
+}
+
+const C11: Variant = Variant { standard: Standard::c("c11"), flags: &["-DTLS_NO_INLINE"] };
+const C17: Variant = Variant { standard: Standard::c("c17"), flags: &["-DNDEBUG"] };
+const CPP17: Variant = Variant { standard: Standard::cpp("c++17"), flags: &[] };
+
+/// Far longer than any program takes on any machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The same, under a runner that may slow everything down a hundredfold.
+const PATIENCE_WITH_RUNNER: Duration = Duration::from_secs(1800);
+
+/// The words of `THREADLOCALMAP_C_RUNNER`; none: run the programs directly.
+fn runner() -> Vec<String> {
+    let words = env::var("THREADLOCALMAP_C_RUNNER").unwrap_or_default();
+    words.split_whitespace().map(str::to_owned).collect()
+}
+
+/// What runs a program: the program itself, or the runner with it.
+fn command_for(program: &Path, runner: &[String]) -> Command {
+    let Some((first, rest)) = runner.split_first() else {
+        let mut command = Command::new(program);
+        set_environment(&mut command);
+        return command;
+    };
+    let mut command = Command::new(first);
+    command.args(rest).arg(program);
+    set_environment(&mut command);
+    if env::var_os("THREADLOCALMAP_TEST_SCALE").is_none() {
+        command.env("THREADLOCALMAP_TEST_SCALE", "100");
+    }
+    // allocation_failure.c brings an allocator that must not be replaced.
+    let mut options = env::var("VALGRIND_OPTS").unwrap_or_default();
+    options.push_str(" --soname-synonyms=somalloc=nouserintercepts");
+    command.env("VALGRIND_OPTS", options);
+    command
+}
+
+fn set_environment(command: &mut Command) {
+    // Cargo puts its build directories there, with a library of another
+    // profile; the programs have an rpath.
+    command.env_remove("LD_LIBRARY_PATH");
+}
+
+/// Compiles `tests/c/<name>.c` in every way and runs what comes of it. All
+/// that fails is reported together: what works elsewhere is a clue.
+fn run_c(name: &str) {
+    let source = source_root().join("tests/c").join(name).with_extension("c");
+    let directory = scratch("c").join(name);
+    fs::create_dir_all(&directory).expect("the build directory can be written");
+    let runner = runner();
+    let variants: &[Variant] = if runner.is_empty() { &[C11, C17, CPP17] } else { &[C17] };
+    let patience = if runner.is_empty() { PATIENCE } else { PATIENCE_WITH_RUNNER };
+
+    let mut failures = Vec::new();
+    for Variant { standard, flags } in variants {
+        let object = directory.join(format!("{}.o", standard.name));
+        if let Err(message) = compile(&source, *standard, &library().include, *flags, &object) {
+            failures.push(message);
+            continue;
+        }
+        for linkage in Linkage::BOTH {
+            let program = directory.join(format!("{}-{}", standard.name, linkage.name()));
+            let log = program.with_extension("log");
+            let outcome = link(&[&object], *standard, library(), linkage, &program)
+                .and_then(|()| process::run(&mut command_for(&program, &runner), &log, patience));
+            failures.extend(outcome.err());
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// One test for each program, under its name, so that `cargo test NAME` picks
+/// it; and the list of them.
+macro_rules! c_programs {
+    ($($name:ident)*) => {
+        const PROGRAMS: &[&str] = &[$(stringify!($name)),*];
+        $(
+            #[test]
+            fn $name() {
+                run_c(stringify!($name));
+            }
+        )*
+    };
+}
+
+c_programs! {
+    abandoned_callbacks
+    allocation_failure
+    arguments
+    callbacks
+    capacity
+    churn
+    errors
+    exit_rounds
+    expunge
+    foreign_destructors
+    handles
+    init
+    many_keys
+    no_os_key
+    os_footprint
+    process_exit
+    races
+    signals
+    spacing
+    stats
+    thread_exit
+    threads
+    values
+    without_memory
+}
+
+#[test]
+fn every_program_has_its_test() {
+    let files = fs::read_dir(source_root().join("tests/c")).expect("tests/c is there");
+    let programs: BTreeSet<String> = files
+        .map(|file| file.expect("tests/c can be read").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .map(|path| path.file_stem().expect("it has a name").to_string_lossy().into_owned())
+        .collect();
+    let tests: BTreeSet<String> = PROGRAMS.iter().map(|&name| name.to_owned()).collect();
+    assert_eq!(programs, tests, "tests/c/*.c on the left, c_programs! in tests/c.rs on the right");
+}
+
+/// Files of valgrind suppressions under a directory of the source tree.
+fn suppressions_under(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).expect("the source tree can be read") {
+        let path = entry.expect("the source tree can be read").path();
+        let name = path.file_name().expect("it has a name").to_string_lossy().into_owned();
+        if path.is_dir() && !path.is_symlink() {
+            if name != "target" && name != ".git" {
+                suppressions_under(&path, found);
+            }
+        } else if name.ends_with(".supp") || name == ".valgrindrc" {
+            found.push(path);
+        }
+    }
+}
+
+/// Valgrind has nothing to say about this library, so nothing is kept quiet.
+#[test]
+fn no_complaint_is_suppressed() {
+    let mut found = Vec::new();
+    suppressions_under(source_root(), &mut found);
+    assert!(found.is_empty(), "suppressions in the tree: {found:?}");
+    let options = env::var("VALGRIND_OPTS").unwrap_or_default();
+    for word in runner().iter().map(String::as_str).chain(options.split_whitespace()) {
+        assert!(!word.starts_with("--suppressions"), "the runner suppresses: {word}");
+    }
+}

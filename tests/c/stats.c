@@ -1,0 +1,186 @@
+/* Each number of tls_stats, where it must change and where it must not. */
+#include "worker.h"
+
+static test_log_t ended;
+
+static void
+keys_and_dead_keys(void)
+{
+    tls_stats_t before = test_stats();
+    worker_t worker;
+    tls_key_t a = test_key();
+    tls_key_t b = test_key();
+
+    worker_start(&worker);
+    CHECK_UINT(test_stats().keys, before.keys + 2);
+    CHECK_OK(tls_key_retain(a));
+    CHECK_UINT(test_stats().keys, before.keys + 2);
+    CHECK_OK(tls_key_release(a));
+    CHECK_UINT(test_stats().keys, before.keys + 2);
+
+    /* Without a value a dead key is gone at once; with one it is not. */
+    CHECK_OK(worker_set(&worker, b, VALUE(1)));
+    CHECK_OK(tls_key_release(a));
+    CHECK_OK(tls_key_release(b));
+    CHECK_UINT(test_stats().keys, before.keys);
+    CHECK_UINT(test_stats().dead_keys, before.dead_keys + 1);
+    CHECK_UINT(worker_expunge(&worker), 1);
+    CHECK_UINT(test_stats().dead_keys, before.dead_keys);
+    worker_stop(&worker);
+}
+
+static void
+maps_entries_and_capacity(void)
+{
+    tls_stats_t before = test_stats();
+    tls_stats_t stats;
+    worker_t workers[3];
+    tls_key_t key = test_key();
+    size_t i;
+
+    for (i = 0; i < 3; i++)
+        worker_start(&workers[i]);
+    CHECK_UINT(test_stats().maps, before.maps);
+    for (i = 0; i < 3; i++) {
+        CHECK_OK(worker_set(&workers[i], key, VALUE(i + 1)));
+        stats = test_stats();
+        CHECK_UINT(stats.maps, before.maps + i + 1);
+        CHECK_UINT(stats.entries, before.entries + i + 1);
+        CHECK_UINT(stats.capacity, before.capacity + 16 * (i + 1));
+        CHECK_AT_LEAST(stats.bytes, before.bytes + 16 * 16 * (i + 1));
+        CHECK_UINT(stats.unwatched, 0);
+    }
+    CHECK_OK(worker_detach(&workers[0]));
+    worker_stop(&workers[1]);
+    stats = test_stats();
+    CHECK_UINT(stats.maps, before.maps + 1);
+    CHECK_UINT(stats.entries, before.entries + 1);
+    CHECK_UINT(stats.capacity, before.capacity + 16);
+    worker_stop(&workers[0]);
+    worker_stop(&workers[2]);
+    CHECK_UINT(test_stats().maps, before.maps);
+    CHECK_UINT(test_stats().entries, before.entries);
+    CHECK_OK(tls_key_release(key));
+}
+
+static void
+stale_and_expunged(void)
+{
+    tls_stats_t before = test_stats();
+    worker_t worker;
+    tls_key_t keys[6];
+    int i;
+
+    test_log_clear(&ended);
+    worker_start(&worker);
+    for (i = 0; i < 6; i++) {
+        keys[i] = test_key_logged(&ended);
+        CHECK_OK(worker_set(&worker, keys[i], VALUE(i + 1)));
+    }
+    for (i = 0; i < 5; i++)
+        CHECK_OK(tls_key_release(keys[i]));
+    CHECK_UINT(test_stats().stale, before.stale + 5);
+    CHECK_UINT(test_stats().entries, before.entries + 6);
+    CHECK_UINT(test_stats().expunged, before.expunged);
+    CHECK_UINT(worker_expunge_some(&worker, 2), 2);
+    CHECK_UINT(test_stats().stale, before.stale + 3);
+    CHECK_UINT(test_stats().entries, before.entries + 4);
+    CHECK_UINT(test_stats().expunged, before.expunged + 2);
+    /* Those that the thread's end destroys were stale as well; the sixth was
+     * not. What has happened stays counted when the thread is gone. */
+    worker_stop(&worker);
+    CHECK_UINT(test_stats().stale, before.stale);
+    CHECK_UINT(test_stats().expunged, before.expunged + 5);
+    CHECK_UINT(test_stats().destroyed, before.destroyed + 6);
+    CHECK_UINT(ended.count, 6);
+    CHECK_OK(tls_key_release(keys[5]));
+}
+
+static void *
+set_and_detach(void *argument)
+{
+    CHECK_OK(tls_set(*(tls_key_t *)argument, VALUE(9)));
+    CHECK_OK(tls_thread_detach());
+    return NULL;
+}
+
+static void *
+set_and_end(void *argument)
+{
+    CHECK_OK(tls_set(*(tls_key_t *)argument, VALUE(9)));
+    return NULL;
+}
+
+/* Every destroy callback is counted, whatever the reason; values that are
+ * handed over, and NULL, are not. */
+static void
+destroyed(void)
+{
+    uint64_t before = test_stats().destroyed;
+    tls_key_t key;
+    void *old;
+
+    test_log_clear(&ended);
+    key = test_key_logged(&ended);
+    CHECK_OK(tls_set(key, VALUE(1)));
+    CHECK_OK(tls_set(key, VALUE(1)));
+    CHECK_OK(tls_swap(key, VALUE(2), &old));
+    CHECK_OK(tls_take(key, &old));
+    CHECK_OK(tls_set(key, NULL));
+    CHECK_OK(tls_set(key, VALUE(3)));
+    CHECK_UINT(test_stats().destroyed, before);
+
+    CHECK_OK(tls_set(key, VALUE(4)));
+    CHECK_UINT(test_stats().destroyed, before + 1);
+    CHECK_OK(tls_remove(key));
+    CHECK_UINT(test_stats().destroyed, before + 2);
+    CHECK_OK(tls_set(key, VALUE(5)));
+    CHECK_OK(tls_remove_all());
+    CHECK_UINT(test_stats().destroyed, before + 3);
+    test_in_thread(set_and_detach, &key);
+    CHECK_UINT(test_stats().destroyed, before + 4);
+    test_in_thread(set_and_end, &key);
+    CHECK_UINT(test_stats().destroyed, before + 5);
+    CHECK_OK(tls_set(key, VALUE(6)));
+    CHECK_OK(tls_key_release(key));
+    CHECK_UINT(test_stats().destroyed, before + 6);
+    CHECK_UINT(ended.count, 6);
+}
+
+/* Whatever happens and is undone leaves the memory where it was. */
+static void
+bytes_come_back(void)
+{
+    tls_key_options_t options = test_options();
+    tls_key_t keys[100];
+    uint64_t bytes = 0;
+    int round;
+    int i;
+
+    options.name = "a name takes memory as well";
+    for (round = 0; round < 10; round++) {
+        for (i = 0; i < 100; i++) {
+            keys[i] = test_key_from(&options);
+            CHECK_OK(tls_set(keys[i], VALUE(i + 1)));
+        }
+        if (round > 0)
+            CHECK_AT_LEAST(test_stats().bytes, bytes + 100);
+        for (i = 0; i < 100; i++)
+            CHECK_OK(tls_key_release(keys[i]));
+        CHECK_OK(tls_thread_detach());
+        if (round == 0)
+            bytes = test_stats().bytes;
+        CHECK_UINT(test_stats().bytes, bytes);
+    }
+}
+
+int
+main(void)
+{
+    RUN(keys_and_dead_keys);
+    RUN(maps_entries_and_capacity);
+    RUN(stale_and_expunged);
+    RUN(destroyed);
+    RUN(bytes_come_back);
+    return test_finish();
+}

@@ -1,0 +1,386 @@
+//! The header and the shared library's face: that each compiles, says and
+//! exports what it should.
+//!
+//! `THREADLOCALMAP_WRITE_HEADER=1 cargo test --test header` writes
+//! `include/threadlocalmap.h` anew from the Rust sources.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use support::compiler::{compile, compiler, link, Linkage, Standard};
+use support::declarations::declarations;
+use support::library::{self, library, NATIVE_STATIC_LIBS, SONAME};
+use support::{process, scratch, source_root, INITIAL_EXEC};
+
+const STANDARDS: [Standard; 6] = [
+    Standard::c("c99"),
+    Standard::c("c11"),
+    Standard::c("c17"),
+    Standard::cpp("c++11"),
+    Standard::cpp("c++17"),
+    Standard::cpp("c++20"),
+];
+
+/// With the inlined hit, and with the exported functions only.
+const INLINING: [&[&str]; 2] = [&[], &["-DTLS_NO_INLINE"]];
+
+/// More than `-Wextra`, as careful users of the header have it.
+const STRICTER: [&str; 5] =
+    ["-Wconversion", "-Wshadow", "-Wundef", "-Wcast-qual", "-Wredundant-decls"];
+
+/// Includes the header and nothing else.
+const ALONE: &str = "#include <threadlocalmap.h>\n";
+
+/// Everything that a macro or an inline function of the header takes part in.
+/// `NAME` is defined by the command line.
+const USE: &str = "\
+#include <threadlocalmap.h>
+#ifdef __cplusplus
+extern \"C\"
+#endif
+int NAME(tls_key_t key, void *value);
+int NAME(tls_key_t key, void *value)
+{
+    if (tls_set(key, value) != TLS_OK)
+        return 1;
+    if (tls_get(key) != value || (tls_get)(key) != value)
+        return 2;
+    if (tls_get_existing(key) != value || (tls_get_existing)(key) != value)
+        return 3;
+    return tls_stale_count() == 0 && (tls_stale_count)() == 0 ? 0 : 4;
+}
+";
+
+/// Calls two functions of two other translation units.
+const MAIN: &str = "\
+#include <threadlocalmap.h>
+#ifdef __cplusplus
+extern \"C\" {
+#endif
+int use_one(tls_key_t key, void *value);
+int use_two(tls_key_t key, void *value);
+#ifdef __cplusplus
+}
+#endif
+int main(void)
+{
+    tls_key_t key = TLS_KEY_NONE;
+    int value = 0;
+    if (tls_key_create(&key, NULL) != TLS_OK)
+        return 10;
+    if (use_one(key, &value) != 0 || tls_get(key) != &value)
+        return 20;
+    if (use_two(key, NULL) != 0 || tls_get(key) != NULL)
+        return 30;
+    if (tls_key_release(key) != TLS_OK || tls_thread_detach() != TLS_OK)
+        return 40;
+    return 0;
+}
+";
+
+fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
+    let path = directory.join(name);
+    fs::write(&path, text).expect("the build directory can be written");
+    path
+}
+
+/// Runs one case after the other and reports all that fail.
+fn check_all(cases: impl IntoIterator<Item = Result<(), String>>) {
+    let failures: Vec<String> = cases.into_iter().filter_map(Result::err).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn the_header_compiles_alone_and_twice_in_every_standard() {
+    let directory = scratch("header-alone");
+    let alone = write(&directory, "alone.c", ALONE);
+    let twice = write(&directory, "twice.c", &format!("{ALONE}{ALONE}"));
+    let include = library::include();
+    let mut outcomes = Vec::new();
+    for standard in STANDARDS {
+        for flags in INLINING {
+            for source in [&alone, &twice] {
+                let flags = flags.iter().chain(&STRICTER);
+                let object = directory.join("alone.o");
+                outcomes.push(compile(source, standard, &include, flags, &object));
+            }
+        }
+    }
+    check_all(outcomes);
+}
+
+#[test]
+fn the_inlined_calls_compile_with_every_optimisation_and_as_position_independent_code() {
+    let directory = scratch("header-use");
+    let source = write(&directory, "use.c", USE);
+    let object = directory.join("use.o");
+    let mut outcomes = Vec::new();
+    for standard in STANDARDS {
+        for inlining in INLINING {
+            for options in [&["-O0"][..], &["-Os"], &["-O3"], &["-O0", "-fPIC"], &["-O2", "-fPIC"]]
+            {
+                let flags =
+                    inlining.iter().chain(options).chain(&STRICTER).chain(&["-DNAME=use_one"]);
+                outcomes.push(compile(&source, standard, &library::include(), flags, &object));
+            }
+        }
+    }
+    check_all(outcomes);
+}
+
+/// Two translation units, one of them in another language or without inlining,
+/// in one program: each brings its own copy of what the header defines.
+#[test]
+fn several_translation_units_make_one_program() {
+    let directory = scratch("header-units");
+    let (source, main) = (write(&directory, "use.c", USE), write(&directory, "main.c", MAIN));
+    let [c, cpp] = [Standard::c("c11"), Standard::cpp("c++17")];
+    let mut outcomes = Vec::new();
+    for (number, (one, two, flags)) in
+        [(c, c, INLINING[0]), (cpp, cpp, INLINING[0]), (c, cpp, INLINING[0]), (c, c, INLINING[1])]
+            .into_iter()
+            .enumerate()
+    {
+        for linkage in Linkage::BOTH {
+            let path = |name: &str| directory.join(format!("{number}-{}-{name}", linkage.name()));
+            let (first, second, third) = (path("one.o"), path("two.o"), path("main.o"));
+            let program = path("program");
+            let include = &library().include;
+            outcomes.push(
+                compile(&source, one, include, ["-DNAME=use_one"], &first)
+                    .and_then(|()| {
+                        let flags = flags.iter().chain(&["-DNAME=use_two"]);
+                        compile(&source, two, include, flags, &second)
+                    })
+                    .and_then(|()| compile(&main, two, include, flags, &third))
+                    .and_then(|()| {
+                        let objects = [first.as_path(), second.as_path(), third.as_path()];
+                        link(&objects, two, library(), linkage, &program)
+                    })
+                    .and_then(|()| run(&program)),
+            );
+        }
+    }
+    check_all(outcomes);
+}
+
+/// The inlined hit inside somebody's own shared library.
+#[test]
+fn a_shared_object_may_use_the_inlined_calls() {
+    let directory = scratch("header-shared");
+    let (source, main) = (write(&directory, "use.c", USE), write(&directory, "main.c", MAIN));
+    let mut outcomes = Vec::new();
+    for standard in [Standard::c("c11"), Standard::cpp("c++17")] {
+        let include = &library().include;
+        let path = |name: &str| directory.join(format!("{}-{name}", standard.name));
+        let (one, two, shared) = (path("one.o"), path("two.o"), path("libuse.so"));
+        let (object, program) = (path("main.o"), path("program"));
+        outcomes.push(
+            compile(&source, standard, include, ["-fPIC", "-DNAME=use_one"], &one)
+                .and_then(|()| {
+                    compile(&source, standard, include, ["-fPIC", "-DNAME=use_two"], &two)
+                })
+                .and_then(|()| {
+                    let mut command = compiler(standard);
+                    command.args(["-shared", "-Wl,-z,defs"]).arg(&one).arg(&two);
+                    command.arg(&library().shared).arg("-o").arg(&shared);
+                    process::try_output_of(&mut command).map(drop)
+                })
+                .and_then(|()| compile(&main, standard, include, INLINING[0], &object))
+                .and_then(|()| {
+                    let objects = [object.as_path(), shared.as_path()];
+                    link(&objects, standard, library(), Linkage::Shared, &program)
+                })
+                .and_then(|()| run(&program)),
+        );
+    }
+    check_all(outcomes);
+}
+
+fn run(program: &Path) -> Result<(), String> {
+    if library::TARGET != library::HOST {
+        // Needs an emulator; tests/c.rs has a runner for that.
+        return Ok(());
+    }
+    let mut command = Command::new(program);
+    command.env_remove("LD_LIBRARY_PATH");
+    process::run(&mut command, &program.with_extension("log"), Duration::from_secs(120))
+}
+
+// ---- What the header says ---------------------------------------------------
+
+fn header_path() -> PathBuf {
+    source_root().join("include/threadlocalmap.h")
+}
+
+fn header() -> String {
+    fs::read_to_string(header_path()).expect("the header is there")
+}
+
+fn generated_header() -> String {
+    let config = cbindgen::Config::from_file(source_root().join("cbindgen.toml"))
+        .expect("cbindgen.toml is right");
+    let bindings = cbindgen::Builder::new()
+        .with_crate(source_root())
+        .with_config(config)
+        .generate()
+        .expect("cbindgen understands the sources");
+    let mut text = Vec::new();
+    bindings.write(&mut text);
+    String::from_utf8(text).expect("a header is text")
+}
+
+#[test]
+fn the_header_is_what_the_sources_say() {
+    let generated = generated_header();
+    if env::var_os("THREADLOCALMAP_WRITE_HEADER").is_some_and(|value| value == "1") {
+        fs::write(header_path(), generated).expect("the header can be written");
+        return;
+    }
+    let committed = header();
+    let difference = committed.lines().zip(generated.lines()).position(|(old, new)| old != new);
+    let line =
+        difference.unwrap_or_else(|| committed.lines().count().min(generated.lines().count()));
+    assert!(
+        committed == generated,
+        "include/threadlocalmap.h is not what the sources say, from line {}:\n  committed: {:?}\n  \
+         generated: {:?}\nwrite it anew:\n  THREADLOCALMAP_WRITE_HEADER=1 cargo test --test header",
+        line + 1,
+        committed.lines().nth(line),
+        generated.lines().nth(line),
+    );
+}
+
+/// The value of a `#define` of the header.
+fn macro_value(header: &str, name: &str) -> String {
+    let define = format!("#define {name} ");
+    let line = header.lines().find(|line| line.starts_with(&define));
+    line.unwrap_or_else(|| panic!("the header has no {name}"))[define.len()..].trim().to_owned()
+}
+
+/// With `tests/c/errors.c`, which compares the macros with `tls_version()`.
+#[test]
+fn the_version_macros_are_cargos_version() {
+    let header = header();
+    for (name, version) in [
+        ("TLS_VERSION_MAJOR", env!("CARGO_PKG_VERSION_MAJOR")),
+        ("TLS_VERSION_MINOR", env!("CARGO_PKG_VERSION_MINOR")),
+        ("TLS_VERSION_PATCH", env!("CARGO_PKG_VERSION_PATCH")),
+    ] {
+        assert_eq!(macro_value(&header, name), version, "{name}");
+    }
+    let text = format!("\"{}\"", env!("CARGO_PKG_VERSION"));
+    assert_eq!(macro_value(&header, "TLS_VERSION_STRING"), text);
+}
+
+#[test]
+fn every_function_is_documented() {
+    let functions = declarations(&header());
+    assert!(functions.len() >= 20, "only {} functions found in the header", functions.len());
+    for function in functions {
+        let comment = function.comment.trim_matches(|c: char| c.is_whitespace() || c == '*');
+        assert!(!comment.is_empty(), "{} has no comment directly above it", function.name);
+        for part in ["Threads:", "Returns", "Since"] {
+            assert!(comment.contains(part), "the comment on {} lacks {part:?}", function.name);
+        }
+    }
+}
+
+// ---- What the shared library shows ------------------------------------------
+
+fn tool(variable: &str, name: &str) -> Command {
+    Command::new(env::var_os(variable).unwrap_or_else(|| name.into()))
+}
+
+fn dynamic_symbols(which: &str) -> BTreeSet<String> {
+    let mut command = tool("NM", "nm");
+    command.args(["-D", "--format=posix", which]).arg(&library().shared);
+    let output = process::output_of(&mut command);
+    // A version, as of an undefined symbol, follows an `@`.
+    let name = |line: &str| Some(line.split_whitespace().next()?.split('@').next()?.to_owned());
+    output.lines().filter_map(name).collect()
+}
+
+#[test]
+fn the_shared_library_exports_the_headers_functions_and_nothing_else() {
+    let declared: BTreeSet<String> =
+        declarations(&header()).into_iter().map(|function| function.name).collect();
+    assert_eq!(
+        dynamic_symbols("--defined-only"),
+        declared,
+        "exported on the left, declared in the header on the right"
+    );
+}
+
+#[test]
+fn the_shared_library_has_a_soname_and_is_never_unloaded() {
+    let mut command = tool("READELF", "readelf");
+    command.args(["--dynamic", "--wide"]).arg(&library().shared);
+    let dynamic = process::output_of(&mut command);
+    let line = |tag: &str| {
+        let line = dynamic.lines().find(|line| line.contains(tag));
+        line.unwrap_or_else(|| panic!("no {tag} in the dynamic section:\n{dynamic}"))
+    };
+    let soname = format!("[{SONAME}]");
+    assert!(line("(SONAME)").contains(&soname), "{}", line("(SONAME)"));
+    assert!(line("(FLAGS_1)").contains("NODELETE"), "{}", line("(FLAGS_1)"));
+    if INITIAL_EXEC {
+        assert!(line("(FLAGS)").contains("STATIC_TLS"), "{}", line("(FLAGS)"));
+    }
+}
+
+/// A call for each access to thread-local storage would cost more than the
+/// access itself. The Rust library makes such calls for its panic messages;
+/// none of this library's functions does. (That it registers no thread-local
+/// destructors either is shown by `tests/c/os_footprint.c`.)
+#[test]
+fn no_function_makes_a_call_to_reach_thread_local_storage() {
+    if !INITIAL_EXEC {
+        return;
+    }
+    let mut command = tool("OBJDUMP", "objdump");
+    command.args(["--disassemble", "--no-show-raw-insn"]).arg(&library().shared);
+    let listing = process::output_of(&mut command);
+    let mut functions = BTreeSet::new();
+    let mut function = "";
+    for line in listing.lines() {
+        if let Some((_, name)) = line.strip_suffix(">:").and_then(|line| line.split_once(" <")) {
+            function = name;
+            functions.insert(name);
+        } else if line.contains("<__tls_get_addr") {
+            let is_rusts = function.contains("3std") || function.ends_with("@plt");
+            assert!(is_rusts, "{function} calls __tls_get_addr: {line}");
+        }
+    }
+    assert!(functions.contains("tls_get"), "the listing shows the exported functions");
+}
+
+// ---- What users of the static library must link -----------------------------
+
+/// The same libraries, whatever their order.
+fn set_of(libraries: &str) -> BTreeSet<&str> {
+    libraries.split_whitespace().collect()
+}
+
+#[test]
+fn the_native_libraries_are_those_that_rustc_names() {
+    // A build directory of its own: other options for rustc are another build.
+    let mut command = library::cargo("rustc");
+    command.arg("--target-dir").arg(scratch("native-static-libs"));
+    command.args(["--crate-type", "staticlib", "--", "--print", "native-static-libs"]);
+    let output = command.output().expect("cargo runs");
+    let messages = String::from_utf8_lossy(&output.stderr);
+    let marker = "native-static-libs: ";
+    let line = messages.lines().find_map(|line| line.split_once(marker));
+    let (_, libraries) = line.unwrap_or_else(|| panic!("rustc names no libraries:\n{messages}"));
+    assert_eq!(set_of(libraries), set_of(NATIVE_STATIC_LIBS), "support::library");
+
+    let readme = fs::read_to_string(source_root().join("README.md")).expect("README.md is there");
+    assert!(readme.contains(NATIVE_STATIC_LIBS), "README.md does not say: {NATIVE_STATIC_LIBS}");
+}

@@ -1,0 +1,108 @@
+//! The C and C++ compilers.
+//!
+//! The `cc` crate knows which they are (`CC`, `CXX`, cross compilers) and what
+//! the user wants of them (`CFLAGS`, `CXXFLAGS`). It is made for build scripts,
+//! which have target and host in their environment; here they are given.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
+
+use super::library::{Library, HOST, NATIVE_STATIC_LIBS, TARGET};
+use super::process::try_output_of;
+
+/// A language and its standard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standard {
+    /// As the compiler's `-std=` has it.
+    pub(crate) name: &'static str,
+    /// C++ and not C.
+    pub(crate) cpp: bool,
+}
+
+impl Standard {
+    pub(crate) const fn c(name: &'static str) -> Self {
+        Self { name, cpp: false }
+    }
+
+    pub(crate) const fn cpp(name: &'static str) -> Self {
+        Self { name, cpp: true }
+    }
+}
+
+/// What no C or C++ that belongs to this library may cause a word about.
+pub(crate) const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+
+/// How a program is linked with the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Linkage {
+    Shared,
+    Static,
+}
+
+impl Linkage {
+    pub(crate) const BOTH: [Self; 2] = [Self::Shared, Self::Static];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Static => "static",
+        }
+    }
+}
+
+/// The compiler for a standard, ready for a source or for objects.
+pub(crate) fn compiler(standard: Standard) -> Command {
+    let mut build = cc::Build::new();
+    build
+        .target(TARGET)
+        .host(HOST)
+        .opt_level(2)
+        .debug(true)
+        .pic(false)
+        .cpp(standard.cpp)
+        .std(standard.name)
+        .warnings(false)
+        .cargo_metadata(false);
+    build.get_compiler().to_command()
+}
+
+/// Compiles one source, strictly, to an object.
+pub(crate) fn compile<Flag: AsRef<OsStr>>(
+    source: &Path,
+    standard: Standard,
+    include: &Path,
+    flags: impl IntoIterator<Item = Flag>,
+    object: &Path,
+) -> Result<(), String> {
+    let mut command = compiler(standard);
+    command.args(STRICT).arg("-I").arg(include).args(flags);
+    command.args(["-x", if standard.cpp { "c++" } else { "c" }]);
+    command.arg("-c").arg(source).arg("-o").arg(object);
+    try_output_of(&mut command).map(drop)
+}
+
+/// Links objects and the library to a program.
+pub(crate) fn link(
+    objects: &[&Path],
+    standard: Standard,
+    library: &Library,
+    linkage: Linkage,
+    program: &Path,
+) -> Result<(), String> {
+    let mut command = compiler(standard);
+    command.args(objects).arg("-o").arg(program);
+    match linkage {
+        Linkage::Shared => {
+            let mut rpath = std::ffi::OsString::from("-Wl,-rpath,");
+            rpath.push(&library.run_time_directory);
+            // -ldl: before glibc 2.34, dlsym is not in the C library itself.
+            command.arg(&library.shared).arg(rpath).args(["-pthread", "-ldl"]);
+        }
+        Linkage::Static => {
+            command.arg(&library.archive).arg("-pthread");
+            command.args(NATIVE_STATIC_LIBS.split_whitespace());
+        }
+    }
+    try_output_of(&mut command).map(drop)
+}

@@ -1,0 +1,134 @@
+//! The library under test: shared, static, and the header.
+//!
+//! Cargo is asked to build it as users get it (`--release`) and where it has
+//! put it. `THREADLOCALMAP_LIB_DIR` names a directory with an installed copy
+//! to test instead, `THREADLOCALMAP_INCLUDE_DIR` one with its header.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use super::{process, scratch, source_root};
+
+/// What a program loads at run time.
+pub(crate) const SONAME: &str = "libthreadlocalmap.so.0";
+
+/// The system's libraries that a program must name after the static one.
+///
+/// `tests/header.rs` compares this with what rustc says.
+pub(crate) const NATIVE_STATIC_LIBS: &str = "-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc";
+
+/// The triple that the library is built for.
+pub(crate) const TARGET: &str = env!("THREADLOCALMAP_TARGET");
+/// The triple that the compilers run on.
+pub(crate) const HOST: &str = env!("THREADLOCALMAP_HOST");
+
+/// The library under test.
+pub(crate) struct Library {
+    /// The shared library itself.
+    pub(crate) shared: PathBuf,
+    /// The static library.
+    pub(crate) archive: PathBuf,
+    /// A directory that has the shared library under its SONAME.
+    pub(crate) run_time_directory: PathBuf,
+    /// The directory of `threadlocalmap.h`.
+    pub(crate) include: PathBuf,
+}
+
+/// The library under test; found or built once per test process.
+pub(crate) fn library() -> &'static Library {
+    static LIBRARY: OnceLock<Library> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let (shared, archive) = match env::var_os("THREADLOCALMAP_LIB_DIR") {
+            Some(directory) => installed(Path::new(&directory)),
+            None => built(),
+        };
+        let run_time_directory = scratch("lib");
+        link_as_soname(&shared, &run_time_directory);
+        Library { shared, archive, run_time_directory, include: include() }
+    })
+}
+
+/// The directory of the header; needs no library.
+pub(crate) fn include() -> PathBuf {
+    env::var_os("THREADLOCALMAP_INCLUDE_DIR")
+        .map_or_else(|| source_root().join("include"), PathBuf::from)
+}
+
+fn installed(directory: &Path) -> (PathBuf, PathBuf) {
+    let found = |name: &str| {
+        let path = directory.join(name);
+        let path = path.canonicalize();
+        path.unwrap_or_else(|error| {
+            panic!("no {name} in THREADLOCALMAP_LIB_DIR={}: {error}", directory.display())
+        })
+    };
+    (found(SONAME), found("libthreadlocalmap.a"))
+}
+
+/// Cargo's options that choose the same build as this test's.
+pub(crate) fn build_options() -> Vec<&'static str> {
+    let mut options = vec!["--release"];
+    if TARGET != HOST {
+        // Naming the host as a target would build everything a second time.
+        options.extend(["--target", TARGET]);
+    }
+    if cfg!(feature = "global-dynamic") {
+        options.extend(["--features", "global-dynamic"]);
+    }
+    options
+}
+
+/// The cargo that runs this test, in the source tree.
+pub(crate) fn cargo(subcommand: &str) -> Command {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from(env!("CARGO")));
+    let mut command = Command::new(cargo);
+    command.current_dir(source_root()).arg(subcommand).args(["--lib"]).args(build_options());
+    command
+}
+
+fn built() -> (PathBuf, PathBuf) {
+    // The file names are cargo's to choose and have changed before, so they
+    // are asked for. The lock of the build directory is free while tests run.
+    let mut command = cargo("build");
+    command.arg("--message-format=json-render-diagnostics");
+    let messages = process::output_of(&mut command);
+    let files: Vec<PathBuf> = messages
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("cargo prints one JSON value a line"))
+        .filter(|message: &serde_json::Value| {
+            message["reason"] == "compiler-artifact"
+                && message["target"]["name"] == env!("CARGO_PKG_NAME")
+        })
+        .flat_map(|message| {
+            let names = message["filenames"].as_array().cloned().unwrap_or_default();
+            names.into_iter().filter_map(|name| name.as_str().map(PathBuf::from))
+        })
+        .collect();
+    let with_extension = |extension: &str| {
+        let file = files.iter().find(|file| file.extension().is_some_and(|e| e == extension));
+        file.unwrap_or_else(|| panic!("cargo has built no .{extension} file: {files:?}")).clone()
+    };
+    (with_extension("so"), with_extension("a"))
+}
+
+/// A program asks for the SONAME, and cargo's file has another name.
+fn link_as_soname(shared: &Path, directory: &Path) {
+    let link = directory.join(SONAME);
+    match fs::remove_file(&link) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => panic!("cannot remove {}: {error}", link.display()),
+    }
+    match symlink(shared, &link) {
+        Ok(()) => {}
+        // Another test process was quicker, with the same link.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => panic!("cannot make {}: {error}", link.display()),
+    }
+}
