@@ -108,62 +108,62 @@
 /**
  * The handle was never a key.
  */
-#define TLS_ERR_BAD_KEY -1
+#define TLS_ERR_BAD_KEY (-1)
 
 /**
  * The handle was a key; its last reference was released.
  */
-#define TLS_ERR_DEAD_KEY -2
+#define TLS_ERR_DEAD_KEY (-2)
 
 /**
  * An argument that is never right: a null pointer, an unknown flag, a wrong size.
  */
-#define TLS_ERR_INVALID -3
+#define TLS_ERR_INVALID (-3)
 
 /**
  * Memory ran out.
  */
-#define TLS_ERR_NO_MEMORY -4
+#define TLS_ERR_NO_MEMORY (-4)
 
 /**
  * The calling thread has no value under this key.
  */
-#define TLS_ERR_ABSENT -5
+#define TLS_ERR_ABSENT (-5)
 
 /**
  * A limit was reached: references, keys, the size of a buffer, pthread keys.
  */
-#define TLS_ERR_LIMIT -6
+#define TLS_ERR_LIMIT (-6)
 
 /**
  * Not allowed inside this callback.
  */
-#define TLS_ERR_REENTRANT -7
+#define TLS_ERR_REENTRANT (-7)
 
 /**
  * The key's init callback returned non-zero; nothing was stored.
  */
-#define TLS_ERR_INIT -8
+#define TLS_ERR_INIT (-8)
 
 /**
  * The calling thread is past its last cleanup and can store nothing more.
  */
-#define TLS_ERR_EXITING -9
+#define TLS_ERR_EXITING (-9)
 
 /**
  * In use elsewhere, or out of order.
  */
-#define TLS_ERR_BUSY -10
+#define TLS_ERR_BUSY (-10)
 
 /**
  * The time was up first.
  */
-#define TLS_ERR_TIMEOUT -11
+#define TLS_ERR_TIMEOUT (-11)
 
 /**
  * This version or build of the library does not do that.
  */
-#define TLS_ERR_UNSUPPORTED -12
+#define TLS_ERR_UNSUPPORTED (-12)
 
 /**
  * Destroyed because another value was set in its place.
@@ -383,7 +383,7 @@ typedef struct tls_stats_t {
 /**
  * Never a key.
  */
-#define TLS_KEY_NONE 0
+#define TLS_KEY_NONE ((tls_key_t)0)
 
 #ifdef __cplusplus
 extern "C" {

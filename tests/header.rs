@@ -233,7 +233,21 @@ fn generated_header() -> String {
         .expect("cbindgen understands the sources");
     let mut text = Vec::new();
     bindings.write(&mut text);
-    String::from_utf8(text).expect("a header is text")
+    let text = String::from_utf8(text).expect("a header is text");
+    text.lines().map(as_a_macro_should_be).collect()
+}
+
+/// A line of the header, with what cbindgen can't say: a negative number that
+/// is a macro stands in parentheses, and the number of no key has its type.
+fn as_a_macro_should_be(line: &str) -> String {
+    let line = match line.split_once(" -") {
+        Some((macro_name, number)) if line.starts_with("#define TLS_") => {
+            format!("{macro_name} (-{number})")
+        }
+        _ if line == "#define TLS_KEY_NONE 0" => "#define TLS_KEY_NONE ((tls_key_t)0)".to_owned(),
+        _ => line.to_owned(),
+    };
+    line + "\n"
 }
 
 #[test]
