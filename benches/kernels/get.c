@@ -1,0 +1,6 @@
+/* tls_get as a program has it: the hit inlined from the header. */
+#include <threadlocalmap.h>
+
+#include "kernel.h"
+
+KERNELS_OVER_KEYS(get, tls_get)

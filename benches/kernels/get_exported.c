@@ -1,0 +1,7 @@
+/* tls_get as another language has it: a call of the exported function. */
+#define TLS_NO_INLINE
+#include <threadlocalmap.h>
+
+#include "kernel.h"
+
+KERNELS_OVER_KEYS(get_exported, tls_get)

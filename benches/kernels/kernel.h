@@ -1,0 +1,122 @@
+/* What a kernel is, for all the C files of this folder.
+ *
+ * A kernel is the loop that is timed: it does `operations` operations and
+ * returns. Every file is compiled twice, as a user of the library would
+ * compile it (-O2, nothing else): once into the program (BENCH_PLACE is
+ * `program`) and once with -fPIC into a shared object that the program loads
+ * (BENCH_PLACE is `object`). The two are found by name in two tables
+ * (table.c), so a kernel that is added there is there in both places.
+ *
+ * After every operation stands USED(): the compiler must have the result in a
+ * register, and must believe that all memory may have changed. So nothing is
+ * carried over from one operation to the next but what is constant for the
+ * whole process: not a handle, not a pointer, not a thread-local's value. This
+ * is what the code of a real caller, with calls of its own between two
+ * accesses, makes the compiler believe too. Both sides pay it alike.
+ *
+ * A loop of a dozen instructions runs up to a third faster or slower by where
+ * in a cache line it happens to start. That is luck, and the next build has
+ * another. So each kernel exists PLACEMENTS times, shifted by 16 bytes each;
+ * the rounds of a measurement go through them in turn, and the median stands
+ * for all of them.
+ */
+#ifndef BENCH_KERNEL_H
+#define BENCH_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PLACEMENTS 4
+
+/* What a kernel works on. The program fills it in; all kernels share it. */
+struct bench_input {
+    const uint64_t *keys; /* handles of this library, or pthread keys */
+    size_t count;         /* how many: `operations` is a multiple of it */
+    void *values[2];      /* what the setters store, in turn */
+};
+
+typedef void (*bench_fn)(const struct bench_input *input, uint64_t operations);
+
+struct bench_kernel {
+    const char *name; /* NULL ends the table */
+    bench_fn placements[PLACEMENTS];
+};
+
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+#define PLACED(name) JOIN(BENCH_PLACE, name)
+
+#define USED(result) __asm__ volatile("" : : "r"(result) : "memory")
+
+#define PLACEMENT_(name, number, shift)                                        \
+    __attribute__((noinline, aligned(64))) void JOIN(PLACED(name), number)(   \
+        const struct bench_input *input, uint64_t operations) {               \
+        __asm__ volatile(".fill " #shift ", 1, 0x90");                           \
+        JOIN(name, body)(input, operations);                                   \
+    }
+
+/* KERNEL(name) { body } defines the four placements of one loop. The shift
+ * runs once for each call, not once for each operation. */
+#if defined(__x86_64__)
+#define KERNEL(name)                                                           \
+    static inline __attribute__((always_inline)) void JOIN(name, body)(       \
+        const struct bench_input *input, uint64_t operations);                \
+    PLACEMENT_(name, 0, 0)                                                     \
+    PLACEMENT_(name, 1, 16)                                                    \
+    PLACEMENT_(name, 2, 32)                                                    \
+    PLACEMENT_(name, 3, 48)                                                    \
+    static inline void JOIN(name, body)(const struct bench_input *input,      \
+                                        uint64_t operations)
+#else
+/* Elsewhere 0x90 is not a no-operation: four equal copies. */
+#undef PLACEMENT_
+#define PLACEMENT_(name, number)                                               \
+    __attribute__((noinline, aligned(64))) void JOIN(PLACED(name), number)(   \
+        const struct bench_input *input, uint64_t operations) {               \
+        JOIN(name, body)(input, operations);                                   \
+    }
+#define KERNEL(name)                                                           \
+    static inline __attribute__((always_inline)) void JOIN(name, body)(       \
+        const struct bench_input *input, uint64_t operations);                \
+    PLACEMENT_(name, 0)                                                        \
+    PLACEMENT_(name, 1)                                                        \
+    PLACEMENT_(name, 2)                                                        \
+    PLACEMENT_(name, 3)                                                        \
+    static inline void JOIN(name, body)(const struct bench_input *input,      \
+                                        uint64_t operations)
+#endif
+
+/* The loops of everything that reads one value by its key: over one key; over
+ * all keys of the input in the order of the array; and over one key in a
+ * function that is called for each, where the compiler can carry nothing at
+ * all from one read to the next, not even what is constant for the process
+ * (`__tls_get_addr` of the same variable, for one). */
+#define KERNELS_OVER_KEYS(name, read)                                          \
+    KERNEL(name##_one) {                                                       \
+        const uint64_t *key = input->keys;                                     \
+        for (uint64_t done = 0; done < operations; done++) {                   \
+            void *value = read(*key);                                          \
+            USED(value);                                                       \
+        }                                                                      \
+    }                                                                          \
+    KERNEL(name##_many) {                                                      \
+        const uint64_t *keys = input->keys;                                    \
+        size_t count = input->count;                                           \
+        for (uint64_t done = 0; done < operations; done += count)              \
+            for (size_t i = 0; i < count; i++) {                               \
+                void *value = read(keys[i]);                                   \
+                USED(value);                                                   \
+            }                                                                  \
+    }                                                                          \
+    static __attribute__((noinline, noclone)) void *name##_caller(uint64_t key) { \
+        return read(key);                                                      \
+    }                                                                          \
+    KERNEL(name##_call) {                                                      \
+        const uint64_t *key = input->keys;                                     \
+        for (uint64_t done = 0; done < operations; done++) {                   \
+            void *value = name##_caller(*key);                                 \
+            USED(value);                                                       \
+        }                                                                      \
+    }
+
+#endif

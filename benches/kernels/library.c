@@ -1,0 +1,41 @@
+/* The library's calls that need its structs, for the Rust side of the
+ * benchmark: so that the header alone says what they look like. */
+#include <stdint.h>
+#include <threadlocalmap.h>
+
+static void count(void *value, int reason, void *user) {
+    (void)value;
+    (void)reason;
+    ++*(uint64_t *)user;
+}
+
+/* A key whose destroy callback does next to nothing: it counts. Used on one
+ * thread only, so a plain increment will do. */
+int bench_counting_key(tls_key_t *key, uint64_t *destroyed);
+int bench_counting_key(tls_key_t *key, uint64_t *destroyed) {
+    tls_key_options_t options = {0};
+    options.size = sizeof options;
+    options.destroy = count;
+    options.user = destroyed;
+    return tls_key_create(key, &options);
+}
+
+struct bench_stats {
+    uint64_t keys, maps, entries, stale, destroyed, capacity, bytes;
+};
+
+int bench_stats(struct bench_stats *out);
+int bench_stats(struct bench_stats *out) {
+    tls_stats_t stats = {0};
+    stats.size = sizeof stats;
+    int result = tls_stats(&stats);
+    if (result != TLS_OK) return result;
+    out->keys = stats.keys;
+    out->maps = stats.maps;
+    out->entries = stats.entries;
+    out->stale = stats.stale;
+    out->destroyed = stats.destroyed;
+    out->capacity = stats.capacity;
+    out->bytes = stats.bytes;
+    return TLS_OK;
+}

@@ -1,0 +1,59 @@
+//! What the figures were taken on.
+
+use std::ffi::CStr;
+use std::fs;
+
+use serde::Serialize;
+
+use crate::library;
+
+#[derive(Serialize, Default)]
+pub struct Machine {
+    pub processor: String,
+    pub cores: usize,
+    pub kernel: String,
+    pub libc: String,
+    pub compiler: String,
+    pub library: String,
+    /// Runnable threads over the last minute, before the run: more than a
+    /// fraction of the cores, and the run was disturbed.
+    pub load: String,
+}
+
+impl Machine {
+    pub fn look() -> Machine {
+        let read = |path| fs::read_to_string(path).unwrap_or_default();
+        let processor = read("/proc/cpuinfo")
+            .lines()
+            .find_map(|line| {
+                Some(
+                    line.strip_prefix("model name")?
+                        .trim_start_matches([' ', '\t', ':'])
+                        .to_string(),
+                )
+            })
+            .unwrap_or_else(|| std::env::consts::ARCH.to_string());
+        Machine {
+            processor,
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_string(),
+            libc: libc_version(),
+            compiler: env!("BENCH_COMPILER").to_string(),
+            library: library::version(),
+            load: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_string(),
+        }
+    }
+}
+
+#[cfg(target_env = "gnu")]
+fn libc_version() -> String {
+    // SAFETY: returns a static string.
+    let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) };
+    format!("glibc {}", version.to_string_lossy())
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn libc_version() -> String {
+    let _: Option<&CStr> = None;
+    "not glibc".to_string()
+}

@@ -1,0 +1,92 @@
+//! threadlocalmap beside its peers, in one run, against the bars of its design.
+//!
+//! How it hangs together: a *subject* (`subjects`) is one piece of work that
+//! can be repeated: ours or a peer's. A *row* (`rows`) is one of ours, the
+//! peers beside it, and what is asked of the ratio. `measure` runs all rows in
+//! interleaved rounds, `statistics` takes medians, `judge` holds them against
+//! the bars, `report` prints. An *outcome* (`outcomes`) is a promise that is
+//! checked and not timed. `instructions` counts instead of timing, for
+//! machines that are too busy for nanoseconds. `README.md` says how to read
+//! the result.
+
+mod crowd;
+mod instructions;
+mod judge;
+mod kernels;
+mod library;
+mod machine;
+mod measure;
+mod options;
+mod outcomes;
+mod report;
+mod rows;
+mod statistics;
+mod subjects;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::judge::Record;
+use crate::machine::Machine;
+use crate::options::Options;
+
+/// What went wrong, for a person.
+type Fallible<T> = Result<T, String>;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(u8::from(options.strict)),
+        Err(what) => {
+            eprintln!("bench: {what}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// True when nothing that was asked for missed its bar.
+fn run(options: &Options) -> Fallible<bool> {
+    // glibc leaves out atomic instructions while a process has one thread
+    // only. No thread pool has; so neither side may profit.
+    let _second = crowd::parked_thread()?;
+
+    let kernels = kernels::load()?;
+    let mut rows = rows::all(&kernels);
+    rows.retain(|row| options.wants(row.id, row.work));
+
+    if let Some(counted) = &options.count {
+        instructions::run_counted(&mut rows, counted)?;
+        return Ok(true);
+    }
+    let outcomes: Vec<_> =
+        outcomes::ALL.iter().filter(|outcome| options.wants(outcome.id, outcome.work)).collect();
+    if options.list {
+        report::list(&rows, &outcomes);
+        return Ok(true);
+    }
+    if rows.is_empty() && outcomes.is_empty() {
+        return Err("no row has such a name; --list shows them all".into());
+    }
+
+    let machine = Machine::look();
+    report::machine(&machine);
+    let mut record = Record { machine, ..Record::default() };
+    if options.instructions {
+        record.instructions = instructions::count(&rows)?;
+        report::instructions(&record.instructions);
+    } else {
+        report::method(options);
+        let samples = measure::rounds(&mut rows, options)?;
+        record.rows = judge::rows(&rows, &samples);
+        record.outcomes = outcomes.iter().map(|outcome| judge::outcome(outcome)).collect();
+        report::table(&record);
+    }
+    if let Some(path) = &options.json {
+        let text = serde_json::to_string_pretty(&record).map_err(|error| error.to_string())?;
+        std::fs::write(path, text + "\n")
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(record.nothing_missed())
+}

@@ -1,0 +1,137 @@
+//! Runs the rows in rounds.
+//!
+//! In each round every row is measured once: ours and its peers one right
+//! after the other, each for a few milliseconds, every other round in the
+//! opposite order. So a row's two sides always met the same machine, and a
+//! slow second spoils one round of each row instead of one row.
+//!
+//! Time is the thread's own processor time: what other processes take from the
+//! core is not counted. Each batch is prepared, warmed up with a sixteenth of
+//! its operations, timed, and cleaned up; only the timed part is kept, loop
+//! included, on both sides.
+
+use std::io::{IsTerminal, Write};
+
+use crate::options::Options;
+use crate::rows::Row;
+use crate::subjects::Subject;
+use crate::Fallible;
+
+/// For one row: for each round that measured it, the nanoseconds of one
+/// operation of ours and then of each peer's.
+pub type Samples = Vec<Vec<f64>>;
+
+pub fn rounds(rows: &mut [Row], options: &Options) -> Fallible<Vec<Samples>> {
+    let mut progress = Progress::new(options.rounds());
+    let mut batches = Vec::with_capacity(rows.len());
+    for row in rows.iter_mut() {
+        let mut sizes = Vec::new();
+        for subject in row.subjects_mut() {
+            sizes.push(batch_size(subject, options.batch_nanoseconds())?);
+        }
+        batches.push(sizes);
+    }
+    let mut samples = vec![Samples::new(); rows.len()];
+    for round in 0..options.rounds() {
+        progress.show(round);
+        for (index, row) in rows.iter_mut().enumerate() {
+            if round.is_multiple_of(row.every) {
+                let sample = one_round(row, &batches[index], round)?;
+                samples[index].push(sample);
+            }
+        }
+    }
+    progress.end();
+    Ok(samples)
+}
+
+fn one_round(row: &mut Row, sizes: &[u64], round: u32) -> Fallible<Vec<f64>> {
+    let turn = round / row.every;
+    let mut sample = vec![0.0; sizes.len()];
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    // Turns go through all placements before the order changes, so that each
+    // placement is met in both orders.
+    let placements = crate::kernels::PLACEMENTS as u32;
+    if turn / placements % 2 == 1 {
+        order.reverse();
+    }
+    let mut subjects: Vec<&mut dyn Subject> = row.subjects_mut().collect();
+    for index in order {
+        sample[index] = timed(&mut *subjects[index], (turn % placements) as usize, sizes[index])?;
+    }
+    Ok(sample)
+}
+
+/// One batch: nanoseconds of one operation.
+fn timed(subject: &mut dyn Subject, placement: usize, operations: u64) -> Fallible<f64> {
+    subject.prepare()?;
+    let granule = subject.granule();
+    subject.run(placement, (operations / 16).next_multiple_of(granule));
+    let start = processor_time();
+    subject.run(placement, operations);
+    let taken = processor_time() - start;
+    subject.finish()?;
+    Ok(taken / operations as f64)
+}
+
+/// How many operations take about as long as a batch should.
+fn batch_size(subject: &mut dyn Subject, nanoseconds: f64) -> Fallible<u64> {
+    let granule = subject.granule();
+    let mut operations = 1000_u64.next_multiple_of(granule);
+    loop {
+        let taken = timed(subject, 0, operations)? * operations as f64;
+        if taken >= nanoseconds / 4.0 {
+            let wanted = operations as f64 * nanoseconds / taken;
+            return Ok((wanted as u64).max(1).next_multiple_of(granule));
+        }
+        operations = (operations * 2).next_multiple_of(granule);
+    }
+}
+
+/// Nanoseconds that the calling thread has had a processor for.
+fn processor_time() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the clock exists on every Linux.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    assert_eq!(result, 0, "no clock for the thread's processor time");
+    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
+}
+
+/// One line that tells how far the run is: rewritten in place on a terminal,
+/// else printed again at every quarter.
+struct Progress {
+    rounds: u32,
+    terminal: bool,
+}
+
+impl Progress {
+    fn new(rounds: u32) -> Progress {
+        let terminal = std::io::stderr().is_terminal();
+        let progress = Progress { rounds, terminal };
+        progress.line("finding batch sizes");
+        progress
+    }
+
+    fn show(&mut self, round: u32) {
+        if self.terminal || round.is_multiple_of(self.rounds.div_ceil(4)) {
+            self.line(&format!("round {} of {}", round + 1, self.rounds));
+        }
+    }
+
+    fn line(&self, text: &str) {
+        let mut stderr = std::io::stderr();
+        // Nobody to tell when even that fails.
+        let _ = if self.terminal {
+            write!(stderr, "\r\x1b[K{text}")
+        } else {
+            writeln!(stderr, "{text}")
+        };
+        let _ = stderr.flush();
+    }
+
+    fn end(&self) {
+        if self.terminal {
+            eprint!("\r\x1b[K");
+        }
+    }
+}

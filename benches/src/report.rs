@@ -1,0 +1,143 @@
+//! What the terminal shows.
+
+use crate::judge::{InstructionRecord, Judgement, Record, RowRecord};
+use crate::machine::Machine;
+use crate::options::Options;
+use crate::outcomes::Outcome;
+use crate::rows::Row;
+
+const WIDTH: usize = 118;
+
+pub fn list(rows: &[Row], outcomes: &[&Outcome]) {
+    for row in rows {
+        println!("{:<30} {}", row.id, row.work);
+    }
+    for outcome in outcomes {
+        println!("{:<30} {}", outcome.id, outcome.work);
+    }
+}
+
+pub fn machine(machine: &Machine) {
+    let Machine { processor, cores, kernel, libc, compiler, library, load } = machine;
+    println!("threadlocalmap {library}, {libc}, {compiler}");
+    println!("{processor}, {cores} cores, Linux {kernel}, load {load}");
+}
+
+pub fn method(options: &Options) {
+    println!(
+        "{} rounds of {} ms a batch; thread CPU time, medians, and medians of the ratios within each round.\n\
+         The loop's own time is in every figure, on both sides. A parked second thread is alive throughout:\n\
+         both sides run as in a multi-threaded process.",
+        options.rounds(),
+        options.batch_nanoseconds() / 1e6
+    );
+}
+
+pub fn table(record: &Record) {
+    println!();
+    if !record.rows.is_empty() {
+        heading();
+        record.rows.iter().for_each(row);
+    }
+    outcomes(record);
+    aims(record);
+    summary(record);
+}
+
+fn heading() {
+    println!(
+        "{:<45} {:>7}  {:<20} {:>7}  {:>6} {:>13}  {:>8}  verdict",
+        "work", "us ns", "peer", "peer ns", "ratio", "[middle half]", "bar"
+    );
+    println!("{}", "-".repeat(WIDTH));
+}
+
+fn row(row: &RowRecord) {
+    let mut work = row.work;
+    let mut us = format!("{:.2}", row.us.median);
+    if let Some(judgement) = row.nanoseconds {
+        let limit = format!("{:.0} ns", judgement.limit);
+        println!("{work:<45} {us:>7}  {:<51}  {limit:>8}  {}", "", verdict(judgement));
+        (work, us) = ("", String::new());
+    }
+    for peer in &row.peers {
+        let ratio = peer.ratio;
+        let (bar, met) = match peer.bar {
+            Some(judgement) => (format!("{:.2}", judgement.limit), verdict(judgement)),
+            None => (String::new(), ""),
+        };
+        println!(
+            "{work:<45} {us:>7}  {:<20} {:>7.2}  {:>6.3} {:>13}  {bar:>8}  {met}",
+            peer.name,
+            peer.nanoseconds.median,
+            ratio.median,
+            format!("[{:.3}-{:.3}]", ratio.low, ratio.high),
+        );
+        (work, us) = ("", String::new());
+    }
+}
+
+fn verdict(judgement: Judgement) -> &'static str {
+    match (judgement.met, judgement.close) {
+        (true, false) => "met",
+        (true, true) => "met, barely",
+        (false, true) => "missed, barely",
+        (false, false) => "MISSED",
+    }
+}
+
+fn outcomes(record: &Record) {
+    if record.outcomes.is_empty() {
+        return;
+    }
+    println!("\noutcomes\n{}", "-".repeat(WIDTH));
+    for outcome in &record.outcomes {
+        let met = if outcome.met { "met" } else { "MISSED" };
+        println!("{:<58} {}: {met} ({:.2} s)", outcome.work, outcome.bar, outcome.seconds);
+        println!("  {}", outcome.found);
+    }
+}
+
+fn aims(record: &Record) {
+    let aims: Vec<_> = record
+        .rows
+        .iter()
+        .flat_map(|row| row.peers.iter().filter_map(move |peer| Some((row, peer, peer.aim?))))
+        .collect();
+    if aims.is_empty() {
+        return;
+    }
+    println!("\naims\n{}", "-".repeat(WIDTH));
+    for (row, peer, aim) in aims {
+        let reached = if aim.met { "reached" } else { "not yet" };
+        println!(
+            "{:<45} {:<20} {:>6.3}  aim {:.2}  {reached}",
+            row.work, peer.name, peer.ratio.median, aim.limit
+        );
+    }
+}
+
+fn summary(record: &Record) {
+    let judgements = record.judgements();
+    let bars = judgements.len() + record.outcomes.len();
+    let met = judgements.iter().filter(|judgement| judgement.met).count()
+        + record.outcomes.iter().filter(|outcome| outcome.met).count();
+    println!("\n{met} of {bars} bars met");
+}
+
+pub fn instructions(records: &[InstructionRecord]) {
+    let Some(first) = records.first() else {
+        return;
+    };
+    println!(
+        "\ninstructions of one operation, loop included ({})\n{}",
+        first.counter,
+        "-".repeat(WIDTH)
+    );
+    let mut last = "";
+    for record in records {
+        let work = if record.row == last { "" } else { record.work };
+        last = record.row;
+        println!("{work:<45} {:<20} {:>8.1}", record.subject, record.instructions);
+    }
+}

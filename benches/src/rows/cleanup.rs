@@ -1,0 +1,29 @@
+//! Asking for stale entries when there are none: what a pool does after every
+//! task, nearly always in vain.
+
+use super::Row;
+use crate::kernels::{Kernels, Place};
+use crate::subjects::{Ours, Pthread};
+
+pub fn rows(kernels: &Kernels) -> Vec<Row> {
+    vec![stale_count(kernels), expunge(kernels)]
+}
+
+fn stale_count(kernels: &Kernels) -> Row {
+    let kernel = |name| kernels.named(Place::Program, name);
+    Row::new(
+        "stale-count",
+        "tls_stale_count(), nothing stale",
+        Ours::new("", kernel("stale_count"), 1),
+    )
+    .at_most(2.0)
+    .beside(Pthread::new("pthread_getspecific", kernel("pthread_get_one"), 1))
+    .counted()
+}
+
+fn expunge(kernels: &Kernels) -> Row {
+    let kernel = |name| kernels.named(Place::Program, name);
+    Row::new("expunge", "tls_expunge(), nothing stale", Ours::new("", kernel("expunge"), 1))
+        .against(Ours::new("our exported get", kernel("get_exported_one"), 1), 1.5, None)
+        .counted()
+}

@@ -1,0 +1,147 @@
+//! Reading a value: the hit.
+
+use super::Row;
+use crate::kernels::{Kernels, Place};
+use crate::subjects::{CrateGet, Ours, Plain, Pthread};
+
+pub fn rows(kernels: &Kernels) -> Vec<Row> {
+    let mut rows = vec![loop_alone(kernels), one_key(kernels)];
+    rows.push(many_keys(kernels, "get-100", "tls_get hit inlined, over 100 live keys", 100));
+    rows.push(many_keys(kernels, "get-1000", "tls_get hit inlined, over 1000 live keys", 1000));
+    rows.push(flatness(kernels));
+    rows.push(shuffled(kernels, "get-100-shuffled", "inlined, 100 keys in shuffled order", 100));
+    rows.push(shuffled(kernels, "get-1000-shuffled", "inlined, 1000 keys in shuffled order", 1000));
+    rows.push(scattered(
+        kernels,
+        "get-100-scattered",
+        "inlined, 100 arbitrary keys of 800 live",
+        100,
+    ));
+    rows.push(scattered(
+        kernels,
+        "get-1000-scattered",
+        "inlined, 1000 arbitrary keys of 8000 live",
+        1000,
+    ));
+    rows.push(one_key_in_object(kernels));
+    rows.push(many_keys_in_object(kernels));
+    rows.push(alone_in_function(
+        kernels,
+        Place::Program,
+        "call-1",
+        "tls_get alone in a function, in the program",
+    ));
+    rows.push(alone_in_function(
+        kernels,
+        Place::Object,
+        "object-call-1",
+        "tls_get alone in a function, in the object",
+    ));
+    rows.push(exported(kernels));
+    rows.push(exported_in_object(kernels));
+    rows
+}
+
+/// What every row over one key contains, on both sides.
+fn loop_alone(kernels: &Kernels) -> Row {
+    let empty =
+        |name, kernel, count| Plain::new(name, kernels.named(Place::Program, kernel), count);
+    Row::new("loop", "the loop alone: part of every figure below", empty("", "empty_one", 1))
+        .beside(empty("over 100", "empty_many", 100))
+        .beside(empty("over 1000", "empty_many", 1000))
+        .counted()
+}
+
+fn one_key(kernels: &Kernels) -> Row {
+    let kernel = |name| kernels.named(Place::Program, name);
+    Row::new("get-1", "tls_get hit inlined, 1 key", Ours::new("tls_get", kernel("get_one"), 1))
+        .against(
+            Pthread::new("pthread_getspecific", kernel("pthread_get_one"), 1),
+            0.35,
+            Some(0.22),
+        )
+        .beside(CrateGet::new(1))
+        .beside(Plain::new("raw __thread", kernel("raw_one"), 1))
+        .counted()
+}
+
+fn many_keys(kernels: &Kernels, id: &'static str, work: &'static str, count: usize) -> Row {
+    let kernel = |name| kernels.named(Place::Program, name);
+    Row::new(id, work, Ours::new("tls_get", kernel("get_many"), count))
+        .against(Pthread::new("pthread_getspecific", kernel("pthread_get_many"), count), 0.5, None)
+        .beside(CrateGet::new(count))
+        .counted()
+}
+
+fn flatness(kernels: &Kernels) -> Row {
+    let over = |name, count| Ours::new(name, kernels.named(Place::Program, "get_many"), count);
+    Row::new("get-flat", "tls_get hit inlined, 1000 beside 100 keys", over("tls_get", 1000))
+        .against(over("ours over 100", 100), 1.15, None)
+}
+
+fn shuffled(kernels: &Kernels, id: &'static str, work: &'static str, count: usize) -> Row {
+    let kernel = |name| kernels.named(Place::Program, name);
+    Row::new(id, work, Ours::new("tls_get", kernel("get_many"), count).shuffled())
+        .beside(Pthread::new("pthread_getspecific", kernel("pthread_get_many"), count).shuffled())
+        .beside(CrateGet::new(count).shuffled())
+}
+
+/// Keys that follow one another share out the table evenly. These do not: some
+/// are off their home slot, as in any hash table, and take the exported path.
+fn scattered(kernels: &Kernels, id: &'static str, work: &'static str, count: usize) -> Row {
+    let kernel = |name| kernels.named(Place::Program, name);
+    Row::new(id, work, Ours::new("tls_get", kernel("get_many"), count).scattered())
+        .beside(Pthread::new("pthread_getspecific", kernel("pthread_get_many"), count))
+        .beside(CrateGet::new(count))
+        .counted()
+}
+
+fn one_key_in_object(kernels: &Kernels) -> Row {
+    let kernel = |name| kernels.named(Place::Object, name);
+    Row::new(
+        "object-1",
+        "inlined in a -fPIC shared object, 1 key",
+        Ours::new("tls_get", kernel("get_one"), 1),
+    )
+    .against(Pthread::new("pthread_getspecific", kernel("pthread_get_one"), 1), 0.6, Some(0.35))
+    .beside(Plain::new("raw __thread", kernel("raw_one"), 1))
+    .counted()
+}
+
+fn many_keys_in_object(kernels: &Kernels) -> Row {
+    let kernel = |name| kernels.named(Place::Object, name);
+    let us = Ours::new("tls_get", kernel("get_many"), 1000);
+    Row::new("object-1000", "inlined in a -fPIC shared object, 1000 keys", us)
+        .against(
+            Pthread::new("pthread_getspecific", kernel("pthread_get_many"), 1000),
+            0.6,
+            Some(0.35),
+        )
+        .beside(Plain::new("raw __thread", kernel("raw_many"), 1000))
+}
+
+/// A function that the compiler may not inline, with one access in it: the
+/// call is in all figures, and nothing is kept from one access to the next.
+fn alone_in_function(kernels: &Kernels, place: Place, id: &'static str, work: &'static str) -> Row {
+    let kernel = |name| kernels.named(place, name);
+    Row::new(id, work, Ours::new("tls_get", kernel("get_call"), 1))
+        .beside(Pthread::new("pthread_getspecific", kernel("pthread_get_call"), 1))
+        .beside(Plain::new("raw __thread", kernel("raw_call"), 1))
+        .beside(Plain::new("a function alone", kernel("empty_call"), 1))
+        .counted()
+}
+
+fn exported(kernels: &Kernels) -> Row {
+    let kernel = |name| kernels.named(Place::Program, name);
+    let us = Ours::new("tls_get, called", kernel("get_exported_one"), 1);
+    Row::new("exported-1", "tls_get as an exported function, 1 key", us)
+        .against(Pthread::new("pthread_getspecific", kernel("pthread_get_one"), 1), 1.25, Some(1.0))
+        .counted()
+}
+
+fn exported_in_object(kernels: &Kernels) -> Row {
+    let kernel = |name| kernels.named(Place::Object, name);
+    let us = Ours::new("tls_get, called", kernel("get_exported_many"), 100);
+    Row::new("exported-object-100", "exported, from a shared object, 100 keys", us)
+        .beside(Pthread::new("pthread_getspecific", kernel("pthread_get_many"), 100))
+}

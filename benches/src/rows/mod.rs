@@ -1,0 +1,91 @@
+//! The rows: what is measured beside what, and what is asked of it.
+//!
+//! To add a row, add a function to one of the modules below and a line to its
+//! list. A peer of a new kind is a new subject (`crate::subjects`), or only a
+//! new C kernel (`kernels/table.c`) under a subject that exists.
+
+mod change;
+mod cleanup;
+mod get;
+
+use crate::kernels::Kernels;
+use crate::subjects::Subject;
+
+/// One of ours, and who stands beside it.
+pub struct Row {
+    /// For `--filter` and JSON; never changes once published.
+    pub id: &'static str,
+    pub work: &'static str,
+    pub us: Box<dyn Subject>,
+    /// A limit on ours alone, in nanoseconds.
+    pub nanoseconds: Option<f64>,
+    pub peers: Vec<Peer>,
+    /// Measured in every n-th round only: for what is slow to prepare.
+    pub every: u32,
+    /// Whether `--instructions` counts it.
+    pub counted: bool,
+}
+
+/// A subject beside ours, and what the ratio of ours to it should be.
+pub struct Peer {
+    pub subject: Box<dyn Subject>,
+    /// Must hold.
+    pub bar: Option<f64>,
+    /// Where we are going.
+    pub aim: Option<f64>,
+}
+
+impl Row {
+    pub fn new(id: &'static str, work: &'static str, us: impl Subject + 'static) -> Row {
+        Row {
+            id,
+            work,
+            us: Box::new(us),
+            nanoseconds: None,
+            peers: Vec::new(),
+            every: 1,
+            counted: false,
+        }
+    }
+
+    /// A peer with a bar and an aim on the ratio.
+    pub fn against(mut self, subject: impl Subject + 'static, bar: f64, aim: Option<f64>) -> Row {
+        self.peers.push(Peer { subject: Box::new(subject), bar: Some(bar), aim });
+        self
+    }
+
+    /// A peer for information.
+    pub fn beside(mut self, subject: impl Subject + 'static) -> Row {
+        self.peers.push(Peer { subject: Box::new(subject), bar: None, aim: None });
+        self
+    }
+
+    pub fn at_most(self, nanoseconds: f64) -> Row {
+        Row { nanoseconds: Some(nanoseconds), ..self }
+    }
+
+    pub fn every(self, rounds: u32) -> Row {
+        Row { every: rounds, ..self }
+    }
+
+    pub fn counted(self) -> Row {
+        Row { counted: true, ..self }
+    }
+
+    /// Ours first, then the peers.
+    pub fn subjects_mut<'a>(&'a mut self) -> impl Iterator<Item = &'a mut (dyn Subject + 'static)> {
+        std::iter::once(&mut *self.us).chain(self.peers.iter_mut().map(|peer| &mut *peer.subject))
+    }
+
+    /// Ours first, then the peers.
+    pub fn subjects(&self) -> impl Iterator<Item = &dyn Subject> {
+        std::iter::once(&*self.us).chain(self.peers.iter().map(|peer| &*peer.subject))
+    }
+}
+
+pub fn all(kernels: &Kernels) -> Vec<Row> {
+    let mut rows = get::rows(kernels);
+    rows.extend(change::rows(kernels));
+    rows.extend(cleanup::rows(kernels));
+    rows
+}
