@@ -1,0 +1,19 @@
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include "store.h"
+
+#include <stdint.h>
+
+struct options {
+    const struct store *store;
+    unsigned threads;
+    uint64_t repeat, documents, chunk_bytes, limit_bytes;
+    const char *samples, *json; /* files to write, or NULL */
+    const char *folder;
+};
+
+/* Ends the program, and says why, when an option is wrong; and after --help. */
+struct options options_parse(int count, char **arguments);
+
+#endif

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Installs below a scratch folder, moves the tree elsewhere, and builds and runs examples/hello.c
+# there, shared and static, with what the pkg-config file says. In two layouts of folders.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+work=$(realpath -m "$TARGET/check-install")
+
+# check_layout LIBDIR
+check_layout() {
+  local root=$work/$1 flags
+  rm -rf "$root"
+  DESTDIR=$root/staged scripts/install.sh /opt/tls "/opt/tls/$1"
+  [ "$(readelf -d "$root/staged/opt/tls/$1/libthreadlocalmap.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')" = \
+    libthreadlocalmap.so.0 ] || fail 'the shared library has not the SONAME libthreadlocalmap.so.0'
+  mv "$root/staged/opt/tls" "$root/moved"
+  have pkg-config || { skipped 'the pkg-config file (no pkg-config)'; return 0; }
+  export PKG_CONFIG_PATH=$root/moved/$1/pkgconfig
+
+  flags=$(pkg-config --cflags --libs threadlocalmap)
+  # shellcheck disable=SC2086
+  "$CC" examples/hello.c $flags -pthread -o "$root/hello-shared"
+  LD_LIBRARY_PATH=$root/moved/$1 "$root/hello-shared" >"$root/shared.out"
+
+  rm "$root/moved/$1"/libthreadlocalmap.so*
+  flags=$(pkg-config --cflags --libs --static threadlocalmap)
+  # shellcheck disable=SC2086
+  "$CC" examples/hello.c $flags -o "$root/hello-static"
+  "$root/hello-static" >"$root/static.out"
+  cmp "$root/shared.out" "$root/static.out"
+  say "hello.c with pkg-config, tree moved, in $1: shared and static print the same"
+}
+
+check_layout lib
+check_layout lib/multiarch/x

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# What README.md shows is true: its first C program is examples/hello.c, it compiles without a
+# warning with the command that the README gives, and prints what the README says it prints.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+work=$TARGET/check-readme
+rm -rf "$work"
+mkdir -p "$work"
+
+# block WORD: the first fenced block after the line <!-- WORD -->
+block() {
+  awk -v mark="<!-- $1 -->" '
+    $0 == mark { found = 1; next }
+    found && /^```/ { if (inside) exit; inside = 1; next }
+    found && inside { print }
+  ' README.md
+}
+
+block hello.c >"$work/hello.c"
+[ -s "$work/hello.c" ] || fail 'README.md has no C program after <!-- hello.c -->'
+diff -u examples/hello.c "$work/hello.c" || fail 'README.md shows another program than examples/hello.c'
+
+block 'hello build' >"$work/build.sh"
+block 'hello output' >"$work/expected"
+for part in build.sh expected; do
+  [ -s "$work/$part" ] || fail 'README.md lacks the command or the output of its program'
+done
+"$CARGO" build --locked --quiet --release --lib
+"$CC" -std=c11 -Wall -Wextra -Wpedantic -Werror -Iinclude -c examples/hello.c -o "$work/hello.o"
+grep -qF -- "$NATIVE_STATIC_LIBS" "$work/build.sh" ||
+  fail "README.md links something else than $NATIVE_STATIC_LIBS"
+# The README names the default places; here they may be others.
+sed -e "s#^cargo #$CARGO #; s#^cc #$CC #; s#target/#$TARGET/#g" "$work/build.sh" >"$work/build-here.sh"
+bash -euo pipefail "$work/build-here.sh" >"$work/printed" 2>"$work/errors" || {
+  cat "$work/errors"
+  fail "the README's command fails"
+}
+diff -u "$work/expected" "$work/printed" || fail 'examples/hello.c prints something else than README.md says'
+
+# Every file that the README links to is there.
+grep -o '](\([^)#]*\))' README.md | sed 's/](\(.*\))/\1/' | grep -v '^http' | sort -u | while read -r link; do
+  [ -e "$link" ] || fail "README.md links to $link, which does not exist"
+done
+# Every function that it names is in the header, and every function of the header is in it.
+grep -oE '\btls_[a-z_]+\(' README.md | sort -u | tr -d '(' | while read -r name; do
+  grep -qw "$name" include/*.h || fail "README.md names $name(), which is not in the header"
+done
+nm -D --defined-only "$TARGET/release/libthreadlocalmap.so" | awk '$2 == "T" { print $3 }' |
+  grep -v '_v[0-9]*$' | while read -r name; do
+    grep -qw "$name" README.md || fail "README.md does not mention $name(), which the library exports"
+  done
+say 'README.md: the program, its command, its output, links and functions are right'

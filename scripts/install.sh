@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# install.sh PREFIX [LIBDIR [INCLUDEDIR]]: puts the built library, its headers and its pkg-config
+# file there; below $DESTDIR, when that is set. `make install` calls it.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ $# -ge 1 ] || fail 'give a prefix, such as /usr/local'
+prefix=$1 libdir=${2:-$1/lib} includedir=${3:-$1/include} root=${DESTDIR:-}
+case $prefix$libdir$includedir in
+*[[:space:]]*) fail 'the folders may not have spaces in them: pkg-config cannot say such flags' ;;
+esac
+for folder in "$prefix" "$libdir" "$includedir"; do
+  case $folder in /*) ;; *) fail "$folder: give an absolute path" ;; esac
+done
+for file in libthreadlocalmap.so libthreadlocalmap.a; do
+  [ -f "$TARGET/release/$file" ] || fail "$TARGET/release/$file is not built: cargo build --release --lib"
+done
+version=$(sed -n '/^\[package\]/,/^version/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+
+install -d "$root$libdir/pkgconfig" "$root$includedir"
+install -m 644 include/*.h "$root$includedir/"
+install -m 644 "$TARGET/release/libthreadlocalmap.a" "$root$libdir/"
+install -m 755 "$TARGET/release/libthreadlocalmap.so" "$root$libdir/libthreadlocalmap.so.$version"
+ln -sf "libthreadlocalmap.so.$version" "$root$libdir/libthreadlocalmap.so.0"
+ln -sf libthreadlocalmap.so.0 "$root$libdir/libthreadlocalmap.so"
+
+# From where the file lies, not from a fixed path: the tree may be moved as a whole.
+up=$(realpath -m --relative-to="$libdir/pkgconfig" "$prefix")
+inside() { realpath -m --relative-to="$prefix" "$1"; }
+cat >"$root$libdir/pkgconfig/threadlocalmap.pc" <<EOF
+prefix=\${pcfiledir}/$up
+libdir=\${prefix}/$(inside "$libdir")
+includedir=\${prefix}/$(inside "$includedir")
+
+Name: threadlocalmap
+Description: Weak-keyed thread locals with explicit cleanup, for thread pools
+Version: $version
+Cflags: -I\${includedir}
+Libs: -L\${libdir} -lthreadlocalmap
+Libs.private: $NATIVE_STATIC_LIBS
+EOF
+chmod 644 "$root$libdir/pkgconfig/threadlocalmap.pc"
+say "installed threadlocalmap $version: headers in $root$includedir, libraries in $root$libdir"

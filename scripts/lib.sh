@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# What the scripts share. Sourced, from the root of the repository.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+CARGO=${CARGO:-cargo}
+CC=${CC:-cc}
+# shellcheck disable=SC2034
+TARGET=${CARGO_TARGET_DIR:-target}
+# As cargo marks the folder when it makes it itself: backups, and our own demo, leave it out.
+mkdir -p "$TARGET"
+[ -e "$TARGET/CACHEDIR.TAG" ] || echo 'Signature: 8a477f597d28d172789f06886806bc55' >"$TARGET/CACHEDIR.TAG"
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then BOLD=$'\033[1m' RED=$'\033[31m' YELLOW=$'\033[33m' PLAIN=$'\033[0m'
+else BOLD='' RED='' YELLOW='' PLAIN=''; fi
+
+# What a program linked with the static library needs from the system. scripts/check-install.sh
+# compares it with what rustc says.
+# shellcheck disable=SC2034
+NATIVE_STATIC_LIBS='-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc'
+
+headline() { printf '\n%s== %s%s\n' "$BOLD" "$*" "$PLAIN"; }
+say() { printf '   %s\n' "$*"; }
+fail() { printf '%s%s: %s%s\n' "$RED" "${0##*/}" "$*" "$PLAIN" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Every SKIPPED line ends up in the summary of `make check`.
+SKIPS=${SKIPS:-}
+skipped() {
+  printf '   %sSKIPPED: %s%s\n' "$YELLOW" "$*" "$PLAIN"
+  if [ -n "$SKIPS" ]; then printf '%s\n' "$*" >>"$SKIPS"; fi
+}
+
+# version_at_least 1.85.0 1.82
+version_at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }

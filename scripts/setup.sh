@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Installs what `make check` uses besides cargo, a C and C++ compiler and make. On Debian and its
+# like, and only as root or where sudo asks no password; elsewhere it says what is missing. Nothing
+# here is needed to build or use the library, and each missing tool skips only its own checks.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# command, Debian package, what is skipped without it
+TOOLS='
+valgrind                valgrind                the C suite under valgrind
+pkg-config              pkg-config              the check of the pkg-config file
+aarch64-linux-gnu-gcc   gcc-aarch64-linux-gnu   the aarch64 checks
+aarch64-linux-gnu-g++   g++-aarch64-linux-gnu   the aarch64 checks in C++
+qemu-aarch64            qemu-user               running on aarch64
+'
+
+for needed in "$CARGO" "$CC" "${CXX:-c++}" make; do
+  have "$needed" || fail "$needed is needed: install cargo, a C and C++ compiler and make (on Debian: apt-get install build-essential; cargo 1.82 or newer from rustup.rs)"
+done
+
+missing() {
+  while read -r command package what; do
+    if [ -n "$command" ] && ! have "$command"; then printf '%s\t%s\t%s\n' "$command" "$package" "$what"; fi
+  done <<<"$TOOLS"
+}
+
+mapfile -t packages < <(missing | cut -f 2)
+[ ${#packages[@]} -gt 0 ] || exit 0
+
+as_root=''
+if [ "$(id -u)" -ne 0 ]; then
+  as_root='sudo -n'
+  have sudo && sudo -n true 2>/dev/null || as_root='none'
+fi
+if have apt-get && [ "$as_root" != none ]; then
+  headline "Installing ${packages[*]}"
+  install() {
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      "${packages[@]}" libc6-dev-arm64-cross >"$log" 2>&1
+  }
+  log=$(mktemp)
+  # A package list may never have been fetched here, or be too old: fetch it when it is needed.
+  if ! install; then
+    $as_root apt-get update -qq >>"$log" 2>&1 || true
+    install || { tail -n 5 "$log"; say 'apt-get could not install them; going on without.'; }
+  fi
+  rm -f "$log"
+else
+  headline 'Tools for some checks are missing'
+  say "As root: apt-get install ${packages[*]}"
+fi
+while IFS=$'\t' read -r command package what; do
+  if [ -n "$command" ]; then say "no $command ($package): without it, $what will be skipped"; fi
+done <<<"$(missing)"

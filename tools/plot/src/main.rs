@@ -1,0 +1,52 @@
+//! Compares the runs of `examples/pool`: a table on the terminal, and one SVG of the memory that
+//! each run's scratch buffers took over time.
+
+mod chart;
+mod run;
+mod table;
+
+use clap::Parser;
+use run::Run;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Compares runs of examples/pool.
+///
+/// Each RUN.json is what `pool --json` wrote; for the chart, what `pool --samples` wrote is read
+/// from RUN.csv beside it.
+#[derive(Parser)]
+#[command(name = "plot", version)]
+struct Arguments {
+    /// Draw the live bytes of the runs over time into this file.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+
+    /// The runs to compare, in this order.
+    #[arg(value_name = "RUN.json", required = true)]
+    runs: Vec<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match work(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("plot: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work(arguments: &Arguments) -> Result<(), String> {
+    let mut runs = Vec::new();
+    for (done, path) in arguments.runs.iter().enumerate() {
+        if done > 0 && done % 16 == 0 {
+            eprintln!("plot: read {done} of {} runs", arguments.runs.len());
+        }
+        runs.push(Run::read(path, arguments.svg.is_some())?);
+    }
+    print!("{}", table::compare(&runs));
+    if let Some(path) = &arguments.svg {
+        chart::draw(&runs, path)?;
+    }
+    Ok(())
+}
