@@ -1,0 +1,123 @@
+//! The library against a plain model: 1.6 million random operations.
+//!
+//! # What is played
+//!
+//! A case is a list of operations: keys made, retained, released; values set,
+//! read, swapped, taken, removed; stale entries expunged; maps made, switched to
+//! and destroyed; the thread detached. A case runs on one thread, with up to
+//! five maps: whatever is released while one map is current makes the entries of
+//! the others stale, exactly as another thread's release would. So one thread
+//! brings about every order of events, and a failing case can be repeated and
+//! shrinks. (What only happens at the same time is in `threads.rs`.)
+//!
+//! ```text
+//!   thread 1   operations ... ends, in whatever map it is
+//!   thread 2   visits the maps that are left, destroys them, releases the keys
+//!   then       keys, maps, values and memory are what they were before
+//! ```
+//!
+//! # What is compared, and with what
+//!
+//! The model (`reference.rs`) is a few ordered maps. After every operation:
+//!
+//! * the answer, also of handles that are dead or never were keys;
+//! * every callback, with its value and its reason, exactly once; in order where
+//!   an order is promised (the youngest first, when a map is emptied);
+//! * `user_free`, once and after the key's last value;
+//! * the stale count.
+//!
+//! And every so often, in short cases after every operation: each entry of each
+//! map, the library's own invariants, and its statistics.
+//!
+//! # What is left open
+//!
+//! An owner's insert or miss ends stale values on its way: at least what its
+//! budget promises, at most all. Which, is not promised; so the player reads in
+//! the log which values ended, and the model checks that each was stale there.
+//! Outside of that nothing may end that need not.
+//!
+//! # Callbacks that do something
+//!
+//! In these cases callbacks write a log and do nothing else. `reentrant.rs` has
+//! those that call the library themselves, and keeps books instead of a model.
+//!
+//! `THREADLOCALMAP_MODEL_CASES` sets the number of short cases; the other tests
+//! follow in proportion. A failure prints its seed and the shortest case found.
+
+#[path = "model/deed.rs"]
+mod deed;
+#[path = "model/events.rs"]
+mod events;
+#[path = "model/operation.rs"]
+mod operation;
+#[path = "model/player.rs"]
+mod player;
+#[path = "model/reentrant.rs"]
+mod reentrant;
+#[path = "model/reference.rs"]
+mod reference;
+#[path = "model/stage.rs"]
+mod stage;
+
+use operation::{Case, Shape};
+use player::Player;
+use proptest::prelude::*;
+use stage::{in_a_thread, Stage};
+
+/// Plays a case: on one thread until that ends, then another clears away.
+/// Everything is compared after each `survey_every`th operation.
+fn play(case: &Case, survey_every: usize) -> Result<(), TestCaseError> {
+    let stage = Stage::enter();
+    let mut player = Player::new(stage.before, case.keys, survey_every);
+    for work in [Player::play, |player: &mut Player, _: &Case| player.clear_away()] {
+        player = in_a_thread(|| {
+            work(&mut player, case);
+            player
+        });
+        player.thread_has_ended();
+    }
+    stage.assert_empty_again()
+}
+
+/// Tables of one size, and everything compared all the time.
+const SHORT: Shape = Shape { longest: 120, keys: 10, calm: 3 };
+/// Tables of 16 to 128 slots.
+const MIDDLING: Shape = Shape { longest: 600, keys: 60, calm: 10 };
+/// Tables of up to 1024 slots, with long runs and many stale entries.
+const LONG: Shape = Shape { longest: 8_000, keys: 400, calm: 100 };
+
+proptest! {
+    #![proptest_config(stage::config(1))]
+
+    #[test]
+    fn short_runs_over_few_keys(case in operation::case(SHORT)) {
+        play(&case, 1)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(stage::config(5))]
+
+    #[test]
+    fn runs_over_tables_that_grow_and_shrink(case in operation::case(MIDDLING)) {
+        play(&case, 4)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(stage::config(100))]
+
+    #[test]
+    fn long_runs_over_hundreds_of_keys(case in operation::case(LONG)) {
+        play(&case, 32)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(stage::config(2))]
+
+    #[test]
+    fn callbacks_that_call_back_lose_nothing_and_repeat_nothing(steps in deed::case(80)) {
+        reentrant::play(&steps)?;
+    }
+}

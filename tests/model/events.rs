@@ -1,0 +1,151 @@
+//! What callbacks of the model's keys do: they write down that they were called.
+//!
+//! Values are numbers in the shape of pointers, no two alike, so an event says
+//! which value it is about. A key's `user` is its name.
+
+use core::ffi::{c_int, c_void};
+use std::sync::Mutex;
+
+use threadlocalmap::error::Reason;
+use threadlocalmap::key::options::{Callbacks, KeyOptions};
+
+use crate::stage::lock;
+
+/// A key: how many were made before it in this case.
+pub(crate) type KeyName = usize;
+
+/// The address that is stored; 0 is NULL.
+pub(crate) type Value = usize;
+
+/// The `number`th value that a case stores itself.
+pub(crate) fn stored_value(number: usize) -> Value {
+    number * 32 + 16
+}
+
+/// The `number`th value that an init callback makes.
+pub(crate) fn made_value(number: usize) -> Value {
+    number * 32 + 32
+}
+
+/// A call of a callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// init made a value, which may be NULL.
+    Made { key: KeyName, value: Value },
+    /// init was called and failed.
+    Failed { key: KeyName },
+    /// destroy was told to end a value.
+    Ended { key: KeyName, value: Value, reason: Reason },
+    /// user_free was called.
+    Freed { key: KeyName },
+}
+
+impl Event {
+    pub(crate) fn key(&self) -> KeyName {
+        match *self {
+            Self::Made { key, .. }
+            | Self::Failed { key }
+            | Self::Ended { key, .. }
+            | Self::Freed { key } => key,
+        }
+    }
+}
+
+/// What a key's init callback does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Init {
+    /// There is none.
+    None,
+    /// Makes a value that was never there before.
+    Fresh,
+    /// Makes a NULL.
+    Null,
+    /// Fails.
+    Fails,
+}
+
+/// Which callbacks a key has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    pub(crate) destroy: bool,
+    pub(crate) init: Init,
+    pub(crate) user_free: bool,
+}
+
+impl Kind {
+    /// The options of a key of this kind.
+    pub(crate) fn options(self, name: KeyName) -> KeyOptions {
+        let callbacks = Callbacks {
+            destroy: self.destroy.then_some(destroy as _),
+            init: match self.init {
+                Init::None => None,
+                Init::Fresh => Some(make_fresh),
+                Init::Null => Some(make_null),
+                Init::Fails => Some(fail),
+            },
+            user: name as *mut c_void,
+            user_free: self.user_free.then_some(user_free as _),
+            ..Callbacks::NONE
+        };
+        KeyOptions { callbacks, ..KeyOptions::DEFAULT }
+    }
+}
+
+struct Log {
+    events: Vec<Event>,
+    made: usize,
+}
+
+static LOG: Mutex<Log> = Mutex::new(Log { events: Vec::new(), made: 0 });
+
+/// What has happened since the last call.
+pub(crate) fn take_events() -> Vec<Event> {
+    std::mem::take(&mut lock(&LOG).events)
+}
+
+/// Forgets what another case has left.
+pub(crate) fn forget_all() {
+    *lock(&LOG) = Log { events: Vec::new(), made: 0 };
+}
+
+/// The reason with this number. A number that is none is no reason for a panic
+/// in a callback: none of the model's expectations is [`Reason::Purged`].
+pub(crate) fn reason_of(number: c_int) -> Reason {
+    use Reason::{
+        Detached, KeyDead, MapDestroyed, Purged, Removed, Replaced, ScopeEnd, ThreadExit,
+    };
+    let all = [Replaced, Removed, KeyDead, Purged, ScopeEnd, ThreadExit, Detached, MapDestroyed];
+    all.into_iter().find(|reason| *reason as c_int == number).unwrap_or(Purged)
+}
+
+unsafe extern "C" fn destroy(value: *mut c_void, reason: c_int, user: *mut c_void) {
+    let (key, value, reason) = (user as KeyName, value as Value, reason_of(reason));
+    lock(&LOG).events.push(Event::Ended { key, value, reason });
+}
+
+unsafe extern "C" fn user_free(user: *mut c_void) {
+    lock(&LOG).events.push(Event::Freed { key: user as KeyName });
+}
+
+unsafe extern "C" fn make_fresh(value: *mut *mut c_void, user: *mut c_void) -> c_int {
+    let mut log = lock(&LOG);
+    let made = made_value(log.made);
+    log.made += 1;
+    log.events.push(Event::Made { key: user as KeyName, value: made });
+    // SAFETY: The library hands over a place for the value.
+    unsafe { *value = made as *mut c_void };
+    0
+}
+
+unsafe extern "C" fn make_null(_: *mut *mut c_void, user: *mut c_void) -> c_int {
+    lock(&LOG).events.push(Event::Made { key: user as KeyName, value: 0 });
+    0
+}
+
+/// Leaves something behind that must not be stored.
+unsafe extern "C" fn fail(value: *mut *mut c_void, user: *mut c_void) -> c_int {
+    lock(&LOG).events.push(Event::Failed { key: user as KeyName });
+    // SAFETY: As in `make_fresh`.
+    unsafe { *value = 8 as *mut c_void };
+    -1
+}

@@ -1,0 +1,457 @@
+//! The plain model: what the library promises, said in two ordered maps.
+//!
+//! No hashing, no slots, no mailboxes, no budgets: a map is its live entries
+//! and its stale ones, a key is a number of references. What the design leaves
+//! to the library (which stale values a slow path ends on its way) the model
+//! does not guess: it says how many may go, and is told which went.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use threadlocalmap::error::{Error, Reason};
+use threadlocalmap::thread::stats::Stats;
+use threadlocalmap::thread::SLOW_PATH_BUDGET;
+
+use crate::events::{made_value, stored_value, Event, Init, KeyName, Kind, Value};
+use crate::operation::{KeyCall, Pick, Stored};
+
+/// A map: [`OWN`], or how many were made before it.
+pub(crate) type MapName = usize;
+
+/// The thread's own map.
+pub(crate) const OWN: MapName = 0;
+
+/// Maps that a case has at a time, beside the thread's own.
+const MOST_MAPS: usize = 4;
+
+/// Dead keys that operations go on naming.
+const DEAD_KEYS_IN_USE: usize = 32;
+
+/// What a call answers: the value's address, the count, or 0 for success.
+pub(crate) type Answer = Result<usize, Error>;
+
+/// How many stale values of the current map end in a call, beside those that
+/// must.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sweep {
+    Exactly(usize),
+    /// The owner's insert or miss: what its budget promises, and whatever else
+    /// it comes across.
+    AtLeast(usize),
+}
+
+/// What a call must do.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    pub(crate) answer: Answer,
+    /// Callbacks that must be called, in this order.
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) sweep: Sweep,
+}
+
+impl Expected {
+    /// An answer, and nothing else happens.
+    fn only(answer: Answer) -> Self {
+        Self { answer, events: VecDeque::new(), sweep: Sweep::Exactly(0) }
+    }
+
+    fn done() -> Self {
+        Self::only(Ok(0))
+    }
+}
+
+/// The key that a [`Pick`] means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    Key(KeyName),
+    /// The so manieth kind of handle that is none.
+    Never(u16),
+}
+
+struct Key {
+    kind: Kind,
+    references: u64,
+    /// Entries in all maps.
+    entries: usize,
+}
+
+/// A value, and when it was first set: how many entries were made before.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) value: Value,
+    age: u64,
+}
+
+/// One map.
+#[derive(Default)]
+pub(crate) struct Entries {
+    pub(crate) live: BTreeMap<KeyName, Entry>,
+    pub(crate) stale: BTreeMap<KeyName, Entry>,
+}
+
+impl Entries {
+    /// Takes everything out, the youngest first.
+    fn drain_from_youngest(&mut self) -> Vec<(KeyName, Value, bool)> {
+        let live = std::mem::take(&mut self.live).into_iter().map(|entry| (entry, false));
+        let stale = std::mem::take(&mut self.stale).into_iter().map(|entry| (entry, true));
+        let mut all: Vec<_> = live.chain(stale).collect();
+        all.sort_unstable_by_key(|((_, entry), _)| std::cmp::Reverse(entry.age));
+        all.into_iter().map(|((name, entry), stale)| (name, entry.value, stale)).collect()
+    }
+}
+
+/// The whole of it.
+#[derive(Default)]
+pub(crate) struct Reference {
+    keys: Vec<Key>,
+    live_keys: Vec<KeyName>,
+    dead_keys: VecDeque<KeyName>,
+    /// Dead keys that still have entries.
+    buried: u64,
+    /// Dead keys without entries whose user_free has not been called.
+    owed: BTreeSet<KeyName>,
+    pub(crate) maps: BTreeMap<MapName, Entries>,
+    pub(crate) current: MapName,
+    maps_ever: usize,
+    entries_ever: u64,
+    stored: usize,
+    made: usize,
+    /// Calls of destroy callbacks, ever.
+    destroyed: u64,
+    /// Values ended because of their key's death, ever.
+    expunged: u64,
+}
+
+impl Reference {
+    /// A thread's own map, and nothing in it.
+    pub(crate) fn new() -> Self {
+        Self { maps: BTreeMap::from([(OWN, Entries::default())]), ..Self::default() }
+    }
+
+    pub(crate) fn resolve(&self, pick: Pick) -> Target {
+        let nth = |number: u16, of: usize| (of > 0).then(|| usize::from(number) % of);
+        match pick {
+            Pick::Live(number) => nth(number, self.live_keys.len()).map(|n| self.live_keys[n]),
+            Pick::Dead(number) => nth(number, self.dead_keys.len()).map(|n| self.dead_keys[n]),
+            Pick::Never(_) => None,
+        }
+        .map_or_else(|| Target::Never(pick.number()), Target::Key)
+    }
+
+    /// The map that a number means, among the thread's own and the others.
+    pub(crate) fn resolve_map(&self, number: u8) -> MapName {
+        let nth = usize::from(number) % self.maps.len();
+        *self.maps.keys().nth(nth).expect("below the number of maps")
+    }
+
+    pub(crate) fn live_keys(&self) -> &[KeyName] {
+        &self.live_keys
+    }
+
+    pub(crate) fn is_live(&self, name: KeyName) -> bool {
+        self.keys[name].references > 0
+    }
+
+    fn here(&mut self) -> &mut Entries {
+        self.maps.get_mut(&self.current).expect("the current map exists")
+    }
+
+    pub(crate) fn stale_here(&self) -> usize {
+        self.maps[&self.current].stale.len()
+    }
+
+    /// Whether an entry's end is seen: somebody is called.
+    fn is_told(&self, name: KeyName, value: Value) -> bool {
+        self.keys[name].kind.destroy && value != 0
+    }
+
+    /// A value's life ends.
+    fn end(&mut self, name: KeyName, value: Value, reason: Reason, events: &mut VecDeque<Event>) {
+        self.expunged += u64::from(reason == Reason::KeyDead);
+        if self.is_told(name, value) {
+            self.destroyed += 1;
+            events.push_back(Event::Ended { key: name, value, reason });
+        }
+    }
+
+    /// An entry has left its map.
+    fn leave(&mut self, name: KeyName) {
+        let key = &mut self.keys[name];
+        key.entries -= 1;
+        if key.references == 0 && key.entries == 0 {
+            self.buried -= 1;
+            self.owe_user_free(name);
+        }
+    }
+
+    fn owe_user_free(&mut self, name: KeyName) {
+        if self.keys[name].kind.user_free {
+            self.owed.insert(name);
+        }
+    }
+
+    fn insert(&mut self, name: KeyName, value: Value) {
+        let age = self.entries_ever;
+        self.entries_ever += 1;
+        self.keys[name].entries += 1;
+        self.here().live.insert(name, Entry { value, age });
+    }
+
+    /// The owner's slow path.
+    fn slow_path(&self) -> Sweep {
+        Sweep::AtLeast(self.stale_here().min(SLOW_PATH_BUDGET))
+    }
+
+    /// Stale entries of the current map whose end nobody would be told.
+    pub(crate) fn silent_stale(&self) -> Vec<KeyName> {
+        let stale = self.maps[&self.current].stale.iter();
+        stale.filter(|(name, entry)| !self.is_told(**name, entry.value)).map(|(n, _)| *n).collect()
+    }
+
+    /// The library has expunged this one: it must have been stale here.
+    pub(crate) fn swept(&mut self, name: KeyName, value: Value) -> bool {
+        if self.here().stale.get(&name).is_none_or(|entry| entry.value != value) {
+            return false;
+        }
+        self.here().stale.remove(&name);
+        self.expunged += 1;
+        self.destroyed += u64::from(self.is_told(name, value));
+        self.leave(name);
+        true
+    }
+
+    /// The library has called user_free: it must have been its time.
+    pub(crate) fn freed(&mut self, name: KeyName) -> bool {
+        self.owed.remove(&name)
+    }
+
+    /// Keys whose user_free should have been called by now.
+    pub(crate) fn owed(&self) -> &BTreeSet<KeyName> {
+        &self.owed
+    }
+
+    /// What the library's statistics must say.
+    pub(crate) fn stats(&self, before: &Stats, attached: bool, now: &Stats) -> Stats {
+        let sum =
+            |count: fn(&Entries) -> usize| self.maps.values().map(count).sum::<usize>() as u64;
+        Stats {
+            keys: before.keys + self.live_keys.len() as u64,
+            dead_keys: before.dead_keys + self.buried,
+            maps: before.maps + self.maps.len() as u64 - u64::from(!attached),
+            entries: before.entries + sum(|map| map.live.len() + map.stale.len()),
+            stale: before.stale + sum(|map| map.stale.len()),
+            expunged: before.expunged + self.expunged,
+            destroyed: before.destroyed + self.destroyed,
+            leaked: before.leaked,
+            // How tables are laid out and when they move is not promised.
+            ..*now
+        }
+    }
+
+    // ---- What operations do ------------------------------------------------
+
+    pub(crate) fn create_key(&mut self, kind: Kind) -> KeyName {
+        let name = self.keys.len();
+        self.keys.push(Key { kind, references: 1, entries: 0 });
+        self.live_keys.push(name);
+        name
+    }
+
+    pub(crate) fn on_key(&mut self, name: KeyName, call: KeyCall) -> Expected {
+        let entry = self.here().live.get(&name).copied();
+        match call {
+            KeyCall::Get if !self.is_live(name) => Expected::only(Ok(self.stale_value(name))),
+            KeyCall::GetExisting if !self.is_live(name) => {
+                Expected::only(Ok(self.stale_value(name)))
+            }
+            _ if !self.is_live(name) => Expected::only(Err(Error::DeadKey)),
+            KeyCall::Retain => {
+                self.keys[name].references += 1;
+                Expected::done()
+            }
+            KeyCall::Release => self.release(name),
+            KeyCall::Get => {
+                let expected = self.try_get(name, entry);
+                Expected { answer: Ok(expected.answer.unwrap_or(0)), ..expected }
+            }
+            KeyCall::TryGet => self.try_get(name, entry),
+            KeyCall::GetExisting => Expected::only(Ok(entry.map_or(0, |entry| entry.value))),
+            KeyCall::Set(stored) => self.set(name, entry, stored),
+            KeyCall::Swap(stored) => self.swap(name, entry, stored),
+            KeyCall::Take => self.take(name, entry),
+            KeyCall::Remove => self.remove(name, entry),
+        }
+    }
+
+    /// A value that is stale and still there, as a hit shows it.
+    fn stale_value(&self, name: KeyName) -> Value {
+        self.maps[&self.current].stale.get(&name).map_or(0, |entry| entry.value)
+    }
+
+    fn release(&mut self, name: KeyName) -> Expected {
+        let mut expected = Expected::done();
+        self.keys[name].references -= 1;
+        if self.is_live(name) {
+            return expected;
+        }
+        self.live_keys.retain(|live| *live != name);
+        self.dead_keys.push_back(name);
+        if self.dead_keys.len() > DEAD_KEYS_IN_USE {
+            self.dead_keys.pop_front();
+        }
+        if self.keys[name].entries == 0 {
+            self.owe_user_free(name);
+        } else {
+            self.buried += 1;
+        }
+        for map in self.maps.values_mut() {
+            if let Some(entry) = map.live.remove(&name) {
+                map.stale.insert(name, entry);
+            }
+        }
+        // The releaser's own value ends at once; the others wait for their owner.
+        if let Some(entry) = self.here().stale.remove(&name) {
+            self.end(name, entry.value, Reason::KeyDead, &mut expected.events);
+            self.leave(name);
+        }
+        expected
+    }
+
+    fn try_get(&mut self, name: KeyName, entry: Option<Entry>) -> Expected {
+        if let Some(entry) = entry {
+            return Expected::only(Ok(entry.value));
+        }
+        let sweep = self.slow_path();
+        let (answer, event) = match self.keys[name].kind.init {
+            Init::None => (Err(Error::Absent), None),
+            Init::Fails => (Err(Error::Init), Some(Event::Failed { key: name })),
+            Init::Null => (Ok(0), Some(Event::Made { key: name, value: 0 })),
+            Init::Fresh => {
+                let value = made_value(self.made);
+                self.made += 1;
+                (Ok(value), Some(Event::Made { key: name, value }))
+            }
+        };
+        if let Ok(value) = answer {
+            self.insert(name, value);
+        }
+        Expected { answer, events: event.into_iter().collect(), sweep }
+    }
+
+    /// The value that the next set or swap stores.
+    pub(crate) fn value_to_store(&self, name: KeyName, stored: Stored) -> Value {
+        match (stored, self.maps[&self.current].live.get(&name)) {
+            (Stored::Null, _) => 0,
+            (Stored::Same, Some(entry)) => entry.value,
+            (Stored::Same, None) | (Stored::Fresh, _) => stored_value(self.stored),
+        }
+    }
+
+    fn store(&mut self, name: KeyName, entry: Option<Entry>, stored: Stored) -> Value {
+        let value = self.value_to_store(name, stored);
+        if value == stored_value(self.stored) {
+            self.stored += 1;
+        }
+        match entry {
+            Some(Entry { age, .. }) => {
+                self.here().live.insert(name, Entry { value, age });
+            }
+            None => self.insert(name, value),
+        }
+        value
+    }
+
+    fn set(&mut self, name: KeyName, entry: Option<Entry>, stored: Stored) -> Expected {
+        let sweep = self.slow_path();
+        let value = self.store(name, entry, stored);
+        let Some(old) = entry else { return Expected { sweep, ..Expected::done() } };
+        let mut expected = Expected::done();
+        if old.value != value {
+            self.end(name, old.value, Reason::Replaced, &mut expected.events);
+        }
+        expected
+    }
+
+    fn swap(&mut self, name: KeyName, entry: Option<Entry>, stored: Stored) -> Expected {
+        let sweep = if entry.is_some() { Sweep::Exactly(0) } else { self.slow_path() };
+        self.store(name, entry, stored);
+        let old = entry.map_or(0, |entry| entry.value);
+        Expected { sweep, ..Expected::only(Ok(old)) }
+    }
+
+    fn take(&mut self, name: KeyName, entry: Option<Entry>) -> Expected {
+        let Some(entry) = entry else { return Expected::only(Err(Error::Absent)) };
+        self.here().live.remove(&name);
+        self.leave(name);
+        Expected::only(Ok(entry.value))
+    }
+
+    fn remove(&mut self, name: KeyName, entry: Option<Entry>) -> Expected {
+        let mut expected = Expected::done();
+        if let Some(entry) = entry {
+            self.here().live.remove(&name);
+            self.end(name, entry.value, Reason::Removed, &mut expected.events);
+            self.leave(name);
+        }
+        expected
+    }
+
+    /// Ends all values of a map, the youngest first.
+    fn end_all(&mut self, map: MapName, reason: Reason) -> Expected {
+        let mut expected = Expected::done();
+        let entries = self.maps.get_mut(&map).map(Entries::drain_from_youngest);
+        for (name, value, stale) in entries.unwrap_or_default() {
+            let reason = if stale { Reason::KeyDead } else { reason };
+            self.end(name, value, reason, &mut expected.events);
+            self.leave(name);
+        }
+        expected
+    }
+
+    pub(crate) fn remove_all(&mut self) -> Expected {
+        self.end_all(self.current, Reason::Removed)
+    }
+
+    pub(crate) fn expunge_some(&mut self, budget: usize) -> Expected {
+        let count = budget.min(self.stale_here());
+        Expected { sweep: Sweep::Exactly(count), ..Expected::only(Ok(count)) }
+    }
+
+    /// Whether another map may be made, and its name.
+    pub(crate) fn create_map(&mut self) -> Option<MapName> {
+        if self.maps.len() > MOST_MAPS {
+            return None;
+        }
+        self.maps_ever += 1;
+        self.maps.insert(self.maps_ever, Entries::default());
+        Some(self.maps_ever)
+    }
+
+    pub(crate) fn destroy_map(&mut self, map: MapName) -> Expected {
+        if map == self.current {
+            return Expected::only(Err(Error::Busy));
+        }
+        let expected = self.end_all(map, Reason::MapDestroyed);
+        self.maps.remove(&map);
+        expected
+    }
+
+    /// Answers the map that was current.
+    pub(crate) fn switch_map(&mut self, map: MapName) -> Expected {
+        Expected::only(Ok(std::mem::replace(&mut self.current, map)))
+    }
+
+    /// The thread ends, or is as good as ended: its own values go, other maps
+    /// stay.
+    pub(crate) fn end_thread(&mut self, reason: Reason) -> Expected {
+        self.current = OWN;
+        self.end_all(OWN, reason)
+    }
+}
+
+impl Pick {
+    fn number(self) -> u16 {
+        match self {
+            Self::Live(number) | Self::Dead(number) | Self::Never(number) => number,
+        }
+    }
+}
