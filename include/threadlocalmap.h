@@ -42,8 +42,8 @@
  *   made by                 is ended by                       or by
  *   tls_key_create          tls_key_release, the last one     -
  *   tls_key_retain          tls_key_release                   -
- *   tls_set, tls_swap,      the key's destroy callback, once, tls_take, tls_swap: handed back to
- *   init's value            on this thread                    you, undestroyed
+ *   tls_set, tls_swap,      the key's destroy callback, once, tls_take, tls_swap, tls_scrape: handed
+ *   init's value            on a thread that the key allows   to you, undestroyed
  *   options.user            options.user_free, once, last     you, if there is none
  *   options.name            you: it is copied                 -
  *   tls_strerror and the    nobody: static strings            -
@@ -54,7 +54,15 @@
  *   are the calling thread's own: no two threads share one, so no function needs a lock of yours.
  *   Handing a handle to another thread is your business: who uses it has a reference, or knows
  *   that somebody keeps one. No function waits for another thread, but for locks that are held
- *   for a few instructions.
+ *   for a few instructions; only tls_key_drain() waits, because that is what it is for.
+ *
+ * WHO DESTROYS A VALUE
+ *   TLS_RECLAIM_OWNER (the default): the thread that has it, and no other. When its key has died on
+ *   another thread, that is when it expunges, next sets or misses a key, or ends; an idle worker
+ *   can be woken (tls_thread_on_stale). TLS_RECLAIM_ANY: any thread; tls_key_release() of the last
+ *   reference destroys all threads' values before it returns. One exception: the owner's thread
+ *   ends while the value is being visited (tls_for_each, TLS_KEY_ENUMERABLE keys only). The
+ *   visiting thread destroys it then.
  *
  * CALLBACKS
  *   destroy, init, user_free and hooks run with no lock held and with every structure whole. They
@@ -73,11 +81,12 @@
  *
  * EXIT, FORK, DLCLOSE, SIGNALS
  *   exit() and returning from main destroy nothing, as with pthread keys; call tls_thread_detach()
- *   first where that matters. fork(): the child has the forking thread's values; other threads'
- *   values are not destroyed in it. Do not fork while another thread is inside the library, unless
- *   the child calls exec or _exit. dlclose() never unloads the shared library, because threads
+ *   first where that matters. fork(): any thread may, at any moment. The child has the forking
+ *   thread's values; other threads' maps are gone there, without their callbacks being run. Every
+ *   function works in the child. dlclose() never unloads the shared library, because threads
  *   that used it have yet to end; a plugin that links the static library must be linked with
- *   -Wl,-z,nodelete. In a signal handler: tls_get() and tls_get_existing() of a value that is
+ *   -Wl,-z,nodelete. A plugin whose callbacks are a key's: release the key, tls_key_drain() it, then
+ *   unload the plugin. In a signal handler: tls_get() and tls_get_existing() of a value that is
  *   there, on an attached thread, tls_stale_count(), tls_key_retain(), tls_key_is_live(), and the
  *   functions about errors and versions.
  */
@@ -211,12 +220,12 @@
 #define TLS_RECLAIM_OWNER 0
 
 /**
- * Values may be destroyed by any thread.
+ * Values may be destroyed by any thread: the one that releases the key does.
  */
 #define TLS_RECLAIM_ANY 1
 
 /**
- * All threads' values may be visited.
+ * All threads' values may be visited and taken: tls_for_each(), tls_scrape().
  */
 #define TLS_KEY_ENUMERABLE 1
 
@@ -229,6 +238,11 @@
  * A captured context takes the value along.
  */
 #define TLS_KEY_INHERIT 4
+
+/**
+ * Who may do what to a key's values.
+ */
+typedef struct Rules Rules;
 
 /**
  * The name of a key: a number that names one key for the life of the process.
@@ -306,14 +320,20 @@ typedef struct tls_key_options_t {
    */
   void (*user_free)(void *user);
   /**
-   * TLS_RECLAIM_OWNER, or TLS_RECLAIM_ANY (not in this version).
+   * TLS_RECLAIM_OWNER, or TLS_RECLAIM_ANY.
    */
   uint32_t reclaim;
   /**
-   * TLS_KEY_* together; none of them in this version.
+   * TLS_KEY_* together; this version knows TLS_KEY_ENUMERABLE only.
    */
   uint32_t flags;
 } tls_key_options_t;
+
+/**
+ * Called with one thread's value. thread: the OS's number of the thread that
+ * has it, 0 if its map is attached to none. Must return, and must not throw.
+ */
+typedef void (*tls_visit_fn)(void *value, uint64_t thread, void *arg);
 
 /**
  * What the library holds now and has done so far, in the whole process.
@@ -384,6 +404,8 @@ typedef struct tls_stats_t {
  * Never a key.
  */
 #define TLS_KEY_NONE ((tls_key_t)0)
+
+
 
 #ifdef __cplusplus
 extern "C" {
@@ -544,7 +566,10 @@ int tls_key_retain(tls_key_t key);
  * returns (TLS_REASON_KEY_DEAD). The other threads' values become stale: their
  * tls_stale_count() says so at once, and each thread destroys its own when it
  * calls tls_expunge(), when it next sets a new key or misses one, or when it
- * ends. The cost is proportional to the number of threads that have a value.
+ * ends. With TLS_RECLAIM_ANY there is nothing to wait for: the calling thread
+ * destroys them all before this returns (but for values that their owner is
+ * just making or destroying; those it ends itself). The cost is proportional
+ * to the number of threads that have a value.
  *
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (released too often).
@@ -576,6 +601,114 @@ bool tls_key_is_live(tls_key_t key);
  * Since 0.1.0.
  */
 int tls_key_name(tls_key_t key, char *buffer, size_t capacity);
+
+/**
+ * Destroys whatever is stale, as far as the calling thread may, and wakes the
+ * owners of the rest.
+ *
+ * The calling thread's own stale values are destroyed, as by tls_expunge().
+ * Values under TLS_RECLAIM_ANY keys never stay stale: the releasing thread has
+ * destroyed them. Every other thread that has stale values and has said whom
+ * to tell (tls_thread_on_stale) is told, by this thread.
+ *
+ * Threads: any. Blocks: no, but runs callbacks. Signals: not safe.
+ * Returns how many values it destroyed.
+ * Since 0.1.0.
+ */
+size_t tls_expunge_all_threads(void);
+
+/**
+ * Destroys every thread's value under a live TLS_RECLAIM_ANY key, now.
+ *
+ * Each with TLS_REASON_PURGED, on the calling thread; the key stays live, and
+ * the next tls_get() on each thread runs init again. destroyed: receives how
+ * many values it destroyed; NULL: nobody wants to know. Values that threads
+ * set meanwhile, that their owner is just destroying, or that somebody has
+ * begun to visit meanwhile, are passed over. Attaches the calling thread.
+ *
+ * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (not an ANY key); TLS_ERR_BUSY (the key is
+ * being visited, taken or purged); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
+ * TLS_ERR_LIMIT (no reference is left to take); TLS_ERR_NO_MEMORY;
+ * TLS_ERR_EXITING.
+ * Since 0.1.0.
+ */
+int tls_key_purge(tls_key_t key, size_t *destroyed);
+
+/**
+ * Waits until no thread has a value under the key, and every callback for it
+ * has returned.
+ *
+ * For a key that was released: before dlclose() of the code that its callbacks
+ * are in. It does not end anything but the calling thread's own stale values:
+ * the other threads must expunge, or end (tls_thread_on_stale() can wake
+ * them). For a live key it waits until every thread has removed its value.
+ *
+ * timeout_ms: how long; 0: just look; negative: for ever. left: receives how
+ * many threads still have a value, also with TLS_ERR_TIMEOUT; may be NULL.
+ *
+ * Threads: any. Blocks: yes. Signals: not safe.
+ * Returns TLS_OK (nobody has one); TLS_ERR_TIMEOUT; TLS_ERR_BAD_KEY;
+ * TLS_ERR_REENTRANT (inside a callback of this library).
+ * Since 0.1.0.
+ */
+int tls_key_drain(tls_key_t key, int timeout_ms, size_t *left);
+
+/**
+ * Says whom to tell when the calling thread gets stale values.
+ *
+ * notify: called with arg by the thread that releases a key, with no lock
+ * held, when this thread's mailbox of dead keys becomes non-empty: a pool can
+ * wake its idle worker then, to expunge. NULL: nobody. It must return, must
+ * not throw, and should be quick: signal a condition variable, write to an
+ * eventfd. arg: must stay valid for as long as any thread may be inside
+ * tls_key_release(): let it belong to the pool and not to the thread, because
+ * a call can be on its way when the thread ends. Attaches the thread; ends
+ * with it, or with its detaching.
+ *
+ * Threads: any. Blocks: no. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
+ * Since 0.1.0.
+ */
+int tls_thread_on_stale(void (*notify)(void *arg), void *arg);
+
+/**
+ * Calls `visit` with every thread's value under a TLS_KEY_ENUMERABLE key.
+ *
+ * With no lock held: visit may call any function of this library, and other
+ * threads go on meanwhile. The value that it is called with is not destroyed
+ * before it returns: if its thread replaces or removes it, or ends, the end of
+ * the value is put off. (It then comes on the value's thread, when that next
+ * expunges; on the visiting thread if the key is TLS_RECLAIM_ANY, or if the
+ * value's thread has gone.) What the value's bytes mean while its thread may
+ * be writing them is between you and that thread: use atomics. Attaches the
+ * calling thread.
+ *
+ * Threads: any. Blocks: no. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
+ * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to
+ * take); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
+ * Since 0.1.0.
+ */
+int tls_for_each(tls_key_t key, tls_visit_fn visit, void *arg);
+
+/**
+ * Takes every thread's value under a TLS_KEY_ENUMERABLE key out, and hands
+ * each to `take`, undestroyed: it is yours then.
+ *
+ * With no lock held. The threads have no value afterwards: their next
+ * tls_get() runs init again. A thread that is using its value at this moment
+ * must know of it by means of yours. A value that somebody has begun to visit
+ * meanwhile is passed over. Attaches the calling thread.
+ *
+ * Threads: any. Blocks: no. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (take is NULL, or not an enumerable key);
+ * TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
+ * TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to take);
+ * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
+ * Since 0.1.0.
+ */
+int tls_scrape(tls_key_t key, tls_visit_fn take, void *arg);
 
 /**
  * Tells what the library holds now and has done so far.
@@ -648,7 +781,8 @@ int tls_try_get(tls_key_t key, void **value);
  *
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY;
- * TLS_ERR_EXITING. A failed call has changed nothing.
+ * TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory allocator, inside
+ * one of this library's allocations). A failed call has changed nothing.
  * Since 0.1.0.
  */
 int tls_set(tls_key_t key, void *value);
@@ -660,7 +794,8 @@ int tls_set(tls_key_t key, void *value);
  * now on and not destroyed; NULL if there was none. Written on success only.
  *
  * Threads: any. Blocks: no. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (old is NULL); else as tls_set().
+ * Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (another thread
+ * is visiting the value, tls_for_each()); else as tls_set().
  * Since 0.1.0.
  */
 int tls_swap(tls_key_t key, void *value, void **old);
@@ -673,6 +808,7 @@ int tls_swap(tls_key_t key, void *value, void **old);
  *
  * Threads: any. Blocks: no. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_ABSENT (no value); TLS_ERR_INVALID (old is NULL);
+ * TLS_ERR_BUSY (another thread is visiting the value, tls_for_each());
  * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
  * Since 0.1.0.
  */

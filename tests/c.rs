@@ -123,22 +123,30 @@ c_programs! {
     callbacks
     capacity
     churn
+    enumerate
+    enumerate_races
     errors
     exit_rounds
     expunge
     foreign_destructors
+    fork
+    fork_in_callbacks
     handles
+    idle_workers
     init
     many_keys
     no_os_key
     os_footprint
     process_exit
     races
+    reclaim_any
+    reclaim_races
     signals
     spacing
     stats
     thread_exit
     threads
+    user_mutexes
     values
     without_memory
 }

@@ -23,7 +23,7 @@ mod moving_maps;
 #[path = "threads/stale_counts.rs"]
 mod stale_counts;
 
-use std::panic::resume_unwind;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::Mutex;
 use std::thread;
@@ -31,6 +31,7 @@ use std::thread;
 use ledger::{Key, Page};
 use threadlocalmap::error::Error;
 use threadlocalmap::key;
+use threadlocalmap::sys::block;
 use threadlocalmap::thread::{keys, record, stale, values};
 
 /// Numbers that look random and are the same in every run (SplitMix64).
@@ -54,7 +55,16 @@ impl Random {
 fn on_threads(count: u64, work: impl Fn(u64) + Sync) {
     thread::scope(|scope| {
         let work = &work;
-        let threads: Vec<_> = (1..=count).map(|number| scope.spawn(move || work(number))).collect();
+        let guarded = move |number| {
+            let outcome = catch_unwind(AssertUnwindSafe(|| work(number)));
+            // What a failure has left must not be looked at by the thread's
+            // end, where no panic can be caught.
+            outcome
+                .inspect_err(|_| block::set_thread(0))
+                .unwrap_or_else(|panic| resume_unwind(panic));
+        };
+        let threads: Vec<_> =
+            (1..=count).map(|number| scope.spawn(move || guarded(number))).collect();
         // Joined one by one: the end of the scope waits for the closures only.
         for thread in threads {
             thread.join().unwrap_or_else(|panic| resume_unwind(panic));

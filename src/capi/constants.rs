@@ -58,10 +58,10 @@ pub const TLS_REASON_MAP_DESTROYED: c_int = 8;
 
 /// Each value is destroyed by the thread that has it, and by no other.
 pub const TLS_RECLAIM_OWNER: u32 = 0;
-/// Values may be destroyed by any thread.
+/// Values may be destroyed by any thread: the one that releases the key does.
 pub const TLS_RECLAIM_ANY: u32 = 1;
 
-/// All threads' values may be visited.
+/// All threads' values may be visited and taken: tls_for_each(), tls_scrape().
 pub const TLS_KEY_ENUMERABLE: u32 = 1;
 /// Values live as long as the worker: scopes leave them alone.
 pub const TLS_KEY_WORKER: u32 = 2;

@@ -10,7 +10,7 @@ use super::{code, given, read_sized, store};
 use crate::error::Error;
 use crate::key::{
     self,
-    options::{Callbacks, KeyOptions},
+    options::{Callbacks, KeyOptions, Rules},
 };
 use crate::thread::keys;
 
@@ -69,9 +69,9 @@ pub struct tls_key_options_t {
     /// Called once with `user`, after the key is dead and its last value
     /// destroyed, by whichever thread did that. May be NULL.
     pub user_free: Option<unsafe extern "C" fn(user: *mut c_void)>,
-    /// TLS_RECLAIM_OWNER, or TLS_RECLAIM_ANY (not in this version).
+    /// TLS_RECLAIM_OWNER, or TLS_RECLAIM_ANY.
     pub reclaim: u32,
-    /// TLS_KEY_* together; none of them in this version.
+    /// TLS_KEY_* together; this version knows TLS_KEY_ENUMERABLE only.
     pub flags: u32,
 }
 
@@ -92,7 +92,7 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
     if options.flags & !known != 0 {
         return Err(Error::Invalid);
     }
-    if options.flags != 0 || options.reclaim != TLS_RECLAIM_OWNER {
+    if options.flags & !TLS_KEY_ENUMERABLE != 0 {
         return Err(Error::Unsupported);
     }
     Ok(KeyOptions {
@@ -103,6 +103,10 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
             copy: options.copy,
             user: options.user,
             user_free: options.user_free,
+        },
+        rules: Rules {
+            any: options.reclaim == TLS_RECLAIM_ANY,
+            enumerable: options.flags & TLS_KEY_ENUMERABLE != 0,
         },
     })
 }
@@ -159,7 +163,10 @@ pub extern "C" fn tls_key_retain(key: tls_key_t) -> c_int {
 /// returns (TLS_REASON_KEY_DEAD). The other threads' values become stale: their
 /// tls_stale_count() says so at once, and each thread destroys its own when it
 /// calls tls_expunge(), when it next sets a new key or misses one, or when it
-/// ends. The cost is proportional to the number of threads that have a value.
+/// ends. With TLS_RECLAIM_ANY there is nothing to wait for: the calling thread
+/// destroys them all before this returns (but for values that their owner is
+/// just making or destroying; those it ends itself). The cost is proportional
+/// to the number of threads that have a value.
 ///
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (released too often).

@@ -18,6 +18,7 @@ pub mod cleanup;
 pub mod constants;
 pub mod errors;
 pub mod keys;
+pub mod others;
 pub mod stats;
 pub mod values;
 pub mod version;

@@ -70,7 +70,8 @@ pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) ->
 ///
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY;
-/// TLS_ERR_EXITING. A failed call has changed nothing.
+/// TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory allocator, inside
+/// one of this library's allocations). A failed call has changed nothing.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_set(key: tls_key_t, value: *mut c_void) -> c_int {
@@ -83,7 +84,8 @@ pub extern "C" fn tls_set(key: tls_key_t, value: *mut c_void) -> c_int {
 /// now on and not destroyed; NULL if there was none. Written on success only.
 ///
 /// Threads: any. Blocks: no. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (old is NULL); else as tls_set().
+/// Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (another thread
+/// is visiting the value, tls_for_each()); else as tls_set().
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_swap(
@@ -105,6 +107,7 @@ pub unsafe extern "C" fn tls_swap(
 ///
 /// Threads: any. Blocks: no. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_ABSENT (no value); TLS_ERR_INVALID (old is NULL);
+/// TLS_ERR_BUSY (another thread is visiting the value, tls_for_each());
 /// TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -26,7 +26,8 @@ use core::marker::PhantomData;
 use core::ptr::{null_mut, NonNull};
 
 use super::slot::KeySlot;
-use crate::sys::sync::{AtomicPtr, AtomicUsize, Ordering};
+use crate::sys::lock::Lock;
+use crate::sys::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 /// A pointer to a holder record, as lists and tables keep it.
 pub type HolderPointer = NonNull<Holder>;
@@ -57,6 +58,24 @@ pub struct Holder {
     pub in_table: Cell<bool>,
     /// The key is dead, and this record is out of its list.
     pub orphaned: Cell<bool>,
+    /// The key's values may be reached by other threads.
+    pub reachable: Cell<bool>,
+    /// Another thread has taken the value out of the table. Under the map's
+    /// lock.
+    pub reaped: Cell<bool>,
+    /// It was reaped while values that were set before were still ending: the
+    /// owner finishes it as if it had not been. Under the map's lock.
+    pub owes: Cell<bool>,
+    /// Values that were replaced and are ending. Under the map's lock.
+    pub replacing: Cell<u32>,
+    /// Why the value is to end as soon as nobody visits it; 0: it is not to.
+    /// Under the key's lock.
+    pub deferred: Cell<u8>,
+    /// The map is gone: whoever visits the value frees this record. Under the
+    /// key's lock.
+    pub abandoned: Cell<bool>,
+    /// Threads that visit the value. Under the key's lock.
+    pub visitors: Cell<u32>,
 }
 
 /// What the owner knows of a holder record.
@@ -73,7 +92,8 @@ pub enum Place {
 
 /// Where a map is told that keys of its entries have died.
 ///
-/// Many releasers put in, each under some key's lock; one owner takes all.
+/// Many releasers put in, each under some key's lock; one owner takes all. It
+/// also has the one lock of the map.
 #[repr(C)]
 pub struct Mailbox {
     /// Stale entries of the map: in the mailbox, or in the owner's stale list.
@@ -83,24 +103,76 @@ pub struct Mailbox {
     pub stale: AtomicUsize,
     /// The holder records that were put in, the latest first.
     first: AtomicPtr<Holder>,
+    /// The map's thread is not in this process: it was left behind by a fork.
+    pub vanished: AtomicBool,
+    /// The OS's number of the thread that has the map, 0 for none.
+    pub owner: AtomicU64,
+    /// There is a notice. A hint: `notice` is looked at under the lock.
+    has_notice: AtomicBool,
+    /// Over `notice`, and over the table where other threads reach it.
+    pub lock: Lock,
+    notice: Cell<Notice>,
 }
+
+/// Whom to tell that a mailbox is not empty any more.
+#[derive(Clone, Copy)]
+pub struct Notice {
+    /// What to call; nothing: nobody.
+    pub notify: Option<unsafe extern "C" fn(argument: *mut c_void)>,
+    /// What to call it with.
+    pub argument: *mut c_void,
+}
+
+// SAFETY: Layout: all but `notice` is atomic or a lock, and that is touched
+// under the lock only.
+unsafe impl Sync for Mailbox {}
 
 impl Mailbox {
     /// An empty mailbox.
     #[must_use]
     pub const fn new() -> Self {
-        Self { stale: AtomicUsize::new(0), first: AtomicPtr::new(null_mut()) }
+        Self {
+            stale: AtomicUsize::new(0),
+            first: AtomicPtr::new(null_mut()),
+            vanished: AtomicBool::new(false),
+            owner: AtomicU64::new(0),
+            has_notice: AtomicBool::new(false),
+            lock: Lock::new(),
+            notice: Cell::new(Notice { notify: None, argument: null_mut() }),
+        }
     }
 
-    /// Puts an orphaned record in. Returns whether it is the first.
+    /// Has `notice` called whenever the mailbox becomes non-empty.
+    pub fn set_notice(&self, notice: Notice) {
+        self.lock.with(|| {
+            self.notice.set(notice);
+            // Relaxed: who misses it was not ordered after this call anyway.
+            self.has_notice.store(notice.notify.is_some(), Ordering::Relaxed);
+        });
+    }
+
+    /// Whom to tell, if anybody. The caller keeps the map in place.
+    pub fn notice(&self) -> Option<Notice> {
+        if !self.has_notice.load(Ordering::Relaxed) {
+            return None;
+        }
+        let notice = self.lock.with(|| self.notice.get());
+        notice.notify.map(|_| notice)
+    }
+
+    /// Puts an orphaned record in; `counted` says whether there is a value to
+    /// end, and not just a record to clear away. Returns whether it is the
+    /// first.
     ///
     /// # Safety
     ///
     /// The caller has just orphaned `holder` and still has its key's lock,
     /// which is what keeps the map, and so this mailbox, from going away.
-    pub unsafe fn put(&self, holder: HolderPointer) -> bool {
+    pub unsafe fn put(&self, holder: HolderPointer, counted: bool) -> bool {
         // Counted first: an owner that is quick never takes more than counted.
-        self.stale.fetch_add(1, Ordering::Relaxed);
+        if counted {
+            self.stale.fetch_add(1, Ordering::Relaxed);
+        }
         let mut first = self.first.load(Ordering::Relaxed);
         loop {
             // SAFETY: The caller: until the exchange succeeds it is ours.
@@ -209,6 +281,15 @@ impl<L: Links> HolderList<L> {
         NonNull::new(self.last.get())
     }
 
+    /// The records, the one that came first first. Whoever may touch the list
+    /// may use it, and must not change the list meanwhile.
+    pub fn iter(&self) -> impl Iterator<Item = HolderPointer> + '_ {
+        core::iter::successors(self.first(), |holder| {
+            // SAFETY: The caller may touch the list's records.
+            NonNull::new(L::next(unsafe { holder.as_ref() }).get())
+        })
+    }
+
     /// Appends a record.
     ///
     /// # Safety
@@ -225,6 +306,25 @@ impl<L: Links> HolderList<L> {
             // SAFETY: The caller may touch the list's records.
             Some(last) => L::next(unsafe { last.as_ref() }).set(holder.as_ptr()),
             None => self.first.set(holder.as_ptr()),
+        }
+    }
+
+    /// Puts a record behind another.
+    ///
+    /// # Safety
+    ///
+    /// `place` is in this list, `holder` in none by these links, and the caller
+    /// may touch the list's records.
+    pub unsafe fn insert_after(&self, place: HolderPointer, holder: HolderPointer) {
+        // SAFETY: The caller may touch both.
+        let (before, record) = unsafe { (place.as_ref(), holder.as_ref()) };
+        let next = L::next(before).replace(holder.as_ptr());
+        L::next(record).set(next);
+        L::previous(record).set(place.as_ptr());
+        match NonNull::new(next) {
+            // SAFETY: The caller may touch the list's records.
+            Some(next) => L::previous(unsafe { next.as_ref() }).set(holder.as_ptr()),
+            None => self.last.set(holder.as_ptr()),
         }
     }
 

@@ -39,13 +39,15 @@
 //! # Why no burial touches a record that is gone
 //!
 //! Records in the list, and a sole record of another thread's, are touched
-//! with the lock held only. An owner whose `unlink` finds its record buried
+//! with the lock held only; each is orphaned and posted in one go. (The lock is
+//! given back between two of them when somebody is to be notified. An owner
+//! may take its record out then: it was counted, and meets its obligation.) An owner whose `unlink` finds its record buried
 //! takes that lock before it goes on, so the burial is over by then. Without
 //! the lock a burial touches only the releaser's own record.
 
 use core::ptr::{null_mut, NonNull};
 
-use super::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, Place};
+use super::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, Notice, Place};
 use crate::error::Error;
 use crate::sys::lock::Lock;
 use crate::sys::sync::{AtomicBool, AtomicPtr, Ordering};
@@ -58,11 +60,25 @@ const BURIED: *mut Holder = NonNull::dangling().as_ptr();
 pub struct Burial {
     /// The releaser's own entry: to be destroyed now.
     pub standing: Option<HolderPointer>,
-    /// The releaser has no record of its own that stands for the burial, and
-    /// owes an [`obligation_met`](super::slot::KeySlot::obligation_met).
+    /// The releaser has no record of its own that stands for the burial, or
+    /// others have to be told as well: it owes an [`obligation_met`](super::slot::KeySlot::obligation_met).
     pub owed: bool,
-    /// Obligations of the dead key: its records, and what is owed.
-    pub(super) count: u32,
+    /// Nobody else has a record.
+    pub lonely: bool,
+    /// Obligations of the calling thread.
+    own: u32,
+}
+
+/// How a record has left its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// Out of a live key's holders.
+    Left,
+    /// Out of the holders of a key that is being buried, which had counted it:
+    /// its obligation is to be met.
+    Counted,
+    /// Not here: it has been orphaned, and is in its map's mailbox.
+    Orphaned,
 }
 
 /// Why a record could not be linked.
@@ -70,6 +86,9 @@ pub struct Burial {
 pub enum Unlinked {
     /// It is in no list.
     Free(Error),
+    /// It was linked too late, and counted by a burial; it is in no list, but
+    /// its obligation is to be met.
+    Counted(Error),
     /// It was linked too late and has been orphaned since: it is to be
     /// finished like any other.
     Orphaned(Error),
@@ -93,10 +112,17 @@ impl Holders {
         }
     }
 
-    /// Opens for a new key. The caller publishes it.
-    pub(super) fn open(&self) {
-        self.sole.store(null_mut(), Ordering::Relaxed);
-        self.shared.store(false, Ordering::Relaxed);
+    /// Opens for a new key. The caller publishes it. With `shared`, all its
+    /// records go into the list.
+    pub(super) fn open(&self, shared: bool) {
+        // Release: see `link`.
+        self.sole.store(null_mut(), Ordering::Release);
+        self.shared.store(shared, Ordering::Relaxed);
+    }
+
+    /// The records in the list. The caller has the lock.
+    pub(super) fn list(&self) -> &HolderList<KeyLinks> {
+        &self.list
     }
 
     /// Enters a record if `alive` says that the key is.
@@ -110,11 +136,14 @@ impl Holders {
         holder: HolderPointer,
         alive: impl Fn() -> Result<(), Error>,
     ) -> Result<(), Unlinked> {
-        // Release: the burial that finds it there sees it filled in.
-        let alone = self.sole.load(Ordering::Relaxed).is_null()
+        // Release: the burial that finds it there sees it filled in. Acquire:
+        // with the Release in `open`, so that a linker that comes too late sees
+        // that its key is dead.
+        let alone = !self.shared.load(Ordering::Relaxed)
+            && self.sole.load(Ordering::Relaxed).is_null()
             && self
                 .sole
-                .compare_exchange(null_mut(), holder.as_ptr(), Ordering::Release, Ordering::Relaxed)
+                .compare_exchange(null_mut(), holder.as_ptr(), Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok();
         if !alone {
             // SAFETY: The caller's premise is the callee's.
@@ -123,8 +152,9 @@ impl Holders {
         let Err(error) = alive() else { return Ok(()) };
         // SAFETY: Linked above; the caller owns it.
         Err(match unsafe { self.unlink(lock, holder) } {
-            true => Unlinked::Free(error),
-            false => Unlinked::Orphaned(error),
+            Departure::Left => Unlinked::Free(error),
+            Departure::Counted => Unlinked::Counted(error),
+            Departure::Orphaned => Unlinked::Orphaned(error),
         })
     }
 
@@ -144,39 +174,44 @@ impl Holders {
         })
     }
 
-    /// Takes a record out, if it has not been orphaned. Returns whether it did.
+    /// Takes a record out, and says how it left.
     ///
     /// # Safety
     ///
     /// `holder` was linked here, and the caller owns its map.
-    pub(super) unsafe fn unlink(&self, lock: &Lock, holder: HolderPointer) -> bool {
-        // Relaxed: it publishes nothing, and what this owner did to the record
-        // is nobody else's business.
+    pub(super) unsafe fn unlink(&self, lock: &Lock, holder: HolderPointer) -> Departure {
+        // Release: a burial that finds nobody here comes after the callbacks of
+        // those who have left, and so does the key's `user_free`.
         let mine = holder.as_ptr();
         let left_alone = self.sole.load(Ordering::Relaxed) == mine
             && self
                 .sole
-                .compare_exchange(mine, null_mut(), Ordering::Relaxed, Ordering::Relaxed)
+                .compare_exchange(mine, null_mut(), Ordering::Release, Ordering::Relaxed)
                 .is_ok();
         if left_alone {
-            return true;
+            return Departure::Left;
         }
         lock.with(|| {
             // SAFETY: The caller owns it; the lock orders the releaser's store.
             if unsafe { holder.as_ref() }.orphaned.get() {
-                return false;
+                return Departure::Orphaned;
             }
             // SAFETY: Neither sole nor orphaned, so in the list.
             unsafe { self.list.remove(holder) };
-            true
+            if self.sole.load(Ordering::Relaxed) == BURIED {
+                return Departure::Counted;
+            }
+            Departure::Left
         })
     }
 
-    /// Orphans every record of a key that has just died; `count` is told the
-    /// obligations before the first other map is.
+    /// Begins the burial of a key that has just died: `count` is told the
+    /// obligations before the first other map is told anything.
     ///
     /// `mine` is the mailbox of the calling thread's own map, or null, and
-    /// `own` that map's standing record.
+    /// `own` that map's standing record. The caller then calls
+    /// [`post`](Self::post) until that returns nothing, and has an obligation
+    /// that is not met meanwhile.
     pub(super) fn bury(
         &self,
         lock: &Lock,
@@ -185,19 +220,18 @@ impl Holders {
         count: impl Fn(u32),
     ) -> Burial {
         if let Some(burial) = own.and_then(|own| self.bury_alone(own)) {
-            count(burial.count);
+            count(1);
             return burial;
         }
         lock.with(|| {
-            // Acquire: with the Release in `link`. Release: none is needed.
+            // Acquire: with the Release in `link`.
             let sole = self.sole.swap(BURIED, Ordering::Acquire);
             if let Some(sole) = NonNull::new(sole) {
                 // SAFETY: In the sole place, so in no list; the lock is held.
                 unsafe { self.list.push_back(sole) };
             }
-            let burial = self.orphan_all(mine);
-            count(burial.count);
-            self.post_all(mine);
+            let burial = self.keep_own(mine);
+            count(self.present() + burial.own);
             burial
         })
     }
@@ -209,53 +243,141 @@ impl Holders {
             return None;
         }
         self.sole
-            .compare_exchange(own.as_ptr(), BURIED, Ordering::Relaxed, Ordering::Relaxed)
+            .compare_exchange(own.as_ptr(), BURIED, Ordering::Acquire, Ordering::Relaxed)
             .ok()?;
         // SAFETY: The calling thread's own record.
         let record = unsafe { own.as_ref() };
         record.orphaned.set(true);
         record.place.set(Place::Orphaned);
-        Some(Burial { standing: Some(own), owed: false, count: 1 })
+        Some(Burial { standing: Some(own), owed: false, lonely: true, own: 1 })
     }
 
-    /// Marks every record as orphaned and counts the obligations: all before
-    /// the first owner can hear of it, because a quick one meets its own while
-    /// others are still being told.
-    fn orphan_all(&self, mine: *const Mailbox) -> Burial {
-        let mut burial = Burial { standing: None, owed: true, count: 0 };
+    /// Orphans the calling thread's own records, and takes them out of the
+    /// list: no other thread has to be told of them.
+    fn keep_own(&self, mine: *const Mailbox) -> Burial {
+        let mut burial = Burial { standing: None, owed: false, lonely: false, own: 0 };
         let mut next = self.list.first();
         while let Some(holder) = next {
             // SAFETY: The lock is held, and it is in the list.
             let record = unsafe { holder.as_ref() };
             next = NonNull::new(record.next.get());
-            burial.count += 1;
+            if record.mailbox.get() != mine {
+                continue;
+            }
+            // SAFETY: As above.
+            unsafe { self.list.remove(holder) };
             record.orphaned.set(true);
-            if record.mailbox.get() == mine {
-                burial.owed = false;
-                record.place.set(Place::Orphaned);
-                if record.in_table.get() {
-                    burial.standing = Some(holder);
-                }
+            record.place.set(Place::Orphaned);
+            burial.own += 1;
+            if record.in_table.get() {
+                burial.standing = Some(holder);
             }
         }
-        burial.count += u32::from(burial.owed);
+        burial.lonely = self.list.is_empty();
+        // Without a record of its own, or if it is going to call out, the
+        // burial itself is an obligation.
+        burial.owed = burial.own == 0 || !burial.lonely;
+        burial.own += u32::from(burial.owed);
         burial
     }
 
-    fn post_all(&self, mine: *const Mailbox) {
-        let mut next = self.list.take_all();
-        while let Some(holder) = NonNull::new(next) {
-            // SAFETY: The lock is held, and it was in the list.
+    /// Records in the list whose maps are in this process.
+    fn present(&self) -> u32 {
+        let mut number = 0;
+        let mut next = self.list.first();
+        while let Some(holder) = next {
+            // SAFETY: The lock is held, and it is in the list.
             let record = unsafe { holder.as_ref() };
-            next = record.next.get();
-            let mailbox = record.mailbox.get();
-            if mailbox != mine {
-                // SAFETY: Its map can't end before it has unlinked this record,
-                // for which it needs the lock that is held here.
-                let mailbox = unsafe { &*mailbox };
-                // SAFETY: Just orphaned, and the lock is held.
-                unsafe { mailbox.put(holder) };
-            }
+            next = NonNull::new(record.next.get());
+            number += u32::from(!has_vanished(record));
+        }
+        number
+    }
+
+    /// Orphans the remaining records of a key that is being buried and tells
+    /// their maps, until one of them wants somebody to be notified: that is to
+    /// be done with no lock held, and then this is to be called again.
+    pub(super) fn post(&self, lock: &Lock) -> Option<Notice> {
+        lock.with(|| self.post_some())
+    }
+
+    /// Begins the burial of a dead key that its releaser had not begun when it
+    /// was left behind by a fork. All locks are held. Returns whether there was
+    /// anybody to bury it for.
+    pub(super) fn bury_after_fork(&self) -> bool {
+        let sole = self.present_sole();
+        if sole == BURIED || (sole.is_null() && self.list.is_empty()) {
+            return false;
+        }
+        self.sole.store(BURIED, Ordering::Relaxed);
+        if let Some(sole) = NonNull::new(sole) {
+            // SAFETY: In the sole place, so in no list; the lock is held.
+            unsafe { self.list.push_back(sole) };
+        }
+        true
+    }
+
+    /// In a forked process: what is in the sole place, after a record whose map
+    /// is not here has been taken out of it.
+    pub(super) fn present_sole(&self) -> *mut Holder {
+        let sole = self.sole.load(Ordering::Relaxed);
+        if sole == BURIED {
+            return sole;
+        }
+        // SAFETY: Its memory is there, and only this thread is.
+        if unsafe { sole.as_ref() }.is_some_and(has_vanished) {
+            self.sole.store(null_mut(), Ordering::Relaxed);
+        }
+        self.sole.load(Ordering::Relaxed)
+    }
+
+    /// The rest of a burial that a fork has cut off. All locks are held.
+    pub(super) fn post_after_fork(&self) {
+        if self.sole.load(Ordering::Relaxed) == BURIED {
+            while self.post_some().is_some() {}
         }
     }
+
+    fn post_some(&self) -> Option<Notice> {
+        while let Some(holder) = self.list.first() {
+            // SAFETY: It is in the list, and the lock is held.
+            unsafe { self.list.remove(holder) };
+            // SAFETY: As above.
+            let record = unsafe { holder.as_ref() };
+            if has_vanished(record) {
+                continue;
+            }
+            record.orphaned.set(true);
+            // An end that was put off has been counted already.
+            let counted = record.deferred.get() == 0 && !record.reaped.get();
+            // SAFETY: Its map can't end before it has unlinked this record,
+            // for which it needs the lock that is held here.
+            let mailbox = unsafe { &*record.mailbox.get() };
+            // Looked at before: once the record is in the mailbox, the map's
+            // thread may take it out and end, and the map with it.
+            let notice = mailbox.notice();
+            // SAFETY: Just orphaned, and the lock is held.
+            let first = unsafe { mailbox.put(holder, counted) };
+            if let Some(notice) = notice.filter(|_| first) {
+                return Some(notice);
+            }
+        }
+        None
+    }
+
+    /// How many maps of this process have a record here.
+    pub(super) fn number(&self, lock: &Lock) -> u32 {
+        lock.with(|| {
+            // Acquire: who waits for the last one to leave comes after it.
+            let sole = self.sole.load(Ordering::Acquire);
+            self.present() + u32::from(!sole.is_null() && sole != BURIED)
+        })
+    }
+}
+
+/// Whether a record's map was left behind by a fork.
+pub(crate) fn has_vanished(record: &Holder) -> bool {
+    // SAFETY: The caller found it in a list under its lock, so its map lives;
+    // or has vanished, with its memory left in place.
+    unsafe { &*record.mailbox.get() }.vanished.load(Ordering::Relaxed)
 }

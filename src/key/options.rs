@@ -23,6 +23,28 @@ pub struct KeyOptions {
     pub name: *const c_char,
     /// What the key calls.
     pub callbacks: Callbacks,
+    /// Who may do what to its values.
+    pub rules: Rules,
+}
+
+/// Who may do what to a key's values.
+#[derive(Clone, Copy, Default)]
+pub struct Rules {
+    /// Any thread may destroy them, not just the one that has them.
+    pub any: bool,
+    /// All threads' values may be visited, and taken.
+    pub enumerable: bool,
+}
+
+impl Rules {
+    /// Only the owner ever touches a value.
+    pub const NONE: Self = Self { any: false, enumerable: false };
+
+    /// Whether other threads than the owner may touch values.
+    #[must_use]
+    pub const fn reachable(self) -> bool {
+        self.any || self.enumerable
+    }
 }
 
 /// A key's callbacks, all optional.
@@ -53,7 +75,8 @@ impl Callbacks {
 
 impl KeyOptions {
     /// No name, no callbacks.
-    pub const DEFAULT: Self = Self { name: core::ptr::null(), callbacks: Callbacks::NONE };
+    pub const DEFAULT: Self =
+        Self { name: core::ptr::null(), callbacks: Callbacks::NONE, rules: Rules::NONE };
 }
 
 impl Default for KeyOptions {

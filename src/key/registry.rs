@@ -249,12 +249,17 @@ impl Registry {
         (((old >> 32) as u32).wrapping_add(1) as u64) << 32 | first as u64
     }
 
+    /// All slots that have ever served a key.
+    pub fn slots(&self) -> impl Iterator<Item = &KeySlot> {
+        let issued = self.issued.load(Ordering::Acquire);
+        (0..issued).map(|index| self.slot(index))
+    }
+
     /// How many keys are alive, and how many are dead but not forgotten.
     #[must_use]
     pub fn census(&self) -> (u64, u64) {
-        let issued = self.issued.load(Ordering::Acquire);
-        (0..issued)
-            .map(|index| self.slot(index).census())
+        self.slots()
+            .map(KeySlot::census)
             .fold((0, 0), |sum, (live, dead)| (sum.0 + u64::from(live), sum.1 + u64::from(dead)))
     }
 }

@@ -36,19 +36,26 @@ use core::mem::size_of;
 use core::ptr::{null_mut, NonNull};
 
 use super::handle::{self, FIRST_GENERATION};
-use super::holder::{Holder, HolderPointer, Mailbox};
-use super::holders::{Burial, Holders, Unlinked};
-use super::options::{Callbacks, KeyOptions, UserFree};
+use super::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, Notice};
+use super::holders::{Burial, Departure, Holders, Unlinked};
+use super::options::{Callbacks, KeyOptions, Rules, UserFree};
 use crate::error::Error;
 use crate::sys::lock::Lock;
 use crate::sys::memory;
 use crate::sys::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
+/// More obligations than any key has.
+const RECOUNT: u32 = 1 << 31;
+
 /// How many locks the holders' lists of all keys share.
 const LOCK_COUNT: usize = 64;
 
 /// The locks over the holders' lists.
-static LOCKS: [Lock; LOCK_COUNT] = [const { Lock::new() }; LOCK_COUNT];
+static LOCKS: [Apart; LOCK_COUNT] = [const { Apart(Lock::new()) }; LOCK_COUNT];
+
+/// A lock on a cache line of its own, so that neighbours do not contend.
+#[repr(align(64))]
+struct Apart(Lock);
 
 /// What giving back a reference has led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,18 +81,28 @@ pub struct KeySlot {
     index: Cell<u32>,
     /// The home of its keys' handles: reversing bits is slow. Written with it.
     home: Cell<u32>,
+    /// Who may do what to its values. Written with `callbacks`.
+    rules: Cell<Rules>,
+    /// Threads that are visiting, taking or purging all values. Under the lock.
+    visits: Cell<u32>,
+    /// What `rules` says of reaching, for those who have no record yet.
+    is_reachable: AtomicBool,
     /// Whether there is an init callback: for those who have no record yet.
     has_init: AtomicBool,
+    /// See `burial_link()`.
+    burial_link: Cell<*const KeySlot>,
     /// The live key's name; see `copy_name`.
     name: AtomicPtr<c_char>,
     /// Written by `open`, before the key is live; constant until `recycle`.
     callbacks: Cell<Callbacks>,
 }
 
-// SAFETY: Layout: all but three fields are atomic. `holders` has its own rules.
-// `index` and `home` are written once, before the slot's first key is published.
-// `callbacks` is written by the one thread that has the free slot, and read by
-// threads with a linked record, which have seen its key live.
+// SAFETY: Layout: what is not atomic has its rules. `holders` has its own.
+// `index` and `home` are written once, before the slot's first key is
+// published. `burial_link` is the burying thread's. `visits` is under the
+// lock. `callbacks` and `rules` are written by the one thread that has the
+// free slot, and read by threads with a linked record, which have seen its key
+// live.
 unsafe impl Sync for KeySlot {}
 
 impl KeySlot {
@@ -98,14 +115,18 @@ impl KeySlot {
             next_free: AtomicU32::new(0),
             index: Cell::new(0),
             home: Cell::new(0),
+            rules: Cell::new(Rules::NONE),
+            visits: Cell::new(0),
+            is_reachable: AtomicBool::new(false),
             has_init: AtomicBool::new(false),
+            burial_link: Cell::new(core::ptr::null()),
             name: AtomicPtr::new(null_mut()),
             callbacks: Cell::new(Callbacks::NONE),
         }
     }
 
     fn lock(&self) -> &'static Lock {
-        &LOCKS[self.index.get() as usize % LOCK_COUNT]
+        &LOCKS[self.index.get() as usize % LOCK_COUNT].0
     }
 
     /// The slot's generation: that of the key that it serves or served last.
@@ -137,7 +158,10 @@ impl KeySlot {
     /// The caller alone has this slot; `name` is null or [`copy_of_name`]'s.
     pub(super) unsafe fn open(&self, options: &KeyOptions, name: *mut c_char) -> u64 {
         let generation = (self.generation() + 1).max(FIRST_GENERATION);
-        self.holders.open();
+        // Other threads reach its holders one by one: always with the lock.
+        self.holders.open(options.rules.reachable());
+        self.rules.set(options.rules);
+        self.is_reachable.store(options.rules.reachable(), Ordering::Relaxed);
         self.callbacks.set(options.callbacks);
         self.has_init.store(options.callbacks.init.is_some(), Ordering::Relaxed);
         // Release: `copy_name` then also sees that the slot's last key is dead.
@@ -241,28 +265,50 @@ impl KeySlot {
         unsafe { self.holders.link(self.lock(), holder, || self.check(generation)) }
     }
 
-    /// Takes a record out of the key's holders, if the key has not died.
-    /// Returns whether it did.
+    /// Takes a record out of the key's holders, and says how it left.
     ///
     /// # Safety
     ///
     /// `holder` was linked here, and the caller owns its map.
-    pub unsafe fn unlink(&self, holder: HolderPointer) -> bool {
+    pub unsafe fn unlink(&self, holder: HolderPointer) -> Departure {
         // SAFETY: The caller's premise is the callee's.
         unsafe { self.holders.unlink(self.lock(), holder) }
     }
 
-    /// Orphans every holder of a key that has just died and tells their maps.
+    /// Begins the burial of a key that has just died.
     ///
     /// The records of the calling thread's own map (`mine`, or null; `own` is
-    /// its standing one) are not posted: the standing one is returned, for the
-    /// caller to destroy at once. Where there is none, the caller owes one
-    /// obligation.
+    /// its standing one) are orphaned at once: the standing one is returned,
+    /// for the caller to destroy. Where there is none, the caller owes one
+    /// obligation. The others are told by [`post`](Self::post), which the
+    /// caller calls next, until it returns nothing.
     pub fn bury(&self, mine: *const Mailbox, own: Option<HolderPointer>) -> Burial {
         self.holders.bury(self.lock(), mine, own, |count| {
             // Relaxed: the mailboxes' Release publishes it, or the lock does.
             self.obligations.store(count, Ordering::Relaxed);
         })
+    }
+
+    /// Goes on with a burial: orphans the other holders and tells their maps.
+    /// Whoever is returned is to be notified with no lock held; then this is
+    /// to be called again.
+    #[must_use]
+    pub fn post(&self) -> Option<Notice> {
+        self.holders.post(self.lock())
+    }
+
+    /// How many maps have a value under the key of this generation, or are
+    /// still ending one; 0 once the slot has been cleared.
+    #[must_use]
+    pub fn outstanding(&self, generation: u32) -> u32 {
+        if self.generation() != generation {
+            return 0;
+        }
+        if self.check(generation).is_ok() {
+            let visits = self.lock().with(|| self.visits.get());
+            return visits + self.holders.number(self.lock());
+        }
+        self.obligations.load(Ordering::Acquire)
     }
 
     /// One holder's value has ended, or the burial has. Returns whether it was
@@ -271,13 +317,42 @@ impl KeySlot {
     #[must_use]
     pub fn obligation_met(&self) -> bool {
         // Acquire: a lone 1 is the caller's own, and what the others did
-        // before their subtraction comes before what the caller does now.
-        if self.obligations.load(Ordering::Acquire) == 1 {
-            self.obligations.store(0, Ordering::Relaxed);
-            return true;
+        // before their subtraction comes before what the caller does now. It
+        // stays until `close`, for those who wait for the key's very end.
+        let mut left = self.obligations.load(Ordering::Acquire);
+        while left > 1 {
+            // Release: for whoever is last after this one. Acquire: the same
+            // as above, for the next round.
+            match self.obligations.compare_exchange_weak(
+                left,
+                left - 1,
+                Ordering::Release,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return false,
+                Err(now) => left = now,
+            }
         }
-        // AcqRel: the same, and for whoever is last after this one.
-        self.obligations.fetch_sub(1, Ordering::AcqRel) == 1
+        // Not 1, but 0: a fork has taken the key's end upon itself.
+        left == 1
+    }
+
+    /// The key's rules, for those who may read its callbacks.
+    #[inline]
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        self.rules.get()
+    }
+
+    /// Runs `work` on the holders of a reachable key, under the key's lock.
+    pub fn with_holders<T>(&self, work: impl FnOnce(&HolderList<KeyLinks>) -> T) -> T {
+        self.lock().with(|| work(self.holders.list()))
+    }
+
+    /// Threads that are visiting all values. Only inside `with_holders`.
+    #[must_use]
+    pub fn visits(&self) -> &Cell<u32> {
+        &self.visits
     }
 
     /// The key's callbacks.
@@ -288,6 +363,17 @@ impl KeySlot {
     #[must_use]
     pub fn callbacks(&self) -> Callbacks {
         self.callbacks.get()
+    }
+
+    /// Whether other threads may touch the live key's values.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeadKey`], [`Error::BadKey`].
+    pub fn is_reachable(&self, generation: u32) -> Result<bool, Error> {
+        let reachable = self.is_reachable.load(Ordering::Acquire);
+        // Looked at after, as in `has_init`.
+        self.check(generation).map(|()| reachable)
     }
 
     /// Whether the live key has an init callback.
@@ -316,6 +402,8 @@ impl KeySlot {
     ///
     /// The last obligation is met and the caller alone has this slot.
     pub(super) unsafe fn close(&self) -> bool {
+        // Release: who waits for the end sees all that led to it.
+        self.obligations.store(0, Ordering::Release);
         if !self.name.load(Ordering::Relaxed).is_null() {
             // Under the lock: `copy_name` may be in the middle of it, for a
             // key that it found alive.
@@ -358,6 +446,76 @@ impl KeySlot {
             unsafe { core::ptr::copy_nonoverlapping(name, buffer, length) };
             Ok(())
         })
+    }
+
+    /// The slot whose burial is further out on the stack of the same thread.
+    #[must_use]
+    pub fn burial_link(&self) -> *const KeySlot {
+        self.burial_link.get()
+    }
+
+    /// Sets [`burial_link`](Self::burial_link). For the burying thread only.
+    pub fn set_burial_link(&self, outer: *const KeySlot) {
+        self.burial_link.set(outer);
+    }
+
+    /// Takes all locks of all keys, for a fork.
+    pub fn lock_all() {
+        LOCKS.iter().for_each(|lock| lock.0.acquire());
+    }
+
+    /// Gives all locks of all keys back.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread has them from [`lock_all`](Self::lock_all), in this
+    /// process or in the one that it was forked from.
+    pub unsafe fn unlock_all() {
+        // SAFETY: The caller's premise.
+        LOCKS.iter().rev().for_each(|lock| unsafe { lock.0.release() });
+    }
+
+    /// In a forked process: begins the burial of a key whose releaser was left
+    /// behind between its last reference and that.
+    pub fn bury_after_fork(&self) {
+        self.holders.present_sole();
+        let dead = self.state.load(Ordering::Relaxed) as u32 == 0;
+        if dead && self.holders.bury_after_fork() {
+            self.obligations.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// In a forked process: begins to count the obligations of a dead key
+    /// again; tells all maps that are here and have not been told.
+    pub fn begin_recount(&self) {
+        // The locks are held by the one thread that there is.
+        self.holders.post_after_fork();
+        self.obligations.store(RECOUNT, Ordering::Relaxed);
+    }
+
+    /// In a forked process: counts one obligation of a dead key.
+    pub fn recount_obligation(&self) {
+        self.obligations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// In a forked process: ends the count. Returns whether none was found.
+    #[must_use]
+    pub fn end_recount(&self) -> bool {
+        self.obligations.fetch_sub(RECOUNT, Ordering::Relaxed) == RECOUNT
+    }
+
+    /// In a forked process: takes references back of visitors that are not
+    /// here. The last one stays: a key can't die without its burial.
+    pub fn forget_references(&self, number: u32) {
+        let state = self.state.load(Ordering::Relaxed);
+        let fewer = u64::from(number).min((state & 0xffff_ffff).saturating_sub(1));
+        self.state.store(state - fewer, Ordering::Relaxed);
+    }
+
+    /// Whether [`begin_recount`](Self::begin_recount) was called.
+    #[must_use]
+    pub fn in_recount(&self) -> bool {
+        self.obligations.load(Ordering::Relaxed) >= RECOUNT
     }
 
     /// Live, dead with obligations, or neither, for the statistics.
@@ -416,6 +574,6 @@ pub(super) unsafe fn free_name(name: *mut c_char) {
 
 // A chunk of slots comes from `calloc`: all zero must be right, and small.
 const _: () = {
-    assert!(size_of::<KeySlot>() <= 112);
-    assert!(size_of::<Holder>() <= 72, "72 bytes fit a malloc block of 80");
+    assert!(size_of::<KeySlot>() <= 128);
+    assert!(size_of::<Holder>() <= 88, "88 bytes fit a malloc block of 96");
 };

@@ -2,7 +2,7 @@
 
 use super::{Owner, ThreadLocalMap, INITIAL_CAPACITY};
 
-impl<R: Copy> ThreadLocalMap<R> {
+impl<R: Copy + PartialEq> ThreadLocalMap<R> {
     /// Asserts the invariants; `stale` is how many entries the owner says are
     /// stale.
     ///
@@ -29,8 +29,13 @@ impl<R: Copy> ThreadLocalMap<R> {
             }
             entries += 1;
             stale_entries += usize::from(self.is_stale(position, owner));
-            // A walk that stops elsewhere met a gap (2) or a second copy (3).
-            let found = self.get_entry(key);
+            // A walk that stops elsewhere met a gap (2) or a second copy (3);
+            // vacated entries are told apart by their records.
+            let found = if super::Entry::is_vacated(key) {
+                self.position_of(key, self.table.record(position))
+            } else {
+                self.get_entry(key)
+            };
             assert_eq!(found, Some(position), "2, 3: key {key:#x} at {position} is found there");
         }
         assert_eq!(entries, self.size, "4: size");

@@ -168,6 +168,40 @@ impl<R: Copy> ThreadLocalMap<R> {
         find(self.table.view(), key).map(|distance| distance / size_of::<Entry>())
     }
 
+    /// The position of the entry with this record, in the run of `key`'s home.
+    #[must_use]
+    pub fn position_of(&self, key: u64, record: R) -> Option<usize>
+    where
+        R: PartialEq,
+    {
+        if self.size == 0 {
+            return None;
+        }
+        let mut position = self.table.home(key);
+        while self.table.key(position) != 0 {
+            if self.table.record(position) == record {
+                return Some(position);
+            }
+            position = self.table.next(position);
+        }
+        None
+    }
+
+    /// Takes the value of the entry at a position out, and leaves the entry,
+    /// unfindable, for [`remove_at`](Self::remove_at). Other threads may call
+    /// this under a lock that excludes all other changes.
+    #[must_use]
+    pub fn vacate(&self, position: usize) -> *mut c_void {
+        self.table.vacate(position)
+    }
+
+    /// Gives the entry at a position another record and value.
+    pub fn substitute(&mut self, position: usize, record: R, value: *mut c_void) -> *mut c_void {
+        let old = self.table.read(position);
+        self.table.write(position, old.key, value, record);
+        old.value
+    }
+
     /// Looks for a key that does not stand at its home, and expunges the stale
     /// entries that the walk steps on.
     ///

@@ -159,6 +159,17 @@ impl<R: Copy> Table<R> {
         entry.key.store(key, Ordering::Relaxed);
     }
 
+    /// Takes an entry's value, and leaves a word that no look-up finds but
+    /// that keeps its home. For other threads than the owner, too, if they
+    /// have the lock under which the owner moves entries: a look-up of the
+    /// owner's sees the entry as it was, or as it is, or its key with null.
+    pub(super) fn vacate(&self, position: usize) -> *mut c_void {
+        let entry = self.entry(position);
+        let key = entry.key.load(Ordering::Relaxed);
+        entry.key.store(Entry::vacated(key), Ordering::Relaxed);
+        entry.value.swap(core::ptr::null_mut(), Ordering::Relaxed)
+    }
+
     /// Makes an entry unfindable, but keeps walks going over it.
     pub(super) fn close(&mut self, position: usize) {
         self.entry(position).key.store(Entry::RESERVED, Ordering::Relaxed);

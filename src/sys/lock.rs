@@ -7,7 +7,6 @@
 use core::cell::UnsafeCell;
 
 /// A mutual exclusion lock.
-#[repr(align(64))] // one cache line each: neighbours in an array do not contend
 pub struct Lock(UnsafeCell<libc::pthread_mutex_t>);
 
 // SAFETY: The C library: a pthread mutex exists to be used by many threads.
@@ -28,14 +27,37 @@ impl Lock {
     /// `critical` must not unwind and must not take this lock again.
     #[inline]
     pub fn with<R>(&self, critical: impl FnOnce() -> R) -> R {
+        self.acquire();
+        let result = critical();
+        // SAFETY: This thread locked it above.
+        unsafe { self.release() };
+        result
+    }
+
+    /// The C library's lock, for [`super::condition`].
+    pub(super) fn raw(&self) -> *mut libc::pthread_mutex_t {
+        self.0.get()
+    }
+
+    /// Takes the lock, to be given back by [`release`](Self::release).
+    #[inline]
+    pub fn acquire(&self) {
         // SAFETY: Layout: the mutex was initialised in `new` and never moved
         // since its first use. The default kind fails only for a thread that
         // holds it already, which no caller here does.
         unsafe { libc::pthread_mutex_lock(self.0.get()) };
-        let result = critical();
-        // SAFETY: This thread locked it above.
+    }
+
+    /// Gives the lock back.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread has it, or the process was forked by the one that
+    /// had.
+    #[inline]
+    pub unsafe fn release(&self) {
+        // SAFETY: The caller's premise.
         unsafe { libc::pthread_mutex_unlock(self.0.get()) };
-        result
     }
 }
 

@@ -1,11 +1,13 @@
 //! Everything that differs by platform, and nothing else.
 //!
-//! Six small seams; no other module names an operating system, a C library or
+//! Eight small seams; no other module names an operating system, a C library or
 //! a processor:
 //!
 //! | module | what it gives | on Linux |
 //! |---|---|---|
 //! | [`block`] | this library's own words of thread-local storage | initial-exec TLS by assembly, or plain TLS |
+//! | [`condition`] | waiting under a lock, with a time limit | `pthread_cond_t` |
+//! | [`fork`] | calls around a fork | `pthread_atfork` |
 //! | [`lock`] | a mutual exclusion lock, usable in a `static` | `pthread_mutex_t` |
 //! | [`memory`] | zeroed memory that may run out | `calloc`, `free` |
 //! | [`os_key`] | a call-back when a thread ends | one pthread key |
@@ -21,6 +23,8 @@
 //! understood by helgrind and DRD without a word of annotation.
 
 pub mod block;
+pub mod condition;
+pub mod fork;
 pub mod lock;
 pub mod memory;
 pub mod os_key;

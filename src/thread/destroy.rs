@@ -4,9 +4,10 @@ use core::ffi::c_void;
 
 use super::map::{count, Map};
 use super::record::ThreadRecord;
+use super::{reach, wait};
 use crate::error::{Error, Reason};
 use crate::key::holder::{Holder, HolderPointer, Place};
-use crate::key::holders::Unlinked;
+use crate::key::holders::{Departure, Unlinked};
 use crate::key::slot::KeySlot;
 use crate::key::{self, handle};
 
@@ -26,16 +27,22 @@ pub(super) fn slot_of(holder: &Holder) -> &'static KeySlot {
 pub(super) fn reserve_record(
     thread: &ThreadRecord,
     map: &Map,
-    slot: &KeySlot,
+    slot: &'static KeySlot,
     key: u64,
 ) -> Result<HolderPointer, Error> {
-    let holder = map.new_record(slot, key)?;
+    let reachable = slot.is_reachable(handle::generation(key))?;
+    let holder = map.new_record(slot, key, reachable)?;
     // SAFETY: A new record is in no list, and filled in.
     let linked = unsafe { slot.link(handle::generation(key), holder) };
     match linked {
         Ok(()) => Ok(holder),
         Err(Unlinked::Free(error)) => {
             map.give_back(holder);
+            Err(error)
+        }
+        Err(Unlinked::Counted(error)) => {
+            map.give_back(holder);
+            obligation_met(Some(thread), slot);
             Err(error)
         }
         Err(Unlinked::Orphaned(error)) => {
@@ -47,15 +54,20 @@ pub(super) fn reserve_record(
 
 /// Calls the key's destroy callback, if there is one and the value is not
 /// null. `holder` keeps the key's options in place meanwhile.
-fn call(thread: &ThreadRecord, map: &Map, holder: &Holder, value: *mut c_void, reason: Reason) {
+fn call(thread: &ThreadRecord, map: &Map, holder: &Holder, value: *mut c_void, reason: i32) {
+    if value.is_null() {
+        // Nothing to end; and where another thread has reaped the value, the
+        // key may be over.
+        return;
+    }
     let callbacks = slot_of(holder).callbacks();
-    let Some(destroy) = callbacks.destroy.filter(|_| !value.is_null()) else { return };
+    let Some(destroy) = callbacks.destroy else { return };
     count(&map.counters.destroyed);
     holder.callbacks.set(holder.callbacks.get() + 1);
     thread.call_out(|| {
         // SAFETY: The key's maker promises a function that may be called with
         // each value stored under the key; invariant 3 of the parent module.
-        unsafe { destroy(value, reason as i32, callbacks.user) }
+        unsafe { destroy(value, reason, callbacks.user) }
     });
     holder.callbacks.set(holder.callbacks.get() - 1);
 }
@@ -63,10 +75,22 @@ fn call(thread: &ThreadRecord, map: &Map, holder: &Holder, value: *mut c_void, r
 /// Ends the value of a record that has left the table and is in no list by
 /// age; then finishes the record.
 pub(super) fn end_value(thread: &ThreadRecord, map: &Map, holder: HolderPointer, reason: Reason) {
+    map.begin_ending(holder);
+    if !reach::put_off(map, holder, reason) {
+        end_ending_value(thread, map, holder, reason as i32);
+    }
+}
+
+/// [`end_value`] of a record that is in `ending`.
+pub(super) fn end_ending_value(
+    thread: &ThreadRecord,
+    map: &Map,
+    holder: HolderPointer,
+    reason: i32,
+) {
     // SAFETY: This thread owns the map, and nobody frees a record before it is
     // finished, below.
     let fields = unsafe { holder.as_ref() };
-    map.begin_ending(holder);
     call(thread, map, fields, fields.value.get(), reason);
     finish_if_idle(thread, map, holder);
 }
@@ -80,15 +104,19 @@ pub(super) fn end_replaced(
 ) {
     // SAFETY: As in `end_value`: `callbacks` keeps it from being finished.
     let fields = unsafe { holder.as_ref() };
-    call(thread, map, fields, old, Reason::Replaced);
-    // The callback may have removed the entry, or the key may have died.
-    if !fields.in_table.get() {
+    call(thread, map, fields, old, Reason::Replaced as i32);
+    if fields.reachable.get() {
+        reach::end_replacing(map, holder);
+    }
+    // The callback may have removed the entry, or the key may have died; a
+    // value whose end is put off keeps its record.
+    if !fields.in_table.get() && fields.deferred.get() == 0 {
         finish_if_idle(thread, map, holder);
     }
 }
 
 /// Finishes a record in `ending` unless a callback further out still uses it.
-fn finish_if_idle(thread: &ThreadRecord, map: &Map, holder: HolderPointer) {
+pub(super) fn finish_if_idle(thread: &ThreadRecord, map: &Map, holder: HolderPointer) {
     // SAFETY: As in `end_value`.
     if unsafe { holder.as_ref() }.callbacks.get() == 0 {
         map.end_ending(holder);
@@ -102,19 +130,40 @@ pub(super) fn finish(thread: &ThreadRecord, map: &Map, holder: HolderPointer) {
     // SAFETY: As in `end_value`.
     let fields = unsafe { holder.as_ref() };
     let slot = slot_of(fields);
+    if map.is_reaped(holder) && !map.owes(holder) {
+        // Whoever reaped it has met its obligation. It is in the mailbox, or
+        // has been in it.
+        if fields.place.get() == Place::Listed {
+            reach::take_mail_of(map, slot);
+        }
+        map.withdraw_stale(holder);
+        map.give_back(holder);
+        return;
+    }
     if fields.place.get() == Place::Listed {
         // SAFETY: It was linked to this slot, and this thread owns the map.
-        if unsafe { slot.unlink(holder) } {
-            map.give_back(holder);
-            return;
+        match unsafe { slot.unlink(holder) } {
+            Departure::Left => {
+                map.give_back(holder);
+                wait::changed();
+                return;
+            }
+            Departure::Counted => {}
+            // It is in the mailbox, and must come out of it before its memory
+            // can serve another.
+            Departure::Orphaned => map.take_mail(),
         }
-        // The key has died: then the record is in the mailbox, and must come
-        // out of it before its memory can serve another.
-        map.take_mail();
     }
     map.withdraw_stale(holder);
     map.give_back(holder);
     obligation_met(Some(thread), slot);
+}
+
+/// Finishes a record that has left the table, and whose value another thread
+/// has reaped.
+pub(super) fn finish_reaped(thread: &ThreadRecord, map: &Map, holder: HolderPointer) {
+    map.begin_ending(holder);
+    finish_if_idle(thread, map, holder);
 }
 
 /// Meets one obligation of a dead key; the last one ends the key's `user` and
@@ -128,12 +177,23 @@ pub(super) fn obligation_met(thread: Option<&ThreadRecord>, slot: &'static KeySl
         // with `user`; no lock is held and every list is whole.
         let call = || unsafe { user_free(user) };
         match thread {
-            Some(thread) => thread.call_out(call),
+            Some(thread) => {
+                thread.begin_last_call(slot);
+                thread.call_out(call);
+                thread.end_last_call(slot);
+            }
             None => call(),
         }
     }
-    // SAFETY: The last obligation was met above, by this thread.
+    end_key(thread, slot);
+}
+
+/// Frees the slot of a key that is over.
+pub(super) fn end_key(thread: Option<&ThreadRecord>, slot: &'static KeySlot) {
+    // SAFETY: The last obligation was met by this thread, and `user_free` has
+    // run, as far as it ever will.
     let free = unsafe { key::registry().recycle(slot) };
+    wait::changed();
     // The thread keeps one for its next key; what it kept before goes back.
     let unkept = match thread {
         Some(thread) if !thread.closing.get() => thread.exchange_spare_slot(free),
@@ -147,6 +207,10 @@ pub(super) fn obligation_met(thread: Option<&ThreadRecord>, slot: &'static KeySl
 /// Ends every value that the table has given up in this call.
 pub(super) fn end_condemned(thread: &ThreadRecord, map: &Map) {
     while let Some(holder) = map.first_condemned() {
+        if map.is_reaped(holder) {
+            finish_reaped(thread, map, holder);
+            continue;
+        }
         count(&map.counters.expunged);
         end_value(thread, map, holder, Reason::KeyDead);
     }

@@ -15,12 +15,12 @@ use core::cell::Cell;
 use core::ffi::c_void;
 use core::ptr::{null, null_mut, NonNull};
 
-use super::destroy::{end_condemned, end_value, finish};
+use super::destroy::{end_condemned, end_key, end_value, finish, finish_reaped, obligation_met};
 use super::map::{count, Map};
 use super::record::ThreadRecord;
-use super::{record, stats, EXIT_ROUNDS};
+use super::{reach, record, stale, stats, EXIT_ROUNDS};
 use crate::error::{Error, Reason};
-use crate::key::{self, holder::Place};
+use crate::key::{self, holder::HolderPointer, holder::Place};
 use crate::sys::memory;
 
 /// What a cleanup hook is.
@@ -77,8 +77,12 @@ pub(super) fn end_all(thread: &ThreadRecord, map: &Map, reason: Reason) {
     map.from_youngest(|holder| {
         // SAFETY: In the map's list by age, so whole; this thread's map.
         let fields = unsafe { holder.as_ref() };
+        map.take_out_record(holder);
+        if map.is_reaped(holder) {
+            finish_reaped(thread, map, holder);
+            return;
+        }
         let dead = fields.place.get() != Place::Listed;
-        map.take_out(fields.handle.get());
         map.withdraw_stale(holder);
         if dead {
             count(&map.counters.expunged);
@@ -93,7 +97,9 @@ pub(super) fn end_thread(thread: &ThreadRecord, reason: Reason) {
     recover(thread, map);
     thread.callback_depth.set(0);
     thread.initialising.set(null());
+    thread.visiting_keys.set(null());
     thread.requeue_hooks();
+    finish_burials(thread);
     for _ in 0..EXIT_ROUNDS {
         map.take_mail();
         if thread.has_no_hooks() && map.youngest().is_none() {
@@ -136,9 +142,33 @@ pub(super) fn recover(thread: &ThreadRecord, map: &Map) {
     // nobody out there will finish its record any more.
     map.forget_callbacks();
     end_condemned(thread, map);
-    while let Some(holder) = map.first_ending() {
+    while let Some(holder) = map.find_ending(is_left_over) {
         map.end_ending(holder);
         finish(thread, map, holder);
+    }
+}
+
+/// Whether a record in `ending` is there because its callback never returned,
+/// and not because its end is put off.
+fn is_left_over(holder: HolderPointer) -> bool {
+    // SAFETY: In the list, so whole; this thread's map.
+    unsafe { holder.as_ref() }.deferred.get() == 0
+}
+
+/// Ends what was put off, and leaves to its visitors what is visited still.
+fn settle_put_off(thread: &ThreadRecord, map: &Map) {
+    while let Some(holder) = map.first_ending() {
+        map.end_ending(holder);
+        if reach::abandon(map, holder) {
+            continue;
+        }
+        map.begin_ending(holder);
+        if !stale::end_put_off(thread, map) {
+            // Its last visitor, of a key that any thread may end values of,
+            // has done so.
+            map.end_ending(holder);
+            finish(thread, map, holder);
+        }
     }
 }
 
@@ -147,11 +177,25 @@ fn give_up(thread: &ThreadRecord, map: &Map) {
     map.from_youngest(|holder| {
         // SAFETY: In the map's list by age, so whole; this thread's map.
         let fields = unsafe { holder.as_ref() };
-        map.take_out(fields.handle.get());
+        map.take_out_record(holder);
         if !fields.value.get().is_null() {
             stats::count_leaked();
         }
         finish(thread, map, holder);
+    });
+    settle_put_off(thread, map);
+}
+
+/// Goes on with burials whose callback did not return.
+fn finish_burials(thread: &ThreadRecord) {
+    thread.for_each_burial(|slot| {
+        while slot.post().is_some() {}
+        thread.end_burial(slot);
+        obligation_met(Some(thread), slot);
+    });
+    thread.for_each_last_call(|slot| {
+        thread.end_last_call(slot);
+        end_key(Some(thread), slot);
     });
 }
 

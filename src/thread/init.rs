@@ -15,6 +15,7 @@ use core::ptr::null_mut;
 
 use super::destroy::{end_replaced, end_value, finish, reserve_record, slot_of};
 use super::map::Map;
+use super::reach;
 use super::record::{self, ThreadRecord};
 use super::stale::{after_slow_path, before_slow_path};
 use crate::error::{Error, Reason};
@@ -40,7 +41,7 @@ pub fn get_absent(key: u64) -> Result<*mut c_void, Error> {
     let slot = key::live(key)?;
     if let Some(thread) = record::current() {
         let map = thread.map();
-        before_slow_path(map);
+        before_slow_path(map)?;
         map.find_after_miss(key);
         after_slow_path(thread, map);
         // A callback above may have set the key.
@@ -58,7 +59,11 @@ pub fn get_absent(key: u64) -> Result<*mut c_void, Error> {
     initialise(thread, slot, key)
 }
 
-fn initialise(thread: &ThreadRecord, slot: &KeySlot, key: u64) -> Result<*mut c_void, Error> {
+fn initialise(
+    thread: &ThreadRecord,
+    slot: &'static KeySlot,
+    key: u64,
+) -> Result<*mut c_void, Error> {
     let map = thread.map();
     let holder = reserve_record(thread, map, slot, key)?;
     map.begin_ending(holder);
@@ -119,6 +124,11 @@ fn store(
     // The callback has set its own key: what it returned wins.
     finish(thread, map, holder);
     let standing = map.record_at(position);
+    // SAFETY: Standing, as was just found; this thread owns the map.
+    if unsafe { standing.as_ref() }.reachable.get() {
+        reach::set(thread, standing, value)?;
+        return Ok(value);
+    }
     let old = map.replace_value(position, value);
     if old != value {
         end_replaced(thread, map, standing, old);

@@ -4,9 +4,10 @@ use core::ptr::null;
 
 use super::destroy::{end_value, obligation_met, slot_of};
 use super::map::count;
-use super::record;
+use super::record::{self, ThreadRecord};
+use super::{fork, reach};
 use crate::error::{Error, Reason};
-use crate::key::holder::HolderPointer;
+use crate::key::holder::{HolderPointer, Notice};
 use crate::key::options::KeyOptions;
 use crate::key::slot::{KeySlot, Released};
 use crate::key::{self, handle};
@@ -20,6 +21,7 @@ use crate::key::{self, handle};
 ///
 /// [`Error::NoMemory`]; [`Error::Limit`] when 2^32 - 2 slots are in use.
 pub fn create(options: &KeyOptions) -> Result<u64, Error> {
+    fork::protect()?;
     let Some(thread) = record::current() else { return key::registry().create(options) };
     let slot = match thread.exchange_spare_slot(None) {
         Some(slot) => slot,
@@ -52,15 +54,93 @@ pub fn release(key: u64) -> Result<(), Error> {
         return Ok(());
     }
     let burial = slot.bury(&raw const map.mailbox, own.map(|(_, holder)| holder));
+    if !burial.lonely {
+        thread.begin_burial(slot);
+    }
     if let (Some(holder), Some((position, _))) = (burial.standing, own) {
+        // Before anything is called: the position is still right.
         map.take_out_at(position);
         count(&map.counters.expunged);
         end_value(thread, map, holder, Reason::KeyDead);
+    }
+    if !burial.lonely {
+        tell(Some(thread), slot);
+        thread.end_burial(slot);
     }
     if burial.owed {
         obligation_met(Some(thread), slot);
     }
     Ok(())
+}
+
+/// Tells the other maps that have a value, and whom they want to be told; or
+/// ends their values, if the key allows it.
+fn tell(thread: Option<&ThreadRecord>, slot: &'static KeySlot) {
+    if slot.rules().any {
+        reach::bury_all(thread, slot);
+    }
+    while let Some(notice) = slot.post() {
+        notify(thread, notice);
+    }
+}
+
+impl ThreadRecord {
+    /// From here on the burial of `slot` is known to be this thread's, should
+    /// the thread end, or the process fork, in a callback. Burials that lie
+    /// one in the other form a chain, through the slots themselves.
+    pub(super) fn begin_burial(&self, slot: &'static KeySlot) {
+        slot.set_burial_link(self.burials.get());
+        self.burials.set(slot);
+    }
+
+    /// Undoes [`begin_burial`](Self::begin_burial), the latest first.
+    pub(super) fn end_burial(&self, slot: &'static KeySlot) {
+        self.burials.set(slot.burial_link());
+    }
+
+    /// As [`begin_burial`](Self::begin_burial), while the key's `user_free`
+    /// runs.
+    pub(super) fn begin_last_call(&self, slot: &'static KeySlot) {
+        slot.set_burial_link(self.last_calls.get());
+        self.last_calls.set(slot);
+    }
+
+    /// Undoes [`begin_last_call`](Self::begin_last_call), the latest first.
+    pub(super) fn end_last_call(&self, slot: &'static KeySlot) {
+        self.last_calls.set(slot.burial_link());
+    }
+
+    /// Keys whose `user_free` runs on this thread.
+    pub(super) fn for_each_last_call(&self, visit: impl Fn(&'static KeySlot)) {
+        for_each_linked(self.last_calls.get(), visit);
+    }
+
+    /// Keys that this thread is burying.
+    pub(super) fn for_each_burial(&self, visit: impl Fn(&'static KeySlot)) {
+        for_each_linked(self.burials.get(), visit);
+    }
+}
+
+/// Walks a chain of slots; `visit` may take the slot out of it.
+fn for_each_linked(first: *const KeySlot, visit: impl Fn(&'static KeySlot)) {
+    let mut next = first;
+    // SAFETY: Slots live for ever.
+    while let Some(slot) = unsafe { next.as_ref() } {
+        next = slot.burial_link();
+        visit(slot);
+    }
+}
+
+/// Calls whom a map wants to be told that it has mail.
+pub(super) fn notify(thread: Option<&ThreadRecord>, notice: Notice) {
+    let Some(function) = notice.notify else { return };
+    // SAFETY: Whoever registered it promises that any thread may call it with
+    // this argument; no lock is held.
+    let call = || unsafe { function(notice.argument) };
+    match thread {
+        Some(thread) => thread.call_out(call),
+        None => call(),
+    }
 }
 
 /// The slot of a standing record's key.
@@ -75,6 +155,7 @@ fn release_unattached(key: u64) -> Result<(), Error> {
     if slot.release(handle::generation(key))? == Released::Dead {
         // With no record of its own, a burial always owes.
         slot.bury(null(), None);
+        tell(None, slot);
         obligation_met(None, slot);
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::key::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, O
 use crate::key::slot::KeySlot;
 use crate::map::{OutOfMemory, Owner, Removed, ThreadLocalMap, View};
 use crate::sys::sync::{AtomicBool, AtomicU64, Ordering};
-use crate::sys::{block, memory};
+use crate::sys::{block, memory, thread_id};
 
 /// Holder records that a map keeps for its next entries.
 const SPARE_RECORDS: usize = 32;
@@ -63,10 +63,13 @@ pub struct Map {
     pub counters: Counters,
     /// Links of the list of all maps, under its lock ([`super::stats`]).
     pub links: (Cell<*mut Map>, Cell<*mut Map>),
+    /// Its number among all maps ever, under the same lock: the list is in
+    /// falling order.
+    pub number: Cell<u64>,
     table: UnsafeCell<ThreadLocalMap<HolderPointer>>,
     /// The hot slot shows this map's table.
     shown: Cell<bool>,
-    /// A thread has switched to this map. Unused in a thread's own.
+    /// A thread has this map: it has switched to it, or it is its own.
     attached: AtomicBool,
     /// Records of the entries in the table, in the order of first set.
     order: HolderList<OrderLinks>,
@@ -79,6 +82,13 @@ pub struct Map {
     spare: Cell<*mut Holder>,
     spare_count: Cell<usize>,
     cursors: Cell<*const Cursor>,
+    /// Records of keys whose values other threads may reach. While there is
+    /// one, the table is changed under the mailbox's lock only.
+    reachable: Cell<usize>,
+    /// Ends that are put off until nobody visits the value.
+    put_off: Cell<usize>,
+    /// The table is being changed, further out on this stack.
+    busy: Cell<bool>,
 }
 
 /// The map's answers to its table.
@@ -116,10 +126,19 @@ impl Map {
         &self,
         work: impl FnOnce(&mut ThreadLocalMap<HolderPointer>, &mut Keeper<'_>) -> T,
     ) -> T {
-        // SAFETY: This thread owns the map; the closures of this module call
-        // only the table, and `Keeper` does not touch it: this `&mut` is alone.
-        let table = unsafe { &mut *self.table.get() };
-        let result = work(table, &mut Keeper(self));
+        let work = || {
+            // SAFETY: This thread owns the map; the closures of this module
+            // call only the table, and `Keeper` does not touch it; other
+            // threads read it under the lock. So this `&mut` is alone.
+            work(unsafe { &mut *self.table.get() }, &mut Keeper(self))
+        };
+        self.busy.set(true);
+        let result = match self.reachable.get() {
+            0 => work(),
+            _ => self.mailbox.lock.with(work),
+        };
+        self.busy.set(false);
+        let table = self.table();
         self.counters.entries.store(table.size() as u64, Ordering::Relaxed);
         self.counters.capacity.store(table.capacity() as u64, Ordering::Relaxed);
         self.counters.rehashes.store(table.rehashes(), Ordering::Relaxed);
@@ -155,6 +174,7 @@ impl Map {
     /// Shows this map's table in the calling thread's hot slot.
     pub fn show(&self) {
         self.shown.set(true);
+        self.mailbox.owner.store(thread_id::current(), Ordering::Relaxed);
         block::set_stale(&raw const self.mailbox.stale);
         block::set_view(self.table().view());
     }
@@ -162,6 +182,7 @@ impl Map {
     /// Shows the empty table in the calling thread's hot slot.
     pub fn hide(&self) {
         self.shown.set(false);
+        self.mailbox.owner.store(0, Ordering::Relaxed);
         block::set_view(View::empty());
         block::set_stale(core::ptr::null());
     }
@@ -181,7 +202,12 @@ impl Map {
     /// # Errors
     ///
     /// [`Error::NoMemory`].
-    pub fn new_record(&self, slot: &KeySlot, key: u64) -> Result<HolderPointer, Error> {
+    pub fn new_record(
+        &self,
+        slot: &KeySlot,
+        key: u64,
+        reachable: bool,
+    ) -> Result<HolderPointer, Error> {
         let holder = self.take_spare()?;
         self.reserve().inspect_err(|_| self.give_back(holder))?;
         let fields = record(holder);
@@ -190,6 +216,14 @@ impl Map {
         fields.handle.set(key);
         fields.place.set(Place::Listed);
         fields.orphaned.set(false);
+        fields.reachable.set(reachable);
+        fields.reaped.set(false);
+        fields.owes.set(false);
+        fields.replacing.set(0);
+        fields.deferred.set(0);
+        fields.abandoned.set(false);
+        fields.visitors.set(0);
+        self.reachable.set(self.reachable.get() + usize::from(reachable));
         Ok(holder)
     }
 
@@ -198,10 +232,10 @@ impl Map {
     pub fn insert(&self, holder: HolderPointer, value: *mut c_void) {
         let fields = record(holder);
         let key = fields.handle.get();
-        fields.in_table.set(true);
         // SAFETY: A reserved record is in no list by these links.
         unsafe { self.order.push_back(holder) };
         self.with_table(|table, keeper| {
+            fields.in_table.set(true);
             let replaced = table.set(key, value, holder, keeper);
             debug_assert!(replaced.is_none(), "the caller has looked the key up");
         });
@@ -243,9 +277,19 @@ impl Map {
 
     /// Takes the entry at a position that `find` returned out of the table.
     pub fn take_out_at(&self, position: usize) -> HolderPointer {
-        let removed = self.with_table(|table, keeper| table.remove_at(position, keeper));
-        self.left_table(removed.record, removed.value);
-        removed.record
+        self.with_table(|table, keeper| {
+            let removed = table.remove_at(position, keeper);
+            keeper.0.left_table(removed.record, removed.value);
+            removed.record
+        })
+    }
+
+    /// Takes the entry of a standing record out of the table.
+    pub fn take_out_record(&self, holder: HolderPointer) {
+        let position = self.table().position_of(record(holder).handle.get(), holder);
+        if let Some(position) = position {
+            self.take_out_at(position);
+        }
     }
 
     fn left_table(&self, holder: HolderPointer, value: *mut c_void) {
@@ -293,7 +337,166 @@ impl Map {
         record(holder).place.set(Place::Orphaned);
         // SAFETY: `Stale` means that it is in this list.
         unsafe { self.stale.remove(holder) };
-        self.mailbox.stale.fetch_sub(1, Ordering::Relaxed);
+        if !self.is_reaped(holder) {
+            self.mailbox.stale.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether another thread has taken the entry's value.
+    #[must_use]
+    pub fn is_reaped(&self, holder: HolderPointer) -> bool {
+        let fields = record(holder);
+        if !fields.reachable.get() {
+            return false;
+        }
+        if self.busy.get() {
+            // Inside `with_table`, which has the lock.
+            return fields.reaped.get();
+        }
+        self.mailbox.lock.with(|| fields.reaped.get())
+    }
+
+    /// The map that a record belongs to.
+    ///
+    /// # Safety
+    ///
+    /// The record is in its key's list, whose lock the caller has: so the map
+    /// can't end.
+    #[must_use]
+    pub unsafe fn of<'a>(holder: HolderPointer) -> &'a Map {
+        // SAFETY: Layout: a mailbox is the first field of its map.
+        unsafe { &*record(holder).mailbox.get().cast::<Map>() }
+    }
+
+    /// The value of a reachable key's entry, if it stands. Any thread may ask,
+    /// as in [`of`](Self::of).
+    #[must_use]
+    pub fn peek(&self, holder: HolderPointer) -> Option<*mut c_void> {
+        self.mailbox.lock.with(|| {
+            let position = self.reachable_position(holder)?;
+            Some(self.table().value(position))
+        })
+    }
+
+    /// Takes the value of a reachable key's entry, if it stands. Any thread
+    /// may, as in [`of`](Self::of); the record is then to be put into the
+    /// mailbox, for the owner to clear the entry away.
+    #[must_use]
+    pub fn reap(&self, holder: HolderPointer) -> Option<*mut c_void> {
+        self.mailbox.lock.with(|| {
+            let position = self.reachable_position(holder)?;
+            let fields = record(holder);
+            fields.reaped.set(true);
+            fields.owes.set(fields.replacing.get() > 0);
+            Some(self.table().vacate(position))
+        })
+    }
+
+    /// Where a reachable key's entry stands. The caller has the lock.
+    fn reachable_position(&self, holder: HolderPointer) -> Option<usize> {
+        let fields = record(holder);
+        if !fields.in_table.get() || fields.reaped.get() {
+            return None;
+        }
+        self.table().position_of(fields.handle.get(), holder)
+    }
+
+    /// Exchanges the value of a standing entry of a reachable key; `None` if
+    /// it has been reaped. With `ending`, the old value is going to be ended,
+    /// until [`end_replacing`](Self::end_replacing).
+    pub fn exchange(
+        &self,
+        holder: HolderPointer,
+        value: *mut c_void,
+        ending: bool,
+    ) -> Option<*mut c_void> {
+        self.mailbox.lock.with(|| {
+            let position = self.reachable_position(holder)?;
+            // SAFETY: This thread owns the map, and has the lock.
+            let old = unsafe { &mut *self.table.get() }.replace_value(position, value);
+            let replacing = &record(holder).replacing;
+            replacing.set(replacing.get() + u32::from(ending));
+            Some(old)
+        })
+    }
+
+    /// Takes the value of a standing entry of a reachable key, so that nobody
+    /// reaches it any more; `None` if it has been reaped. The entry is then to
+    /// be taken out.
+    pub fn withdraw_value(&self, holder: HolderPointer) -> Option<*mut c_void> {
+        self.mailbox.lock.with(|| {
+            let position = self.reachable_position(holder)?;
+            record(holder).in_table.set(false);
+            Some(self.table().vacate(position))
+        })
+    }
+
+    /// A value that was replaced has ended. Returns whether the record has been
+    /// reaped meanwhile, and left to its owner.
+    #[must_use]
+    pub fn end_replacing(&self, holder: HolderPointer) -> bool {
+        let fields = record(holder);
+        self.mailbox.lock.with(|| {
+            fields.replacing.set(fields.replacing.get() - 1);
+            fields.reaped.get() && fields.owes.get() && fields.replacing.get() == 0
+        })
+    }
+
+    /// Whether a reaped record is to be finished as if it had not been.
+    #[must_use]
+    pub fn owes(&self, holder: HolderPointer) -> bool {
+        self.mailbox.lock.with(|| record(holder).owes.get())
+    }
+
+    /// Gives the entry of `old` to the record `new`, with its place in the
+    /// order; `None` if it has been reaped. `old` has its value then, and is
+    /// in no list by age.
+    pub fn substitute(
+        &self,
+        old: HolderPointer,
+        new: HolderPointer,
+        value: *mut c_void,
+    ) -> Option<()> {
+        let ended = self.mailbox.lock.with(|| {
+            let position = self.reachable_position(old)?;
+            record(old).in_table.set(false);
+            record(new).in_table.set(true);
+            // SAFETY: This thread owns the map, and has the lock.
+            Some(unsafe { &mut *self.table.get() }.substitute(position, new, value))
+        })?;
+        record(old).value.set(ended);
+        self.mend_cursors(old);
+        // SAFETY: `old` stood, so it is in the list; `new` is in none.
+        unsafe {
+            self.order.insert_after(old, new);
+            self.order.remove(old);
+        }
+        Some(())
+    }
+
+    /// The first record whose callback is running, or whose end is put off, of
+    /// which `is_it` is true.
+    #[must_use]
+    pub fn find_ending(&self, is_it: impl Fn(HolderPointer) -> bool) -> Option<HolderPointer> {
+        self.ending.iter().find(|holder| is_it(*holder))
+    }
+
+    /// One record of a reachable key less: somebody else has it now.
+    pub fn forget_record(&self) {
+        self.reachable.set(self.reachable.get() - 1);
+    }
+
+    /// Ends that are put off until nobody visits the value.
+    #[must_use]
+    pub fn put_off(&self) -> &Cell<usize> {
+        &self.put_off
+    }
+
+    /// Whether the table is being changed further out on this stack: by an
+    /// allocator or a signal handler that calls this library.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.busy.get()
     }
 
     /// Puts a record, which is in no list by age, where an exit finds it.
@@ -337,13 +540,27 @@ impl Map {
 
     /// Forgets callbacks that did not return.
     pub fn forget_callbacks(&self) {
+        self.for_each_record(|holder| {
+            record(holder).callbacks.set(0);
+            self.mailbox.lock.with(|| record(holder).replacing.set(0));
+        });
+    }
+
+    /// Runs `visit` for each record of an entry, or of one that is ending.
+    pub fn for_each_record(&self, visit: impl Fn(HolderPointer)) {
         for list in [&self.order, &self.condemned, &self.ending] {
             let mut next = list.first();
             while let Some(holder) = next {
-                record(holder).callbacks.set(0);
                 next = NonNull::new(record(holder).order_next.get());
+                visit(holder);
             }
         }
+    }
+
+    /// Whether a thread has it.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        self.attached.load(Ordering::Relaxed)
     }
 
     /// Forgets loops whose stack is gone.
@@ -385,6 +602,9 @@ impl Map {
 
     /// Keeps a record that is in no list for the next entry, or frees it.
     pub fn give_back(&self, holder: HolderPointer) {
+        if record(holder).reachable.replace(false) {
+            self.reachable.set(self.reachable.get() - 1);
+        }
         if self.spare_count.get() >= SPARE_RECORDS {
             // SAFETY: `take_spare` allocated it; no list has it.
             unsafe { memory::free(holder) };

@@ -31,7 +31,10 @@
 //! * [`stale`]: the mailbox, and expunging.
 //! * [`keys`]: making and releasing keys.
 //! * [`destroy`]: the one place where a value's life ends.
+//! * [`wait`]: draining a key. [`fork`]: being there when the process forks.
 //! * [`exit`]: hooks and values at the end of a thread.
+//! * [`others`]: waking the owners of stale values.
+//! * [`reach`]: values that other threads end or visit.
 //! * [`switch`]: maps that are not a thread's own.
 //! * [`stats`]: sums over all threads.
 //!
@@ -51,14 +54,18 @@
 
 pub mod destroy;
 pub mod exit;
+pub mod fork;
 pub mod init;
 pub mod keys;
 pub mod map;
+pub mod others;
+pub mod reach;
 pub mod record;
 pub mod stale;
 pub mod stats;
 pub mod switch;
 pub mod values;
+pub mod wait;
 
 /// Most stale entries that a slow path ends on the way, beside its own work.
 ///

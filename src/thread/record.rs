@@ -30,7 +30,8 @@ use core::ptr::{null, null_mut, NonNull};
 use super::exit::{end_thread, recover, Hook};
 use super::init::InitFrame;
 use super::map::Map;
-use super::stats;
+use super::reach::Visiting;
+use super::{fork, stats};
 use crate::error::{Error, Reason};
 use crate::key::slot::KeySlot;
 use crate::key::{self, handle};
@@ -62,6 +63,12 @@ pub struct ThreadRecord {
     watched: Cell<bool>,
     /// The last round is over: nothing new can be stored.
     pub closing: Cell<bool>,
+    /// Visits of all values of a key that are running, the innermost first.
+    pub visiting_keys: Cell<*const Visiting>,
+    /// The slot whose burial this thread owes, the innermost first.
+    pub burials: Cell<*const KeySlot>,
+    /// The slot whose `user_free` runs on this thread, the innermost first.
+    pub last_calls: Cell<*const KeySlot>,
     /// The slot that this thread's last key left, for its next key, or null.
     spare_slot: Cell<*const KeySlot>,
     /// The key that this thread made last, and its slot. Never out of date: a
@@ -101,6 +108,7 @@ fn attach() -> Result<&'static ThreadRecord, Error> {
     if passes >= DESTRUCTOR_PASSES {
         return Err(Error::Exiting);
     }
+    fork::protect()?;
     let memory = memory::allocate::<ThreadRecord>()?;
     // SAFETY: Just allocated, all zero, which is a valid record.
     let thread: &'static ThreadRecord = unsafe { memory.as_ref() };
@@ -114,6 +122,8 @@ fn attach() -> Result<&'static ThreadRecord, Error> {
             return Err(error);
         }
     }
+    // A new map is nobody's.
+    let _ = thread.own.attach();
     stats::enter(&thread.own);
     block::set_thread(memory.as_ptr() as usize);
     thread.own.show();
@@ -194,6 +204,18 @@ impl ThreadRecord {
     pub fn visiting(&self) -> Option<NonNull<Map>> {
         let map = self.current.get();
         (!core::ptr::eq(map, &raw const self.own)).then(|| NonNull::from(self.map()))
+    }
+
+    /// The thread's own map.
+    #[must_use]
+    pub fn own_map(&self) -> &Map {
+        &self.own
+    }
+
+    /// Whether it is the thread's own map.
+    #[must_use]
+    pub fn is_own(&self, map: &Map) -> bool {
+        core::ptr::eq(map, &raw const self.own)
     }
 
     /// Works on another map from now on; `None`: its own.

@@ -1,11 +1,14 @@
 //! Expunging: ending the values whose keys have died.
 
-use super::destroy::{end_condemned, end_value};
+use super::destroy::{end_condemned, end_ending_value, end_value, finish_if_idle};
 use super::map::{count, Map};
+use super::reach;
 use super::record::{self, ThreadRecord};
 use super::SLOW_PATH_BUDGET;
-use crate::error::Reason;
+use crate::error::{Error, Reason};
+use crate::key::holder::{HolderPointer, Place};
 use crate::sys::block;
+use crate::sys::sync::Ordering;
 
 /// Stale entries of the calling thread's map.
 #[inline]
@@ -34,17 +37,37 @@ pub fn expunge_some(budget: usize) -> usize {
     let map = thread.map();
     map.take_mail();
     // Deaths that other threads add meanwhile wait for the next call.
-    let budget = budget.min(map.mailbox.stale.load(crate::sys::sync::Ordering::Relaxed));
+    let budget = budget.min(map.mailbox.stale.load(Ordering::Relaxed));
     expunge_at_most(thread, map, budget)
+}
+
+/// Ends a value whose visitors have left it, if there is one.
+pub(super) fn end_put_off(thread: &ThreadRecord, map: &Map) -> bool {
+    let Some((holder, reason)) = reach::take_put_off(map) else { return false };
+    // SAFETY: This thread owns the map; the record is in its list.
+    match unsafe { holder.as_ref() }.place.get() {
+        Place::Stale => map.withdraw_stale(holder),
+        _ => _ = map.mailbox.stale.fetch_sub(1, Ordering::Relaxed),
+    }
+    end_ending_value(thread, map, holder, i32::from(reason));
+    true
 }
 
 fn expunge_at_most(thread: &ThreadRecord, map: &Map, budget: usize) -> usize {
     let mut ended = 0;
     while ended < budget {
+        if end_put_off(thread, map) {
+            ended += 1;
+            continue;
+        }
         let Some(holder) = map.first_stale() else { break };
         map.withdraw_stale(holder);
         // SAFETY: This thread owns the map; the record is in its stale list.
         let fields = unsafe { holder.as_ref() };
+        if map.is_reaped(holder) {
+            clear_reaped(thread, map, holder);
+            continue;
+        }
         if !fields.in_table.get() {
             // Its value is being made or ended further out on this stack.
             continue;
@@ -57,9 +80,33 @@ fn expunge_at_most(thread: &ThreadRecord, map: &Map, budget: usize) -> usize {
     ended
 }
 
+/// Clears away what another thread has left of an entry whose value it has
+/// taken, or of a value that it has ended for its visitors.
+fn clear_reaped(thread: &ThreadRecord, map: &Map, holder: HolderPointer) {
+    // SAFETY: This thread owns the map; the record was in its stale list.
+    let fields = unsafe { holder.as_ref() };
+    if fields.in_table.get() {
+        map.take_out_record(holder);
+        map.begin_ending(holder);
+    } else if fields.deferred.replace(0) != 0 {
+        map.put_off().set(map.put_off().get() - 1);
+    }
+    // Else it is in `ending` because a callback is running, further out.
+    finish_if_idle(thread, map, holder);
+}
+
 /// What a slow path does for the dead before its own work: learn of them.
-pub(super) fn before_slow_path(map: &Map) {
+///
+/// # Errors
+///
+/// [`Error::Reentrant`] when the table is being changed further out on this
+/// stack: an allocator that keeps thread locals here has been called by a set.
+pub(super) fn before_slow_path(map: &Map) -> Result<(), Error> {
+    if map.is_busy() {
+        return Err(Error::Reentrant);
+    }
     map.take_mail();
+    Ok(())
 }
 
 /// What a slow path does for the dead after its own work: end the values that

@@ -9,7 +9,7 @@ use core::cell::{Cell, UnsafeCell};
 use core::ptr::{null_mut, NonNull};
 
 use super::map::Map;
-use crate::key;
+use crate::key::{self, holder::Notice};
 use crate::sys::lock::Lock;
 use crate::sys::memory;
 use crate::sys::sync::{AtomicU64, Ordering};
@@ -48,15 +48,17 @@ pub struct Stats {
 struct Maps {
     lock: Lock,
     first: Cell<*mut Map>,
+    entered: Cell<u64>,
     gone: UnsafeCell<Stats>,
 }
 
-// SAFETY: `first`, the maps' links and `gone` are touched under the lock only.
+// SAFETY: `first`, `entered`, the maps' links and numbers, and `gone` are touched under the lock only.
 unsafe impl Sync for Maps {}
 
 static MAPS: Maps = Maps {
     lock: Lock::new(),
     first: Cell::new(null_mut()),
+    entered: Cell::new(0),
     gone: UnsafeCell::new(Stats {
         keys: 0,
         dead_keys: 0,
@@ -77,6 +79,20 @@ static MAPS: Maps = Maps {
 /// `Relaxed`: a number for reports.
 static LEAKED: AtomicU64 = AtomicU64::new(0);
 
+/// `Relaxed`, as above: what was ended for other threads.
+static DESTROYED: AtomicU64 = AtomicU64::new(0);
+static EXPUNGED: AtomicU64 = AtomicU64::new(0);
+
+/// A destroy callback is called for another thread's value.
+pub(super) fn count_destroyed() {
+    DESTROYED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Another thread's value has ended because its key was dead.
+pub(super) fn count_expunged() {
+    EXPUNGED.fetch_add(1, Ordering::Relaxed);
+}
+
 /// One value was given up.
 pub(super) fn count_leaked() {
     LEAKED.fetch_add(1, Ordering::Relaxed);
@@ -85,6 +101,7 @@ pub(super) fn count_leaked() {
 /// A thread's map has come.
 pub(super) fn enter(map: &Map) {
     MAPS.lock.with(|| {
+        map.number.set(MAPS.entered.replace(MAPS.entered.get() + 1));
         let (next, previous) = &map.links;
         next.set(MAPS.first.get());
         previous.set(null_mut());
@@ -96,22 +113,98 @@ pub(super) fn enter(map: &Map) {
     });
 }
 
+/// Takes the lock over the list of maps, for a fork.
+pub(super) fn lock_for_fork() {
+    MAPS.lock.acquire();
+}
+
+/// Gives the lock over the list of maps back.
+///
+/// # Safety
+///
+/// The calling thread has it from [`lock_for_fork`], in this process or in the
+/// one that it was forked from.
+pub(super) unsafe fn unlock_after_fork() {
+    // SAFETY: The caller's premise.
+    unsafe { MAPS.lock.release() };
+}
+
+/// Runs `visit` for each map of the list.
+///
+/// # Safety
+///
+/// The lock is held.
+pub(super) unsafe fn for_each_map(visit: impl Fn(&Map)) {
+    let mut next = MAPS.first.get();
+    while let Some(map) = NonNull::new(next) {
+        // SAFETY: In the list, so not freed; the caller has the lock.
+        let map = unsafe { map.as_ref() };
+        next = map.links.0.get();
+        visit(map);
+    }
+}
+
+/// In a forked process: takes all maps out of the list but those that `is_here`
+/// says are, and marks them as vanished.
+///
+/// # Safety
+///
+/// The lock is held.
+pub(super) unsafe fn keep_only(is_here: impl Fn(&Map) -> bool) {
+    let visit = |map: &Map| {
+        if !is_here(map) {
+            map.mailbox.vanished.store(true, Ordering::Relaxed);
+            // SAFETY: The caller has the lock.
+            unsafe { unlink(map) };
+        }
+    };
+    // SAFETY: The caller has the lock.
+    unsafe { for_each_map(visit) };
+}
+
+/// The latest map before number `last` that has stale entries and wants
+/// somebody to be told.
+pub(super) fn next_with_mail(last: u64) -> Option<(u64, Notice)> {
+    MAPS.lock.with(|| {
+        let mut next = MAPS.first.get();
+        while let Some(map) = NonNull::new(next) {
+            // SAFETY: In the list, so not freed; the lock is held.
+            let map = unsafe { map.as_ref() };
+            next = map.links.0.get();
+            if map.number.get() < last && map.mailbox.stale.load(Ordering::Relaxed) > 0 {
+                if let Some(notice) = map.mailbox.notice() {
+                    return Some((map.number.get(), notice));
+                }
+            }
+        }
+        None
+    })
+}
+
 /// A thread's map is going.
 pub(super) fn leave(map: &Map) {
-    MAPS.lock.with(|| {
-        let (next, previous) = (map.links.0.get(), map.links.1.get());
-        match NonNull::new(previous) {
-            // SAFETY: In the list, so not freed; the lock is held.
-            Some(previous) => unsafe { previous.as_ref() }.links.0.set(next),
-            None => MAPS.first.set(next),
-        }
-        if let Some(next) = NonNull::new(next) {
-            // SAFETY: In the list, so not freed; the lock is held.
-            unsafe { next.as_ref() }.links.1.set(previous);
-        }
-        // SAFETY: The lock is held: this `&mut` is alone.
-        add_history(unsafe { &mut *MAPS.gone.get() }, map);
-    });
+    // SAFETY: The lock is held.
+    MAPS.lock.with(|| unsafe { unlink(map) });
+}
+
+/// Takes a map out of the list; what it has counted stays.
+///
+/// # Safety
+///
+/// The lock is held.
+unsafe fn unlink(map: &Map) {
+    let (next, previous) = (map.links.0.get(), map.links.1.get());
+    match NonNull::new(previous) {
+        // SAFETY: In the list, so not freed; the lock is held.
+        Some(previous) => unsafe { previous.as_ref() }.links.0.set(next),
+        None => MAPS.first.set(next),
+    }
+    if let Some(next) = NonNull::new(next) {
+        // SAFETY: In the list, so not freed; the lock is held.
+        unsafe { next.as_ref() }.links.1.set(previous);
+    }
+    // SAFETY: The lock is held: this `&mut` is alone.
+    add_history(unsafe { &mut *MAPS.gone.get() }, map);
 }
 
 /// What a map has counted, as opposed to what it holds.
@@ -144,6 +237,8 @@ pub fn collect() -> Stats {
         sum
     });
     (sum.keys, sum.dead_keys) = key::registry().census();
+    sum.destroyed += DESTROYED.load(Ordering::Relaxed);
+    sum.expunged += EXPUNGED.load(Ordering::Relaxed);
     sum.leaked = LEAKED.load(Ordering::Relaxed);
     sum.bytes = memory::bytes_in_use() as u64;
     sum

@@ -8,9 +8,9 @@ use core::ffi::c_void;
 use core::ptr::null_mut;
 
 use super::destroy::{end_replaced, end_value, finish, reserve_record};
-use super::init;
 use super::record::{self, ThreadRecord};
 use super::stale::{after_slow_path, before_slow_path};
+use super::{init, reach};
 use crate::error::{Error, Reason};
 use crate::key::holder::HolderPointer;
 use crate::key::{self, handle};
@@ -124,14 +124,28 @@ pub fn set(key: u64, value: *mut c_void) -> Result<(), Error> {
     let Some(Standing { entry, holder }) = standing(key)? else {
         return set_absent(key, value);
     };
+    // SAFETY: As in `standing`.
+    let record = unsafe { holder.as_ref() };
+    if record.reachable.get() {
+        return set_reachable(key, holder, value);
+    }
     let old = entry.value.load(Ordering::Relaxed);
     entry.value.store(value, Ordering::Relaxed);
     // SAFETY: As in `standing`.
-    let slot = unsafe { &*holder.as_ref().slot.get() };
+    let slot = unsafe { &*record.slot.get() };
     if old != value && !old.is_null() && slot.callbacks().destroy.is_some() {
         end_old(holder, old);
     }
     Ok(())
+}
+
+#[inline(never)]
+fn set_reachable(key: u64, holder: HolderPointer, value: *mut c_void) -> Result<(), Error> {
+    let thread = record::attached()?;
+    match reach::set(thread, holder, value)? {
+        Some(()) => Ok(()),
+        None => set_absent(key, value),
+    }
 }
 
 #[inline(never)]
@@ -148,6 +162,14 @@ fn end_old(holder: HolderPointer, old: *mut c_void) {
 /// As [`set`].
 pub fn swap(key: u64, value: *mut c_void) -> Result<*mut c_void, Error> {
     match standing(key)? {
+        // SAFETY: As in `standing`.
+        Some(Standing { holder, .. }) if unsafe { holder.as_ref() }.reachable.get() => {
+            let thread = record::attached()?;
+            match reach::swap(thread, holder, value)? {
+                Some(old) => Ok(old),
+                None => set_absent(key, value).map(|()| null_mut()),
+            }
+        }
         Some(Standing { entry, .. }) => {
             let old = entry.value.load(Ordering::Relaxed);
             entry.value.store(value, Ordering::Relaxed);
@@ -164,7 +186,7 @@ fn set_absent(key: u64, value: *mut c_void) -> Result<(), Error> {
     let slot = record::current().map_or_else(|| key::live(key), |thread| thread.live(key))?;
     let thread = record::attached()?;
     let map = thread.map();
-    before_slow_path(map);
+    before_slow_path(map)?;
     let outcome = reserve_record(thread, map, slot, key).map(|holder| map.insert(holder, value));
     after_slow_path(thread, map);
     outcome
@@ -183,6 +205,14 @@ fn take_out(key: u64) -> Result<Option<(&'static ThreadRecord, HolderPointer)>, 
 ///
 /// [`Error::Absent`], [`Error::BadKey`], [`Error::DeadKey`].
 pub fn take(key: u64) -> Result<*mut c_void, Error> {
+    let reachable = standing(key)?.map(|standing| standing.holder);
+    // SAFETY: As in `standing`.
+    if let Some(holder) = reachable.filter(|holder| unsafe { holder.as_ref() }.reachable.get()) {
+        let thread = record::attached()?;
+        let value = reach::take(thread.map(), holder)?.ok_or(Error::Absent)?;
+        hand_over(thread, holder);
+        return Ok(value);
+    }
     let (thread, holder) = take_out(key)?.ok_or(Error::Absent)?;
     // SAFETY: It has left the table and is not finished yet.
     let value = unsafe { holder.as_ref() }.value.get();

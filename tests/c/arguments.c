@@ -224,14 +224,11 @@ unknown_enum_values_and_flags_are_refused(void)
 static void
 what_is_not_there_yet_is_unsupported(void)
 {
-    static const uint32_t flags[] = { TLS_KEY_ENUMERABLE, TLS_KEY_WORKER, TLS_KEY_INHERIT };
+    static const uint32_t flags[] = { TLS_KEY_WORKER, TLS_KEY_INHERIT };
     tls_key_options_t options = full_options();
     tls_key_t key = 77;
     size_t i;
 
-    options.reclaim = TLS_RECLAIM_ANY;
-    CHECK_CODE(tls_key_create(&key, &options), TLS_ERR_UNSUPPORTED);
-    options.reclaim = TLS_RECLAIM_OWNER;
     for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
         options.flags = flags[i];
         CHECK_CODE(tls_key_create(&key, &options), TLS_ERR_UNSUPPORTED);

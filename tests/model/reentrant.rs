@@ -43,6 +43,8 @@ type Value = usize;
 const MOST_KEYS: usize = 16;
 /// Maps that a case has at a time, beside the thread's own.
 const MOST_MAPS: usize = 3;
+/// How often what callbacks add at the end of a thread or a map is ended, too.
+const ROUNDS_AT_THE_END: usize = 4;
 /// What callbacks may do, all together, for each step of the case; enough for
 /// a value that sets itself in every round of a thread's end.
 const DEEDS_EACH_STEP: usize = 12;
@@ -64,6 +66,8 @@ struct Books {
     deeds_left: usize,
     /// Callbacks that are running, one in the other.
     depth: usize,
+    /// Keys whose init callback is running; no key is there twice.
+    initialising: Vec<KeyName>,
     faults: Vec<String>,
 }
 
@@ -75,6 +79,7 @@ impl Books {
             values_ever: 0,
             deeds_left: 0,
             depth: 0,
+            initialising: Vec::new(),
             faults: Vec::new(),
         }
     }
@@ -258,10 +263,15 @@ unsafe extern "C" fn end(value: *mut c_void, _: c_int, user: *mut c_void) {
 unsafe extern "C" fn init(value: *mut *mut c_void, user: *mut c_void) -> c_int {
     let name = user as KeyName;
     act(|books| {
+        if books.initialising.contains(&name) {
+            books.faults.push(format!("init of key {name} inside itself"));
+        }
+        books.initialising.push(name);
         books.keys[name].inits += 1;
         books.keys[name].habits.on_init.unwrap_or(Deed::Nothing)
     });
     let mut books = lock(&BOOKS);
+    books.initialising.pop();
     let key = &books.keys[name];
     if key.habits.init_fails && key.inits % 2 == 0 {
         return 1;
@@ -368,6 +378,12 @@ impl Maps {
         let before = books.alive.len();
         books.alive.retain(|value, name| standing.get(value) == Some(name));
         assert_eq!((before - books.alive.len()) as u64, leaked, "values lost, and given up");
+        // Each round ends what the one before has added: that takes a deed.
+        let rounds = DEEDS_EACH_STEP - books.deeds_left;
+        assert!(
+            leaked == 0 || rounds >= ROUNDS_AT_THE_END,
+            "given up after {rounds} rounds at most"
+        );
         assert_eq!(books.alive, standing, "values made and not ended, and values in maps");
         for (name, key) in books.keys.iter().enumerate() {
             let over = key.references == 0 && !standing.values().any(|owner| *owner == name);

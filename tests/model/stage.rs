@@ -4,14 +4,23 @@
 //! lock keeps the tests of this program apart, statistics are compared with
 //! what they were before the case, and a case's thread ends with it, which
 //! ends that thread's map.
+//!
+//! A failing case must fail again, to shrink and to be repeated from its seed.
+//! But where a key's entries stand follows from its slot, and which slot is
+//! free next follows from all cases before. So each case begins with the same
+//! slots in the same order, and a failed one is made to give its own back.
 
-use std::panic::resume_unwind;
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use core::ptr::null;
+use std::cmp::Reverse;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use proptest::test_runner::FileFailurePersistence;
 use proptest::test_runner::{Config, TestCaseError};
-use threadlocalmap::key::options::KeyOptions;
-use threadlocalmap::thread::keys;
+use threadlocalmap::key::slot::{KeySlot, Released};
+use threadlocalmap::key::{self, handle};
+use threadlocalmap::sys::block;
 use threadlocalmap::thread::map::Map;
 use threadlocalmap::thread::record::{self, ThreadRecord};
 use threadlocalmap::thread::stats::{collect, Stats};
@@ -22,8 +31,12 @@ const SHORT_CASES: u32 = 10_000;
 /// Sets the number of short cases, and all others in proportion.
 const CASES_VARIABLE: &str = "THREADLOCALMAP_MODEL_CASES";
 
-/// More keys than any case has alive or stale at a time.
-const MOST_KEYS_EVER: usize = 1_024;
+/// More slots than any case uses at a time: its live keys and its dead ones
+/// that still have entries.
+const SLOTS: u32 = 1_024;
+
+/// A case has failed, and the process is not as it was.
+static ABANDONED: AtomicBool = AtomicBool::new(false);
 
 /// How a test runs that plays one case for each `share` short ones.
 pub(crate) fn config(share: u32) -> Config {
@@ -54,9 +67,11 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) fn enter() -> Self {
         static ALONE: Mutex<()> = Mutex::new(());
-        static WARM_UP: Once = Once::new();
         let alone = lock(&ALONE);
-        WARM_UP.call_once(provide_slots);
+        if ABANDONED.swap(false, SeqCst) {
+            reclaim_slots();
+        }
+        put_slots_in_order();
         Self { before: collect(), _alone: alone }
     }
 
@@ -76,22 +91,49 @@ impl Stage {
     }
 }
 
-/// Has the registry allocate its slots, which it keeps: from then on the
-/// library's memory is back to the same byte when a case is over.
-fn provide_slots() {
-    let create = |_| keys::create(&KeyOptions::DEFAULT).expect("memory");
-    let made: Vec<u64> = (0..MOST_KEYS_EVER).map(create).collect();
-    for key in made {
-        keys::release(key).expect("a live key");
+/// The next free slot is the first, and so on. The registry has allocated them
+/// then, and the library's memory is back to the same byte after every case.
+fn put_slots_in_order() {
+    let take = |_| key::registry().free_slot().expect("memory");
+    let mut slots: Vec<&KeySlot> = (0..SLOTS).map(take).collect();
+    slots.sort_unstable_by_key(|slot| Reverse(slot.index()));
+    // The last one that is given back is the first to be taken.
+    slots.into_iter().for_each(|slot| key::registry().give_back(slot));
+}
+
+/// Ends the keys of a failed case without a look at what it has left in maps.
+fn reclaim_slots() {
+    let slot_at = |index| key::find(handle::make(index, handle::FIRST_GENERATION));
+    for slot in (0..SLOTS).flat_map(slot_at).filter(|slot| slot.census() != (false, false)) {
+        while let Ok(released) = slot.release(slot.generation()) {
+            if released == Released::Dead {
+                slot.bury(null(), None);
+            }
+        }
+        while slot.census() != (false, false) {
+            let _ = slot.obligation_met();
+        }
+        key::registry().give_back(slot);
     }
 }
 
 /// Plays in a thread of its own and returns when that has ended, its values
 /// included. Panics as the thread does.
 pub(crate) fn in_a_thread<T: Send>(play: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
-        scope.spawn(play).join().unwrap_or_else(|panic| resume_unwind(panic))
-    })
+    let play = || catch_unwind(AssertUnwindSafe(play)).inspect_err(|_| abandon_map());
+    let outcome = std::thread::scope(|scope| scope.spawn(play).join());
+    outcome.and_then(|outcome| outcome).unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// Lets a failed case be a failure and no more: the thread's end would look
+/// into a map that may be broken, where no panic can be caught.
+fn abandon_map() {
+    ABANDONED.store(true, SeqCst);
+    let Some(thread) = record::current() else { return };
+    if let Some(slot) = thread.exchange_spare_slot(None) {
+        key::registry().give_back(slot);
+    }
+    block::set_thread(0);
 }
 
 /// The map that the calling thread works on, if it is attached.

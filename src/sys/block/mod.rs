@@ -90,6 +90,19 @@ impl Entry {
     /// A word that is neither empty nor any handle (its generation is 0).
     pub const RESERVED: u64 = 1;
 
+    /// What stands in an entry whose value another thread has taken out: no
+    /// handle (its generation is below 16), but with the home of `key`.
+    #[must_use]
+    pub const fn vacated(key: u64) -> u64 {
+        key & 0xf_ffff_fff0 | 1
+    }
+
+    /// Whether a word is one of [`vacated`](Self::vacated)'s.
+    #[must_use]
+    pub const fn is_vacated(word: u64) -> bool {
+        word != 0 && word == Self::vacated(word)
+    }
+
     /// An entry that holds nothing.
     #[must_use]
     pub const fn empty() -> Self {

@@ -1,0 +1,154 @@
+//! Other threads' values.
+
+use core::ffi::{c_int, c_void};
+
+use super::constants::{tls_key_t, TLS_ERR_TIMEOUT, TLS_OK};
+use super::{code, store};
+use crate::error::Error;
+use crate::thread::{others, reach, wait};
+
+/// Destroys whatever is stale, as far as the calling thread may, and wakes the
+/// owners of the rest.
+///
+/// The calling thread's own stale values are destroyed, as by tls_expunge().
+/// Values under TLS_RECLAIM_ANY keys never stay stale: the releasing thread has
+/// destroyed them. Every other thread that has stale values and has said whom
+/// to tell (tls_thread_on_stale) is told, by this thread.
+///
+/// Threads: any. Blocks: no, but runs callbacks. Signals: not safe.
+/// Returns how many values it destroyed.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_expunge_all_threads() -> usize {
+    others::expunge_all_threads()
+}
+
+/// Destroys every thread's value under a live TLS_RECLAIM_ANY key, now.
+///
+/// Each with TLS_REASON_PURGED, on the calling thread; the key stays live, and
+/// the next tls_get() on each thread runs init again. destroyed: receives how
+/// many values it destroyed; NULL: nobody wants to know. Values that threads
+/// set meanwhile, that their owner is just destroying, or that somebody has
+/// begun to visit meanwhile, are passed over. Attaches the calling thread.
+///
+/// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (not an ANY key); TLS_ERR_BUSY (the key is
+/// being visited, taken or purged); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
+/// TLS_ERR_LIMIT (no reference is left to take); TLS_ERR_NO_MEMORY;
+/// TLS_ERR_EXITING.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tls_key_purge(key: tls_key_t, destroyed: *mut usize) -> c_int {
+    let result = reach::purge(key);
+    if destroyed.is_null() {
+        return code(result.map(|_| ()));
+    }
+    // SAFETY: Not null; the caller: it can be written.
+    unsafe { store(destroyed, result) }
+}
+
+/// Waits until no thread has a value under the key, and every callback for it
+/// has returned.
+///
+/// For a key that was released: before dlclose() of the code that its callbacks
+/// are in. It does not end anything but the calling thread's own stale values:
+/// the other threads must expunge, or end (tls_thread_on_stale() can wake
+/// them). For a live key it waits until every thread has removed its value.
+///
+/// timeout_ms: how long; 0: just look; negative: for ever. left: receives how
+/// many threads still have a value, also with TLS_ERR_TIMEOUT; may be NULL.
+///
+/// Threads: any. Blocks: yes. Signals: not safe.
+/// Returns TLS_OK (nobody has one); TLS_ERR_TIMEOUT; TLS_ERR_BAD_KEY;
+/// TLS_ERR_REENTRANT (inside a callback of this library).
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tls_key_drain(
+    key: tls_key_t,
+    timeout_ms: c_int,
+    left: *mut usize,
+) -> c_int {
+    let count = match wait::drain(key, timeout_ms) {
+        Ok(count) => count,
+        Err(error) => return error.number(),
+    };
+    if !left.is_null() {
+        // SAFETY: Not null; the caller: it can be written.
+        unsafe { left.write(count as usize) };
+    }
+    if count == 0 {
+        TLS_OK
+    } else {
+        TLS_ERR_TIMEOUT
+    }
+}
+
+/// Says whom to tell when the calling thread gets stale values.
+///
+/// notify: called with arg by the thread that releases a key, with no lock
+/// held, when this thread's mailbox of dead keys becomes non-empty: a pool can
+/// wake its idle worker then, to expunge. NULL: nobody. It must return, must
+/// not throw, and should be quick: signal a condition variable, write to an
+/// eventfd. arg: must stay valid for as long as any thread may be inside
+/// tls_key_release(): let it belong to the pool and not to the thread, because
+/// a call can be on its way when the thread ends. Attaches the thread; ends
+/// with it, or with its detaching.
+///
+/// Threads: any. Blocks: no. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_thread_on_stale(
+    notify: Option<unsafe extern "C" fn(arg: *mut c_void)>,
+    arg: *mut c_void,
+) -> c_int {
+    code(others::on_stale(notify, arg))
+}
+
+/// Called with one thread's value. thread: the OS's number of the thread that
+/// has it, 0 if its map is attached to none. Must return, and must not throw.
+#[allow(non_camel_case_types)]
+pub type tls_visit_fn =
+    Option<unsafe extern "C" fn(value: *mut c_void, thread: u64, arg: *mut c_void)>;
+
+/// Calls `visit` with every thread's value under a TLS_KEY_ENUMERABLE key.
+///
+/// With no lock held: visit may call any function of this library, and other
+/// threads go on meanwhile. The value that it is called with is not destroyed
+/// before it returns: if its thread replaces or removes it, or ends, the end of
+/// the value is put off. (It then comes on the value's thread, when that next
+/// expunges; on the visiting thread if the key is TLS_RECLAIM_ANY, or if the
+/// value's thread has gone.) What the value's bytes mean while its thread may
+/// be writing them is between you and that thread: use atomics. Attaches the
+/// calling thread.
+///
+/// Threads: any. Blocks: no. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
+/// TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to
+/// take); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_void) -> c_int {
+    let visit = visit.ok_or(Error::Invalid);
+    code(visit.and_then(|visit| reach::for_each(key, visit, arg)))
+}
+
+/// Takes every thread's value under a TLS_KEY_ENUMERABLE key out, and hands
+/// each to `take`, undestroyed: it is yours then.
+///
+/// With no lock held. The threads have no value afterwards: their next
+/// tls_get() runs init again. A thread that is using its value at this moment
+/// must know of it by means of yours. A value that somebody has begun to visit
+/// meanwhile is passed over. Attaches the calling thread.
+///
+/// Threads: any. Blocks: no. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (take is NULL, or not an enumerable key);
+/// TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
+/// TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to take);
+/// TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_scrape(key: tls_key_t, take: tls_visit_fn, arg: *mut c_void) -> c_int {
+    let take = take.ok_or(Error::Invalid);
+    code(take.and_then(|take| reach::scrape(key, take, arg)))
+}

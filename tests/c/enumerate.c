@@ -1,0 +1,519 @@
+/*
+ * Visiting and taking all threads' values. What becomes of a value whose owner
+ * ends it while it is visited: its end is put off, and comes once, where and
+ * why it should.
+ */
+#include "worker.h"
+
+#define WORKERS 4
+#define MANY 1000
+
+static test_log_t ended;
+static worker_t workers[WORKERS];
+static tls_key_t key;
+
+static void
+make_key(uint32_t reclaim)
+{
+    tls_key_options_t options = test_options();
+
+    test_log_clear(&ended);
+    options.destroy = test_log_destroy;
+    options.user = &ended;
+    options.user_free = test_log_free;
+    options.reclaim = reclaim;
+    options.flags = TLS_KEY_ENUMERABLE;
+    key = test_key_from(&options);
+}
+
+/* The workers' values are 1, 2, ... */
+static void
+prepare(uint32_t reclaim)
+{
+    size_t i;
+
+    make_key(reclaim);
+    for (i = 0; i < WORKERS; i++) {
+        worker_start(&workers[i]);
+        CHECK_OK(worker_set(&workers[i], key, VALUE(i + 1)));
+    }
+}
+
+static void
+stop_workers(void)
+{
+    size_t i;
+
+    for (i = 0; i < WORKERS; i++)
+        worker_stop(&workers[i]);
+}
+
+typedef struct sum {
+    size_t values;
+    size_t total;
+} sum_t;
+
+static void
+add(void *value, uint64_t thread, void *argument)
+{
+    sum_t *sum = (sum_t *)argument;
+
+    CHECK(thread != 0);
+    sum->values++;
+    sum->total += (size_t)value;
+}
+
+static sum_t
+sum_of(tls_key_t of)
+{
+    sum_t sum = { 0, 0 };
+
+    CHECK_OK(tls_for_each(of, add, &sum));
+    return sum;
+}
+
+/* ---- Who is visited ------------------------------------------------------------ */
+
+static pthread_barrier_t all_set;
+static pthread_barrier_t all_seen;
+
+static void *
+set_and_stay(void *argument)
+{
+    CHECK_OK(tls_set(key, argument));
+    pthread_barrier_wait(&all_set);
+    pthread_barrier_wait(&all_seen);
+    return NULL;
+}
+
+static void *
+set_and_end(void *argument)
+{
+    CHECK_OK(tls_set(key, argument));
+    return NULL;
+}
+
+/* T45, R09: the values of the threads that live; nothing of those that ended. */
+static void
+all_living_threads_are_visited(void)
+{
+    static pthread_t threads[MANY];
+    size_t many = test_scaled(MANY, 50);
+    sum_t sum;
+    size_t i;
+
+    make_key(TLS_RECLAIM_OWNER);
+    CHECK_UINT(sum_of(key).values, 0);
+    CHECK_INT(pthread_barrier_init(&all_set, NULL, (unsigned)many + 1), 0);
+    CHECK_INT(pthread_barrier_init(&all_seen, NULL, (unsigned)many + 1), 0);
+    for (i = 0; i < many; i++)
+        threads[i] = test_start(set_and_stay, VALUE(i + 1));
+    test_in_thread(set_and_end, VALUE(5000000));
+    pthread_barrier_wait(&all_set);
+    CHECK_OK(tls_set(key, VALUE(1000000)));
+    sum = sum_of(key);
+    CHECK_UINT(sum.values, many + 1);
+    CHECK_UINT(sum.total, 1000000 + many * (many + 1) / 2);
+    pthread_barrier_wait(&all_seen);
+    for (i = 0; i < many; i++)
+        test_join(threads[i]);
+    sum = sum_of(key);
+    CHECK_UINT(sum.values, 1);
+    CHECK_UINT(sum.total, 1000000);
+    CHECK_OK(tls_key_release(key));
+    CHECK_UINT(ended.count, many + 2);
+    pthread_barrier_destroy(&all_set);
+    pthread_barrier_destroy(&all_seen);
+}
+
+#define OBJECTS 257
+static tls_key_t objects[OBJECTS];
+
+static void *
+touch_up_to(void *argument)
+{
+    size_t last = (size_t)(uintptr_t)argument;
+    size_t i;
+
+    for (i = 0; i <= last; i++)
+        CHECK_OK(tls_set(objects[i], VALUE(1)));
+    pthread_barrier_wait(&all_set);
+    pthread_barrier_wait(&all_seen);
+    return NULL;
+}
+
+/* F15: thread i touches objects 0 to i. S08: the last has one thread only. */
+static void
+each_key_has_its_own_threads(void)
+{
+    static pthread_t threads[OBJECTS];
+    size_t number = test_scaled(OBJECTS - 1, 32);
+    tls_key_options_t options = test_options();
+    size_t i;
+
+    options.flags = TLS_KEY_ENUMERABLE;
+    for (i = 0; i <= number; i++)
+        objects[i] = test_key_from(&options);
+    CHECK_INT(pthread_barrier_init(&all_set, NULL, (unsigned)number + 1), 0);
+    CHECK_INT(pthread_barrier_init(&all_seen, NULL, (unsigned)number + 1), 0);
+    for (i = 0; i < number; i++)
+        threads[i] = test_start(touch_up_to, VALUE(i));
+    pthread_barrier_wait(&all_set);
+    for (i = 0; i <= number; i++)
+        CHECK_UINT(sum_of(objects[i]).total, number - i);
+    pthread_barrier_wait(&all_seen);
+    for (i = 0; i < number; i++)
+        test_join(threads[i]);
+    for (i = 0; i <= number; i++) {
+        CHECK_UINT(sum_of(objects[i]).values, 0);
+        CHECK_OK(tls_key_release(objects[i]));
+    }
+    pthread_barrier_destroy(&all_set);
+    pthread_barrier_destroy(&all_seen);
+}
+
+static void
+ignore(void *value, uint64_t thread, void *argument)
+{
+    (void)value;
+    (void)thread;
+    test_count_up((size_t *)argument);
+}
+
+static void
+visiting_is_for_live_enumerable_keys(void)
+{
+    size_t calls = 0;
+    tls_key_t plain;
+
+    test_log_clear(&ended);
+    plain = test_key_logged(&ended);
+    CHECK_OK(tls_set(plain, VALUE(1)));
+    CHECK_CODE(tls_for_each(plain, ignore, &calls), TLS_ERR_INVALID);
+    CHECK_CODE(tls_scrape(plain, ignore, &calls), TLS_ERR_INVALID);
+    CHECK_OK(tls_key_release(plain));
+    CHECK_CODE(tls_for_each(plain, ignore, &calls), TLS_ERR_DEAD_KEY);
+    CHECK_CODE(tls_scrape(plain, ignore, &calls), TLS_ERR_DEAD_KEY);
+    CHECK_CODE(tls_for_each(TLS_KEY_NONE, ignore, &calls), TLS_ERR_BAD_KEY);
+    make_key(TLS_RECLAIM_OWNER);
+    CHECK_OK(tls_set(key, VALUE(1)));
+    CHECK_CODE(tls_for_each(key, NULL, &calls), TLS_ERR_INVALID);
+    CHECK_CODE(tls_scrape(key, NULL, &calls), TLS_ERR_INVALID);
+    CHECK_UINT(calls, 0);
+    CHECK_OK(tls_set(key, NULL)); /* NULL is a value */
+    CHECK_OK(tls_for_each(key, ignore, &calls));
+    CHECK_UINT(calls, 1);
+    CHECK_OK(tls_key_release(key));
+    CHECK_UINT(ended.freed, 1);
+}
+
+/* R08: values that were taken out are not the library's any more. */
+static void
+taken_values_are_the_takers(void)
+{
+    sum_t sum = { 0, 0 };
+    size_t i;
+
+    prepare(TLS_RECLAIM_OWNER);
+    CHECK_OK(tls_set(key, VALUE(100)));
+    CHECK_OK(tls_scrape(key, add, &sum));
+    CHECK_UINT(sum.values, WORKERS + 1);
+    CHECK_UINT(sum.total, 100 + WORKERS * (WORKERS + 1) / 2);
+    CHECK_UINT(sum_of(key).values, 0);
+    CHECK_PTR(tls_get(key), NULL);
+    for (i = 0; i < WORKERS; i++) {
+        CHECK_PTR(worker_get(&workers[i], key), NULL);
+        CHECK_UINT(worker_stale_count(&workers[i]), 0);
+    }
+    CHECK_OK(worker_set(&workers[0], key, VALUE(9)));
+    CHECK_UINT(sum_of(key).total, 9);
+    CHECK_OK(tls_key_release(key));
+    stop_workers();
+    CHECK_UINT(ended.count, 1);
+    CHECK_RECORD(&ended, 0, VALUE(9), TLS_REASON_KEY_DEAD, workers[0].number);
+    CHECK_UINT(ended.freed, 1);
+}
+
+/* ---- What a visitor may call ------------------------------------------------------ */
+
+static tls_key_t side; /* an enumerable key of the calling thread's */
+
+static void
+call_everything(void *value, uint64_t thread, void *argument)
+{
+    sum_t inner;
+    void *old = NULL;
+    size_t number = 99;
+
+    add(value, thread, argument);
+    inner = sum_of(key); /* visits in visits */
+    CHECK_UINT(inner.values, WORKERS + 1);
+    CHECK_PTR(tls_get(key), VALUE(100));
+    CHECK_OK(tls_set(side, value));
+    CHECK_UINT(sum_of(side).values, 1);
+    CHECK_OK(tls_take(side, &old));
+    CHECK_PTR(old, value);
+    CHECK_OK(tls_key_retain(key));
+    CHECK_OK(tls_key_release(key));
+    CHECK_CODE(tls_key_drain(key, 0, &number), TLS_ERR_REENTRANT);
+    CHECK_CODE(tls_thread_detach(), TLS_ERR_REENTRANT);
+    CHECK_UINT(number, 99);
+    tls_expunge();
+    tls_expunge_all_threads();
+    test_stats();
+}
+
+static void
+a_visitor_may_call_everything(void)
+{
+    sum_t sum = { 0, 0 };
+    tls_key_options_t options = test_options();
+
+    prepare(TLS_RECLAIM_OWNER);
+    options.flags = TLS_KEY_ENUMERABLE;
+    side = test_key_from(&options);
+    CHECK_OK(tls_set(key, VALUE(100)));
+    CHECK_OK(tls_for_each(key, call_everything, &sum));
+    CHECK_UINT(sum.values, WORKERS + 1);
+    CHECK_OK(tls_key_release(side));
+    CHECK_OK(tls_key_release(key));
+    stop_workers();
+    CHECK_UINT(ended.count, WORKERS + 1);
+}
+
+/* ---- Values that are ended while they are visited ---------------------------------- */
+
+typedef struct meanwhile {
+    worker_t *worker; /* the owner of the visited value 1 */
+    void (*job)(void *argument);
+    worker_call_t call;
+    size_t seen;
+    bool again; /* visit inside the visit: two marks on one value */
+} meanwhile_t;
+
+static void
+visit_and_let_the_owner_act(void *value, uint64_t thread, void *argument)
+{
+    meanwhile_t *meanwhile = (meanwhile_t *)argument;
+    size_t before = ended.count;
+
+    (void)thread;
+    if (value != VALUE(1))
+        return;
+    meanwhile->seen++;
+    if (meanwhile->again && meanwhile->seen == 1) {
+        CHECK_OK(tls_for_each(key, visit_and_let_the_owner_act, meanwhile));
+        CHECK_UINT(meanwhile->seen, 2);
+        CHECK_UINT(ended.count, before); /* this visitor still has it */
+        return;
+    }
+    worker_do(meanwhile->worker, meanwhile->job, &meanwhile->call);
+    /* Whatever the owner did: the value is whole. */
+    CHECK_UINT(ended.count, before);
+}
+
+static meanwhile_t
+visit_while(worker_t *worker, void (*job)(void *), void *value, bool again)
+{
+    meanwhile_t meanwhile;
+
+    memset(&meanwhile, 0, sizeof(meanwhile));
+    meanwhile.worker = worker;
+    meanwhile.job = job;
+    meanwhile.call.key = key;
+    meanwhile.call.value = value;
+    meanwhile.again = again;
+    CHECK_OK(tls_for_each(key, visit_and_let_the_owner_act, &meanwhile));
+    CHECK_AT_LEAST(meanwhile.seen, 1);
+    return meanwhile;
+}
+
+/* OWNER: the end waits for the owner's next expunge, and is counted as stale.
+ * ANY: the visitor brings it. */
+static void
+check_put_off(uint32_t reclaim, void (*job)(void *), void *value, int reason, bool again)
+{
+    bool any = reclaim == TLS_RECLAIM_ANY;
+
+    prepare(reclaim);
+    CHECK_OK(visit_while(&workers[0], job, value, again).call.code);
+    CHECK_UINT(ended.count, any ? 1 : 0);
+    CHECK_UINT(worker_stale_count(&workers[0]), any ? 0 : 1);
+    CHECK_UINT(worker_expunge(&workers[0]), any ? 0 : 1);
+    CHECK_UINT(worker_stale_count(&workers[0]), 0);
+    CHECK_UINT(ended.count, 1);
+    CHECK_RECORD(&ended, 0, VALUE(1), reason, any ? test_thread() : workers[0].number);
+    CHECK_PTR(worker_get(&workers[0], key), value);
+    CHECK_OK(tls_key_release(key));
+    stop_workers();
+    CHECK_UINT(ended.count, WORKERS + (value != NULL ? 1 : 0));
+    CHECK_UINT(ended.freed, 1);
+}
+
+static void
+check_put_off_of_all_kinds(uint32_t reclaim)
+{
+    int again;
+
+    for (again = 0; again < 2; again++) {
+        check_put_off(reclaim, worker_job_set, VALUE(77), TLS_REASON_REPLACED, again);
+        check_put_off(reclaim, worker_job_remove, NULL, TLS_REASON_REMOVED, again);
+        check_put_off(reclaim, worker_job_detach, NULL, TLS_REASON_DETACHED, again);
+    }
+}
+
+static void
+a_visited_value_ends_later(void)
+{
+    int again;
+
+    for (again = 0; again < 2; again++) {
+        check_put_off(TLS_RECLAIM_OWNER, worker_job_set, VALUE(77), TLS_REASON_REPLACED, again);
+        check_put_off(TLS_RECLAIM_OWNER, worker_job_remove, NULL, TLS_REASON_REMOVED, again);
+    }
+    check_put_off_of_all_kinds(TLS_RECLAIM_ANY);
+}
+
+static void
+job_swap(void *argument)
+{
+    worker_call_t *call = (worker_call_t *)argument;
+    void *old = VALUE(99);
+
+    call->code = tls_swap(call->key, VALUE(50), &old);
+    CHECK_PTR(old, VALUE(99));
+}
+
+static void
+job_take(void *argument)
+{
+    worker_call_t *call = (worker_call_t *)argument;
+    void *old = VALUE(99);
+
+    call->code = tls_take(call->key, &old);
+    CHECK_PTR(old, VALUE(99));
+}
+
+static void
+job_set_same(void *argument)
+{
+    worker_call_t *call = (worker_call_t *)argument;
+
+    call->code = tls_set(call->key, VALUE(1));
+}
+
+static void
+a_visited_value_is_not_handed_over(void)
+{
+    prepare(TLS_RECLAIM_OWNER);
+    CHECK_CODE(visit_while(&workers[0], job_swap, NULL, false).call.code, TLS_ERR_BUSY);
+    CHECK_CODE(visit_while(&workers[0], job_take, NULL, false).call.code, TLS_ERR_BUSY);
+    CHECK_PTR(worker_get(&workers[0], key), VALUE(1));
+    CHECK_UINT(worker_stale_count(&workers[0]), 0);
+    CHECK_OK(tls_key_release(key));
+    stop_workers();
+    CHECK_UINT(ended.count, WORKERS);
+}
+
+/* Setting the same pointer ends nothing, visited or not. */
+static void
+the_same_value_may_be_set_while_visited(void)
+{
+    prepare(TLS_RECLAIM_OWNER);
+    CHECK_OK(visit_while(&workers[0], job_set_same, NULL, false).call.code);
+    worker_expunge(&workers[0]);
+    CHECK_UINT(ended.count, 0);
+    CHECK_PTR(worker_get(&workers[0], key), VALUE(1));
+    CHECK_OK(tls_key_release(key));
+    stop_workers();
+    CHECK_UINT(ended.count, WORKERS);
+}
+
+/* The owner is gone when the visitor comes back: the visitor ends the value. */
+static void
+check_owner_gone(uint32_t reclaim, int reason)
+{
+    prepare(reclaim);
+    visit_while(&workers[0], worker_job_detach, NULL, false);
+    CHECK_UINT(ended.count, 1);
+    CHECK_RECORD(&ended, 0, VALUE(1), reason, test_thread());
+    CHECK_OK(tls_key_release(key));
+    stop_workers();
+    CHECK_UINT(ended.count, WORKERS);
+    CHECK_UINT(ended.freed, 1);
+}
+
+static void
+end_the_owner(void *value, uint64_t thread, void *argument)
+{
+    (void)thread;
+    (void)argument;
+    if (value == VALUE(1)) {
+        worker_stop(&workers[0]);
+        CHECK_UINT(ended.count, 0);
+    }
+}
+
+static void
+a_visited_value_outlives_its_thread(void)
+{
+    size_t i;
+    int any;
+
+    check_owner_gone(TLS_RECLAIM_OWNER, TLS_REASON_DETACHED);
+    check_owner_gone(TLS_RECLAIM_ANY, TLS_REASON_DETACHED);
+    for (any = 0; any < 2; any++) {
+        prepare(any ? TLS_RECLAIM_ANY : TLS_RECLAIM_OWNER);
+        CHECK_OK(tls_for_each(key, end_the_owner, NULL));
+        CHECK_UINT(ended.count, 1);
+        CHECK_RECORD(&ended, 0, VALUE(1), TLS_REASON_THREAD_EXIT, test_thread());
+        CHECK_UINT(sum_of(key).values, WORKERS - 1);
+        CHECK_OK(tls_key_release(key));
+        for (i = 1; i < WORKERS; i++)
+            worker_stop(&workers[i]);
+        CHECK_UINT(ended.count, WORKERS);
+        CHECK_UINT(ended.freed, 1);
+    }
+}
+
+/* A key that dies in a visit dies when the visit is over. */
+static void
+release_in_visit(void *value, uint64_t thread, void *argument)
+{
+    (void)value;
+    (void)thread;
+    if (test_count_up((size_t *)argument) == 1)
+        CHECK_OK(tls_key_release(key));
+    CHECK(tls_key_is_live(key));
+    CHECK_UINT(ended.count, 0);
+}
+
+static void
+a_visit_keeps_the_key_alive(void)
+{
+    size_t calls = 0;
+
+    prepare(TLS_RECLAIM_ANY);
+    CHECK_OK(tls_for_each(key, release_in_visit, &calls));
+    CHECK_UINT(calls, WORKERS);
+    CHECK(!tls_key_is_live(key));
+    CHECK_UINT(ended.count, WORKERS);
+    CHECK_UINT(ended.freed, 1);
+    stop_workers();
+}
+
+int
+main(void)
+{
+    RUN(all_living_threads_are_visited);
+    RUN(each_key_has_its_own_threads);
+    RUN(visiting_is_for_live_enumerable_keys);
+    RUN(taken_values_are_the_takers);
+    RUN(a_visitor_may_call_everything);
+    RUN(a_visited_value_ends_later);
+    RUN(a_visited_value_is_not_handed_over);
+    RUN(the_same_value_may_be_set_while_visited);
+    RUN(a_visited_value_outlives_its_thread);
+    RUN(a_visit_keeps_the_key_alive);
+    return test_finish();
+}
