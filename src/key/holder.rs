@@ -162,7 +162,7 @@ impl Mailbox {
 
     /// Puts an orphaned record in; `counted` says whether there is a value to
     /// end, and not just a record to clear away. Returns whether it is the
-    /// first.
+    /// first: of all, or of those with a value to end.
     ///
     /// # Safety
     ///
@@ -170,9 +170,7 @@ impl Mailbox {
     /// which is what keeps the map, and so this mailbox, from going away.
     pub unsafe fn put(&self, holder: HolderPointer, counted: bool) -> bool {
         // Counted first: an owner that is quick never takes more than counted.
-        if counted {
-            self.stale.fetch_add(1, Ordering::Relaxed);
-        }
+        let first_stale = counted && self.stale.fetch_add(1, Ordering::Relaxed) == 0;
         let mut first = self.first.load(Ordering::Relaxed);
         loop {
             // SAFETY: The caller: until the exchange succeeds it is ours.
@@ -184,7 +182,7 @@ impl Mailbox {
                 Ordering::Release,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return first.is_null(),
+                Ok(_) => return first.is_null() || first_stale,
                 Err(now) => first = now,
             }
         }

@@ -442,19 +442,28 @@ pub(super) fn put_off(map: &Map, holder: HolderPointer, reason: Reason) -> bool 
     })
 }
 
-/// A value whose end was put off and which nobody visits any more.
-pub(super) fn take_put_off(map: &Map) -> Option<(HolderPointer, u8)> {
+/// A value whose end was put off and which nobody visits any more; with the
+/// reason, and with whether a burial has put its record into the mailbox. (It
+/// has been counted as stale once: by its last visitor.)
+pub(super) fn take_put_off(map: &Map) -> Option<(HolderPointer, u8, bool)> {
     if map.put_off().get() == 0 {
         return None;
     }
+    let taken = Cell::new((0, false));
     let found = map.find_ending(|holder| {
         let record = fields(holder);
         record.deferred.get() != 0
-            && slot_of(record).with_holders(|_| record.visitors.get() == 0 && !record.reaped.get())
+            && slot_of(record).with_holders(|_| {
+                let left = record.visitors.get() == 0 && !record.reaped.get();
+                if left {
+                    taken.set((record.deferred.replace(0), record.orphaned.get()));
+                }
+                left
+            })
     })?;
-    let reason = fields(found).deferred.replace(0);
     map.put_off().set(map.put_off().get() - 1);
-    Some((found, reason))
+    let (reason, orphaned) = taken.get();
+    Some((found, reason, orphaned))
 }
 
 /// The map is going: leaves every value whose end is put off to its visitors.
