@@ -6,7 +6,7 @@ use super::reach;
 use super::record::{self, ThreadRecord};
 use super::SLOW_PATH_BUDGET;
 use crate::error::{Error, Reason};
-use crate::key::holder::HolderPointer;
+use crate::key::holder::{HolderPointer, Place};
 use crate::sys::block;
 use crate::sys::sync::Ordering;
 
@@ -44,11 +44,13 @@ pub fn expunge_some(budget: usize) -> usize {
 /// Ends a value whose visitors have left it, if there is one.
 pub(super) fn end_put_off(thread: &ThreadRecord, map: &Map) -> bool {
     let Some((holder, reason, orphaned)) = reach::take_put_off(map) else { return false };
-    if !orphaned {
+    // SAFETY: This thread owns the map; the record is in its list.
+    let place = unsafe { holder.as_ref() }.place.get();
+    // What a burial by another thread has put into the mailbox is withdrawn,
+    // and subtracted, when it is finished.
+    if !orphaned || place == Place::Orphaned {
         map.mailbox.stale.fetch_sub(1, Ordering::Relaxed);
     }
-    // Else it is in the mailbox, or has been: it is withdrawn, and subtracted,
-    // when it is finished.
     end_ending_value(thread, map, holder, i32::from(reason));
     true
 }
