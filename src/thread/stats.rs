@@ -49,16 +49,19 @@ struct Maps {
     lock: Lock,
     first: Cell<*mut Map>,
     entered: Cell<u64>,
+    /// Maps that a fork has left behind.
+    vanished: Cell<*mut Map>,
     gone: UnsafeCell<Stats>,
 }
 
-// SAFETY: `first`, `entered`, the maps' links and numbers, and `gone` are touched under the lock only.
+// SAFETY: `first`, `entered`, `vanished`, the maps' links and numbers, and `gone` are touched under the lock only.
 unsafe impl Sync for Maps {}
 
 static MAPS: Maps = Maps {
     lock: Lock::new(),
     first: Cell::new(null_mut()),
     entered: Cell::new(0),
+    vanished: Cell::new(null_mut()),
     gone: UnsafeCell::new(Stats {
         keys: 0,
         dead_keys: 0,
@@ -156,6 +159,8 @@ pub(super) unsafe fn keep_only(is_here: impl Fn(&Map) -> bool) {
             map.mailbox.vanished.store(true, Ordering::Relaxed);
             // SAFETY: The caller has the lock.
             unsafe { unlink(map) };
+            // Kept in sight, for tools that look for lost memory.
+            map.links.0.set(MAPS.vanished.replace(core::ptr::from_ref(map).cast_mut()));
         }
     };
     // SAFETY: The caller has the lock.

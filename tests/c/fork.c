@@ -376,6 +376,8 @@ a_process_may_fork_before_its_first_key(void)
 int
 main(void)
 {
+    if (forks_are_left_out())
+        return 0;
     RUN(a_process_may_fork_before_its_first_key);
     RUN(a_child_has_the_forking_threads_values_only);
     RUN(an_unattached_thread_may_fork);

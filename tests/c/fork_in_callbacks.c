@@ -474,6 +474,8 @@ a_value_that_another_thread_visits_is_visited_by_nobody_in_the_child(void)
 int
 main(void)
 {
+    if (forks_are_left_out())
+        return 0;
     RUN(a_destroy_callback_of_a_release_may_fork);
     RUN(a_destroy_callback_of_a_purge_may_fork);
     RUN(a_destroy_callback_of_a_replaced_or_removed_value_may_fork);
