@@ -69,7 +69,7 @@ uninstall:
 	rm -f $(DESTDIR)$(LIBDIR)/pkgconfig/threadlocalmap.pc
 
 header:
-	@THREADLOCALMAP_WRITE_HEADER=1 $(CARGO) test --locked --test header
+	@THREADLOCALMAP_WRITE_HEADER=1 $(CARGO) test --locked --quiet --test header the_header_is_what_the_sources_say
 	@echo 'include/threadlocalmap.h is written'
 
 clean:

@@ -240,9 +240,16 @@
 #define TLS_KEY_INHERIT 4
 
 /**
- * Who may do what to a key's values.
+ * Who may do what to a key's values: a set of facts, in one byte so that it
+ * can be copied into every holder record and read atomically before there is
+ * one.
  */
 typedef struct Rules Rules;
+
+/**
+ * The threads that go over all values of a key. All zero: none.
+ */
+typedef struct Visits Visits;
 
 /**
  * The name of a key: a number that names one key for the life of the process.
@@ -404,6 +411,12 @@ typedef struct tls_stats_t {
  * Never a key.
  */
 #define TLS_KEY_NONE ((tls_key_t)0)
+
+
+
+
+
+
 
 
 
@@ -623,8 +636,8 @@ size_t tls_expunge_all_threads(void);
  * Each with TLS_REASON_PURGED, on the calling thread; the key stays live, and
  * the next tls_get() on each thread runs init again. destroyed: receives how
  * many values it destroyed; NULL: nobody wants to know. Values that threads
- * set meanwhile, that their owner is just destroying, or that somebody has
- * begun to visit meanwhile, are passed over. Attaches the calling thread.
+ * set meanwhile, or that their owner is just destroying, are passed over.
+ * Attaches the calling thread.
  *
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_INVALID (not an ANY key); TLS_ERR_BUSY (the key is
@@ -645,9 +658,11 @@ int tls_key_purge(tls_key_t key, size_t *destroyed);
  * them). For a live key it waits until every thread has removed its value.
  *
  * timeout_ms: how long; 0: just look; negative: for ever. left: receives how
- * many threads still have a value, also with TLS_ERR_TIMEOUT; may be NULL.
+ * many threads still have a value, or are about to release or visiting the
+ * key, also with TLS_ERR_TIMEOUT; may be NULL.
  *
- * Threads: any. Blocks: yes. Signals: not safe.
+ * Threads: any. Blocks: yes, and can be cancelled there (pthread_cancel).
+ * Signals: not safe.
  * Returns TLS_OK (nobody has one); TLS_ERR_TIMEOUT; TLS_ERR_BAD_KEY;
  * TLS_ERR_REENTRANT (inside a callback of this library).
  * Since 0.1.0.
@@ -680,17 +695,20 @@ int tls_thread_on_stale(void (*notify)(void *arg), void *arg);
  * before it returns: if its thread replaces or removes it, or ends, the end of
  * the value is put off. (It then comes on the value's thread, when that next
  * expunges; on the visiting thread if the key is TLS_RECLAIM_ANY, or if the
- * value's thread has gone.) What the value's bytes mean while its thread may
+ * value's thread has gone.) A stored NULL is a value, and is visited. What the value's bytes mean while its thread may
  * be writing them is between you and that thread: use atomics. Attaches the
  * calling thread.
  *
  * Threads: any. Blocks: no. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
- * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to
+ * TLS_ERR_BUSY (values of the key are being purged or taken, by another thread
+ * or further out on this one: try again later); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to
  * take); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
  * Since 0.1.0.
  */
-int tls_for_each(tls_key_t key, tls_visit_fn visit, void *arg);
+int tls_for_each(tls_key_t key,
+                 tls_visit_fn visit,
+                 void *arg);
 
 /**
  * Takes every thread's value under a TLS_KEY_ENUMERABLE key out, and hands
@@ -698,8 +716,8 @@ int tls_for_each(tls_key_t key, tls_visit_fn visit, void *arg);
  *
  * With no lock held. The threads have no value afterwards: their next
  * tls_get() runs init again. A thread that is using its value at this moment
- * must know of it by means of yours. A value that somebody has begun to visit
- * meanwhile is passed over. Attaches the calling thread.
+ * must know of it by means of yours. A stored NULL is a value, and is handed
+ * over. Attaches the calling thread.
  *
  * Threads: any. Blocks: no. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_INVALID (take is NULL, or not an enumerable key);

@@ -118,6 +118,7 @@ macro_rules! c_programs {
 
 c_programs! {
     abandoned_callbacks
+    abandoned_visits
     allocation_failure
     arguments
     callbacks

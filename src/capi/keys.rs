@@ -104,10 +104,9 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
             user: options.user,
             user_free: options.user_free,
         },
-        rules: Rules {
-            any: options.reclaim == TLS_RECLAIM_ANY,
-            enumerable: options.flags & TLS_KEY_ENUMERABLE != 0,
-        },
+        rules: Rules::ANY
+            .given(options.reclaim == TLS_RECLAIM_ANY)
+            .and(Rules::ENUMERABLE.given(options.flags & TLS_KEY_ENUMERABLE != 0)),
     })
 }
 

@@ -5,7 +5,7 @@ use core::ffi::{c_int, c_void};
 use super::constants::{tls_key_t, TLS_ERR_TIMEOUT, TLS_OK};
 use super::{code, store};
 use crate::error::Error;
-use crate::thread::{others, reach, wait};
+use crate::thread::{others, reach, visit, wait};
 
 /// Destroys whatever is stale, as far as the calling thread may, and wakes the
 /// owners of the rest.
@@ -28,8 +28,8 @@ pub extern "C" fn tls_expunge_all_threads() -> usize {
 /// Each with TLS_REASON_PURGED, on the calling thread; the key stays live, and
 /// the next tls_get() on each thread runs init again. destroyed: receives how
 /// many values it destroyed; NULL: nobody wants to know. Values that threads
-/// set meanwhile, that their owner is just destroying, or that somebody has
-/// begun to visit meanwhile, are passed over. Attaches the calling thread.
+/// set meanwhile, or that their owner is just destroying, are passed over.
+/// Attaches the calling thread.
 ///
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (not an ANY key); TLS_ERR_BUSY (the key is
@@ -56,9 +56,11 @@ pub unsafe extern "C" fn tls_key_purge(key: tls_key_t, destroyed: *mut usize) ->
 /// them). For a live key it waits until every thread has removed its value.
 ///
 /// timeout_ms: how long; 0: just look; negative: for ever. left: receives how
-/// many threads still have a value, also with TLS_ERR_TIMEOUT; may be NULL.
+/// many threads still have a value, or are about to release or visiting the
+/// key, also with TLS_ERR_TIMEOUT; may be NULL.
 ///
-/// Threads: any. Blocks: yes. Signals: not safe.
+/// Threads: any. Blocks: yes, and can be cancelled there (pthread_cancel).
+/// Signals: not safe.
 /// Returns TLS_OK (nobody has one); TLS_ERR_TIMEOUT; TLS_ERR_BAD_KEY;
 /// TLS_ERR_REENTRANT (inside a callback of this library).
 /// Since 0.1.0.
@@ -118,19 +120,20 @@ pub type tls_visit_fn =
 /// before it returns: if its thread replaces or removes it, or ends, the end of
 /// the value is put off. (It then comes on the value's thread, when that next
 /// expunges; on the visiting thread if the key is TLS_RECLAIM_ANY, or if the
-/// value's thread has gone.) What the value's bytes mean while its thread may
+/// value's thread has gone.) A stored NULL is a value, and is visited. What the value's bytes mean while its thread may
 /// be writing them is between you and that thread: use atomics. Attaches the
 /// calling thread.
 ///
 /// Threads: any. Blocks: no. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
-/// TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to
+/// TLS_ERR_BUSY (values of the key are being purged or taken, by another thread
+/// or further out on this one: try again later); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to
 /// take); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_void) -> c_int {
     let visit = visit.ok_or(Error::Invalid);
-    code(visit.and_then(|visit| reach::for_each(key, visit, arg)))
+    code(visit.and_then(|visit| visit::for_each(key, visit, arg)))
 }
 
 /// Takes every thread's value under a TLS_KEY_ENUMERABLE key out, and hands
@@ -138,8 +141,8 @@ pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_
 ///
 /// With no lock held. The threads have no value afterwards: their next
 /// tls_get() runs init again. A thread that is using its value at this moment
-/// must know of it by means of yours. A value that somebody has begun to visit
-/// meanwhile is passed over. Attaches the calling thread.
+/// must know of it by means of yours. A stored NULL is a value, and is handed
+/// over. Attaches the calling thread.
 ///
 /// Threads: any. Blocks: no. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (take is NULL, or not an enumerable key);

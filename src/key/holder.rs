@@ -25,6 +25,7 @@ use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::ptr::{null_mut, NonNull};
 
+use super::options::Rules;
 use super::slot::KeySlot;
 use crate::sys::lock::Lock;
 use crate::sys::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -58,8 +59,9 @@ pub struct Holder {
     pub in_table: Cell<bool>,
     /// The key is dead, and this record is out of its list.
     pub orphaned: Cell<bool>,
-    /// The key's values may be reached by other threads.
-    pub reachable: Cell<bool>,
+    /// The key's rules. A copy: when another thread has reaped the value, the
+    /// slot may serve another key before the owner knows.
+    pub rules: Cell<Rules>,
     /// Another thread has taken the value out of the table. Under the map's
     /// lock.
     pub reaped: Cell<bool>,

@@ -230,7 +230,7 @@ impl Holders {
                 // SAFETY: In the sole place, so in no list; the lock is held.
                 unsafe { self.list.push_back(sole) };
             }
-            let burial = self.keep_own(mine);
+            let burial = self.keep_own(mine, own);
             count(self.present() + burial.own);
             burial
         })
@@ -254,7 +254,10 @@ impl Holders {
 
     /// Orphans the calling thread's own records, and takes them out of the
     /// list: no other thread has to be told of them.
-    fn keep_own(&self, mine: *const Mailbox) -> Burial {
+    ///
+    /// Of several, `own` is the one that stands: the others are of values that
+    /// have been taken, or are being made or ended.
+    fn keep_own(&self, mine: *const Mailbox, own: Option<HolderPointer>) -> Burial {
         let mut burial = Burial { standing: None, owed: false, lonely: false, own: 0 };
         let mut next = self.list.first();
         while let Some(holder) = next {
@@ -269,8 +272,8 @@ impl Holders {
             record.orphaned.set(true);
             record.place.set(Place::Orphaned);
             burial.own += 1;
-            if record.in_table.get() {
-                burial.standing = Some(holder);
+            if own == Some(holder) {
+                burial.standing = own;
             }
         }
         burial.lonely = self.list.is_empty();

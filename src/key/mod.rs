@@ -26,6 +26,7 @@
 //!   free ones.
 //! * [`slot`]: generation and reference count in *one* atomic word, so that a
 //!   reference can be taken only from a key that is alive at that instant.
+//! * [`visits`]: who goes over all of a key's values.
 //! * [`holders`]: all of a key's, without a lock while there is only one.
 //! * [`holder`]: one record for each entry, which the releaser of the last
 //!   reference finds and puts into its map's mailbox: death is pushed, in
@@ -44,9 +45,12 @@
 pub mod handle;
 pub mod holder;
 pub mod holders;
+mod name;
 pub mod options;
 pub mod registry;
 pub mod slot;
+mod slot_fork;
+pub mod visits;
 
 use core::ffi::c_char;
 

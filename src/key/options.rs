@@ -27,23 +27,74 @@ pub struct KeyOptions {
     pub rules: Rules,
 }
 
-/// Who may do what to a key's values.
-#[derive(Clone, Copy, Default)]
-pub struct Rules {
-    /// Any thread may destroy them, not just the one that has them.
-    pub any: bool,
-    /// All threads' values may be visited, and taken.
-    pub enumerable: bool,
-}
+/// Who may do what to a key's values: a set of facts, in one byte so that it
+/// can be copied into every holder record and read atomically before there is
+/// one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules(u8);
 
 impl Rules {
     /// Only the owner ever touches a value.
-    pub const NONE: Self = Self { any: false, enumerable: false };
+    pub const NONE: Self = Self(0);
+    /// Any thread may destroy them, not just the one that has them.
+    pub const ANY: Self = Self(1);
+    /// All threads' values may be visited, and taken.
+    pub const ENUMERABLE: Self = Self(2);
+    /// There is an init callback. Added by the slot.
+    pub(super) const HAS_INIT: Self = Self(1 << 7);
+
+    /// These facts and those.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// These facts if `condition`, else none.
+    #[must_use]
+    pub const fn given(self, condition: bool) -> Self {
+        if condition {
+            self
+        } else {
+            Self::NONE
+        }
+    }
+
+    const fn has(self, fact: Self) -> bool {
+        self.0 & fact.0 != 0
+    }
+
+    /// Whether any thread may destroy values.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.has(Self::ANY)
+    }
+
+    /// Whether values may be visited, and taken.
+    #[must_use]
+    pub const fn enumerable(self) -> bool {
+        self.has(Self::ENUMERABLE)
+    }
 
     /// Whether other threads than the owner may touch values.
     #[must_use]
     pub const fn reachable(self) -> bool {
-        self.any || self.enumerable
+        self.has(Self::ANY.and(Self::ENUMERABLE))
+    }
+
+    /// Whether there is an init callback.
+    #[must_use]
+    pub const fn has_init(self) -> bool {
+        self.has(Self::HAS_INIT)
+    }
+
+    /// As a word for an atomic.
+    pub(super) const fn to_bits(self) -> u8 {
+        self.0
+    }
+
+    /// What [`to_bits`](Self::to_bits) made.
+    pub(super) const fn from_bits(bits: u8) -> Self {
+        Self(bits)
     }
 }
 

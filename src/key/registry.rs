@@ -20,8 +20,9 @@ use core::mem::size_of;
 use core::ptr::{null_mut, NonNull};
 
 use super::handle;
+use super::name::copy_of_name;
 use super::options::KeyOptions;
-use super::slot::{copy_of_name, KeySlot};
+use super::slot::KeySlot;
 use crate::error::Error;
 use crate::sys::memory;
 use crate::sys::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};

@@ -33,29 +33,27 @@
 use core::cell::Cell;
 use core::ffi::{c_char, c_void};
 use core::mem::size_of;
-use core::ptr::{null_mut, NonNull};
+use core::ptr::null_mut;
 
 use super::handle::{self, FIRST_GENERATION};
 use super::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, Notice};
 use super::holders::{Burial, Departure, Holders, Unlinked};
+use super::name::free_name;
 use super::options::{Callbacks, KeyOptions, Rules, UserFree};
+use super::visits::Visits;
 use crate::error::Error;
 use crate::sys::lock::Lock;
-use crate::sys::memory;
-use crate::sys::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
-
-/// More obligations than any key has.
-const RECOUNT: u32 = 1 << 31;
+use crate::sys::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicU8, Ordering};
 
 /// How many locks the holders' lists of all keys share.
 const LOCK_COUNT: usize = 64;
 
 /// The locks over the holders' lists.
-static LOCKS: [Apart; LOCK_COUNT] = [const { Apart(Lock::new()) }; LOCK_COUNT];
+pub(super) static LOCKS: [Apart; LOCK_COUNT] = [const { Apart(Lock::new()) }; LOCK_COUNT];
 
 /// A lock on a cache line of its own, so that neighbours do not contend.
 #[repr(align(64))]
-struct Apart(Lock);
+pub(super) struct Apart(pub(super) Lock);
 
 /// What giving back a reference has led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,29 +68,27 @@ pub enum Released {
 #[repr(C)]
 pub struct KeySlot {
     /// `generation << 32 | references`.
-    state: AtomicU64,
+    pub(super) state: AtomicU64,
     /// Who is told when the key dies; see [`LOCKS`].
-    holders: Holders,
-    /// From the key's death on: orphaned holders, and the burial itself.
-    obligations: AtomicU32,
+    pub(super) holders: Holders,
+    /// From the burial on: orphaned holders, and the burial itself; 1 before
+    /// it, from `open` on; 0 in a free slot.
+    pub(super) obligations: AtomicU32,
     /// The next free slot's index plus one, while this one is free.
     pub(super) next_free: AtomicU32,
     /// This slot's index. Written when the slot is first used.
     index: Cell<u32>,
     /// The home of its keys' handles: reversing bits is slow. Written with it.
     home: Cell<u32>,
-    /// Who may do what to its values. Written with `callbacks`.
-    rules: Cell<Rules>,
     /// Threads that are visiting, taking or purging all values. Under the lock.
-    visits: Cell<u32>,
-    /// What `rules` says of reaching, for those who have no record yet.
-    is_reachable: AtomicBool,
-    /// Whether there is an init callback: for those who have no record yet.
-    has_init: AtomicBool,
+    visits: Cell<Visits>,
+    /// Who may do what to its values ([`Rules`]). An atomic, for those who have
+    /// no record yet.
+    rules: AtomicU8,
     /// See `burial_link()`.
     burial_link: Cell<*const KeySlot>,
     /// The live key's name; see `copy_name`.
-    name: AtomicPtr<c_char>,
+    pub(super) name: AtomicPtr<c_char>,
     /// Written by `open`, before the key is live; constant until `recycle`.
     callbacks: Cell<Callbacks>,
 }
@@ -100,9 +96,8 @@ pub struct KeySlot {
 // SAFETY: Layout: what is not atomic has its rules. `holders` has its own.
 // `index` and `home` are written once, before the slot's first key is
 // published. `burial_link` is the burying thread's. `visits` is under the
-// lock. `callbacks` and `rules` are written by the one thread that has the
-// free slot, and read by threads with a linked record, which have seen its key
-// live.
+// lock. `callbacks` is written by the one thread that has the free slot, and
+// read by threads with a linked record, which have seen its key live.
 unsafe impl Sync for KeySlot {}
 
 impl KeySlot {
@@ -115,17 +110,15 @@ impl KeySlot {
             next_free: AtomicU32::new(0),
             index: Cell::new(0),
             home: Cell::new(0),
-            rules: Cell::new(Rules::NONE),
-            visits: Cell::new(0),
-            is_reachable: AtomicBool::new(false),
-            has_init: AtomicBool::new(false),
+            visits: Cell::new(Visits::NONE),
+            rules: AtomicU8::new(0),
             burial_link: Cell::new(core::ptr::null()),
             name: AtomicPtr::new(null_mut()),
             callbacks: Cell::new(Callbacks::NONE),
         }
     }
 
-    fn lock(&self) -> &'static Lock {
+    pub(super) fn lock(&self) -> &'static Lock {
         &LOCKS[self.index.get() as usize % LOCK_COUNT].0
     }
 
@@ -155,15 +148,16 @@ impl KeySlot {
     ///
     /// # Safety
     ///
-    /// The caller alone has this slot; `name` is null or [`copy_of_name`]'s.
+    /// The caller alone has this slot; `name` is null or [`copy_of_name`](super::name::copy_of_name)'s.
     pub(super) unsafe fn open(&self, options: &KeyOptions, name: *mut c_char) -> u64 {
         let generation = (self.generation() + 1).max(FIRST_GENERATION);
         // Other threads reach its holders one by one: always with the lock.
         self.holders.open(options.rules.reachable());
-        self.rules.set(options.rules);
-        self.is_reachable.store(options.rules.reachable(), Ordering::Relaxed);
+        let rules = options.rules.and(Rules::HAS_INIT.given(options.callbacks.init.is_some()));
+        self.rules.store(rules.to_bits(), Ordering::Relaxed);
         self.callbacks.set(options.callbacks);
-        self.has_init.store(options.callbacks.init.is_some(), Ordering::Relaxed);
+        // From here to `close` it is never 0: see `outstanding`.
+        self.obligations.store(1, Ordering::Relaxed);
         // Release: `copy_name` then also sees that the slot's last key is dead.
         self.name.store(name, Ordering::Release);
         // Release: whoever sees the key live sees its options.
@@ -298,17 +292,27 @@ impl KeySlot {
     }
 
     /// How many maps have a value under the key of this generation, or are
-    /// still ending one; 0 once the slot has been cleared.
+    /// still ending one, and how many threads visit it; 0 once the slot has
+    /// been cleared.
     #[must_use]
     pub fn outstanding(&self, generation: u32) -> u32 {
-        if self.generation() != generation {
-            return 0;
-        }
         if self.check(generation).is_ok() {
-            let visits = self.lock().with(|| self.visits.get());
-            return visits + self.holders.number(self.lock());
+            let visits = self.lock().with(|| self.visits.get().number());
+            let holders = self.holders.number(self.lock());
+            // Looked at again: when the key has died meanwhile, its burial may
+            // have emptied the list that was counted.
+            if self.check(generation).is_ok() {
+                return visits + holders;
+            }
         }
-        self.obligations.load(Ordering::Acquire)
+        // Of a dead key that is not buried yet, this is the 1 of `open`.
+        let left = self.obligations.load(Ordering::Acquire);
+        // Looked at after: it may have been the next key's.
+        if self.generation() == generation {
+            left
+        } else {
+            0
+        }
     }
 
     /// One holder's value has ended, or the burial has. Returns whether it was
@@ -337,11 +341,12 @@ impl KeySlot {
         left == 1
     }
 
-    /// The key's rules, for those who may read its callbacks.
-    #[inline]
+    /// Whether any thread may end the key's values. For those who may read its
+    /// callbacks.
     #[must_use]
-    pub fn rules(&self) -> Rules {
-        self.rules.get()
+    pub fn is_any(&self) -> bool {
+        // Relaxed: the caller has seen the key alive.
+        Rules::from_bits(self.rules.load(Ordering::Relaxed)).any()
     }
 
     /// Runs `work` on the holders of a reachable key, under the key's lock.
@@ -351,7 +356,7 @@ impl KeySlot {
 
     /// Threads that are visiting all values. Only inside `with_holders`.
     #[must_use]
-    pub fn visits(&self) -> &Cell<u32> {
+    pub fn visits(&self) -> &Cell<Visits> {
         &self.visits
     }
 
@@ -365,27 +370,16 @@ impl KeySlot {
         self.callbacks.get()
     }
 
-    /// Whether other threads may touch the live key's values.
+    /// The live key's rules.
     ///
     /// # Errors
     ///
     /// [`Error::DeadKey`], [`Error::BadKey`].
-    pub fn is_reachable(&self, generation: u32) -> Result<bool, Error> {
-        let reachable = self.is_reachable.load(Ordering::Acquire);
-        // Looked at after, as in `has_init`.
-        self.check(generation).map(|()| reachable)
-    }
-
-    /// Whether the live key has an init callback.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::DeadKey`], [`Error::BadKey`].
-    pub fn has_init(&self, generation: u32) -> Result<bool, Error> {
-        let has_init = self.has_init.load(Ordering::Acquire);
+    pub fn rules(&self, generation: u32) -> Result<Rules, Error> {
+        let rules = Rules::from_bits(self.rules.load(Ordering::Acquire));
         // Looked at after: if the slot has gone on to another key, whose
-        // answer that may have been, this says so.
-        self.check(generation).map(|()| has_init)
+        // rules these may have been, this says so.
+        self.check(generation).map(|()| rules)
     }
 
     /// What to call when the last obligation is met.
@@ -414,40 +408,6 @@ impl KeySlot {
         self.generation() != u32::MAX
     }
 
-    /// Copies the live key's name out.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::DeadKey`], [`Error::BadKey`], [`Error::Limit`].
-    ///
-    /// # Safety
-    ///
-    /// `buffer` has room for `capacity` bytes.
-    pub(super) unsafe fn copy_name(
-        &self,
-        generation: u32,
-        buffer: *mut c_char,
-        capacity: usize,
-    ) -> Result<(), Error> {
-        self.lock().with(|| {
-            // Acquire, and looked at before the key: a name of the slot's next
-            // key is never taken for this one's.
-            let name = self.name.load(Ordering::Acquire).cast_const();
-            self.check(generation)?;
-            let name = if name.is_null() { c"".as_ptr() } else { name };
-            // SAFETY: The C library: `open` stored a terminated copy, which
-            // `close` does not free without the lock.
-            let length = unsafe { libc::strlen(name) } + 1;
-            if length > capacity {
-                return Err(Error::Limit);
-            }
-            // SAFETY: The caller: `buffer` has room; it can't overlap with our
-            // own copy of the name.
-            unsafe { core::ptr::copy_nonoverlapping(name, buffer, length) };
-            Ok(())
-        })
-    }
-
     /// The slot whose burial is further out on the stack of the same thread.
     #[must_use]
     pub fn burial_link(&self) -> *const KeySlot {
@@ -457,65 +417,6 @@ impl KeySlot {
     /// Sets [`burial_link`](Self::burial_link). For the burying thread only.
     pub fn set_burial_link(&self, outer: *const KeySlot) {
         self.burial_link.set(outer);
-    }
-
-    /// Takes all locks of all keys, for a fork.
-    pub fn lock_all() {
-        LOCKS.iter().for_each(|lock| lock.0.acquire());
-    }
-
-    /// Gives all locks of all keys back.
-    ///
-    /// # Safety
-    ///
-    /// The calling thread has them from [`lock_all`](Self::lock_all), in this
-    /// process or in the one that it was forked from.
-    pub unsafe fn unlock_all() {
-        // SAFETY: The caller's premise.
-        LOCKS.iter().rev().for_each(|lock| unsafe { lock.0.release() });
-    }
-
-    /// In a forked process: begins the burial of a key whose releaser was left
-    /// behind between its last reference and that.
-    pub fn bury_after_fork(&self) {
-        self.holders.present_sole();
-        let dead = self.state.load(Ordering::Relaxed) as u32 == 0;
-        if dead && self.holders.bury_after_fork() {
-            self.obligations.store(1, Ordering::Relaxed);
-        }
-    }
-
-    /// In a forked process: begins to count the obligations of a dead key
-    /// again; tells all maps that are here and have not been told.
-    pub fn begin_recount(&self) {
-        // The locks are held by the one thread that there is.
-        self.holders.post_after_fork();
-        self.obligations.store(RECOUNT, Ordering::Relaxed);
-    }
-
-    /// In a forked process: counts one obligation of a dead key.
-    pub fn recount_obligation(&self) {
-        self.obligations.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// In a forked process: ends the count. Returns whether none was found.
-    #[must_use]
-    pub fn end_recount(&self) -> bool {
-        self.obligations.fetch_sub(RECOUNT, Ordering::Relaxed) == RECOUNT
-    }
-
-    /// In a forked process: takes references back of visitors that are not
-    /// here. The last one stays: a key can't die without its burial.
-    pub fn forget_references(&self, number: u32) {
-        let state = self.state.load(Ordering::Relaxed);
-        let fewer = u64::from(number).min((state & 0xffff_ffff).saturating_sub(1));
-        self.state.store(state - fewer, Ordering::Relaxed);
-    }
-
-    /// Whether [`begin_recount`](Self::begin_recount) was called.
-    #[must_use]
-    pub fn in_recount(&self) -> bool {
-        self.obligations.load(Ordering::Relaxed) >= RECOUNT
     }
 
     /// Live, dead with obligations, or neither, for the statistics.
@@ -536,40 +437,6 @@ impl KeySlot {
     pub(super) fn seed(&self, generation: u32) {
         self.state.store(u64::from(generation) << 32, Ordering::Relaxed);
     }
-}
-
-/// A copy of a name for [`KeySlot::open`]; null for null.
-///
-/// # Errors
-///
-/// [`Error::NoMemory`].
-///
-/// # Safety
-///
-/// `name` is null or a terminated string.
-pub(super) unsafe fn copy_of_name(name: *const c_char) -> Result<*mut c_char, Error> {
-    if name.is_null() {
-        return Ok(core::ptr::null_mut());
-    }
-    // SAFETY: The caller: it is terminated.
-    let length = unsafe { libc::strlen(name) } + 1;
-    let copy = memory::allocate_bytes(length)?.cast::<c_char>().as_ptr();
-    // SAFETY: Just allocated with this length.
-    unsafe { core::ptr::copy_nonoverlapping(name, copy, length) };
-    Ok(copy)
-}
-
-/// Gives a copy of a name back; null is nothing.
-///
-/// # Safety
-///
-/// `name` is null or [`copy_of_name`]'s, and is not used again.
-pub(super) unsafe fn free_name(name: *mut c_char) {
-    let Some(memory) = NonNull::new(name) else { return };
-    // SAFETY: `copy_of_name` terminated it.
-    let length = unsafe { libc::strlen(name) } + 1;
-    // SAFETY: Allocated with this length; the caller gives it up.
-    unsafe { memory::free_bytes(memory.cast(), length) };
 }
 
 // A chunk of slots comes from `calloc`: all zero must be right, and small.

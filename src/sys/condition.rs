@@ -1,8 +1,25 @@
 //! Waiting for somebody else, with an end to it.
 
 use core::cell::UnsafeCell;
+use core::ffi::c_int;
 
 use super::lock::Lock;
+
+/// The number of "not now" in `pthread_setcancelstate`, in glibc and musl.
+const CANCEL_DISABLE: c_int = 1;
+
+// POSIX; the libc crate does not have them on Linux.
+extern "C" {
+    fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
+    fn pthread_testcancel();
+}
+
+/// Ends the calling thread here if it has been cancelled and lets it happen
+/// (POSIX, `pthread_testcancel`). The caller has no lock.
+pub fn cancellation_point() {
+    // SAFETY: The C library: no requirement.
+    unsafe { pthread_testcancel() };
+}
 
 /// A condition that threads wait for under a [`Lock`].
 pub struct Condition(UnsafeCell<libc::pthread_cond_t>);
@@ -33,13 +50,21 @@ impl Condition {
     /// Gives `lock` back, waits for [`notify_all`](Self::notify_all) or the
     /// time, and takes the lock again. May return for no reason.
     ///
+    /// Not a point where the thread can be cancelled: POSIX would end it with
+    /// the lock held, for ever.
+    ///
     /// # Safety
     ///
     /// The calling thread has `lock`, and all waiters use the same one.
     pub unsafe fn wait_until(&self, lock: &Lock, nanoseconds: i64) {
         let time = libc::timespec { tv_sec: nanoseconds / SECOND, tv_nsec: nanoseconds % SECOND };
+        let mut before = 0;
+        // SAFETY: The C library: a valid state; `before` is ours.
+        unsafe { pthread_setcancelstate(CANCEL_DISABLE, &mut before) };
         // SAFETY: The caller has the lock; both were initialised statically.
         unsafe { libc::pthread_cond_timedwait(self.0.get(), lock.raw(), &time) };
+        // SAFETY: The C library: the state that was; null: nobody asks.
+        unsafe { pthread_setcancelstate(before, core::ptr::null_mut()) };
     }
 
     /// Wakes all waiters.

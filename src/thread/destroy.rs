@@ -4,7 +4,7 @@ use core::ffi::c_void;
 
 use super::map::{count, Map};
 use super::record::ThreadRecord;
-use super::{reach, wait};
+use super::{exchange, visit, wait};
 use crate::error::{Error, Reason};
 use crate::key::holder::{Holder, HolderPointer, Place};
 use crate::key::holders::{Departure, Unlinked};
@@ -30,8 +30,8 @@ pub(super) fn reserve_record(
     slot: &'static KeySlot,
     key: u64,
 ) -> Result<HolderPointer, Error> {
-    let reachable = slot.is_reachable(handle::generation(key))?;
-    let holder = map.new_record(slot, key, reachable)?;
+    let rules = slot.rules(handle::generation(key))?;
+    let holder = map.new_record(slot, key, rules)?;
     // SAFETY: A new record is in no list, and filled in.
     let linked = unsafe { slot.link(handle::generation(key), holder) };
     match linked {
@@ -76,7 +76,7 @@ fn call(thread: &ThreadRecord, map: &Map, holder: &Holder, value: *mut c_void, r
 /// age; then finishes the record.
 pub(super) fn end_value(thread: &ThreadRecord, map: &Map, holder: HolderPointer, reason: Reason) {
     map.begin_ending(holder);
-    if !reach::put_off(map, holder, reason) {
+    if !visit::put_off(map, holder, reason) {
         end_ending_value(thread, map, holder, reason as i32);
     }
 }
@@ -105,8 +105,8 @@ pub(super) fn end_replaced(
     // SAFETY: As in `end_value`: `callbacks` keeps it from being finished.
     let fields = unsafe { holder.as_ref() };
     call(thread, map, fields, old, Reason::Replaced as i32);
-    if fields.reachable.get() {
-        reach::end_replacing(map, holder);
+    if fields.rules.get().reachable() {
+        exchange::end_replacing(map, holder);
     }
     // The callback may have removed the entry, or the key may have died; a
     // value whose end is put off keeps its record.
@@ -134,7 +134,7 @@ pub(super) fn finish(thread: &ThreadRecord, map: &Map, holder: HolderPointer) {
         // Whoever reaped it has met its obligation. It is in the mailbox, or
         // has been in it.
         if fields.place.get() == Place::Listed {
-            reach::take_mail_of(map, slot);
+            exchange::take_mail_of(map, slot);
         }
         map.withdraw_stale(holder);
         map.give_back(holder);

@@ -18,7 +18,7 @@ use core::ptr::{null, null_mut, NonNull};
 use super::destroy::{end_condemned, end_key, end_value, finish, finish_reaped, obligation_met};
 use super::map::{count, Map};
 use super::record::ThreadRecord;
-use super::{reach, record, stale, stats, EXIT_ROUNDS};
+use super::{keys, record, stale, stats, visit, EXIT_ROUNDS};
 use crate::error::{Error, Reason};
 use crate::key::{self, holder::HolderPointer, holder::Place};
 use crate::sys::memory;
@@ -97,8 +97,8 @@ pub(super) fn end_thread(thread: &ThreadRecord, reason: Reason) {
     recover(thread, map);
     thread.callback_depth.set(0);
     thread.initialising.set(null());
-    thread.visiting_keys.set(null());
     thread.requeue_hooks();
+    thread.end_visits();
     finish_burials(thread);
     for _ in 0..EXIT_ROUNDS {
         map.take_mail();
@@ -159,7 +159,7 @@ fn is_left_over(holder: HolderPointer) -> bool {
 fn settle_put_off(thread: &ThreadRecord, map: &Map) {
     while let Some(holder) = map.first_ending() {
         map.end_ending(holder);
-        if reach::abandon(map, holder) {
+        if visit::abandon(map, holder) {
             continue;
         }
         map.begin_ending(holder);
@@ -189,7 +189,7 @@ fn give_up(thread: &ThreadRecord, map: &Map) {
 /// Goes on with burials whose callback did not return.
 fn finish_burials(thread: &ThreadRecord) {
     thread.for_each_burial(|slot| {
-        while slot.post().is_some() {}
+        keys::tell(Some(thread), slot);
         thread.end_burial(slot);
         obligation_met(Some(thread), slot);
     });

@@ -34,6 +34,7 @@ use crate::error::Error;
 use crate::key;
 use crate::key::holder::HolderPointer;
 use crate::key::slot::KeySlot;
+use crate::key::visits::Visits;
 use crate::sys::fork::watch;
 use crate::sys::lock::Lock;
 use crate::sys::sync::{AtomicBool, Ordering};
@@ -116,15 +117,18 @@ fn is_here(thread: Option<&ThreadRecord>, map: &Map) -> bool {
 
 /// Takes back the marks and the references of visitors that are not here.
 fn forget_visits(thread: Option<&ThreadRecord>) {
-    for slot in key::registry().slots().filter(|slot| slot.visits().get() > 0) {
-        let visits = Cell::new(0);
-        let own = |visited: &KeySlot, _| {
-            visits.set(visits.get() + u32::from(core::ptr::eq(slot, visited)));
-        };
+    for slot in key::registry().slots().filter(|slot| slot.visits().get() != Visits::NONE) {
+        let all = slot.visits().get();
+        let here = Cell::new(0);
         if let Some(thread) = thread {
-            thread.for_each_visit(own);
+            thread.for_each_visit(|visited, _| {
+                here.set(here.get() + u32::from(core::ptr::eq(slot, visited)));
+            });
         }
-        slot.forget_references(slot.visits().replace(visits.get()) - visits.get());
+        for _ in here.get()..all.number() {
+            slot.visits().set(slot.visits().get().leave());
+        }
+        slot.forget_references(all.number() - here.get());
     }
     // SAFETY: As in `child`.
     unsafe {

@@ -14,8 +14,8 @@ use core::ffi::c_void;
 use core::ptr::null_mut;
 
 use super::destroy::{end_replaced, end_value, finish, reserve_record, slot_of};
+use super::exchange;
 use super::map::Map;
-use super::reach;
 use super::record::{self, ThreadRecord};
 use super::stale::{after_slow_path, before_slow_path};
 use crate::error::{Error, Reason};
@@ -49,7 +49,7 @@ pub fn get_absent(key: u64) -> Result<*mut c_void, Error> {
             return Ok(map.value_at(position));
         }
     }
-    if !slot.has_init(handle::generation(key))? {
+    if !slot.rules(handle::generation(key))?.has_init() {
         return Err(Error::Absent);
     }
     let thread = record::attached()?;
@@ -125,8 +125,8 @@ fn store(
     finish(thread, map, holder);
     let standing = map.record_at(position);
     // SAFETY: Standing, as was just found; this thread owns the map.
-    if unsafe { standing.as_ref() }.reachable.get() {
-        reach::set(thread, standing, value)?;
+    if unsafe { standing.as_ref() }.rules.get().reachable() {
+        exchange::set(thread, standing, value)?;
         return Ok(value);
     }
     let old = map.replace_value(position, value);

@@ -75,8 +75,8 @@ pub fn release(key: u64) -> Result<(), Error> {
 
 /// Tells the other maps that have a value, and whom they want to be told; or
 /// ends their values, if the key allows it.
-fn tell(thread: Option<&ThreadRecord>, slot: &'static KeySlot) {
-    if slot.rules().any {
+pub(super) fn tell(thread: Option<&ThreadRecord>, slot: &'static KeySlot) {
+    if slot.is_any() {
         reach::bury_all(thread, slot);
     }
     while let Some(notice) = slot.post() {
@@ -150,13 +150,26 @@ fn slot_of_record(holder: HolderPointer) -> &'static KeySlot {
 }
 
 /// [`release`] on a thread that has no values.
+///
+/// If callbacks have to be called, the thread is attached first, so that they
+/// are counted, and so that the burial is finished should one of them end the
+/// thread. Without memory for that they are called all the same.
 fn release_unattached(key: u64) -> Result<(), Error> {
     let slot = key::find(key)?;
-    if slot.release(handle::generation(key))? == Released::Dead {
-        // With no record of its own, a burial always owes.
-        slot.bury(null(), None);
-        tell(None, slot);
-        obligation_met(None, slot);
+    if slot.release(handle::generation(key))? == Released::Live {
+        return Ok(());
     }
+    // With no record of its own, a burial always owes.
+    let burial = slot.bury(null(), None);
+    let quiet = burial.lonely && slot.user_free().is_none();
+    let thread = if quiet { None } else { record::attached().ok() };
+    if let Some(thread) = thread {
+        thread.begin_burial(slot);
+    }
+    tell(thread, slot);
+    if let Some(thread) = thread {
+        thread.end_burial(slot);
+    }
+    obligation_met(thread, slot);
     Ok(())
 }

@@ -13,6 +13,7 @@ use core::ptr::{null_mut, NonNull};
 
 use crate::error::Error;
 use crate::key::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, OrderLinks, Place};
+use crate::key::options::Rules;
 use crate::key::slot::KeySlot;
 use crate::map::{OutOfMemory, Owner, Removed, ThreadLocalMap, View};
 use crate::sys::sync::{AtomicBool, AtomicU64, Ordering};
@@ -66,13 +67,13 @@ pub struct Map {
     /// Its number among all maps ever, under the same lock: the list is in
     /// falling order.
     pub number: Cell<u64>,
-    table: UnsafeCell<ThreadLocalMap<HolderPointer>>,
+    pub(super) table: UnsafeCell<ThreadLocalMap<HolderPointer>>,
     /// The hot slot shows this map's table.
     shown: Cell<bool>,
     /// A thread has this map: it has switched to it, or it is its own.
     attached: AtomicBool,
     /// Records of the entries in the table, in the order of first set.
-    order: HolderList<OrderLinks>,
+    pub(super) order: HolderList<OrderLinks>,
     /// Out of the table, value not ended yet.
     condemned: HolderList<OrderLinks>,
     /// A callback is running for these, or ran and did not return.
@@ -84,18 +85,18 @@ pub struct Map {
     cursors: Cell<*const Cursor>,
     /// Records of keys whose values other threads may reach. While there is
     /// one, the table is changed under the mailbox's lock only.
-    reachable: Cell<usize>,
+    pub(super) reachable: Cell<usize>,
     /// Ends that are put off until nobody visits the value.
-    put_off: Cell<usize>,
+    pub(super) put_off: Cell<usize>,
     /// The table is being changed, further out on this stack.
-    busy: Cell<bool>,
+    pub(super) busy: Cell<bool>,
 }
 
 /// The map's answers to its table.
 struct Keeper<'a>(&'a Map);
 
 /// The record behind a pointer that one of the map's lists or its table had.
-fn record<'a>(holder: HolderPointer) -> &'a Holder {
+pub(super) fn record<'a>(holder: HolderPointer) -> &'a Holder {
     // SAFETY: Invariant 2 of the parent module: records in lists and tables
     // are not freed, and all their fields that an owner uses are cells.
     unsafe { holder.as_ref() }
@@ -147,7 +148,7 @@ impl Map {
     }
 
     /// The table, to look at.
-    fn table(&self) -> &ThreadLocalMap<HolderPointer> {
+    pub(super) fn table(&self) -> &ThreadLocalMap<HolderPointer> {
         // SAFETY: This thread owns the map; whoever changes the table does so
         // in `with_table`, whose closures do not come here.
         unsafe { &*self.table.get() }
@@ -206,7 +207,7 @@ impl Map {
         &self,
         slot: &KeySlot,
         key: u64,
-        reachable: bool,
+        rules: Rules,
     ) -> Result<HolderPointer, Error> {
         let holder = self.take_spare()?;
         self.reserve().inspect_err(|_| self.give_back(holder))?;
@@ -216,14 +217,10 @@ impl Map {
         fields.handle.set(key);
         fields.place.set(Place::Listed);
         fields.orphaned.set(false);
-        fields.reachable.set(reachable);
-        fields.reaped.set(false);
-        fields.owes.set(false);
-        fields.replacing.set(0);
-        fields.deferred.set(0);
-        fields.abandoned.set(false);
-        fields.visitors.set(0);
-        self.reachable.set(self.reachable.get() + usize::from(reachable));
+        fields.rules.set(rules);
+        if rules.reachable() {
+            self.reachable.set(self.reachable.get() + 1);
+        }
         Ok(holder)
     }
 
@@ -342,154 +339,11 @@ impl Map {
         }
     }
 
-    /// Whether another thread has taken the entry's value.
-    #[must_use]
-    pub fn is_reaped(&self, holder: HolderPointer) -> bool {
-        let fields = record(holder);
-        if !fields.reachable.get() {
-            return false;
-        }
-        if self.busy.get() {
-            // Inside `with_table`, which has the lock.
-            return fields.reaped.get();
-        }
-        self.mailbox.lock.with(|| fields.reaped.get())
-    }
-
-    /// The map that a record belongs to.
-    ///
-    /// # Safety
-    ///
-    /// The record is in its key's list, whose lock the caller has: so the map
-    /// can't end.
-    #[must_use]
-    pub unsafe fn of<'a>(holder: HolderPointer) -> &'a Map {
-        // SAFETY: Layout: a mailbox is the first field of its map.
-        unsafe { &*record(holder).mailbox.get().cast::<Map>() }
-    }
-
-    /// The value of a reachable key's entry, if it stands. Any thread may ask,
-    /// as in [`of`](Self::of).
-    #[must_use]
-    pub fn peek(&self, holder: HolderPointer) -> Option<*mut c_void> {
-        self.mailbox.lock.with(|| {
-            let position = self.reachable_position(holder)?;
-            Some(self.table().value(position))
-        })
-    }
-
-    /// Takes the value of a reachable key's entry, if it stands. Any thread
-    /// may, as in [`of`](Self::of); the record is then to be put into the
-    /// mailbox, for the owner to clear the entry away.
-    #[must_use]
-    pub fn reap(&self, holder: HolderPointer) -> Option<*mut c_void> {
-        self.mailbox.lock.with(|| {
-            let position = self.reachable_position(holder)?;
-            let fields = record(holder);
-            fields.reaped.set(true);
-            fields.owes.set(fields.replacing.get() > 0);
-            Some(self.table().vacate(position))
-        })
-    }
-
-    /// Where a reachable key's entry stands. The caller has the lock.
-    fn reachable_position(&self, holder: HolderPointer) -> Option<usize> {
-        let fields = record(holder);
-        if !fields.in_table.get() || fields.reaped.get() {
-            return None;
-        }
-        self.table().position_of(fields.handle.get(), holder)
-    }
-
-    /// Exchanges the value of a standing entry of a reachable key; `None` if
-    /// it has been reaped. With `ending`, the old value is going to be ended,
-    /// until [`end_replacing`](Self::end_replacing).
-    pub fn exchange(
-        &self,
-        holder: HolderPointer,
-        value: *mut c_void,
-        ending: bool,
-    ) -> Option<*mut c_void> {
-        self.mailbox.lock.with(|| {
-            let position = self.reachable_position(holder)?;
-            // SAFETY: This thread owns the map, and has the lock.
-            let old = unsafe { &mut *self.table.get() }.replace_value(position, value);
-            let replacing = &record(holder).replacing;
-            replacing.set(replacing.get() + u32::from(ending));
-            Some(old)
-        })
-    }
-
-    /// Takes the value of a standing entry of a reachable key, so that nobody
-    /// reaches it any more; `None` if it has been reaped. The entry is then to
-    /// be taken out.
-    pub fn withdraw_value(&self, holder: HolderPointer) -> Option<*mut c_void> {
-        self.mailbox.lock.with(|| {
-            let position = self.reachable_position(holder)?;
-            record(holder).in_table.set(false);
-            Some(self.table().vacate(position))
-        })
-    }
-
-    /// A value that was replaced has ended. Returns whether the record has been
-    /// reaped meanwhile, and left to its owner.
-    #[must_use]
-    pub fn end_replacing(&self, holder: HolderPointer) -> bool {
-        let fields = record(holder);
-        self.mailbox.lock.with(|| {
-            fields.replacing.set(fields.replacing.get() - 1);
-            fields.reaped.get() && fields.owes.get() && fields.replacing.get() == 0
-        })
-    }
-
-    /// Whether a reaped record is to be finished as if it had not been.
-    #[must_use]
-    pub fn owes(&self, holder: HolderPointer) -> bool {
-        self.mailbox.lock.with(|| record(holder).owes.get())
-    }
-
-    /// Gives the entry of `old` to the record `new`, with its place in the
-    /// order; `None` if it has been reaped. `old` has its value then, and is
-    /// in no list by age.
-    pub fn substitute(
-        &self,
-        old: HolderPointer,
-        new: HolderPointer,
-        value: *mut c_void,
-    ) -> Option<()> {
-        let ended = self.mailbox.lock.with(|| {
-            let position = self.reachable_position(old)?;
-            record(old).in_table.set(false);
-            record(new).in_table.set(true);
-            // SAFETY: This thread owns the map, and has the lock.
-            Some(unsafe { &mut *self.table.get() }.substitute(position, new, value))
-        })?;
-        record(old).value.set(ended);
-        self.mend_cursors(old);
-        // SAFETY: `old` stood, so it is in the list; `new` is in none.
-        unsafe {
-            self.order.insert_after(old, new);
-            self.order.remove(old);
-        }
-        Some(())
-    }
-
     /// The first record whose callback is running, or whose end is put off, of
     /// which `is_it` is true.
     #[must_use]
     pub fn find_ending(&self, is_it: impl Fn(HolderPointer) -> bool) -> Option<HolderPointer> {
         self.ending.iter().find(|holder| is_it(*holder))
-    }
-
-    /// One record of a reachable key less: somebody else has it now.
-    pub fn forget_record(&self) {
-        self.reachable.set(self.reachable.get() - 1);
-    }
-
-    /// Ends that are put off until nobody visits the value.
-    #[must_use]
-    pub fn put_off(&self) -> &Cell<usize> {
-        &self.put_off
     }
 
     /// Whether the table is being changed further out on this stack: by an
@@ -568,7 +422,7 @@ impl Map {
         self.cursors.set(core::ptr::null());
     }
 
-    fn mend_cursors(&self, leaving: HolderPointer) {
+    pub(super) fn mend_cursors(&self, leaving: HolderPointer) {
         let mut next = self.cursors.get();
         // SAFETY: A loop takes its cursor out before its stack goes, and
         // `forget_cursors` is called where it could not.
@@ -602,8 +456,8 @@ impl Map {
 
     /// Keeps a record that is in no list for the next entry, or frees it.
     pub fn give_back(&self, holder: HolderPointer) {
-        if record(holder).reachable.replace(false) {
-            self.reachable.set(self.reachable.get() - 1);
+        if record(holder).rules.replace(Rules::NONE).reachable() {
+            self.forget_reachable(holder);
         }
         if self.spare_count.get() >= SPARE_RECORDS {
             // SAFETY: `take_spare` allocated it; no list has it.

@@ -34,7 +34,9 @@
 //! * [`wait`]: draining a key. [`fork`]: being there when the process forks.
 //! * [`exit`]: hooks and values at the end of a thread.
 //! * [`others`]: waking the owners of stale values.
-//! * [`reach`]: values that other threads end or visit.
+//! * [`reach`]: values that other threads end, or take. [`visit`]: looking at
+//!   them. [`exchange`]: what their owner does meanwhile. [`reachable`]: the part
+//!   of a map that all of them touch.
 //! * [`switch`]: maps that are not a thread's own.
 //! * [`stats`]: sums over all threads.
 //!
@@ -53,6 +55,7 @@
 //!    record in `ending`, where the thread's exit finds and finishes it.
 
 pub mod destroy;
+pub mod exchange;
 pub mod exit;
 pub mod fork;
 pub mod init;
@@ -60,11 +63,13 @@ pub mod keys;
 pub mod map;
 pub mod others;
 pub mod reach;
+pub mod reachable;
 pub mod record;
 pub mod stale;
 pub mod stats;
 pub mod switch;
 pub mod values;
+pub mod visit;
 pub mod wait;
 
 /// Most stale entries that a slow path ends on the way, beside its own work.

@@ -30,7 +30,7 @@ use core::ptr::{null, null_mut, NonNull};
 use super::exit::{end_thread, recover, Hook};
 use super::init::InitFrame;
 use super::map::Map;
-use super::reach::Visiting;
+use super::visit::Visiting;
 use super::{fork, stats};
 use crate::error::{Error, Reason};
 use crate::key::slot::KeySlot;
@@ -64,7 +64,7 @@ pub struct ThreadRecord {
     /// The last round is over: nothing new can be stored.
     pub closing: Cell<bool>,
     /// Visits of all values of a key that are running, the innermost first.
-    pub visiting_keys: Cell<*const Visiting>,
+    pub visits: Cell<*mut Visiting>,
     /// The slot whose burial this thread owes, the innermost first.
     pub burials: Cell<*const KeySlot>,
     /// The slot whose `user_free` runs on this thread, the innermost first.

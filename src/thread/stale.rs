@@ -2,8 +2,8 @@
 
 use super::destroy::{end_condemned, end_ending_value, end_value, finish_if_idle};
 use super::map::{count, Map};
-use super::reach;
 use super::record::{self, ThreadRecord};
+use super::visit;
 use super::SLOW_PATH_BUDGET;
 use crate::error::{Error, Reason};
 use crate::key::holder::{HolderPointer, Place};
@@ -43,7 +43,7 @@ pub fn expunge_some(budget: usize) -> usize {
 
 /// Ends a value whose visitors have left it, if there is one.
 pub(super) fn end_put_off(thread: &ThreadRecord, map: &Map) -> bool {
-    let Some((holder, reason, orphaned)) = reach::take_put_off(map) else { return false };
+    let Some((holder, reason, orphaned)) = visit::take_put_off(map) else { return false };
     // SAFETY: This thread owns the map; the record is in its list.
     let place = unsafe { holder.as_ref() }.place.get();
     // What a burial by another thread has put into the mailbox is withdrawn,
@@ -90,10 +90,10 @@ fn clear_reaped(thread: &ThreadRecord, map: &Map, holder: HolderPointer) {
     if fields.in_table.get() {
         map.take_out_record(holder);
         map.begin_ending(holder);
-    } else if fields.deferred.replace(0) != 0 {
-        map.put_off().set(map.put_off().get() - 1);
+    } else {
+        visit::forget_put_off(map, holder);
     }
-    // Else it is in `ending` because a callback is running, further out.
+    // It may be in `ending` because a callback is running, further out.
     finish_if_idle(thread, map, holder);
 }
 

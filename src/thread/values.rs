@@ -10,7 +10,7 @@ use core::ptr::null_mut;
 use super::destroy::{end_replaced, end_value, finish, reserve_record};
 use super::record::{self, ThreadRecord};
 use super::stale::{after_slow_path, before_slow_path};
-use super::{init, reach};
+use super::{exchange, init};
 use crate::error::{Error, Reason};
 use crate::key::holder::HolderPointer;
 use crate::key::{self, handle};
@@ -126,7 +126,7 @@ pub fn set(key: u64, value: *mut c_void) -> Result<(), Error> {
     };
     // SAFETY: As in `standing`.
     let record = unsafe { holder.as_ref() };
-    if record.reachable.get() {
+    if record.rules.get().reachable() {
         return set_reachable(key, holder, value);
     }
     let old = entry.value.load(Ordering::Relaxed);
@@ -142,7 +142,7 @@ pub fn set(key: u64, value: *mut c_void) -> Result<(), Error> {
 #[inline(never)]
 fn set_reachable(key: u64, holder: HolderPointer, value: *mut c_void) -> Result<(), Error> {
     let thread = record::attached()?;
-    match reach::set(thread, holder, value)? {
+    match exchange::set(thread, holder, value)? {
         Some(()) => Ok(()),
         None => set_absent(key, value),
     }
@@ -163,9 +163,9 @@ fn end_old(holder: HolderPointer, old: *mut c_void) {
 pub fn swap(key: u64, value: *mut c_void) -> Result<*mut c_void, Error> {
     match standing(key)? {
         // SAFETY: As in `standing`.
-        Some(Standing { holder, .. }) if unsafe { holder.as_ref() }.reachable.get() => {
+        Some(Standing { holder, .. }) if unsafe { holder.as_ref() }.rules.get().reachable() => {
             let thread = record::attached()?;
-            match reach::swap(thread, holder, value)? {
+            match exchange::swap(thread, holder, value)? {
                 Some(old) => Ok(old),
                 None => set_absent(key, value).map(|()| null_mut()),
             }
@@ -205,13 +205,14 @@ fn take_out(key: u64) -> Result<Option<(&'static ThreadRecord, HolderPointer)>, 
 ///
 /// [`Error::Absent`], [`Error::BadKey`], [`Error::DeadKey`].
 pub fn take(key: u64) -> Result<*mut c_void, Error> {
-    let reachable = standing(key)?.map(|standing| standing.holder);
-    // SAFETY: As in `standing`.
-    if let Some(holder) = reachable.filter(|holder| unsafe { holder.as_ref() }.reachable.get()) {
-        let thread = record::attached()?;
-        let value = reach::take(thread.map(), holder)?.ok_or(Error::Absent)?;
-        hand_over(thread, holder);
-        return Ok(value);
+    if let Some(Standing { holder, .. }) = standing(key)? {
+        // SAFETY: As in `standing`.
+        if unsafe { holder.as_ref() }.rules.get().reachable() {
+            let thread = record::attached()?;
+            let value = exchange::take(thread.map(), holder)?.ok_or(Error::Absent)?;
+            hand_over(thread, holder);
+            return Ok(value);
+        }
     }
     let (thread, holder) = take_out(key)?.ok_or(Error::Absent)?;
     // SAFETY: It has left the table and is not finished yet.

@@ -12,7 +12,7 @@ use super::record;
 use super::stale::expunge;
 use crate::error::Error;
 use crate::key::{self, handle};
-use crate::sys::condition::{now, Condition};
+use crate::sys::condition::{cancellation_point, now, Condition};
 use crate::sys::lock::Lock;
 use crate::sys::sync::{AtomicU32, Ordering};
 
@@ -59,20 +59,25 @@ pub fn drain(key: u64, milliseconds: i32) -> Result<u32, Error> {
         ..0 => i64::MAX,
         _ => now().saturating_add(i64::from(milliseconds) * 1_000_000),
     };
-    WAITERS.fetch_add(1, Ordering::Relaxed);
-    let left = loop {
+    loop {
         let left = slot.outstanding(generation);
         let time = now();
         if left == 0 || time >= end {
-            break left;
+            return Ok(left);
         }
-        LOCK.with(|| {
-            // SAFETY: The lock is held, and the only one used with it.
-            unsafe { CHANGED.wait_until(&LOCK, end.min(time.saturating_add(PATIENCE))) };
-        });
-    };
+        wait_until(end.min(time.saturating_add(PATIENCE)));
+        // Here, with no lock held and nothing counted.
+        cancellation_point();
+    }
+}
+
+fn wait_until(time: i64) {
+    WAITERS.fetch_add(1, Ordering::Relaxed);
+    LOCK.with(|| {
+        // SAFETY: The lock is held, and the only one used with it.
+        unsafe { CHANGED.wait_until(&LOCK, time) };
+    });
     WAITERS.fetch_sub(1, Ordering::Relaxed);
-    Ok(left)
 }
 
 /// Takes the lock over the waiting, for a fork.

@@ -336,6 +336,89 @@ purge_in_visit(void *value, uint64_t thread, void *argument)
 }
 
 static void
+visit_in_purge(void *value, int reason, void *user)
+{
+    test_log_destroy(value, reason, user);
+    if (reason == TLS_REASON_PURGED)
+        CHECK_CODE(tls_for_each(in_callback, purge_in_visit, &in_callback), TLS_ERR_BUSY);
+}
+
+/* Nobody is shown a value that is just being taken, or misses one that is not. */
+static void
+a_purged_key_is_not_visited(void)
+{
+    tls_key_options_t options = test_options();
+    size_t number = 99;
+
+    test_log_clear(&ended);
+    visits = 0;
+    start_workers();
+    options.destroy = visit_in_purge;
+    options.user = &ended;
+    options.reclaim = TLS_RECLAIM_ANY;
+    options.flags = TLS_KEY_ENUMERABLE;
+    in_callback = test_key_from(&options);
+    set_on_workers(in_callback);
+    CHECK_OK(tls_key_purge(in_callback, &number));
+    CHECK_UINT(number, WORKERS);
+    CHECK_UINT(visits, 0);
+    CHECK_OK(tls_key_release(in_callback));
+    stop_workers();
+    CHECK_UINT(ended.count, WORKERS);
+}
+
+static worker_t *releaser;
+
+static void
+job_release(void *argument)
+{
+    CHECK_OK(tls_key_release(*(tls_key_t *)argument));
+}
+
+static void
+purge_then_release_elsewhere(void *value, int reason, void *user)
+{
+    test_log_destroy(value, reason, user);
+    if (reason == TLS_REASON_REPLACED) {
+        CHECK_OK(tls_key_purge(in_callback, NULL)); /* its reference is the last */
+    } else if (reason == TLS_REASON_PURGED) {
+        void *old = VALUE(99);
+
+        worker_do(releaser, job_release, &in_callback);
+        CHECK_OK(tls_swap(in_callback, VALUE(3), &old));
+        CHECK_PTR(old, NULL);
+    }
+}
+
+/* Two records of one map are in the key's list when it dies: that of a value
+ * which was purged while the one before it was ending, and that of the value
+ * which was set after. */
+static void
+a_purge_with_the_last_reference_ends_what_was_set_meanwhile(void)
+{
+    tls_key_options_t options = test_options();
+
+    test_log_clear(&ended);
+    start_workers();
+    releaser = &workers[0];
+    options.destroy = purge_then_release_elsewhere;
+    options.user = &ended;
+    options.user_free = test_log_free;
+    options.reclaim = TLS_RECLAIM_ANY;
+    in_callback = test_key_from(&options);
+    CHECK_OK(tls_set(in_callback, VALUE(1)));
+    CHECK_OK(tls_set(in_callback, VALUE(2)));
+    CHECK_UINT(ended.count, 3);
+    CHECK_RECORD(&ended, 0, VALUE(1), TLS_REASON_REPLACED, test_thread());
+    CHECK_RECORD(&ended, 1, VALUE(2), TLS_REASON_PURGED, test_thread());
+    CHECK_RECORD(&ended, 2, VALUE(3), TLS_REASON_KEY_DEAD, test_thread());
+    CHECK_UINT(ended.freed, 1);
+    CHECK_UINT(test_stats().dead_keys, 0);
+    CHECK_UINT(test_stats().stale, 0);
+    stop_workers();
+}
+
+static void
 a_visited_key_is_not_purged(void)
 {
     tls_key_t key;
@@ -401,6 +484,8 @@ main(void)
     RUN(a_purge_ends_all_values_of_a_live_key);
     RUN(purging_is_for_live_any_keys);
     RUN(a_visited_key_is_not_purged);
+    RUN(a_purged_key_is_not_visited);
     RUN(a_purge_is_not_purged);
+    RUN(a_purge_with_the_last_reference_ends_what_was_set_meanwhile);
     return test_finish();
 }

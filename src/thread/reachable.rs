@@ -1,0 +1,173 @@
+//! The part of a map that other threads reach.
+//!
+//! A map with at least one record of a reachable key ([`Rules::reachable`]) has
+//! its table changed under the mailbox's lock only. Whoever else has that lock,
+//! and knows by the key's lock that the map is there, may take a value out of
+//! the table ([`Map::reap`]); the owner, which moves entries, may not be in the
+//! middle of it then.
+//!
+//! [`Rules::reachable`]: crate::key::options::Rules::reachable
+
+use core::cell::Cell;
+use core::ffi::c_void;
+
+use super::map::{record, Map};
+use crate::key::holder::HolderPointer;
+
+impl Map {
+    /// Whether another thread has taken the entry's value.
+    #[must_use]
+    pub fn is_reaped(&self, holder: HolderPointer) -> bool {
+        let fields = record(holder);
+        if !fields.rules.get().reachable() {
+            return false;
+        }
+        if self.busy.get() {
+            // Inside `with_table`, which has the lock.
+            return fields.reaped.get();
+        }
+        self.mailbox.lock.with(|| fields.reaped.get())
+    }
+
+    /// The map that a record belongs to.
+    ///
+    /// # Safety
+    ///
+    /// The record is in its key's list, whose lock the caller has: so the map
+    /// can't end.
+    #[must_use]
+    pub unsafe fn of<'a>(holder: HolderPointer) -> &'a Map {
+        // SAFETY: Layout: a mailbox is the first field of its map.
+        unsafe { &*record(holder).mailbox.get().cast::<Map>() }
+    }
+
+    /// The value of a reachable key's entry, if it stands. Any thread may ask,
+    /// as in [`of`](Self::of).
+    #[must_use]
+    pub fn peek(&self, holder: HolderPointer) -> Option<*mut c_void> {
+        self.mailbox.lock.with(|| {
+            let position = self.reachable_position(holder)?;
+            Some(self.table().value(position))
+        })
+    }
+
+    /// Takes the value of a reachable key's entry, if it stands. Any thread
+    /// may, as in [`of`](Self::of); the record is then to be put into the
+    /// mailbox, for the owner to clear the entry away.
+    #[must_use]
+    pub fn reap(&self, holder: HolderPointer) -> Option<*mut c_void> {
+        self.mailbox.lock.with(|| {
+            let position = self.reachable_position(holder)?;
+            let fields = record(holder);
+            fields.reaped.set(true);
+            fields.owes.set(fields.replacing.get() > 0);
+            Some(self.table().vacate(position))
+        })
+    }
+
+    /// Where a reachable key's entry stands. The caller has the lock.
+    fn reachable_position(&self, holder: HolderPointer) -> Option<usize> {
+        let fields = record(holder);
+        if !fields.in_table.get() || fields.reaped.get() {
+            return None;
+        }
+        self.table().position_of(fields.handle.get(), holder)
+    }
+
+    /// Exchanges the value of a standing entry of a reachable key; `None` if
+    /// it has been reaped. With `ending`, the old value is going to be ended,
+    /// until [`end_replacing`](Self::end_replacing).
+    pub fn exchange(
+        &self,
+        holder: HolderPointer,
+        value: *mut c_void,
+        ending: bool,
+    ) -> Option<*mut c_void> {
+        self.mailbox.lock.with(|| {
+            let position = self.reachable_position(holder)?;
+            // SAFETY: This thread owns the map, and has the lock.
+            let old = unsafe { &mut *self.table.get() }.replace_value(position, value);
+            let replacing = &record(holder).replacing;
+            replacing.set(replacing.get() + u32::from(ending));
+            Some(old)
+        })
+    }
+
+    /// Takes the value of a standing entry of a reachable key, so that nobody
+    /// reaches it any more; `None` if it has been reaped. The entry is then to
+    /// be taken out.
+    pub fn withdraw_value(&self, holder: HolderPointer) -> Option<*mut c_void> {
+        self.mailbox.lock.with(|| {
+            let position = self.reachable_position(holder)?;
+            record(holder).in_table.set(false);
+            Some(self.table().vacate(position))
+        })
+    }
+
+    /// A value that was replaced has ended. Returns whether the record has been
+    /// reaped meanwhile, and left to its owner.
+    #[must_use]
+    pub fn end_replacing(&self, holder: HolderPointer) -> bool {
+        let fields = record(holder);
+        self.mailbox.lock.with(|| {
+            fields.replacing.set(fields.replacing.get() - 1);
+            fields.reaped.get() && fields.owes.get() && fields.replacing.get() == 0
+        })
+    }
+
+    /// Whether a reaped record is to be finished as if it had not been.
+    #[must_use]
+    pub fn owes(&self, holder: HolderPointer) -> bool {
+        self.mailbox.lock.with(|| record(holder).owes.get())
+    }
+
+    /// Gives the entry of `old` to the record `new`, with its place in the
+    /// order; `None` if it has been reaped. `old` has its value then, and is
+    /// in no list by age.
+    pub fn substitute(
+        &self,
+        old: HolderPointer,
+        new: HolderPointer,
+        value: *mut c_void,
+    ) -> Option<()> {
+        let ended = self.mailbox.lock.with(|| {
+            let position = self.reachable_position(old)?;
+            record(old).in_table.set(false);
+            record(new).in_table.set(true);
+            // SAFETY: This thread owns the map, and has the lock.
+            Some(unsafe { &mut *self.table.get() }.substitute(position, new, value))
+        })?;
+        record(old).value.set(ended);
+        self.mend_cursors(old);
+        // SAFETY: `old` stood, so it is in the list; `new` is in none.
+        unsafe {
+            self.order.insert_after(old, new);
+            self.order.remove(old);
+        }
+        Some(())
+    }
+
+    /// A record of a reachable key is not this map's any more, but that of those
+    /// who visit its value.
+    pub fn forget_record(&self) {
+        self.reachable.set(self.reachable.get() - 1);
+    }
+
+    /// Ends that are put off until nobody visits the value.
+    #[must_use]
+    pub fn put_off(&self) -> &Cell<usize> {
+        &self.put_off
+    }
+
+    /// Clears what only records of reachable keys use, for the next entry.
+    pub(super) fn forget_reachable(&self, holder: HolderPointer) {
+        let fields = record(holder);
+        fields.reaped.set(false);
+        fields.owes.set(false);
+        fields.replacing.set(0);
+        fields.deferred.set(0);
+        fields.abandoned.set(false);
+        fields.visitors.set(0);
+        self.forget_record();
+    }
+}
