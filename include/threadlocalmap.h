@@ -150,7 +150,7 @@
 #define TLS_ERR_REENTRANT (-7)
 
 /**
- * The key's init callback returned non-zero; nothing was stored.
+ * The key's init or copy callback returned non-zero; nothing was stored.
  */
 #define TLS_ERR_INIT (-8)
 
@@ -252,6 +252,23 @@ typedef struct Rules Rules;
 typedef struct Visits Visits;
 
 /**
+ * The values that a task takes along from where it was submitted.
+ */
+typedef struct tls_context_t tls_context_t;
+
+/**
+ * A map of its own, for a thread that is not the operating system's: a fiber,
+ * a coroutine, a green thread.
+ */
+typedef struct tls_map_t tls_map_t;
+
+/**
+ * A function and its argument that wait to be run once, in the context that
+ * they were submitted in.
+ */
+typedef struct tls_task_t tls_task_t;
+
+/**
  * The name of a key: a number that names one key for the life of the process.
  *
  * It is never used again for another key, in this process, on any thread.
@@ -283,8 +300,11 @@ typedef int (*tls_init_fn)(void **value, void *user);
 /**
  * Makes a copy of a value for another task.
  *
- * Stores it in *copy and returns 0, or returns non-zero. Reserved: accepted,
- * but not called by this version.
+ * value: never NULL (NULL is copied as NULL). Stores the copy in *copy and
+ * returns 0 (NULL is a copy too), or returns non-zero: then nothing is captured
+ * or begun. Runs on the thread that captures, and once more on each thread that
+ * begins a scope with the context, possibly on several at once; it may call any
+ * function of this library, but must not end the value that it copies.
  */
 typedef int (*tls_copy_fn)(void *value, void **copy, void *user);
 
@@ -331,7 +351,7 @@ typedef struct tls_key_options_t {
    */
   uint32_t reclaim;
   /**
-   * TLS_KEY_* together; this version knows TLS_KEY_ENUMERABLE only.
+   * TLS_KEY_* together.
    */
   uint32_t flags;
 } tls_key_options_t;
@@ -362,11 +382,11 @@ typedef struct tls_stats_t {
    */
   uint64_t dead_keys;
   /**
-   * Attached threads.
+   * Attached threads, and maps of tls_map_create().
    */
   uint64_t maps;
   /**
-   * Values that threads have, stale ones included.
+   * Values in all maps and contexts, stale and hidden ones included.
    */
   uint64_t entries;
   /**
@@ -405,12 +425,29 @@ typedef struct tls_stats_t {
    * Attached threads whose end can't be seen (no pthread key left).
    */
   uint64_t unwatched;
+  /**
+   * Captured contexts that are not freed, those of waiting tasks included.
+   */
+  uint64_t contexts;
+  /**
+   * Tasks that ran without a scope, ever, for want of memory.
+   */
+  uint64_t unscoped;
 } tls_stats_t;
+
+/**
+ * The name of an open scope.
+ */
+typedef uint64_t tls_scope_t;
 
 /**
  * Never a key.
  */
 #define TLS_KEY_NONE ((tls_key_t)0)
+
+
+
+
 
 
 
@@ -542,6 +579,47 @@ const char *tls_strerror(int error);
 const char *tls_err_name(int error);
 
 /**
+ * Writes a report of every map, every key, and who has a value under which, as
+ * JSON.
+ *
+ * For looking at a leak: at a pool's shutdown, say, when nothing should be
+ * left. "maps" has each map with its thread and the numbers of its entries and
+ * stale entries; "keys" has each live key with its name (256 bytes of it), its
+ * references, and the map and thread of each value, and each dead key with how
+ * many obligations (values, and a release that is under way) are left; "local"
+ * has the calling thread's entries, with values. Handles are strings, because
+ * they have more bits than a JSON number. What other threads change meanwhile
+ * is each right for some instant during the call.
+ *
+ * write: called with parts of the text, not terminated; non-zero: it wants no
+ * more. No lock is held: it may call any function of this library. arg: yours.
+ *
+ * Threads: any. Blocks: no. Cost: O(keys that ever lived at once + values +
+ * maps squared). Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (write is NULL); TLS_ERR_LIMIT (write wanted
+ * no more); TLS_ERR_NO_MEMORY; TLS_ERR_REENTRANT (called by the memory
+ * allocator).
+ * Since 0.1.0.
+ */
+int tls_dump(int (*write)(const char *bytes, size_t length, void *arg), void *arg);
+
+/**
+ * Calls `visit` with each of the calling thread's values that tls_get() would
+ * find under a live key.
+ *
+ * The oldest first; those that a scope hides are passed over. visit may call
+ * any function of this library: what it adds is not visited, what it removes
+ * before its turn is not either. arg: yours.
+ *
+ * Threads: any. Blocks: no. Signals: not safe.
+ * Returns TLS_OK (also on a thread that is not attached); TLS_ERR_INVALID (visit
+ * is NULL); TLS_ERR_NO_MEMORY; TLS_ERR_REENTRANT (called by the memory
+ * allocator).
+ * Since 0.1.0.
+ */
+int tls_for_each_local(void (*visit)(tls_key_t key, void *value, void *arg), void *arg);
+
+/**
  * Makes a key with one reference, the caller's.
  *
  * key: receives the handle. options: what the key is to be like; NULL: no
@@ -551,8 +629,9 @@ const char *tls_err_name(int error);
  *
  * Threads: any. Blocks: no. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_INVALID (key is NULL, options->size is too small,
- * bytes beyond the known structure are not zero, unknown reclaim or flags);
- * TLS_ERR_UNSUPPORTED (known, but not in this version); TLS_ERR_NO_MEMORY;
+ * bytes beyond the known structure are not zero, unknown reclaim or flags,
+ * TLS_KEY_INHERIT with TLS_KEY_WORKER, or with destroy but without copy);
+ * TLS_ERR_NO_MEMORY;
  * TLS_ERR_LIMIT (4294967294 keys live).
  * Since 0.1.0.
  */
@@ -614,6 +693,70 @@ bool tls_key_is_live(tls_key_t key);
  * Since 0.1.0.
  */
 int tls_key_name(tls_key_t key, char *buffer, size_t capacity);
+
+/**
+ * Makes an empty map that is attached to no thread.
+ *
+ * map: receives it; yours, to be destroyed with tls_map_destroy().
+ *
+ * Threads: any. Blocks: no. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (map is NULL); TLS_ERR_NO_MEMORY.
+ * Since 0.1.0.
+ */
+int tls_map_create(struct tls_map_t **map);
+
+/**
+ * Destroys all values of a map, and the map.
+ *
+ * On the calling thread: open scopes end first, then values, the youngest
+ * first, with TLS_REASON_MAP_DESTROYED (TLS_REASON_KEY_DEAD those whose key has
+ * died), again while they add more, in at most 4 rounds. Attaches the thread.
+ *
+ * map: from tls_map_create(), attached to no thread; NULL: nothing happens.
+ *
+ * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_BUSY (it is attached, to this thread or another);
+ * TLS_ERR_REENTRANT (inside a callback of this library); TLS_ERR_NO_MEMORY;
+ * TLS_ERR_EXITING.
+ * Since 0.1.0.
+ */
+int tls_map_destroy(struct tls_map_t *map);
+
+/**
+ * Makes a map the calling thread's current one, in constant time.
+ *
+ * From then on every function that speaks of the calling thread's values means
+ * those of this map, tls_stale_count(), tls_expunge() and scopes included. What
+ * belongs to the thread and not to its map stays: hooks, tls_thread_on_stale().
+ * A map is attached to one thread at a time; while it is attached to none it
+ * goes on hearing of dead keys, and whoever attaches it next expunges. A thread
+ * that ends with a map switched to leaves it to whoever attaches it. Attaches
+ * the thread itself.
+ *
+ * map: from tls_map_create(); NULL: the thread's own. previous: receives the
+ * one that was current, NULL for the thread's own; may be NULL.
+ *
+ * For schedulers of fibers: switch the map where you switch the stack, on the
+ * thread that goes on. The inlined look-ups read the thread's words anew at each
+ * call, so a compiler that moves code across a switch of stacks can't make them
+ * read another thread's; but a function that switches stacks must not be
+ * inlined (that is true of any use of thread-local storage).
+ *
+ * Threads: any. Blocks: no. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_BUSY (another thread has it); TLS_ERR_REENTRANT
+ * (inside a callback of this library); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
+ * Since 0.1.0.
+ */
+int tls_map_switch(struct tls_map_t *map, struct tls_map_t **previous);
+
+/**
+ * The map that the calling thread has switched to.
+ *
+ * Threads: any. Blocks: no. Signals: not safe.
+ * Returns it; NULL: the thread's own.
+ * Since 0.1.0.
+ */
+struct tls_map_t *tls_map_current(void);
 
 /**
  * Destroys whatever is stale, as far as the calling thread may, and wakes the
@@ -742,6 +885,134 @@ int tls_scrape(tls_key_t key, tls_visit_fn take, void *arg);
 int tls_stats(struct tls_stats_t *stats);
 
 /**
+ * Opens a scope: what the calling thread sets from now on ends with it.
+ *
+ * Inside, outer values are seen. tls_set() and tls_swap() hide them behind the
+ * new one; tls_remove(), tls_take() and tls_remove_all() hide them behind
+ * nothing. tls_scope_end() destroys what was set inside and is still there, and
+ * what was hidden is back. Keys with TLS_KEY_WORKER are exempt: their values
+ * are set and removed as if there were no scope. Scopes nest; they belong to
+ * the thread's map (tls_map_switch() leaves them where they are). One that is
+ * open when its thread ends is ended first. Attaches the thread.
+ *
+ * scope: receives its name. context: its values are set inside, each copied by
+ * its key's copy callback; outer values of TLS_KEY_INHERIT keys that it does
+ * not have are hidden, so that what was unset where it was captured is unset
+ * here; keys that have died are skipped. NULL: none, and outer values are seen.
+ * It stays yours, and may be used by any number of threads at the same time.
+ *
+ * Threads: any. Blocks: no, but runs copy callbacks. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (scope is NULL); TLS_ERR_INIT (a copy
+ * callback failed); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (65534
+ * are open); TLS_ERR_REENTRANT (called by the memory allocator). On failure no
+ * scope is open, and copies that were made are destroyed.
+ * Since 0.1.0.
+ */
+int tls_scope_begin(tls_scope_t *scope, struct tls_context_t *context);
+
+/**
+ * Ends the innermost scope of the calling thread.
+ *
+ * What was set inside is destroyed, the youngest first, with
+ * TLS_REASON_SCOPE_END; what destroy callbacks set meanwhile ends with it, in
+ * at most 4 rounds (what is left then is counted in tls_stats_t.leaked). Then
+ * what it has hidden is back, as it was.
+ *
+ * Threads: the one that began it, or that has its map. Blocks: no, but runs
+ * destroy callbacks. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_BUSY (a scope that was begun later is still open);
+ * TLS_ERR_INVALID (it is not open in the calling thread's map);
+ * TLS_ERR_REENTRANT (it is ending, further out on this stack). A failed call
+ * has changed nothing.
+ * Since 0.1.0.
+ */
+int tls_scope_end(tls_scope_t scope);
+
+/**
+ * Captures the calling thread's values of all TLS_KEY_INHERIT keys.
+ *
+ * Each through its key's copy callback (NULL is copied as NULL; without a
+ * callback the pointer is). No init runs because of it: an unset key stays
+ * unset. The cost is proportional to the number of such values. Attaches the
+ * thread. To give a new thread its maker's values, capture before
+ * pthread_create(), and begin a scope with the context as the first thing there.
+ *
+ * context: receives it; yours, to be freed with tls_context_free(). It does not
+ * depend on the capturing thread any more. A key's values in contexts count as
+ * values for tls_key_drain(), and its user_free waits for them.
+ *
+ * Threads: any. Blocks: no, but runs copy callbacks. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (context is NULL); TLS_ERR_INIT (a copy
+ * callback failed; copies that were made are destroyed); TLS_ERR_NO_MEMORY;
+ * TLS_ERR_LIMIT (no reference of a key is left to take); TLS_ERR_EXITING;
+ * TLS_ERR_REENTRANT (called by the memory allocator).
+ * Since 0.1.0.
+ */
+int tls_context_capture(struct tls_context_t **context);
+
+/**
+ * Destroys a context's values, with TLS_REASON_REMOVED (TLS_REASON_KEY_DEAD
+ * those whose key has died), and frees it.
+ *
+ * context: not used by anybody any more; NULL: nothing happens. The values are
+ * destroyed on the calling thread, whatever their key's reclaim says: they were
+ * no thread's.
+ *
+ * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+ * Returns nothing.
+ * Since 0.1.0.
+ */
+void tls_context_free(struct tls_context_t *context);
+
+/**
+ * Wraps a function and its argument as a task, and captures the calling
+ * thread's context for it.
+ *
+ * task: receives it; yours, to be given once either to tls_task_run() or to
+ * tls_task_cancel(), on any thread. fn: what it does. arg: yours.
+ *
+ * Threads: any. Blocks: no, but runs copy callbacks. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (task or fn is NULL); else as
+ * tls_context_capture().
+ * Since 0.1.0.
+ */
+int tls_task_create(struct tls_task_t **task, void (*fn)(void *arg), void *arg);
+
+/**
+ * Runs a task, once, and frees it.
+ *
+ * In this order: opens a scope; sets the captured values in it (they are moved,
+ * not copied again; keys that have died are skipped); frees the task; calls
+ * fn(arg), which is not inside a callback of this library and may do anything,
+ * pthread_exit() included; ends the scope, and those that fn has left open;
+ * expunges. The thread's own values are then what they were. Its type is that
+ * of the functions that pools take.
+ *
+ * If there is no memory for the scope, or the thread is past its last cleanup,
+ * fn is called all the same, without the captured values, and counted in
+ * tls_stats_t.unscoped.
+ *
+ * task: from tls_task_create(); NULL: nothing happens.
+ *
+ * Threads: any, the submitting one too. Blocks: no, but runs fn and destroy
+ * callbacks. Signals: not safe.
+ * Returns nothing.
+ * Since 0.1.0.
+ */
+void tls_task_run(void *task);
+
+/**
+ * Frees a task that will not be run, and destroys what it has captured.
+ *
+ * task: from tls_task_create(); NULL: nothing happens.
+ *
+ * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+ * Returns nothing.
+ * Since 0.1.0.
+ */
+void tls_task_cancel(struct tls_task_t *task);
+
+/**
  * The calling thread's value under a key; else what the key's init callback
  * makes, stored; else NULL.
  *
@@ -795,7 +1066,9 @@ int tls_try_get(tls_key_t key, void **value);
  * value: from now on the library's, to be destroyed by the key's destroy
  * callback; on failure it stays yours. NULL is a value (and is never passed to
  * destroy). The value that it replaces is destroyed (TLS_REASON_REPLACED),
- * unless it is the same pointer. The first set on a thread attaches it.
+ * unless it is the same pointer. The first set on a thread attaches it. Inside a
+ * scope, a value that was set outside of it is not replaced but hidden, until
+ * the scope ends (tls_scope_begin()).
  *
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY;
@@ -809,7 +1082,9 @@ int tls_set(tls_key_t key, void *value);
  * Stores a value for the calling thread and hands the old one over.
  *
  * value: as with tls_set(). old: receives the value that was there, yours from
- * now on and not destroyed; NULL if there was none. Written on success only.
+ * now on and not destroyed; NULL if there was none, or if it was set outside of
+ * the scope that is open: such a value is hidden, not handed over. Written on
+ * success only.
  *
  * Threads: any. Blocks: no. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (another thread
@@ -821,8 +1096,9 @@ int tls_swap(tls_key_t key, void *value, void **old);
 /**
  * Removes the calling thread's value and hands it over.
  *
- * old: receives the value, yours from now on and not destroyed. Written on
- * success only.
+ * old: receives the value, yours from now on and not destroyed; NULL if it was
+ * set outside of the scope that is open: such a value is hidden, not handed
+ * over. Written on success only.
  *
  * Threads: any. Blocks: no. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_ABSENT (no value); TLS_ERR_INVALID (old is NULL);
@@ -836,10 +1112,12 @@ int tls_take(tls_key_t key, void **old);
  * Removes the calling thread's value and destroys it (TLS_REASON_REMOVED).
  *
  * The next tls_get() runs init again. Frees nothing that setting it again
- * would have to allocate.
+ * would have to allocate. Inside a scope, a value that was set outside of it is
+ * hidden instead, until the scope ends.
  *
  * Threads: any. Blocks: no, but runs the destroy callback. Signals: not safe.
- * Returns TLS_OK (also without a value); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
+ * Returns TLS_OK (also without a value); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
+ * TLS_ERR_NO_MEMORY (hiding an outer value takes a little).
  * Since 0.1.0.
  */
 int tls_remove(tls_key_t key);
@@ -849,10 +1127,12 @@ int tls_remove(tls_key_t key);
  *
  * In the reverse order of their first set, each with TLS_REASON_REMOVED, or
  * TLS_REASON_KEY_DEAD if its key is dead. What destroy callbacks set meanwhile
- * stays. The thread stays attached.
+ * stays. The thread stays attached. Inside a scope, values that were set outside
+ * of it are hidden instead, until it ends.
  *
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
- * Returns TLS_OK.
+ * Returns TLS_OK; TLS_ERR_NO_MEMORY (inside a scope only; nothing was removed);
+ * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_remove_all(void);

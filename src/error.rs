@@ -25,7 +25,7 @@ pub enum Error {
     Limit = -6,
     /// Called from inside a callback that this call may not be made from.
     Reentrant = -7,
-    /// The key's init callback reported a failure.
+    /// The key's init or copy callback reported a failure.
     Init = -8,
     /// The thread is past its last cleanup.
     Exiting = -9,
@@ -96,7 +96,7 @@ impl Error {
             Self::Absent => c"the calling thread has no value under this key",
             Self::Limit => c"a limit was reached (references, keys, buffer size or pthread keys)",
             Self::Reentrant => c"not allowed inside this callback",
-            Self::Init => c"the key's init callback failed; nothing was stored",
+            Self::Init => c"the key's init or copy callback failed; nothing was stored",
             Self::Exiting => c"the thread is past its last cleanup and can store nothing more",
             Self::Busy => c"in use elsewhere, or out of order; nothing was changed",
             Self::Timeout => c"the time was up first",

@@ -28,7 +28,7 @@ pub const TLS_ERR_ABSENT: c_int = -5;
 pub const TLS_ERR_LIMIT: c_int = -6;
 /// Not allowed inside this callback.
 pub const TLS_ERR_REENTRANT: c_int = -7;
-/// The key's init callback returned non-zero; nothing was stored.
+/// The key's init or copy callback returned non-zero; nothing was stored.
 pub const TLS_ERR_INIT: c_int = -8;
 /// The calling thread is past its last cleanup and can store nothing more.
 pub const TLS_ERR_EXITING: c_int = -9;

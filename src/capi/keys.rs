@@ -37,8 +37,11 @@ pub type tls_init_fn =
 
 /// Makes a copy of a value for another task.
 ///
-/// Stores it in *copy and returns 0, or returns non-zero. Reserved: accepted,
-/// but not called by this version.
+/// value: never NULL (NULL is copied as NULL). Stores the copy in *copy and
+/// returns 0 (NULL is a copy too), or returns non-zero: then nothing is captured
+/// or begun. Runs on the thread that captures, and once more on each thread that
+/// begins a scope with the context, possibly on several at once; it may call any
+/// function of this library, but must not end the value that it copies.
 #[allow(non_camel_case_types)]
 pub type tls_copy_fn = Option<
     unsafe extern "C" fn(value: *mut c_void, copy: *mut *mut c_void, user: *mut c_void) -> c_int,
@@ -71,7 +74,7 @@ pub struct tls_key_options_t {
     pub user_free: Option<unsafe extern "C" fn(user: *mut c_void)>,
     /// TLS_RECLAIM_OWNER, or TLS_RECLAIM_ANY.
     pub reclaim: u32,
-    /// TLS_KEY_* together; this version knows TLS_KEY_ENUMERABLE only.
+    /// TLS_KEY_* together.
     pub flags: u32,
 }
 
@@ -92,8 +95,11 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
     if options.flags & !known != 0 {
         return Err(Error::Invalid);
     }
-    if options.flags & !TLS_KEY_ENUMERABLE != 0 {
-        return Err(Error::Unsupported);
+    let worker = options.flags & TLS_KEY_WORKER != 0;
+    let inherit = options.flags & TLS_KEY_INHERIT != 0;
+    // A worker's value is no task's; and two owners would destroy one pointer.
+    if inherit && (worker || options.copy.is_none() && options.destroy.is_some()) {
+        return Err(Error::Invalid);
     }
     Ok(KeyOptions {
         name: options.name,
@@ -106,7 +112,9 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
         },
         rules: Rules::ANY
             .given(options.reclaim == TLS_RECLAIM_ANY)
-            .and(Rules::ENUMERABLE.given(options.flags & TLS_KEY_ENUMERABLE != 0)),
+            .and(Rules::ENUMERABLE.given(options.flags & TLS_KEY_ENUMERABLE != 0))
+            .and(Rules::WORKER.given(worker))
+            .and(Rules::INHERIT.given(inherit)),
     })
 }
 
@@ -119,8 +127,9 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
 ///
 /// Threads: any. Blocks: no. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (key is NULL, options->size is too small,
-/// bytes beyond the known structure are not zero, unknown reclaim or flags);
-/// TLS_ERR_UNSUPPORTED (known, but not in this version); TLS_ERR_NO_MEMORY;
+/// bytes beyond the known structure are not zero, unknown reclaim or flags,
+/// TLS_KEY_INHERIT with TLS_KEY_WORKER, or with destroy but without copy);
+/// TLS_ERR_NO_MEMORY;
 /// TLS_ERR_LIMIT (4294967294 keys live).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]

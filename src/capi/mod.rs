@@ -17,9 +17,12 @@
 pub mod cleanup;
 pub mod constants;
 pub mod errors;
+pub mod inspect;
 pub mod keys;
+pub mod maps;
 pub mod others;
 pub mod stats;
+pub mod tasks;
 pub mod values;
 pub mod version;
 
@@ -27,7 +30,7 @@ use core::ffi::c_int;
 use core::mem::size_of;
 
 use crate::error::Error;
-use constants::TLS_OK;
+pub(crate) use constants::TLS_OK;
 
 /// What a call returns for a result without a value.
 fn code(result: Result<(), Error>) -> c_int {

@@ -19,9 +19,9 @@ pub struct tls_stats_t {
     pub keys: u64,
     /// Dead keys with a value that is not destroyed yet.
     pub dead_keys: u64,
-    /// Attached threads.
+    /// Attached threads, and maps of tls_map_create().
     pub maps: u64,
-    /// Values that threads have, stale ones included.
+    /// Values in all maps and contexts, stale and hidden ones included.
     pub entries: u64,
     /// Stale values.
     pub stale: u64,
@@ -41,6 +41,10 @@ pub struct tls_stats_t {
     pub bytes: u64,
     /// Attached threads whose end can't be seen (no pthread key left).
     pub unwatched: u64,
+    /// Captured contexts that are not freed, those of waiting tasks included.
+    pub contexts: u64,
+    /// Tasks that ran without a scope, ever, for want of memory.
+    pub unscoped: u64,
 }
 
 /// Tells what the library holds now and has done so far.
@@ -73,6 +77,8 @@ pub unsafe extern "C" fn tls_stats(stats: *mut tls_stats_t) -> c_int {
         capacity: now.capacity,
         bytes: now.bytes,
         unwatched: now.unwatched,
+        contexts: now.contexts,
+        unscoped: now.unscoped,
     };
     // SAFETY: Not null; the caller: as many bytes as it says.
     code(unsafe { write_sized(stats, &filled) })

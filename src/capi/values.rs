@@ -2,7 +2,7 @@
 
 use core::ffi::{c_int, c_void};
 
-use super::constants::{tls_key_t, TLS_OK};
+use super::constants::tls_key_t;
 use super::{code, given, store};
 use crate::thread::values;
 
@@ -66,7 +66,9 @@ pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) ->
 /// value: from now on the library's, to be destroyed by the key's destroy
 /// callback; on failure it stays yours. NULL is a value (and is never passed to
 /// destroy). The value that it replaces is destroyed (TLS_REASON_REPLACED),
-/// unless it is the same pointer. The first set on a thread attaches it.
+/// unless it is the same pointer. The first set on a thread attaches it. Inside a
+/// scope, a value that was set outside of it is not replaced but hidden, until
+/// the scope ends (tls_scope_begin()).
 ///
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY;
@@ -81,7 +83,9 @@ pub extern "C" fn tls_set(key: tls_key_t, value: *mut c_void) -> c_int {
 /// Stores a value for the calling thread and hands the old one over.
 ///
 /// value: as with tls_set(). old: receives the value that was there, yours from
-/// now on and not destroyed; NULL if there was none. Written on success only.
+/// now on and not destroyed; NULL if there was none, or if it was set outside of
+/// the scope that is open: such a value is hidden, not handed over. Written on
+/// success only.
 ///
 /// Threads: any. Blocks: no. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (another thread
@@ -102,8 +106,9 @@ pub unsafe extern "C" fn tls_swap(
 
 /// Removes the calling thread's value and hands it over.
 ///
-/// old: receives the value, yours from now on and not destroyed. Written on
-/// success only.
+/// old: receives the value, yours from now on and not destroyed; NULL if it was
+/// set outside of the scope that is open: such a value is hidden, not handed
+/// over. Written on success only.
 ///
 /// Threads: any. Blocks: no. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_ABSENT (no value); TLS_ERR_INVALID (old is NULL);
@@ -122,10 +127,12 @@ pub unsafe extern "C" fn tls_take(key: tls_key_t, old: *mut *mut c_void) -> c_in
 /// Removes the calling thread's value and destroys it (TLS_REASON_REMOVED).
 ///
 /// The next tls_get() runs init again. Frees nothing that setting it again
-/// would have to allocate.
+/// would have to allocate. Inside a scope, a value that was set outside of it is
+/// hidden instead, until the scope ends.
 ///
 /// Threads: any. Blocks: no, but runs the destroy callback. Signals: not safe.
-/// Returns TLS_OK (also without a value); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
+/// Returns TLS_OK (also without a value); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
+/// TLS_ERR_NO_MEMORY (hiding an outer value takes a little).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_remove(key: tls_key_t) -> c_int {
@@ -136,13 +143,14 @@ pub extern "C" fn tls_remove(key: tls_key_t) -> c_int {
 ///
 /// In the reverse order of their first set, each with TLS_REASON_REMOVED, or
 /// TLS_REASON_KEY_DEAD if its key is dead. What destroy callbacks set meanwhile
-/// stays. The thread stays attached.
+/// stays. The thread stays attached. Inside a scope, values that were set outside
+/// of it are hidden instead, until it ends.
 ///
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
-/// Returns TLS_OK.
+/// Returns TLS_OK; TLS_ERR_NO_MEMORY (inside a scope only; nothing was removed);
+/// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_remove_all() -> c_int {
-    values::remove_all();
-    TLS_OK
+    code(values::remove_all())
 }

@@ -49,14 +49,21 @@ pub struct Holder {
     pub order_next: Cell<*mut Holder>,
     /// In the map's list of entries by age.
     pub order_previous: Cell<*mut Holder>,
-    /// The value, once the entry has left the table and waits for its end.
+    /// The value, once the entry has left the table and waits for its end; of an
+    /// entry that is set aside, the scope's note of it.
     pub value: Cell<*mut c_void>,
     /// Destroy callbacks that are running on behalf of this record.
     pub callbacks: Cell<u32>,
+    /// How many scopes were open, one in the other, when it was set: it ends
+    /// with the innermost of them.
+    pub depth: Cell<u16>,
+    /// The depth at which a set may simply exchange its value: `depth`, or
+    /// [`Holder::NEVER`] if there is more to do.
+    pub plain_at: Cell<u16>,
     /// Where the owner knows it to be.
     pub place: Cell<Place>,
-    /// The entry stands in the map's table.
-    pub in_table: Cell<bool>,
+    /// Where the entry is. Under the map's lock, if the key is reachable.
+    pub stand: Cell<Stand>,
     /// The key is dead, and this record is out of its list.
     pub orphaned: Cell<bool>,
     /// The key's rules. A copy: when another thread has reaped the value, the
@@ -78,6 +85,29 @@ pub struct Holder {
     pub abandoned: Cell<bool>,
     /// Threads that visit the value. Under the key's lock.
     pub visitors: Cell<u32>,
+}
+
+impl Holder {
+    /// No depth of scopes.
+    pub(crate) const NEVER: u16 = u16::MAX;
+
+    /// Whether the entry stands in the map's table.
+    #[must_use]
+    pub fn in_table(&self) -> bool {
+        self.stand.get() == Stand::Table
+    }
+}
+
+/// Where an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Stand {
+    /// Not there yet, or not there any more; or in a captured context.
+    Out = 0,
+    /// In the map's table.
+    Table = 1,
+    /// Out of the table, to come back when the scope ends that hides it.
+    Aside = 2,
 }
 
 /// What the owner knows of a holder record.

@@ -47,7 +47,7 @@
 
 use core::ptr::{null_mut, NonNull};
 
-use super::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, Notice, Place};
+use super::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, Notice, Place, Stand};
 use crate::error::Error;
 use crate::sys::lock::Lock;
 use crate::sys::sync::{AtomicBool, AtomicPtr, Ordering};
@@ -264,7 +264,9 @@ impl Holders {
             // SAFETY: The lock is held, and it is in the list.
             let record = unsafe { holder.as_ref() };
             next = NonNull::new(record.next.get());
-            if record.mailbox.get() != mine {
+            // One that a scope hides is told of like other maps' (and ended by
+            // the releaser when it has been).
+            if record.mailbox.get() != mine || record.stand.get() == Stand::Aside {
                 continue;
             }
             // SAFETY: As above.
@@ -366,6 +368,29 @@ impl Holders {
             }
         }
         None
+    }
+
+    /// Has every record in the list, for a report. The caller has the lock.
+    ///
+    /// The sole record's owner may be leaving, which takes no lock: whichever
+    /// exchange comes first decides, and an owner that comes second waits for
+    /// the lock. From here on the key is shared.
+    pub(super) fn share_all(&self) {
+        let sole = self.sole.load(Ordering::Relaxed);
+        if sole == BURIED {
+            return;
+        }
+        let Some(record) = NonNull::new(sole) else { return };
+        // Before the exchange, like a linker: reason 2 in the module's text.
+        self.shared.store(true, Ordering::SeqCst);
+        // Acquire: with the Release in `link`.
+        let moved =
+            self.sole.compare_exchange(sole, null_mut(), Ordering::Acquire, Ordering::Relaxed);
+        if moved.is_ok() {
+            // SAFETY: Just taken out of the sole place, so in no list; its owner
+            // needs the lock to take it away.
+            unsafe { self.list.push_back(record) };
+        }
     }
 
     /// How many maps of this process have a record here.

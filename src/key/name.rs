@@ -43,6 +43,23 @@ impl KeySlot {
             Ok(())
         })
     }
+
+    /// Copies as much of the name as fits, without a final zero byte, of a key
+    /// that may be dead; for a report. Returns how many bytes.
+    pub fn name_prefix(&self, buffer: &mut [u8]) -> usize {
+        self.lock().with(|| {
+            let name = self.name.load(Ordering::Acquire).cast_const();
+            if name.is_null() {
+                return 0;
+            }
+            // SAFETY: The C library: `open` stored a terminated copy, which
+            // `close` does not free without the lock.
+            let length = unsafe { libc::strnlen(name, buffer.len()) };
+            // SAFETY: As above; the buffer has room for as many.
+            unsafe { core::ptr::copy_nonoverlapping(name.cast(), buffer.as_mut_ptr(), length) };
+            length
+        })
+    }
 }
 
 /// A copy of a name for [`KeySlot::open`]; null for null.

@@ -40,6 +40,10 @@ impl Rules {
     pub const ANY: Self = Self(1);
     /// All threads' values may be visited, and taken.
     pub const ENUMERABLE: Self = Self(2);
+    /// Values live as long as the worker: scopes leave them alone.
+    pub const WORKER: Self = Self(4);
+    /// Values are captured by contexts.
+    pub const INHERIT: Self = Self(8);
     /// There is an init callback. Added by the slot.
     pub(super) const HAS_INIT: Self = Self(1 << 7);
 
@@ -79,6 +83,18 @@ impl Rules {
     #[must_use]
     pub const fn reachable(self) -> bool {
         self.has(Self::ANY.and(Self::ENUMERABLE))
+    }
+
+    /// Whether scopes leave values alone.
+    #[must_use]
+    pub const fn worker(self) -> bool {
+        self.has(Self::WORKER)
+    }
+
+    /// Whether contexts capture values.
+    #[must_use]
+    pub const fn inherits(self) -> bool {
+        self.has(Self::INHERIT)
     }
 
     /// Whether there is an init callback.

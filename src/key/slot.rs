@@ -354,6 +354,26 @@ impl KeySlot {
         self.lock().with(|| work(self.holders.list()))
     }
 
+    /// Runs `work` on all holders of any key, under the key's lock, for a report.
+    pub fn with_every_holder<T>(&self, work: impl FnOnce(&HolderList<KeyLinks>) -> T) -> T {
+        self.lock().with(|| {
+            self.holders.share_all();
+            work(self.holders.list())
+        })
+    }
+
+    /// References, for a report; 0 of a dead key.
+    #[must_use]
+    pub fn references(&self) -> u32 {
+        self.state.load(Ordering::Relaxed) as u32
+    }
+
+    /// Obligations of a dead key, for a report.
+    #[must_use]
+    pub fn obligations(&self) -> u32 {
+        self.obligations.load(Ordering::Relaxed)
+    }
+
     /// Threads that are visiting all values. Only inside `with_holders`.
     #[must_use]
     pub fn visits(&self) -> &Cell<Visits> {

@@ -51,8 +51,9 @@
 //!    is no table yet, and nothing is allocated).
 //! 2. From a key's home to its entry there is no empty entry: it is reachable.
 //! 3. No key stands twice.
-//! 4. `size` is the number of entries, stale ones included; it is below the
-//!    capacity, so that every walk ends at an empty entry.
+//! 4. `size` is the number of entries, stale ones included; with those that are
+//!    promised room it is below the capacity, so that every walk ends at an
+//!    empty entry.
 //! 5. An empty entry's value is null (see [`Entry`]).
 //! 6. The stale entries are exactly those that the owner says are stale, as
 //!    many as it says.
@@ -112,6 +113,7 @@ pub trait Owner<R: Copy> {
 pub struct ThreadLocalMap<R: Copy> {
     table: Table<R>,
     size: usize,
+    promised: usize,
     longest_probe: usize,
     rehashes: u64,
 }
@@ -120,13 +122,32 @@ impl<R: Copy> ThreadLocalMap<R> {
     /// A map without entries. Allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { table: Table::none(), size: 0, longest_probe: 0, rehashes: 0 }
+        Self { table: Table::none(), size: 0, promised: 0, longest_probe: 0, rehashes: 0 }
     }
 
     /// Entries, stale ones included.
     #[must_use]
     pub const fn size(&self) -> usize {
         self.size
+    }
+
+    /// Entries that have been taken out to come back: there is room for them.
+    #[must_use]
+    pub const fn promised(&self) -> usize {
+        self.promised
+    }
+
+    /// Keeps room for an entry that has been taken out, or is about to be, so
+    /// that it can come back without memory.
+    pub fn promise(&mut self) {
+        self.promised += 1;
+    }
+
+    /// Gives up room that was [promised](Self::promise): the entry is about to
+    /// come back, or never will.
+    pub fn redeem(&mut self) {
+        debug_assert!(self.promised > 0, "nothing was promised");
+        self.promised -= 1;
     }
 
     /// Slots of the table: 0 before the first insert.
@@ -255,7 +276,7 @@ impl<R: Copy> ThreadLocalMap<R> {
         if self.capacity() == 0 {
             return self.resize(INITIAL_CAPACITY, owner);
         }
-        if self.size + 1 < self.set_threshold() {
+        if self.size + self.promised + 1 < self.set_threshold() {
             return Ok(());
         }
         self.rehash(owner)

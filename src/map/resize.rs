@@ -22,7 +22,7 @@ impl<R: Copy> ThreadLocalMap<R> {
         self.rehashes += 1;
         self.expunge_stale_entries(owner);
         let threshold = self.set_threshold();
-        if self.size + 1 < threshold - threshold / 4 {
+        if self.size + self.promised + 1 < threshold - threshold / 4 {
             return Ok(());
         }
         let doubled = self.capacity().checked_mul(2).ok_or(OutOfMemory)?;
@@ -51,7 +51,7 @@ impl<R: Copy> ThreadLocalMap<R> {
     /// Halves the table while at most an eighth of it is in use.
     pub(super) fn shrink(&mut self, owner: &mut impl Owner<R>) {
         let mut capacity = self.capacity();
-        while capacity > INITIAL_CAPACITY && self.size <= capacity / 8 {
+        while capacity > INITIAL_CAPACITY && self.size + self.promised <= capacity / 8 {
             capacity /= 2;
         }
         if capacity < self.capacity() {

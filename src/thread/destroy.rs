@@ -6,7 +6,7 @@ use super::map::{count, Map};
 use super::record::ThreadRecord;
 use super::{exchange, visit, wait};
 use crate::error::{Error, Reason};
-use crate::key::holder::{Holder, HolderPointer, Place};
+use crate::key::holder::{Holder, HolderPointer, Place, Stand};
 use crate::key::holders::{Departure, Unlinked};
 use crate::key::slot::KeySlot;
 use crate::key::{self, handle};
@@ -110,7 +110,7 @@ pub(super) fn end_replaced(
     }
     // The callback may have removed the entry, or the key may have died; a
     // value whose end is put off keeps its record.
-    if !fields.in_table.get() && fields.deferred.get() == 0 {
+    if fields.stand.get() == Stand::Out && fields.deferred.get() == 0 {
         finish_if_idle(thread, map, holder);
     }
 }
@@ -127,6 +127,11 @@ pub(super) fn finish_if_idle(thread: &ThreadRecord, map: &Map, holder: HolderPoi
 /// Finishes a record that is in no list by age: it leaves its key, or meets
 /// the obligation that it stands for if the key is dead.
 pub(super) fn finish(thread: &ThreadRecord, map: &Map, holder: HolderPointer) {
+    finish_for(Some(thread), map, holder);
+}
+
+/// [`finish`] on a thread that may not be attached.
+pub(super) fn finish_for(thread: Option<&ThreadRecord>, map: &Map, holder: HolderPointer) {
     // SAFETY: As in `end_value`.
     let fields = unsafe { holder.as_ref() };
     let slot = slot_of(fields);
@@ -156,7 +161,7 @@ pub(super) fn finish(thread: &ThreadRecord, map: &Map, holder: HolderPointer) {
     }
     map.withdraw_stale(holder);
     map.give_back(holder);
-    obligation_met(Some(thread), slot);
+    obligation_met(thread, slot);
 }
 
 /// Finishes a record that has left the table, and whose value another thread

@@ -14,7 +14,7 @@ use super::reach::fields;
 use super::record::ThreadRecord;
 use super::visit;
 use crate::error::{Error, Reason};
-use crate::key::holder::HolderPointer;
+use crate::key::holder::{HolderPointer, Stand};
 use crate::key::slot::KeySlot;
 
 /// [`set`](super::values::set) over a standing value of a reachable key.
@@ -96,7 +96,7 @@ pub(super) fn end_replacing(map: &Map, holder: HolderPointer) {
     // A burial has put it into the mailbox; a purge has left it where it was.
     take_mail_of(map, slot_of(fields(holder)));
     map.withdraw_stale(holder);
-    if fields(holder).in_table.get() {
+    if fields(holder).stand.get() != Stand::Out {
         map.take_out_record(holder);
         map.begin_ending(holder);
     } else {

@@ -18,7 +18,7 @@ use core::ptr::{null, null_mut, NonNull};
 use super::destroy::{end_condemned, end_key, end_value, finish, finish_reaped, obligation_met};
 use super::map::{count, Map};
 use super::record::ThreadRecord;
-use super::{keys, record, stale, stats, visit, EXIT_ROUNDS};
+use super::{keys, record, scope, stale, stats, visit, EXIT_ROUNDS};
 use crate::error::{Error, Reason};
 use crate::key::{self, holder::HolderPointer, holder::Place};
 use crate::sys::memory;
@@ -72,11 +72,26 @@ fn run_hooks(thread: &ThreadRecord) {
     }
 }
 
-/// Ends all values that are there now, the youngest first.
-pub(super) fn end_all(thread: &ThreadRecord, map: &Map, reason: Reason) {
-    map.from_youngest(|holder| {
+/// Ends all values that were set at a depth of scopes and are there now, the
+/// youngest first.
+pub(super) fn end_all(thread: &ThreadRecord, map: &Map, depth: u16, reason: Reason) {
+    end_all_of(thread, map, depth, reason, |_| true);
+}
+
+/// [`end_all`] of those that `which` is true of.
+pub(super) fn end_all_of(
+    thread: &ThreadRecord,
+    map: &Map,
+    depth: u16,
+    reason: Reason,
+    which: impl Fn(HolderPointer) -> bool,
+) {
+    map.from_youngest(depth, |holder| {
         // SAFETY: In the map's list by age, so whole; this thread's map.
         let fields = unsafe { holder.as_ref() };
+        if !which(holder) {
+            return;
+        }
         map.take_out_record(holder);
         if map.is_reaped(holder) {
             finish_reaped(thread, map, holder);
@@ -99,20 +114,25 @@ pub(super) fn end_thread(thread: &ThreadRecord, reason: Reason) {
     thread.initialising.set(null());
     thread.requeue_hooks();
     thread.end_visits();
+    thread.end_contexts();
     finish_burials(thread);
+    scope::end_every(thread, map);
     for _ in 0..EXIT_ROUNDS {
         map.take_mail();
-        if thread.has_no_hooks() && map.youngest().is_none() {
+        if thread.has_no_hooks() && map.is_empty_at(0) {
             break;
         }
         run_hooks(thread);
         map.take_mail();
-        end_all(thread, map, reason);
+        scope::end_every(thread, map);
+        end_all(thread, map, 0, reason);
         end_condemned(thread, map);
+        scope::end_every(thread, map);
     }
     // A `user_free` may still run below; what it would set, nobody would end.
     thread.closing.set(true);
-    give_up(thread, map);
+    give_up(thread, map, 0);
+    settle_put_off(thread, map);
     thread.free_hooks();
     if let Some(slot) = thread.exchange_spare_slot(None) {
         key::registry().give_back(slot);
@@ -122,16 +142,19 @@ pub(super) fn end_thread(thread: &ThreadRecord, reason: Reason) {
 /// Ends all values of a map that the thread has switched to.
 pub(super) fn end_map(thread: &ThreadRecord, map: &Map, reason: Reason) {
     recover(thread, map);
+    scope::end_every(thread, map);
     for _ in 0..EXIT_ROUNDS {
         map.take_mail();
-        if map.youngest().is_none() {
+        if map.is_empty_at(0) {
             break;
         }
-        end_all(thread, map, reason);
+        end_all(thread, map, 0, reason);
         end_condemned(thread, map);
+        scope::end_every(thread, map);
     }
     let was_closing = thread.closing.replace(true);
-    give_up(thread, map);
+    give_up(thread, map, 0);
+    settle_put_off(thread, map);
     thread.closing.set(was_closing);
 }
 
@@ -172,9 +195,10 @@ fn settle_put_off(thread: &ThreadRecord, map: &Map) {
     }
 }
 
-/// What the rounds have left: values that set themselves again and again.
-fn give_up(thread: &ThreadRecord, map: &Map) {
-    map.from_youngest(|holder| {
+/// What the rounds have left at a depth of scopes: values that set themselves
+/// again and again.
+pub(super) fn give_up(thread: &ThreadRecord, map: &Map, depth: u16) {
+    map.from_youngest(depth, |holder| {
         // SAFETY: In the map's list by age, so whole; this thread's map.
         let fields = unsafe { holder.as_ref() };
         map.take_out_record(holder);
@@ -183,7 +207,6 @@ fn give_up(thread: &ThreadRecord, map: &Map) {
         }
         finish(thread, map, holder);
     });
-    settle_put_off(thread, map);
 }
 
 /// Goes on with burials whose callback did not return.

@@ -38,6 +38,7 @@ use crate::key::visits::Visits;
 use crate::sys::fork::watch;
 use crate::sys::lock::Lock;
 use crate::sys::sync::{AtomicBool, Ordering};
+use crate::sys::thread_id;
 
 /// Over `WATCHED`: whoever comes second waits until the handlers are there.
 static LOCK: Lock = Lock::new();
@@ -99,6 +100,11 @@ unsafe extern "C" fn parent() {
 
 unsafe extern "C" fn child() {
     let thread = record::current();
+    if let Some(thread) = thread {
+        // The child's thread has a number of its own.
+        thread.number.set(thread_id::current());
+        thread.map().mailbox.owner.store(thread.number.get(), Ordering::Relaxed);
+    }
     // SAFETY: `prepare` has taken the locks, and no other thread is here.
     unsafe { stats::keep_only(|map| is_here(thread, map)) };
     recount(thread);
@@ -111,7 +117,9 @@ unsafe extern "C" fn child() {
 
 /// Whether a map has come along: the forking thread's, and those of nobody.
 fn is_here(thread: Option<&ThreadRecord>, map: &Map) -> bool {
-    let mine = thread.is_some_and(|thread| thread.is_own(map) || core::ptr::eq(thread.map(), map));
+    let mine = thread.is_some_and(|thread| {
+        thread.is_own(map) || core::ptr::eq(thread.map(), map) || thread.has_context(map)
+    });
     mine || !map.is_attached()
 }
 

@@ -98,7 +98,7 @@ fn run(thread: &ThreadRecord, callbacks: Callbacks, key: u64) -> Result<*mut c_v
 }
 
 /// Stores what init made, under the record that was reserved for it.
-fn store(
+pub(super) fn store(
     thread: &ThreadRecord,
     map: &Map,
     holder: HolderPointer,

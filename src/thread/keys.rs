@@ -5,7 +5,7 @@ use core::ptr::null;
 use super::destroy::{end_value, obligation_met, slot_of};
 use super::map::count;
 use super::record::{self, ThreadRecord};
-use super::{fork, reach};
+use super::{fork, reach, stale};
 use crate::error::{Error, Reason};
 use crate::key::holder::{HolderPointer, Notice};
 use crate::key::options::KeyOptions;
@@ -65,6 +65,9 @@ pub fn release(key: u64) -> Result<(), Error> {
     }
     if !burial.lonely {
         tell(Some(thread), slot);
+        if map.scopes.depth() > 0 {
+            stale::end_hidden(thread, map, key);
+        }
         thread.end_burial(slot);
     }
     if burial.owed {

@@ -11,13 +11,17 @@ use core::cell::{Cell, UnsafeCell};
 use core::ffi::c_void;
 use core::ptr::{null_mut, NonNull};
 
+use super::inherit::Inherited;
+use super::scopes::{Scopes, Shadow};
 use crate::error::Error;
-use crate::key::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, OrderLinks, Place};
+use crate::key::holder::{
+    Holder, HolderList, HolderPointer, KeyLinks, Mailbox, OrderLinks, Place, Stand,
+};
 use crate::key::options::Rules;
 use crate::key::slot::KeySlot;
 use crate::map::{OutOfMemory, Owner, Removed, ThreadLocalMap, View};
 use crate::sys::sync::{AtomicBool, AtomicU64, Ordering};
-use crate::sys::{block, memory, thread_id};
+use crate::sys::{block, memory};
 
 /// Holder records that a map keeps for its next entries.
 const SPARE_RECORDS: usize = 32;
@@ -55,6 +59,18 @@ pub struct Cursor {
     outer: *const Cursor,
 }
 
+/// Whose a map is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A thread's own.
+    Thread = 0,
+    /// One that threads switch to.
+    Moving = 1,
+    /// A captured context: no thread's.
+    Context = 2,
+}
+
 /// One map.
 #[repr(C)]
 pub struct Map {
@@ -67,13 +83,20 @@ pub struct Map {
     /// Its number among all maps ever, under the same lock: the list is in
     /// falling order.
     pub number: Cell<u64>,
+    /// Whose it is.
+    pub kind: Cell<Kind>,
     pub(super) table: UnsafeCell<ThreadLocalMap<HolderPointer>>,
     /// The hot slot shows this map's table.
-    shown: Cell<bool>,
+    pub(super) shown: Cell<bool>,
     /// A thread has this map: it has switched to it, or it is its own.
     attached: AtomicBool,
-    /// Records of the entries in the table, in the order of first set.
-    pub(super) order: HolderList<OrderLinks>,
+    /// Records of the entries that were set outside of any scope, in the order
+    /// of first set: in the table, or set aside.
+    order: HolderList<OrderLinks>,
+    /// Scopes that are open, each with the records of its own entries.
+    pub(super) scopes: Scopes,
+    /// Records of entries that a context captures.
+    pub(super) inherited: Inherited,
     /// Out of the table, value not ended yet.
     condemned: HolderList<OrderLinks>,
     /// A callback is running for these, or ran and did not return.
@@ -93,7 +116,7 @@ pub struct Map {
 }
 
 /// The map's answers to its table.
-struct Keeper<'a>(&'a Map);
+pub(super) struct Keeper<'a>(&'a Map);
 
 /// The record behind a pointer that one of the map's lists or its table had.
 pub(super) fn record<'a>(holder: HolderPointer) -> &'a Holder {
@@ -123,7 +146,7 @@ impl Owner<HolderPointer> for Keeper<'_> {
 
 impl Map {
     /// Runs `work` on the table, then brings the counters up to date.
-    fn with_table<T>(
+    pub(super) fn with_table<T>(
         &self,
         work: impl FnOnce(&mut ThreadLocalMap<HolderPointer>, &mut Keeper<'_>) -> T,
     ) -> T {
@@ -140,7 +163,8 @@ impl Map {
         };
         self.busy.set(false);
         let table = self.table();
-        self.counters.entries.store(table.size() as u64, Ordering::Relaxed);
+        let entries = table.size() + table.promised();
+        self.counters.entries.store(entries as u64, Ordering::Relaxed);
         self.counters.capacity.store(table.capacity() as u64, Ordering::Relaxed);
         self.counters.rehashes.store(table.rehashes(), Ordering::Relaxed);
         self.counters.longest_probe.store(table.longest_probe() as u64, Ordering::Relaxed);
@@ -173,11 +197,20 @@ impl Map {
     }
 
     /// Shows this map's table in the calling thread's hot slot.
-    pub fn show(&self) {
+    /// `thread` is the number that the OS shows for it.
+    pub fn show(&self, thread: u64) {
         self.shown.set(true);
-        self.mailbox.owner.store(thread_id::current(), Ordering::Relaxed);
+        self.mailbox.owner.store(thread, Ordering::Relaxed);
+        block::set_depth(usize::from(self.scopes.depth()));
         block::set_stale(&raw const self.mailbox.stale);
         block::set_view(self.table().view());
+    }
+
+    /// Shows the depth of scopes to the sets of the calling thread.
+    pub(super) fn show_depth(&self) {
+        if self.shown.get() {
+            block::set_depth(usize::from(self.scopes.depth()));
+        }
     }
 
     /// Shows the empty table in the calling thread's hot slot.
@@ -186,6 +219,7 @@ impl Map {
         self.mailbox.owner.store(0, Ordering::Relaxed);
         block::set_view(View::empty());
         block::set_stale(core::ptr::null());
+        block::set_depth(0);
     }
 
     /// Makes room for one more entry; see [`ThreadLocalMap::reserve`].
@@ -209,8 +243,23 @@ impl Map {
         key: u64,
         rules: Rules,
     ) -> Result<HolderPointer, Error> {
+        if rules.inherits() {
+            self.inherited.reserve()?;
+        }
         let holder = self.take_spare()?;
         self.reserve().inspect_err(|_| self.give_back(holder))?;
+        self.fill_record(holder, slot, key, rules);
+        Ok(holder)
+    }
+
+    /// Fills in a record that is in no list.
+    pub(super) fn fill_record(
+        &self,
+        holder: HolderPointer,
+        slot: &KeySlot,
+        key: u64,
+        rules: Rules,
+    ) {
         let fields = record(holder);
         fields.mailbox.set(&raw const self.mailbox);
         fields.slot.set(slot);
@@ -221,7 +270,6 @@ impl Map {
         if rules.reachable() {
             self.reachable.set(self.reachable.get() + 1);
         }
-        Ok(holder)
     }
 
     /// Puts a reserved record's entry into the table. Needs no memory after
@@ -229,10 +277,18 @@ impl Map {
     pub fn insert(&self, holder: HolderPointer, value: *mut c_void) {
         let fields = record(holder);
         let key = fields.handle.get();
+        let rules = fields.rules.get();
+        let depth = if rules.worker() { 0 } else { self.scopes.depth() };
+        fields.depth.set(depth);
+        // A worker's value goes by itself in any scope, as others in their own.
+        fields.plain_at.set(if rules.reachable() { Holder::NEVER } else { depth });
+        if rules.inherits() {
+            self.inherited.push(holder);
+        }
         // SAFETY: A reserved record is in no list by these links.
-        unsafe { self.order.push_back(holder) };
+        unsafe { self.order_at(depth).push_back(holder) };
         self.with_table(|table, keeper| {
-            fields.in_table.set(true);
+            fields.stand.set(Stand::Table);
             let replaced = table.set(key, value, holder, keeper);
             debug_assert!(replaced.is_none(), "the caller has looked the key up");
         });
@@ -261,6 +317,22 @@ impl Map {
         self.table().value(position)
     }
 
+    /// The value of a record's entry that no other thread reaches, in the table
+    /// or set aside.
+    #[must_use]
+    pub(super) fn value_of(&self, holder: HolderPointer) -> Option<*mut c_void> {
+        let fields = record(holder);
+        match fields.stand.get() {
+            Stand::Out => None,
+            Stand::Table => {
+                let position = self.table().position_of(fields.handle.get(), holder)?;
+                Some(self.value_at(position))
+            }
+            // SAFETY: Set aside, so its `value` leads to the scope's note.
+            Stand::Aside => Some(unsafe { &*fields.value.get().cast::<Shadow>() }.value.get()),
+        }
+    }
+
     /// Exchanges the value at a position that `find` returned.
     pub fn replace_value(&self, position: usize, value: *mut c_void) -> *mut c_void {
         self.with_table(|table, _| table.replace_value(position, value))
@@ -281,21 +353,40 @@ impl Map {
         })
     }
 
-    /// Takes the entry of a standing record out of the table.
+    /// Takes a record's entry out: of the table, or of what is set aside.
     pub fn take_out_record(&self, holder: HolderPointer) {
-        let position = self.table().position_of(record(holder).handle.get(), holder);
-        if let Some(position) = position {
-            self.take_out_at(position);
+        match record(holder).stand.get() {
+            Stand::Out => {}
+            Stand::Aside => self.drop_aside(holder),
+            Stand::Table => {
+                let position = self.table().position_of(record(holder).handle.get(), holder);
+                if let Some(position) = position {
+                    self.take_out_at(position);
+                }
+            }
         }
     }
 
     fn left_table(&self, holder: HolderPointer, value: *mut c_void) {
+        record(holder).stand.set(Stand::Out);
+        self.left(holder, value);
+    }
+
+    /// An entry that was in the table, or set aside, is in neither any more.
+    pub(super) fn left(&self, holder: HolderPointer, value: *mut c_void) {
         let fields = record(holder);
-        fields.in_table.set(false);
         fields.value.set(value);
         self.mend_cursors(holder);
-        // SAFETY: Invariant 2: an entry in the table has its record in `order`.
-        unsafe { self.order.remove(holder) };
+        if fields.rules.get().inherits() {
+            self.inherited.remove(holder);
+        }
+        // SAFETY: Invariant 2: an entry has its record in the list of its depth.
+        unsafe { self.order_at(fields.depth.get()).remove(holder) };
+    }
+
+    /// The records of the entries that were set at a depth of scopes, by age.
+    pub(super) fn order_at(&self, depth: u16) -> &HolderList<OrderLinks> {
+        self.scopes.order(depth).unwrap_or(&self.order)
     }
 
     /// Takes everything from the mailbox: those entries are now known stale.
@@ -315,6 +406,15 @@ impl Map {
     #[must_use]
     pub fn first_stale(&self) -> Option<HolderPointer> {
         self.stale.first()
+    }
+
+    /// A record of a dead key that is known stale, and where it is.
+    #[must_use]
+    pub fn find_stale(&self, key: u64, stand: Stand) -> Option<HolderPointer> {
+        let is_it = |holder: &HolderPointer| {
+            record(*holder).handle.get() == key && record(*holder).stand.get() == stand
+        };
+        self.stale.iter().find(is_it)
     }
 
     /// The record that was condemned first.
@@ -371,17 +471,19 @@ impl Map {
         self.ending.first()
     }
 
-    /// The record of the youngest entry.
+    /// Whether nothing was set at a depth of scopes and is still there.
     #[must_use]
-    pub fn youngest(&self) -> Option<HolderPointer> {
-        self.order.last()
+    pub fn is_empty_at(&self, depth: u16) -> bool {
+        self.order_at(depth).is_empty()
     }
 
-    /// Runs `visit` for each entry from the youngest to the oldest. It may do
-    /// anything to the map; what it adds is not visited.
-    pub fn from_youngest(&self, visit: impl Fn(HolderPointer)) {
+    /// Runs `visit` for each entry that was set at a depth of scopes, from the
+    /// youngest to the oldest. It may do anything to the map; what it adds is
+    /// not visited.
+    pub fn from_youngest(&self, depth: u16, visit: impl Fn(HolderPointer)) {
+        let youngest = self.order_at(depth).last();
         let cursor = Cursor {
-            at: Cell::new(self.youngest().map_or(null_mut(), NonNull::as_ptr)),
+            at: Cell::new(youngest.map_or(null_mut(), NonNull::as_ptr)),
             outer: self.cursors.get(),
         };
         self.cursors.set(&raw const cursor);
@@ -402,7 +504,8 @@ impl Map {
 
     /// Runs `visit` for each record of an entry, or of one that is ending.
     pub fn for_each_record(&self, visit: impl Fn(HolderPointer)) {
-        for list in [&self.order, &self.condemned, &self.ending] {
+        let depths = (0..=self.scopes.depth()).map(|depth| self.order_at(depth));
+        for list in depths.chain([&self.condemned, &self.ending]) {
             let mut next = list.first();
             while let Some(holder) = next {
                 next = NonNull::new(record(holder).order_next.get());
@@ -445,7 +548,7 @@ impl Map {
         self.reserve()
     }
 
-    fn take_spare(&self) -> Result<HolderPointer, OutOfMemory> {
+    pub(super) fn take_spare(&self) -> Result<HolderPointer, OutOfMemory> {
         let Some(spare) = NonNull::new(self.spare.get()) else {
             return memory::allocate();
         };
@@ -476,34 +579,8 @@ impl Map {
             unsafe { memory::free(spare) };
         }
         self.spare_count.set(0);
+        self.scopes.release_memory();
+        self.inherited.release_memory();
         self.with_table(|table, _| *table = ThreadLocalMap::new());
-    }
-
-    /// Asserts the invariants of the table and of the lists.
-    ///
-    /// # Panics
-    ///
-    /// When one does not hold.
-    pub fn check_invariants(&self) {
-        let mut standing = 0;
-        let mut stale = 0;
-        let mut next = self.order.first();
-        while let Some(holder) = next {
-            let fields = record(holder);
-            assert!(fields.in_table.get(), "2: in `order` but not standing");
-            let position = self.find(fields.handle.get()).expect("2: standing but not found");
-            assert_eq!(self.record_at(position), holder, "2: another record at its place");
-            standing += 1;
-            stale += usize::from(fields.place.get() == Place::Stale);
-            next = NonNull::new(fields.order_next.get());
-        }
-        self.with_table(|table, keeper| {
-            assert_eq!(table.size(), standing, "2: an entry without a record in `order`");
-            table.check_invariants(keeper, stale);
-            if self.shown.get() {
-                assert_eq!(block::view().table, table.view().table, "1: the hot slot's table");
-                assert_eq!(block::view().mask, table.view().mask, "1: the hot slot's mask");
-            }
-        });
     }
 }

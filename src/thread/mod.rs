@@ -37,14 +37,18 @@
 //! * [`reach`]: values that other threads end, or take. [`visit`]: looking at
 //!   them. [`exchange`]: what their owner does meanwhile. [`reachable`]: the part
 //!   of a map that all of them touch.
+//! * [`scope`]: what a task sets, and hides. [`context`]: what it takes along.
+//!   [`task`]: both in one.
 //! * [`switch`]: maps that are not a thread's own.
+//! * [`inspect`]: a look at one's own entries. [`dump`]: at everything, as JSON.
 //! * [`stats`]: sums over all threads.
 //!
 //! # Invariants
 //!
 //! 1. The hot slot shows the current map's table, or the empty one.
 //! 2. A record of a map is *reserved* (linked to its key, not in the table),
-//!    *standing* (in the table and in `order`), *condemned* (out of the table,
+//!    *standing* (in the table and in the list of its depth of scopes), *set
+//!    aside* (in that list, hidden by a scope, its room promised), *condemned* (out of the table,
 //!    in `condemned`, its value waiting for its end) or *ending* (in `ending`,
 //!    its callback running). It is freed after `ending` and at no other time.
 //! 3. Whenever a callback runs, no lock is held, no list is half changed, no
@@ -54,20 +58,29 @@
 //! 5. A callback that never returns (the thread ends inside it) leaves its
 //!    record in `ending`, where the thread's exit finds and finishes it.
 
+mod aside;
+pub mod context;
 pub mod destroy;
+pub mod dump;
 pub mod exchange;
 pub mod exit;
 pub mod fork;
+mod inherit;
 pub mod init;
+pub mod inspect;
+mod invariants;
 pub mod keys;
 pub mod map;
 pub mod others;
 pub mod reach;
 pub mod reachable;
 pub mod record;
+pub mod scope;
+mod scopes;
 pub mod stale;
 pub mod stats;
 pub mod switch;
+pub mod task;
 pub mod values;
 pub mod visit;
 pub mod wait;

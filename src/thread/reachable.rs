@@ -10,9 +10,11 @@
 
 use core::cell::Cell;
 use core::ffi::c_void;
+use core::ptr::null_mut;
 
 use super::map::{record, Map};
-use crate::key::holder::HolderPointer;
+use super::scopes::Shadow;
+use crate::key::holder::{Holder, HolderPointer, Stand};
 
 impl Map {
     /// Whether another thread has taken the entry's value.
@@ -41,37 +43,55 @@ impl Map {
         unsafe { &*record(holder).mailbox.get().cast::<Map>() }
     }
 
-    /// The value of a reachable key's entry, if it stands. Any thread may ask,
-    /// as in [`of`](Self::of).
+    /// The value of a reachable key's entry, if it has one: in the table, or set
+    /// aside. Any thread may ask, as in [`of`](Self::of).
     #[must_use]
     pub fn peek(&self, holder: HolderPointer) -> Option<*mut c_void> {
         self.mailbox.lock.with(|| {
+            if let Some(shadow) = self.reachable_shadow(holder) {
+                return Some(shadow.value.get());
+            }
             let position = self.reachable_position(holder)?;
             Some(self.table().value(position))
         })
     }
 
-    /// Takes the value of a reachable key's entry, if it stands. Any thread
+    /// Takes the value of a reachable key's entry, if it has one. Any thread
     /// may, as in [`of`](Self::of); the record is then to be put into the
     /// mailbox, for the owner to clear the entry away.
     #[must_use]
     pub fn reap(&self, holder: HolderPointer) -> Option<*mut c_void> {
         self.mailbox.lock.with(|| {
-            let position = self.reachable_position(holder)?;
             let fields = record(holder);
+            let value = match self.reachable_shadow(holder) {
+                Some(shadow) => shadow.value.replace(null_mut()),
+                None => self.table().vacate(self.reachable_position(holder)?),
+            };
             fields.reaped.set(true);
             fields.owes.set(fields.replacing.get() > 0);
-            Some(self.table().vacate(position))
+            Some(value)
         })
     }
 
     /// Where a reachable key's entry stands. The caller has the lock.
     fn reachable_position(&self, holder: HolderPointer) -> Option<usize> {
         let fields = record(holder);
-        if !fields.in_table.get() || fields.reaped.get() {
+        if !fields.in_table() || fields.reaped.get() {
             return None;
         }
         self.table().position_of(fields.handle.get(), holder)
+    }
+
+    /// Where the value of a reachable key's entry is that a scope hides. The
+    /// caller has the lock.
+    fn reachable_shadow(&self, holder: HolderPointer) -> Option<&Shadow> {
+        let fields = record(holder);
+        if fields.stand.get() != Stand::Aside || fields.reaped.get() {
+            return None;
+        }
+        // SAFETY: Set aside, so its `value` leads to the scope's note; that goes
+        // under the lock only.
+        Some(unsafe { &*fields.value.get().cast::<Shadow>() })
     }
 
     /// Exchanges the value of a standing entry of a reachable key; `None` if
@@ -99,7 +119,7 @@ impl Map {
     pub fn withdraw_value(&self, holder: HolderPointer) -> Option<*mut c_void> {
         self.mailbox.lock.with(|| {
             let position = self.reachable_position(holder)?;
-            record(holder).in_table.set(false);
+            record(holder).stand.set(Stand::Out);
             Some(self.table().vacate(position))
         })
     }
@@ -132,17 +152,24 @@ impl Map {
     ) -> Option<()> {
         let ended = self.mailbox.lock.with(|| {
             let position = self.reachable_position(old)?;
-            record(old).in_table.set(false);
-            record(new).in_table.set(true);
+            record(old).stand.set(Stand::Out);
+            record(new).stand.set(Stand::Table);
+            record(new).depth.set(record(old).depth.get());
+            record(new).plain_at.set(Holder::NEVER);
             // SAFETY: This thread owns the map, and has the lock.
             Some(unsafe { &mut *self.table.get() }.substitute(position, new, value))
         })?;
         record(old).value.set(ended);
         self.mend_cursors(old);
+        let order = self.order_at(record(old).depth.get());
         // SAFETY: `old` stood, so it is in the list; `new` is in none.
         unsafe {
-            self.order.insert_after(old, new);
-            self.order.remove(old);
+            order.insert_after(old, new);
+            order.remove(old);
+        }
+        if record(old).rules.get().inherits() {
+            self.inherited.remove(old);
+            self.inherited.push(new);
         }
         Some(())
     }

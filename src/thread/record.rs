@@ -27,6 +27,7 @@ use core::cell::Cell;
 use core::ffi::c_void;
 use core::ptr::{null, null_mut, NonNull};
 
+use super::context::Context;
 use super::exit::{end_thread, recover, Hook};
 use super::init::InitFrame;
 use super::map::Map;
@@ -37,7 +38,7 @@ use crate::key::slot::KeySlot;
 use crate::key::{self, handle};
 use crate::sys::os_key::{OsKey, DESTRUCTOR_PASSES};
 use crate::sys::sync::Ordering;
-use crate::sys::{block, memory};
+use crate::sys::{block, memory, thread_id};
 
 /// The one OS key.
 static OS_KEY: OsKey = OsKey::new(on_thread_exit);
@@ -65,6 +66,10 @@ pub struct ThreadRecord {
     pub closing: Cell<bool>,
     /// Visits of all values of a key that are running, the innermost first.
     pub visits: Cell<*mut Visiting>,
+    /// Contexts that this thread builds or frees, the innermost first.
+    pub contexts: Cell<*mut Context>,
+    /// The number that the OS shows for the thread.
+    pub number: Cell<u64>,
     /// The slot whose burial this thread owes, the innermost first.
     pub burials: Cell<*const KeySlot>,
     /// The slot whose `user_free` runs on this thread, the innermost first.
@@ -114,6 +119,7 @@ fn attach() -> Result<&'static ThreadRecord, Error> {
     let thread: &'static ThreadRecord = unsafe { memory.as_ref() };
     thread.current.set(&raw const thread.own);
     thread.passes.set(passes);
+    thread.number.set(thread_id::current());
     match thread.watch() {
         Ok(()) | Err(Error::Limit) => {}
         Err(error) => {
@@ -126,7 +132,7 @@ fn attach() -> Result<&'static ThreadRecord, Error> {
     let _ = thread.own.attach();
     stats::enter(&thread.own);
     block::set_thread(memory.as_ptr() as usize);
-    thread.own.show();
+    thread.own.show(thread.number.get());
     Ok(thread)
 }
 
@@ -256,7 +262,7 @@ impl ThreadRecord {
             let visited = unsafe { visited.as_ref() };
             visited.hide();
             self.work_on(None);
-            self.own.show();
+            self.own.show(self.number.get());
             recover(self, visited);
             visited.detach();
         }

@@ -6,7 +6,7 @@ use super::record::{self, ThreadRecord};
 use super::visit;
 use super::SLOW_PATH_BUDGET;
 use crate::error::{Error, Reason};
-use crate::key::holder::{HolderPointer, Place};
+use crate::key::holder::{HolderPointer, Place, Stand};
 use crate::sys::block;
 use crate::sys::sync::Ordering;
 
@@ -70,11 +70,11 @@ fn expunge_at_most(thread: &ThreadRecord, map: &Map, budget: usize) -> usize {
             clear_reaped(thread, map, holder);
             continue;
         }
-        if !fields.in_table.get() {
+        if fields.stand.get() == Stand::Out {
             // Its value is being made or ended further out on this stack.
             continue;
         }
-        map.take_out(fields.handle.get());
+        map.take_out_record(holder);
         count(&map.counters.expunged);
         end_value(thread, map, holder, Reason::KeyDead);
         ended += 1;
@@ -82,12 +82,28 @@ fn expunge_at_most(thread: &ThreadRecord, map: &Map, budget: usize) -> usize {
     ended
 }
 
+/// Ends the values of a dead key that scopes of this map hide, for the thread
+/// that has released it.
+pub(super) fn end_hidden(thread: &ThreadRecord, map: &Map, key: u64) {
+    map.take_mail();
+    while let Some(holder) = map.find_stale(key, Stand::Aside) {
+        map.withdraw_stale(holder);
+        if map.is_reaped(holder) {
+            clear_reaped(thread, map, holder);
+            continue;
+        }
+        map.take_out_record(holder);
+        count(&map.counters.expunged);
+        end_value(thread, map, holder, Reason::KeyDead);
+    }
+}
+
 /// Clears away what another thread has left of an entry whose value it has
 /// taken, or of a value that it has ended for its visitors.
 fn clear_reaped(thread: &ThreadRecord, map: &Map, holder: HolderPointer) {
     // SAFETY: This thread owns the map; the record was in its stale list.
     let fields = unsafe { holder.as_ref() };
-    if fields.in_table.get() {
+    if fields.stand.get() != Stand::Out {
         map.take_out_record(holder);
         map.begin_ending(holder);
     } else {

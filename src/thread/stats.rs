@@ -8,7 +8,7 @@
 use core::cell::{Cell, UnsafeCell};
 use core::ptr::{null_mut, NonNull};
 
-use super::map::Map;
+use super::map::{Kind, Map};
 use crate::key::{self, holder::Notice};
 use crate::sys::lock::Lock;
 use crate::sys::memory;
@@ -43,6 +43,10 @@ pub struct Stats {
     pub bytes: u64,
     /// Attached threads whose end can't be seen.
     pub unwatched: u64,
+    /// Captured contexts that are not freed.
+    pub contexts: u64,
+    /// Tasks that ran without a scope, for want of memory, ever.
+    pub unscoped: u64,
 }
 
 struct Maps {
@@ -76,6 +80,8 @@ static MAPS: Maps = Maps {
         capacity: 0,
         bytes: 0,
         unwatched: 0,
+        contexts: 0,
+        unscoped: 0,
     }),
 };
 
@@ -94,6 +100,14 @@ pub(super) fn count_destroyed() {
 /// Another thread's value has ended because its key was dead.
 pub(super) fn count_expunged() {
     EXPUNGED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// `Relaxed`, as above.
+static UNSCOPED: AtomicU64 = AtomicU64::new(0);
+
+/// A task is run without a scope.
+pub(super) fn count_unscoped() {
+    UNSCOPED.fetch_add(1, Ordering::Relaxed);
 }
 
 /// One value was given up.
@@ -212,6 +226,40 @@ unsafe fn unlink(map: &Map) {
     add_history(unsafe { &mut *MAPS.gone.get() }, map);
 }
 
+/// What a report says of a map.
+#[derive(Clone, Copy)]
+pub(super) struct MapReport {
+    pub(super) number: u64,
+    pub(super) kind: Kind,
+    pub(super) thread: u64,
+    pub(super) entries: u64,
+    pub(super) stale: u64,
+    pub(super) capacity: u64,
+}
+
+/// The latest map before number `last`.
+pub(super) fn report_before(last: u64) -> Option<MapReport> {
+    MAPS.lock.with(|| {
+        let mut next = MAPS.first.get();
+        while let Some(map) = NonNull::new(next) {
+            // SAFETY: In the list, so not freed; the lock is held.
+            let map = unsafe { map.as_ref() };
+            next = map.links.0.get();
+            if map.number.get() < last {
+                return Some(MapReport {
+                    number: map.number.get(),
+                    kind: map.kind.get(),
+                    thread: map.mailbox.owner.load(Ordering::Relaxed),
+                    entries: map.counters.entries.load(Ordering::Relaxed),
+                    stale: map.mailbox.stale.load(Ordering::Relaxed) as u64,
+                    capacity: map.counters.capacity.load(Ordering::Relaxed),
+                });
+            }
+        }
+        None
+    })
+}
+
 /// What a map has counted, as opposed to what it holds.
 fn add_history(sum: &mut Stats, map: &Map) {
     let counters = &map.counters;
@@ -233,7 +281,9 @@ pub fn collect() -> Stats {
             let map = unsafe { map.as_ref() };
             next = map.links.0.get();
             add_history(&mut sum, map);
-            sum.maps += 1;
+            let is_context = map.kind.get() == Kind::Context;
+            sum.maps += u64::from(!is_context);
+            sum.contexts += u64::from(is_context);
             sum.entries += map.counters.entries.load(Ordering::Relaxed);
             sum.stale += map.mailbox.stale.load(Ordering::Relaxed) as u64;
             sum.capacity += map.counters.capacity.load(Ordering::Relaxed);
@@ -244,6 +294,7 @@ pub fn collect() -> Stats {
     (sum.keys, sum.dead_keys) = key::registry().census();
     sum.destroyed += DESTROYED.load(Ordering::Relaxed);
     sum.expunged += EXPUNGED.load(Ordering::Relaxed);
+    sum.unscoped = UNSCOPED.load(Ordering::Relaxed);
     sum.leaked = LEAKED.load(Ordering::Relaxed);
     sum.bytes = memory::bytes_in_use() as u64;
     sum

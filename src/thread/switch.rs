@@ -15,7 +15,7 @@
 use core::ptr::NonNull;
 
 use super::exit::end_map;
-use super::map::Map;
+use super::map::{Kind, Map};
 use super::record::{self, ThreadRecord};
 use super::stats;
 use crate::error::{Error, Reason};
@@ -32,7 +32,9 @@ pub type MapPointer = NonNull<Map>;
 pub fn create() -> Result<MapPointer, Error> {
     let map = memory::allocate::<Map>()?;
     // SAFETY: Just allocated, all zero, which is a valid map.
-    stats::enter(unsafe { map.as_ref() });
+    let fields = unsafe { map.as_ref() };
+    fields.kind.set(Kind::Moving);
+    stats::enter(fields);
     Ok(map)
 }
 
@@ -106,7 +108,7 @@ unsafe fn switch_on(
     }
     thread.map().hide();
     thread.work_on(map);
-    thread.map().show();
+    thread.map().show(thread.number.get());
     if let Some(previous) = previous {
         // SAFETY: It was current, so it lives.
         unsafe { previous.as_ref() }.detach();

@@ -10,7 +10,7 @@ use core::ptr::null_mut;
 use super::destroy::{end_replaced, end_value, finish, reserve_record};
 use super::record::{self, ThreadRecord};
 use super::stale::{after_slow_path, before_slow_path};
-use super::{exchange, init};
+use super::{exchange, init, scope};
 use crate::error::{Error, Reason};
 use crate::key::holder::HolderPointer;
 use crate::key::{self, handle};
@@ -126,8 +126,8 @@ pub fn set(key: u64, value: *mut c_void) -> Result<(), Error> {
     };
     // SAFETY: As in `standing`.
     let record = unsafe { holder.as_ref() };
-    if record.rules.get().reachable() {
-        return set_reachable(key, holder, value);
+    if usize::from(record.plain_at.get()) != block::depth() {
+        return set_with_care(key, holder, value);
     }
     let old = entry.value.load(Ordering::Relaxed);
     entry.value.store(value, Ordering::Relaxed);
@@ -139,13 +139,14 @@ pub fn set(key: u64, value: *mut c_void) -> Result<(), Error> {
     Ok(())
 }
 
+/// [`set`] over a value that other threads reach, or that was set in another
+/// scope.
 #[inline(never)]
-fn set_reachable(key: u64, holder: HolderPointer, value: *mut c_void) -> Result<(), Error> {
-    let thread = record::attached()?;
-    match exchange::set(thread, holder, value)? {
-        Some(()) => Ok(()),
-        None => set_absent(key, value),
+fn set_with_care(key: u64, holder: HolderPointer, value: *mut c_void) -> Result<(), Error> {
+    if scope::set(holder, value)? {
+        return Ok(());
     }
+    set_absent(key, value)
 }
 
 #[inline(never)]
@@ -161,22 +162,29 @@ fn end_old(holder: HolderPointer, old: *mut c_void) {
 ///
 /// As [`set`].
 pub fn swap(key: u64, value: *mut c_void) -> Result<*mut c_void, Error> {
-    match standing(key)? {
-        // SAFETY: As in `standing`.
-        Some(Standing { holder, .. }) if unsafe { holder.as_ref() }.rules.get().reachable() => {
-            let thread = record::attached()?;
-            match exchange::swap(thread, holder, value)? {
-                Some(old) => Ok(old),
-                None => set_absent(key, value).map(|()| null_mut()),
-            }
-        }
-        Some(Standing { entry, .. }) => {
-            let old = entry.value.load(Ordering::Relaxed);
-            entry.value.store(value, Ordering::Relaxed);
-            Ok(old)
-        }
-        None => set_absent(key, value).map(|()| null_mut()),
+    let Some(Standing { entry, holder }) = standing(key)? else {
+        return set_absent(key, value).map(|()| null_mut());
+    };
+    if is_outer(holder) {
+        return scope::cover(holder, Some(value)).map(|()| null_mut());
     }
+    // SAFETY: As in `standing`.
+    if unsafe { holder.as_ref() }.rules.get().reachable() {
+        let thread = record::attached()?;
+        return match exchange::swap(thread, holder, value)? {
+            Some(old) => Ok(old),
+            None => set_absent(key, value).map(|()| null_mut()),
+        };
+    }
+    let old = entry.value.load(Ordering::Relaxed);
+    entry.value.store(value, Ordering::Relaxed);
+    Ok(old)
+}
+
+/// Whether a standing entry was set outside of the scope that is open.
+fn is_outer(holder: HolderPointer) -> bool {
+    block::depth() > 0
+        && record::current().is_some_and(|thread| scope::is_outer(thread.map(), holder))
 }
 
 /// The first value of a thread under a key.
@@ -206,6 +214,9 @@ fn take_out(key: u64) -> Result<Option<(&'static ThreadRecord, HolderPointer)>, 
 /// [`Error::Absent`], [`Error::BadKey`], [`Error::DeadKey`].
 pub fn take(key: u64) -> Result<*mut c_void, Error> {
     if let Some(Standing { holder, .. }) = standing(key)? {
+        if is_outer(holder) {
+            return scope::cover(holder, None).map(|()| null_mut());
+        }
         // SAFETY: As in `standing`.
         if unsafe { holder.as_ref() }.rules.get().reachable() {
             let thread = record::attached()?;
@@ -234,23 +245,44 @@ fn hand_over(thread: &ThreadRecord, holder: HolderPointer) {
     }
 }
 
-/// Removes the value and ends it. No value is no error.
+/// Removes the value and ends it; hides one that was set outside of the scope
+/// that is open. No value is no error.
 ///
 /// # Errors
 ///
-/// [`Error::BadKey`], [`Error::DeadKey`].
+/// [`Error::BadKey`], [`Error::DeadKey`]; [`Error::NoMemory`] when hiding.
 pub fn remove(key: u64) -> Result<(), Error> {
+    if let Some(Standing { holder, .. }) = standing(key)? {
+        if is_outer(holder) {
+            return scope::cover(holder, None);
+        }
+    }
     if let Some((thread, holder)) = take_out(key)? {
         end_value(thread, thread.map(), holder, Reason::Removed);
     }
     Ok(())
 }
 
-/// Removes and ends all values of the calling thread, the youngest first. What
-/// callbacks set meanwhile stays.
-pub fn remove_all() {
-    if let Some(thread) = record::current() {
-        thread.map().take_mail();
-        super::exit::end_all(thread, thread.map(), Reason::Removed);
+/// Removes and ends all values of the calling thread, the youngest first; hides
+/// those that were set outside of the scope that is open. What callbacks set
+/// meanwhile stays.
+///
+/// # Errors
+///
+/// [`Error::NoMemory`] when hiding; nothing has changed then.
+pub fn remove_all() -> Result<(), Error> {
+    let Some(thread) = record::current() else { return Ok(()) };
+    let map = thread.map();
+    before_slow_path(map)?;
+    let depth = map.scopes.depth();
+    scope::hide_outer(map, |_| true)?;
+    super::exit::end_all(thread, map, depth, Reason::Removed);
+    if depth > 0 {
+        // A worker's values are in no scope.
+        super::exit::end_all_of(thread, map, 0, Reason::Removed, |holder| {
+            // SAFETY: In the map's list by age, so whole; this thread's map.
+            unsafe { holder.as_ref() }.rules.get().worker()
+        });
     }
+    Ok(())
 }

@@ -111,7 +111,7 @@ impl Player {
             }
             Operation::RemoveAll => {
                 let expected = self.reference.remove_all();
-                values::remove_all();
+                assert_eq!(values::remove_all(), Ok(()));
                 self.settle(expected);
             }
             Operation::Expunge => self.expunge(usize::MAX, stale::expunge),

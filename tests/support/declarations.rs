@@ -69,9 +69,11 @@ fn statement(text: &str) -> (&str, &str) {
 
 /// The name in front of the parameters, if this declares a function.
 fn function_name(declaration: &str) -> Option<String> {
-    let is_type = ["typedef", "struct", "enum", "union"]
-        .iter()
-        .any(|word| declaration.split_whitespace().next() == Some(word));
+    let first = declaration.split_whitespace().next();
+    // `struct s *f(void)` is a function, `struct s { ... }` is not.
+    let is_type = first == Some("typedef")
+        || declaration.contains('{')
+            && ["struct", "enum", "union"].iter().any(|word| first == Some(word));
     let before = declaration.split_once('(')?.0.trim_end();
     let start =
         before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |at| at + 1);
@@ -84,12 +86,14 @@ mod tests {
 
     #[test]
     fn functions_are_found_with_the_comment_directly_above() {
-        let header = "/* book */\n\n#ifndef H\n#define F(x) \\\n  g(x)\n/* t */\ntypedef int (*f)(void);\n\
+        let header =
+            "/* book */\n\n#ifndef H\n#define F(x) \\\n  g(x)\n/* t */\ntypedef int (*f)(void);\n\
             extern \"C\" {\n/* what a does */\nint a(void (*f)(void *), int);\n\n/* far */\n\n\
-            void *b(void);\nconst char *\nc(int x);\ntypedef struct s {\n  int m;\n} s;\n}\n#endif\n";
+            void *b(void);\nconst char *\nc(int x);\ntypedef struct s {\n  int m;\n} s;\n\
+            struct s *d(void);\nstruct t {\n  int (*m)(void);\n};\n}\n#endif\n";
         let found = declarations(header);
         let names: Vec<_> = found.iter().map(|d| d.name.as_str()).collect();
-        assert_eq!(names, ["a", "b", "c"]);
+        assert_eq!(names, ["a", "b", "c", "d"]);
         assert_eq!(found[0].comment, " what a does ");
         assert_eq!(found[1].comment, "");
     }

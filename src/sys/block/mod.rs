@@ -19,9 +19,9 @@
 //! # Layout
 //!
 //! ```text
-//!            +---------+---------+---------+---------+---------+
-//!   block -> | table   | mask    | stale   | thread  | moving  |
-//!            +----|----+---------+----|----+---------+---------+
+//!            +---------+---------+---------+---------+---------+---------+
+//!   block -> | table   | mask    | stale   | thread  | moving  | depth   |
+//!            +----|----+---------+----|----+---------+---------+---------+
 //!                 v        hot slot   v         0: this thread is not attached
 //!            Entry[capacity]       count of     1..4: it is ending, so often have
 //!            (16 bytes each)    stale entries         its destructors run
@@ -29,6 +29,7 @@
 //!            threadlocalmap_inline.h
 //!
 //!   moving: while table and mask are being changed, where both are right
+//!   depth: scopes that are open in the thread's map, one in the other
 //!   mask = (capacity - 1) * 16: a handle masked with it is the distance in
 //!   bytes of its home from the table, so that a hit needs no shift
 //! ```
@@ -124,6 +125,7 @@ pub struct Block {
     stale: AtomicPtr<AtomicUsize>,
     thread: AtomicUsize,
     moving: AtomicPtr<View>,
+    depth: AtomicUsize,
 }
 
 /// What the hot slot says now: where a look-up starts.
@@ -231,6 +233,18 @@ pub fn stale_count() -> usize {
 pub fn set_stale(count: *const AtomicUsize) {
     let count = if count.is_null() { &raw const NO_STALE } else { count };
     storage::block().stale.store(count.cast_mut(), Ordering::Relaxed);
+}
+
+/// Scopes that are open in the thread's map.
+#[inline(always)]
+#[must_use]
+pub fn depth() -> usize {
+    storage::block().depth.load(Ordering::Relaxed)
+}
+
+/// Says how many scopes are open in the thread's map.
+pub fn set_depth(depth: usize) {
+    storage::block().depth.store(depth, Ordering::Relaxed);
 }
 
 /// The word `thread`: see the picture in the module's text.

@@ -15,6 +15,7 @@ impl Block {
             stale: AtomicPtr::new((&raw const NO_STALE).cast_mut()),
             thread: AtomicUsize::new(0),
             moving: AtomicPtr::new(core::ptr::null_mut()),
+            depth: AtomicUsize::new(0),
         }
     }
 }
