@@ -27,7 +27,7 @@ const VARIANTS: [(Standard, &[&str]); 3] = [
 /// What careful users of a header add to `-Wextra`.
 const STRICTER: [&str; 5] =
     ["-Wconversion", "-Wshadow", "-Wundef", "-Wcast-qual", "-Wold-style-definition"];
-const STANDALONE: [&str; 2] = ["-include", "threadlocalmap_pthread.h"];
+const WITH_HEADER: [&str; 2] = ["-include", "threadlocalmap_pthread.h"];
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn header_directory() -> PathBuf {
@@ -78,7 +78,7 @@ fn same_with_both(program: &str) {
         assert!(system.lines().count() >= 3, "{program} shows hardly anything:\n{system}");
         // C++ programs say themselves that they want <threads.h>.
         let threads: &[&str] = if variant.0.cpp { &["-include", "threads.h"] } else { &[] };
-        let include = [threads, &STANDALONE[..]].concat();
+        let include = [threads, &WITH_HEADER[..]].concat();
         for linkage in Linkage::BOTH {
             let ours = output_of(&build(program, variant, &include, linkage, "header"));
             assert_eq!(ours, system, "{program}, {}, {linkage:?}", variant.0.name);
@@ -124,7 +124,7 @@ fn without_a_system_key_destructors_are_refused() {
 #[test]
 fn the_header_has_5000_keys_and_the_system_has_not() {
     for variant in VARIANTS {
-        let ours = build("many_keys", variant, &STANDALONE, Linkage::Shared, "header");
+        let ours = build("many_keys", variant, &WITH_HEADER, Linkage::Shared, "header");
         assert_eq!(output_of(&ours), "5000 keys, 20000 values destroyed\n");
     }
     let system = build("many_keys", VARIANTS[1], &[], Linkage::Shared, "system");
