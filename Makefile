@@ -15,14 +15,32 @@ DEMO         := $(TARGET)/demo
 POOL_SOURCES := $(wildcard examples/pool/*.c)
 POOL_OBJECTS := $(POOL_SOURCES:examples/pool/%.c=$(DEMO)/%.o)
 
-.PHONY: help all demo check bench install uninstall header pool lib plot clean
+# Libraries whose objects are kept for each thread, each an example of its own: its header, its
+# Debian package, what to link, and what it takes from the pool.
+THINGS           := sqlite zstd openssl
+sqlite_HEADER    := sqlite3.h
+sqlite_PACKAGE   := libsqlite3-dev
+sqlite_LIBS      := -lsqlite3
+zstd_HEADER      := zdict.h
+zstd_PACKAGE     := libzstd-dev
+zstd_LIBS        := -lzstd
+zstd_SOURCES     := examples/pool/document.c
+openssl_HEADER   := openssl/evp.h
+openssl_PACKAGE  := libssl-dev
+openssl_LIBS     := -lcrypto
+things_sources    = $(wildcard examples/$(1)/*.c examples/things/*.c) examples/pool/pool.c $($(1)_SOURCES)
+
+.PHONY: $(THINGS:%=demo-%) help all demo check bench install uninstall header pool lib plot clean
 
 help:
 	@echo 'make demo      count the words of this repository with a pool of threads, four times:'
 	@echo '               with this library, with pthread keys (two ways), with thread_local;'
 	@echo '               compare what leaks, and draw it. DEMO_FOLDER=, DEMO_DOCUMENTS='
+	@echo 'make demo-sqlite, demo-zstd, demo-openssl'
+	@echo '               connections, contexts and secrets kept for each thread and object, with'
+	@echo '               these libraries: who made them, who destroyed them, what is left'
 	@echo 'make check     everything that must hold: format, clippy, docs, tests, the C suite,'
-	@echo '               valgrind, aarch64, examples, install, benches. STEPS="format clippy" runs only those'
+	@echo '               valgrind, aarch64, examples, things, install, benches. STEPS="format clippy" runs only those'
 	@echo 'make bench     measure against the peers. BENCH_FLAGS='
 	@echo 'make all       build the shared and the static library below $(TARGET)/release'
 	@echo 'make install   PREFIX=$(PREFIX) LIBDIR= INCLUDEDIR= DESTDIR=  (make uninstall undoes it)'
@@ -48,6 +66,23 @@ pool: lib $(POOL_OBJECTS)
 	@ln -sf libthreadlocalmap.so.0 $(DEMO)/libthreadlocalmap.so
 	@$(CC) $(CFLAGS) $(POOL_OBJECTS) -o $(DEMO)/pool -L$(DEMO) -lthreadlocalmap -pthread '-Wl,-rpath,$$ORIGIN'
 
+define thing
+$(DEMO)/thing-$(1): $(call things_sources,$(1)) $(wildcard examples/$(1)/*.h examples/things/*.h examples/pool/*.h include/*.h)
+	@mkdir -p $(DEMO)
+	@echo '#include <$($(1)_HEADER)>' | $(CC) $(CFLAGS) -E - >/dev/null 2>&1 || \
+		{ echo 'make demo-$(1) needs $($(1)_HEADER). On Debian: apt-get install $($(1)_PACKAGE)'; exit 1; }
+	@echo '   $(CC) examples/$(1)/*.c'
+	@ln -sf ../release/libthreadlocalmap.so $(DEMO)/libthreadlocalmap.so.0
+	@ln -sf libthreadlocalmap.so.0 $(DEMO)/libthreadlocalmap.so
+	@$(CC) $(WARNINGS) $(CFLAGS) -Iinclude $(call things_sources,$(1)) -o $$@ \
+		-L$(DEMO) -lthreadlocalmap $($(1)_LIBS) -pthread '-Wl,-rpath,$$$$ORIGIN'
+
+demo-$(1): lib
+	@$(MAKE) -s --no-print-directory $(DEMO)/thing-$(1)
+	@$(DEMO)/thing-$(1)
+endef
+$(foreach name,$(THINGS),$(eval $(call thing,$(name))))
+
 demo:
 	@echo '== Building the library, the pool and the plot'
 	@$(MAKE) --no-print-directory pool plot
@@ -64,7 +99,7 @@ install: lib
 	@scripts/install.sh '$(PREFIX)' '$(LIBDIR)' '$(INCLUDEDIR)'
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h)))
+	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h bindings/c/include/*.h)))
 	rm -f $(DESTDIR)$(LIBDIR)/libthreadlocalmap.a $(DESTDIR)$(LIBDIR)/libthreadlocalmap.so*
 	rm -f $(DESTDIR)$(LIBDIR)/pkgconfig/threadlocalmap.pc
 

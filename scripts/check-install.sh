@@ -21,6 +21,10 @@ check_layout() {
   # shellcheck disable=SC2086
   "$CC" examples/hello.c $flags -pthread -o "$root/hello-shared"
   LD_LIBRARY_PATH=$root/moved/$1 "$root/hello-shared" >"$root/shared.out"
+  # The optional header, with a program that needs more keys than the system has.
+  # shellcheck disable=SC2086
+  "$CC" -include threadlocalmap_pthread.h tests/migrating/many_keys.c $flags -pthread -o "$root/many-keys"
+  LD_LIBRARY_PATH=$root/moved/$1 "$root/many-keys" >/dev/null
 
   rm "$root/moved/$1"/libthreadlocalmap.so*
   flags=$(pkg-config --cflags --libs --static threadlocalmap)

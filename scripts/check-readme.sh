@@ -38,14 +38,17 @@ bash -euo pipefail "$work/build-here.sh" >"$work/printed" 2>"$work/errors" || {
 }
 diff -u "$work/expected" "$work/printed" || fail 'examples/hello.c prints something else than README.md says'
 
-# Every file that the README links to is there.
-grep -o '](\([^)#]*\))' README.md | sed 's/](\(.*\))/\1/' | grep -v '^http' | sort -u | while read -r link; do
-  [ -e "$link" ] || fail "README.md links to $link, which does not exist"
+# Every file that the README and the guides link to is there, and every function that they name.
+for page in README.md docs/*.md; do
+  { grep -o '](\([^)#]*\))' "$page" || true; } | sed 's/](\(.*\))/\1/' | sort -u | while read -r link; do
+    case $link in http*) continue ;; esac
+    [ -e "$(dirname "$page")/$link" ] || fail "$page links to $link, which does not exist"
+  done
+  { grep -oE '\btls_[a-z_]+\(' "$page" || true; } | sort -u | tr -d '(' | while read -r name; do
+    grep -qw "$name" include/*.h || fail "$page names $name(), which is not in the header"
+  done
 done
-# Every function that it names is in the header, and every function of the header is in it.
-grep -oE '\btls_[a-z_]+\(' README.md | sort -u | tr -d '(' | while read -r name; do
-  grep -qw "$name" include/*.h || fail "README.md names $name(), which is not in the header"
-done
+# Every function of the header is in the README.
 nm -D --defined-only "$TARGET/release/libthreadlocalmap.so" | awk '$2 == "T" { print $3 }' |
   grep -v '_v[0-9]*$' | while read -r name; do
     grep -qw "$name" README.md || fail "README.md does not mention $name(), which the library exports"

@@ -3,7 +3,7 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-ALL='setup format clippy docs rust plain_tls examples readme install plot demo valgrind aarch64 benches'
+ALL='setup format clippy docs rust plain_tls examples things readme install plot demo valgrind aarch64 benches'
 
 step_setup() { scripts/setup.sh; }
 
@@ -58,10 +58,27 @@ step_plot() {
 step_examples() {
   headline 'Examples: no warning as C11'
   local source
-  for source in examples/*.c examples/pool/*.c; do
+  for source in examples/*.c examples/pool/*.c examples/things/*.c; do
     "$CC" -std=c11 -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Iinclude -fsyntax-only "$source"
     say "$source"
   done
+}
+
+step_things() {
+  headline 'Examples with other libraries: no warning as C11, nothing leaks, each thread destroys its own'
+  check_thing sqlite sqlite3.h libsqlite3-dev
+  check_thing zstd zdict.h libzstd-dev
+  check_thing openssl openssl/evp.h libssl-dev
+}
+
+# check_thing NAME HEADER PACKAGE
+check_thing() {
+  local source
+  have_header "$2" || { skipped "examples/$1 (no $2: $3)"; return 0; }
+  for source in "examples/$1"/*.c; do
+    "$CC" -std=c11 -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Iinclude -fsyntax-only "$source"
+  done
+  make --no-print-directory "demo-$1"
 }
 
 step_readme() {

@@ -13,6 +13,12 @@ aarch64-linux-gnu-gcc   gcc-aarch64-linux-gnu   the aarch64 checks
 aarch64-linux-gnu-g++   g++-aarch64-linux-gnu   the aarch64 checks in C++
 qemu-aarch64            qemu-user               running on aarch64
 '
+# header, Debian package, what is skipped without it
+LIBRARIES='
+sqlite3.h               libsqlite3-dev          the example with SQLite
+zdict.h                 libzstd-dev             the example with zstd
+openssl/evp.h           libssl-dev              the example with OpenSSL
+'
 
 for needed in "$CARGO" "$CC" "${CXX:-c++}" make; do
   have "$needed" || fail "$needed is needed: install cargo, a C and C++ compiler and make (on Debian: apt-get install build-essential; cargo 1.82 or newer from rustup.rs)"
@@ -22,6 +28,9 @@ missing() {
   while read -r command package what; do
     if [ -n "$command" ] && ! have "$command"; then printf '%s\t%s\t%s\n' "$command" "$package" "$what"; fi
   done <<<"$TOOLS"
+  while read -r header package what; do
+    if [ -n "$header" ] && ! have_header "$header"; then printf '%s\t%s\t%s\n' "$header" "$package" "$what"; fi
+  done <<<"$LIBRARIES"
 }
 
 mapfile -t packages < <(missing | cut -f 2)

@@ -62,7 +62,8 @@ pub(crate) fn compiler(standard: Standard) -> Command {
         .pic(false)
         .cpp(standard.cpp)
         .std(standard.name)
-        .warnings(false)
+        // Not false: that is `-w`, which silences every other word about warnings.
+        .warnings(true)
         .cargo_metadata(false);
     build.get_compiler().to_command()
 }
@@ -105,4 +106,24 @@ pub(crate) fn link(
         }
     }
     try_output_of(&mut command).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::support::{library, scratch};
+
+    #[test]
+    fn a_warning_is_an_error() {
+        let directory = scratch("strict");
+        let source = directory.join("unused.c");
+        std::fs::write(&source, "int f(void) { int unused; return 0; }\n")
+            .expect("the scratch directory can be written");
+        for standard in [Standard::c("c11"), Standard::cpp("c++17")] {
+            let object = directory.join(format!("{}-{}.o", standard.name, std::process::id()));
+            let outcome = compile(&source, standard, &library::include(), [""; 0], &object);
+            let message = outcome.expect_err("a variable that is not used is not an error");
+            assert!(message.contains("unused"), "another error: {message}");
+        }
+    }
 }

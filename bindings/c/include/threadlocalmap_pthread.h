@@ -1,0 +1,196 @@
+/*
+ * threadlocalmap_pthread.h - pthread keys and C11's tss_t on this library, with one include.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * For programs that run out of pthread keys (glibc has 1024 a process, musl 128) and are not to be
+ * rewritten. Include it in each file that uses keys, in place of or after <pthread.h>, and after
+ * the headers of other libraries; or say `-include threadlocalmap_pthread.h` to the compiler. Then
+ *
+ *     pthread_key_t, pthread_key_create, pthread_key_delete, pthread_getspecific,
+ *     pthread_setspecific; tss_t, tss_create, tss_delete, tss_get, tss_set
+ *
+ * are this library's in that file. There are as many keys as memory has room for, and the process
+ * spends one pthread key in all.
+ *
+ * WHAT POSIX AND C11 SAY STAYS TRUE
+ *   A new key is NULL on every thread. Neither pthread_setspecific() over a value nor
+ *   pthread_key_delete() calls a destructor, on any thread, now or later: what a deleted key's
+ *   values point to stays yours to free, as it was. (The library's own tls_key_release() is what
+ *   ends them; docs/migrating.md tells how to go on to it.) Destructors run on the thread that
+ *   ends, however it ends, with the value already NULL, never for a NULL value, and again while
+ *   they set values, in PTHREAD_DESTRUCTOR_ITERATIONS (4) rounds. exit() runs none. A child of
+ *   fork() has the values of the thread that forked.
+ *
+ * WHAT IS DIFFERENT
+ *   - pthread_key_t and tss_t are a 64-bit unsigned integer, here tls_key_t. Static, in a
+ *     structure, by value, by pointer, compared, made in a pthread_once(): as before. Not: kept in
+ *     an int or an unsigned int, printed with %u, kept in a pointer where pointers have 32 bits. A
+ *     file that includes this header cannot share a key with one that does not; nor can the headers
+ *     of other libraries that have a pthread_key_t in a structure or a parameter (libuv's uv_key_t
+ *     is one): include those before this one.
+ *   - A deleted key's number is never used again: for ever EINVAL to set and to delete, and NULL to
+ *     get. 0 is never a key.
+ *   - PTHREAD_KEYS_MAX and sysconf(_SC_THREAD_KEYS_MAX) still tell the system's number. What a
+ *     program has as a limit of its own because of them stays, too.
+ *   - Destructors run in the reverse order of first set. (POSIX leaves the order open; glibc has
+ *     the order in which keys were made.) What a destructor sets is ended in the next round, never
+ *     in the same one: a chain in which each destructor sets the next key's value has 4 links,
+ *     whatever the order of the keys. glibc ends longer chains if the keys are in order.
+ *   - The values that still stand after 4 rounds are given up, as by the system; here they are
+ *     counted (tls_stats_t.leaked).
+ *   - Beside destructors of true pthread keys (of files and libraries without this header), all of
+ *     these run in one go, at the place of the library's own pthread key.
+ *   - pthread_key_create() with a destructor attaches the calling thread, to be sure that the ends
+ *     of threads can be seen. It returns EAGAIN if the process has no pthread key left for the
+ *     library: destructors would not run. ENOMEM is for memory, here too.
+ *   - pthread_setspecific() may allocate at the first value of a key on a thread (glibc allocates
+ *     from the 33rd key on): ENOMEM. Also ENOMEM: on a thread past its last cleanup, and inside
+ *     the memory allocator that this library is just calling. Setting NULL never fails so.
+ *   - Where the program also uses the library's own functions: pthread_setspecific() may run
+ *     destroy callbacks of other, dead keys on the way, as tls_set() may; pthread_getspecific()
+ *     never runs any. tls_thread_detach() runs destructors; tls_remove_all() forgets values
+ *     without calling one. tls_set() and friends work on these keys.
+ *   - A thread that only reads keeps the entries of deleted keys (some hundred bytes each)
+ *     until it sets a new key, ends, or says tls_expunge().
+ *
+ * C11's functions are mapped where <threads.h> is to be had: C includes it here (define
+ * THREADLOCALMAP_NO_TSS to do without), C++ must have included it before.
+ */
+#ifndef THREADLOCALMAP_PTHREAD_H
+#define THREADLOCALMAP_PTHREAD_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include <threadlocalmap.h>
+
+/* The C++ library uses pthread keys in a header of its own: it shall see the system's names. */
+#ifdef __cplusplus
+#include <mutex>
+#elif !defined(THREADLOCALMAP_NO_TSS) && !defined(__STDC_NO_THREADS__) && defined(__has_include)
+#if __has_include(<threads.h>)
+#include <threads.h>
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef tls_key_t tls_pthread_key_t;
+
+/* Private: the key's destroy callback. Only the end of a thread, or of a fiber, ends a value. */
+static inline void tls_private_pthread_destroy(void *value, int reason, void *user) {
+  void (*destructor)(void *);
+
+  if (reason == TLS_REASON_THREAD_EXIT || reason == TLS_REASON_DETACHED ||
+      reason == TLS_REASON_MAP_DESTROYED) {
+    memcpy(&destructor, &user, sizeof destructor);
+    destructor(value);
+  }
+}
+
+/* Private: an answer of the library as POSIX has it; `other` for what POSIX does not know. */
+static inline int tls_private_pthread_error(int error, int other) {
+  switch (error) {
+  case TLS_OK:
+    return 0;
+  case TLS_ERR_BAD_KEY:
+  case TLS_ERR_DEAD_KEY:
+  case TLS_ERR_INVALID:
+    return EINVAL;
+  case TLS_ERR_NO_MEMORY:
+    return ENOMEM;
+  default:
+    return other;
+  }
+}
+
+/* pthread_key_create(): 0, EAGAIN, ENOMEM; EINVAL for a NULL key. */
+static inline int tls_pthread_key_create(tls_pthread_key_t *key, void (*destructor)(void *)) {
+  tls_key_options_t options;
+  int error;
+
+  memset(&options, 0, sizeof options);
+  options.size = sizeof options;
+  options.flags = TLS_KEY_WORKER; /* values of the thread, not of a scope on it */
+  if (destructor != NULL) {
+    error = tls_thread_attach();
+    if (error == TLS_ERR_LIMIT || error == TLS_ERR_NO_MEMORY) {
+      return tls_private_pthread_error(error, EAGAIN);
+    }
+    /* POSIX has function pointers that fit in a void *; C has no cast for it. */
+    memcpy(&options.user, &destructor, sizeof options.user);
+    options.destroy = tls_private_pthread_destroy;
+  }
+  error = tls_key_create(key, &options);
+  if (error == TLS_ERR_UNSUPPORTED) { /* a library without scopes */
+    options.flags = 0;
+    error = tls_key_create(key, &options);
+  }
+  return tls_private_pthread_error(error, EAGAIN);
+}
+
+/* pthread_key_delete(): 0, EINVAL. */
+static inline int tls_pthread_key_delete(tls_pthread_key_t key) {
+  return tls_private_pthread_error(tls_key_release(key), EINVAL);
+}
+
+/* pthread_getspecific(). With stale values about, this one may be: it is not to be seen. */
+static inline void *tls_pthread_getspecific(tls_pthread_key_t key) {
+  if (tls_stale_count() != 0 && !tls_key_is_live(key)) {
+    return NULL;
+  }
+  return tls_get_existing(key);
+}
+
+/* pthread_setspecific(): 0, EINVAL, ENOMEM. */
+static inline int tls_pthread_setspecific(tls_pthread_key_t key, const void *value) {
+  if (value == NULL) {
+    return tls_private_pthread_error(tls_remove(key), EINVAL);
+  }
+  return tls_private_pthread_error(tls_set(key, (void *)(uintptr_t)value), ENOMEM);
+}
+
+#define pthread_key_t tls_pthread_key_t
+#define pthread_key_create tls_pthread_key_create
+#define pthread_key_delete tls_pthread_key_delete
+#define pthread_getspecific tls_pthread_getspecific
+#define pthread_setspecific tls_pthread_setspecific
+
+/* <threads.h> was included. */
+#if defined(TSS_DTOR_ITERATIONS) && !defined(THREADLOCALMAP_NO_TSS)
+
+typedef tls_key_t tls_tss_t;
+
+/* tss_create(): thrd_success, thrd_error. */
+static inline int tls_tss_create(tls_tss_t *key, tss_dtor_t destructor) {
+  return tls_pthread_key_create(key, destructor) == 0 ? thrd_success : thrd_error;
+}
+
+/* tss_delete(). */
+static inline void tls_tss_delete(tls_tss_t key) { (void)tls_pthread_key_delete(key); }
+
+/* tss_get(). */
+static inline void *tls_tss_get(tls_tss_t key) { return tls_pthread_getspecific(key); }
+
+/* tss_set(): thrd_success, thrd_error. */
+static inline int tls_tss_set(tls_tss_t key, void *value) {
+  return tls_pthread_setspecific(key, value) == 0 ? thrd_success : thrd_error;
+}
+
+#define tss_t tls_tss_t
+#define tss_create tls_tss_create
+#define tss_delete tls_tss_delete
+#define tss_get tls_tss_get
+#define tss_set tls_tss_set
+
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* THREADLOCALMAP_PTHREAD_H */
