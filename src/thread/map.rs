@@ -7,7 +7,6 @@
 //!
 //! Everything is valid and empty when it is all zero.
 
-use core::cell::{Cell, UnsafeCell};
 use core::ffi::c_void;
 use core::ptr::{null_mut, NonNull};
 
@@ -16,11 +15,12 @@ use crate::key::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, O
 use crate::key::options::Rules;
 use crate::key::slot::KeySlot;
 use crate::map::{OutOfMemory, Owner, Removed, ThreadLocalMap, View};
-use crate::sys::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sys::sync::unwatched::AtomicU64;
+use crate::sys::sync::{AtomicBool, Cell, InTurn, Ordering};
 use crate::sys::{block, memory, thread_id};
 
 /// Holder records that a map keeps for its next entries.
-const SPARE_RECORDS: usize = 32;
+const SPARE_RECORDS: usize = if cfg!(modelled) { 0 } else { 32 };
 
 /// What the owner has counted; read by anybody, at any time.
 ///
@@ -51,7 +51,7 @@ pub fn count(counter: &AtomicU64) {
 
 /// Where a loop over records by age stands. Lives on the loop's stack.
 pub struct Cursor {
-    at: Cell<*mut Holder>,
+    at: core::cell::Cell<*mut Holder>,
     outer: *const Cursor,
 }
 
@@ -67,7 +67,7 @@ pub struct Map {
     /// Its number among all maps ever, under the same lock: the list is in
     /// falling order.
     pub number: Cell<u64>,
-    pub(super) table: UnsafeCell<ThreadLocalMap<HolderPointer>>,
+    pub(super) table: InTurn<ThreadLocalMap<HolderPointer>>,
     /// The hot slot shows this map's table.
     shown: Cell<bool>,
     /// A thread has this map: it has switched to it, or it is its own.
@@ -131,7 +131,7 @@ impl Map {
             // SAFETY: This thread owns the map; the closures of this module
             // call only the table, and `Keeper` does not touch it; other
             // threads read it under the lock. So this `&mut` is alone.
-            work(unsafe { &mut *self.table.get() }, &mut Keeper(self))
+            work(unsafe { &mut *self.table.write() }, &mut Keeper(self))
         };
         self.busy.set(true);
         let result = match self.reachable.get() {
@@ -151,7 +151,7 @@ impl Map {
     pub(super) fn table(&self) -> &ThreadLocalMap<HolderPointer> {
         // SAFETY: This thread owns the map; whoever changes the table does so
         // in `with_table`, whose closures do not come here.
-        unsafe { &*self.table.get() }
+        unsafe { &*self.table.read() }
     }
 
     /// Becomes the calling thread's.
@@ -381,7 +381,7 @@ impl Map {
     /// anything to the map; what it adds is not visited.
     pub fn from_youngest(&self, visit: impl Fn(HolderPointer)) {
         let cursor = Cursor {
-            at: Cell::new(self.youngest().map_or(null_mut(), NonNull::as_ptr)),
+            at: core::cell::Cell::new(self.youngest().map_or(null_mut(), NonNull::as_ptr)),
             outer: self.cursors.get(),
         };
         self.cursors.set(&raw const cursor);
