@@ -20,7 +20,6 @@
 //! | `next` while in the mailbox | the releaser, before its `Release` | the owner, after its `Acquire` |
 //! | all else | the owner of the map | the owner; `mailbox` also the releaser, which the lock orders after |
 
-use core::cell::Cell;
 use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::ptr::{null_mut, NonNull};
@@ -28,7 +27,7 @@ use core::ptr::{null_mut, NonNull};
 use super::options::Rules;
 use super::slot::KeySlot;
 use crate::sys::lock::Lock;
-use crate::sys::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::sys::sync::{unwatched, AtomicBool, AtomicPtr, AtomicUsize, Cell, Ordering};
 
 /// A pointer to a holder record, as lists and tables keep it.
 pub type HolderPointer = NonNull<Holder>;
@@ -136,9 +135,9 @@ pub struct Mailbox {
     /// The holder records that were put in, the latest first.
     first: AtomicPtr<Holder>,
     /// The map's thread is not in this process: it was left behind by a fork.
-    pub vanished: AtomicBool,
+    pub vanished: unwatched::AtomicBool,
     /// The OS's number of the thread that has the map, 0 for none.
-    pub owner: AtomicU64,
+    pub owner: unwatched::AtomicU64,
     /// There is a notice. A hint: `notice` is looked at under the lock.
     has_notice: AtomicBool,
     /// Over `notice`, and over the table where other threads reach it.
@@ -166,8 +165,8 @@ impl Mailbox {
         Self {
             stale: AtomicUsize::new(0),
             first: AtomicPtr::new(null_mut()),
-            vanished: AtomicBool::new(false),
-            owner: AtomicU64::new(0),
+            vanished: unwatched::AtomicBool::new(false),
+            owner: unwatched::AtomicU64::new(0),
             has_notice: AtomicBool::new(false),
             lock: Lock::new(),
             notice: Cell::new(Notice { notify: None, argument: null_mut() }),

@@ -30,7 +30,6 @@
 //! slot's index: few enough to be taken together at a fork, many enough that
 //! two keys seldom meet.
 
-use core::cell::Cell;
 use core::ffi::{c_char, c_void};
 use core::mem::size_of;
 use core::ptr::null_mut;
@@ -43,7 +42,7 @@ use super::options::{Callbacks, KeyOptions, Rules, UserFree};
 use super::visits::Visits;
 use crate::error::Error;
 use crate::sys::lock::Lock;
-use crate::sys::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicU8, Ordering};
+use crate::sys::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicU8, Cell, Ordering};
 
 /// How many locks the holders' lists of all keys share.
 const LOCK_COUNT: usize = 64;

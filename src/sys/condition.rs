@@ -17,6 +17,10 @@ extern "C" {
 /// Ends the calling thread here if it has been cancelled and lets it happen
 /// (POSIX, `pthread_testcancel`). The caller has no lock.
 pub fn cancellation_point() {
+    if cfg!(modelled) {
+        // No thread of a model is cancelled.
+        return;
+    }
     // SAFETY: The C library: no requirement.
     unsafe { pthread_testcancel() };
 }
@@ -57,6 +61,13 @@ impl Condition {
     ///
     /// The calling thread has `lock`, and all waiters use the same one.
     pub unsafe fn wait_until(&self, lock: &Lock, nanoseconds: i64) {
+        #[cfg(modelled)]
+        {
+            // SAFETY: The caller has it.
+            unsafe { lock.release() };
+            super::modelled::yield_now();
+            return lock.acquire();
+        }
         let time = libc::timespec { tv_sec: nanoseconds / SECOND, tv_nsec: nanoseconds % SECOND };
         let mut before = 0;
         // SAFETY: The C library: a valid state; `before` is ours.
@@ -69,6 +80,10 @@ impl Condition {
 
     /// Wakes all waiters.
     pub fn notify_all(&self) {
+        if cfg!(modelled) {
+            // Those who wait look again whenever they get their turn.
+            return;
+        }
         // SAFETY: Initialised statically.
         unsafe { libc::pthread_cond_broadcast(self.0.get()) };
     }

@@ -12,6 +12,10 @@ pub type Handler = unsafe extern "C" fn();
 ///
 /// [`OutOfMemory`].
 pub fn watch(prepare: Handler, parent: Handler, child: Handler) -> Result<(), OutOfMemory> {
+    if cfg!(modelled) {
+        // A model has no processes.
+        return Ok(());
+    }
     // SAFETY: The C library: the handlers stay mapped (`-z nodelete`).
     match unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) } {
         0 => Ok(()),

@@ -26,6 +26,7 @@ impl Lock {
     ///
     /// `critical` must not unwind and must not take this lock again.
     #[inline]
+    #[cfg_attr(modelled, track_caller)]
     pub fn with<R>(&self, critical: impl FnOnce() -> R) -> R {
         self.acquire();
         let result = critical();
@@ -41,11 +42,17 @@ impl Lock {
 
     /// Takes the lock, to be given back by [`release`](Self::release).
     #[inline]
+    #[cfg_attr(modelled, track_caller)]
     pub fn acquire(&self) {
+        #[cfg(modelled)]
+        return super::modelled::acquire(self.raw() as usize);
         // SAFETY: Layout: the mutex was initialised in `new` and never moved
         // since its first use. The default kind fails only for a thread that
         // holds it already, which no caller here does.
-        unsafe { libc::pthread_mutex_lock(self.0.get()) };
+        #[cfg(not(modelled))]
+        unsafe {
+            libc::pthread_mutex_lock(self.0.get());
+        }
     }
 
     /// Gives the lock back.
@@ -56,8 +63,13 @@ impl Lock {
     /// had.
     #[inline]
     pub unsafe fn release(&self) {
+        #[cfg(modelled)]
+        return super::modelled::release(self.raw() as usize);
         // SAFETY: The caller's premise.
-        unsafe { libc::pthread_mutex_unlock(self.0.get()) };
+        #[cfg(not(modelled))]
+        unsafe {
+            libc::pthread_mutex_unlock(self.0.get());
+        }
     }
 }
 

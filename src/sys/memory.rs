@@ -10,7 +10,8 @@ use core::ffi::c_void;
 use core::mem::size_of;
 use core::ptr::NonNull;
 
-use super::sync::{AtomicUsize, Ordering};
+use super::sync::unwatched::AtomicUsize;
+use super::sync::Ordering;
 
 /// Bytes handed out and not given back yet, for `tls_stats`.
 ///
@@ -37,6 +38,8 @@ pub fn allocate_bytes(count: usize) -> Result<NonNull<c_void>, OutOfMemory> {
     let memory = unsafe { libc::calloc(1, count.max(1)) };
     let memory = NonNull::new(memory).ok_or(OutOfMemory)?;
     BYTES.fetch_add(count, Ordering::Relaxed);
+    #[cfg(modelled)]
+    super::modelled::allocated(memory.as_ptr() as usize, count);
     Ok(memory)
 }
 
@@ -48,8 +51,13 @@ pub fn allocate_bytes(count: usize) -> Result<NonNull<c_void>, OutOfMemory> {
 /// and is not used again.
 pub unsafe fn free_bytes(memory: NonNull<c_void>, count: usize) {
     BYTES.fetch_sub(count, Ordering::Relaxed);
+    #[cfg(modelled)]
+    super::modelled::freed(memory.as_ptr() as usize, count);
     // SAFETY: The caller guarantees that this is `calloc`'s and still ours.
-    unsafe { libc::free(memory.as_ptr()) };
+    #[cfg(not(modelled))]
+    unsafe {
+        libc::free(memory.as_ptr());
+    }
 }
 
 /// Allocates one `T`, all zero.

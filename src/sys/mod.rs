@@ -11,7 +11,7 @@
 //! | [`lock`] | a mutual exclusion lock, usable in a `static` | `pthread_mutex_t` |
 //! | [`memory`] | zeroed memory that may run out | `calloc`, `free` |
 //! | [`os_key`] | a call-back when a thread ends | one pthread key |
-//! | [`sync`] | the atomics, so that a model checker can put its own in | `core::sync::atomic` |
+//! | [`sync`] | the atomics, so that a model checker can watch them | `core::sync::atomic` |
 //! | [`thread_id`] | the number that the OS shows for a thread | `gettid` |
 //!
 //! # Why not the standard library's
@@ -27,6 +27,8 @@ pub mod condition;
 pub mod fork;
 pub mod lock;
 pub mod memory;
+#[cfg(modelled)]
+pub mod modelled;
 pub mod os_key;
 pub mod sync;
 pub mod thread_id;

@@ -51,6 +51,11 @@ impl OsKey {
     /// [`NoKeyLeft`] when the process has used up its keys. A later call may
     /// succeed.
     pub fn get(&self) -> Result<libc::pthread_key_t, NoKeyLeft> {
+        #[cfg(modelled)]
+        {
+            super::modelled::has_destructor(self.destructor);
+            return Ok(0);
+        }
         let mut made = None;
         let number = self.number.get_or_try_init(|| {
             let key = self.create()?;
@@ -84,6 +89,12 @@ impl OsKey {
     /// [`OutOfMemory`] when the C library has no room for it.
     #[allow(clippy::not_unsafe_ptr_arg_deref)] // nothing here dereferences it
     pub fn set(key: libc::pthread_key_t, value: *mut c_void) -> Result<(), OutOfMemory> {
+        #[cfg(modelled)]
+        {
+            let _ = key;
+            super::modelled::set_os_value(value);
+            return Ok(());
+        }
         // SAFETY: The C library: any value under a key that `get` returned;
         // it only keeps the pointer.
         match unsafe { libc::pthread_setspecific(key, value) } {

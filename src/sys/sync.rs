@@ -1,8 +1,54 @@
-//! The atomics that this library uses, named once.
+//! The words that two threads may touch, named once.
 //!
 //! Every other module imports them from here, so that a build for a model
-//! checker replaces them in one place.
+//! checker (`--cfg modelled`, [`super::modelled`]) replaces them in one place.
+//! There each of them is watched, the plain cells too: which of two threads
+//! comes first must be settled by an atomic or a lock.
 
-pub use core::sync::atomic::{
-    compiler_fence, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicU8, AtomicUsize, Ordering,
+pub use core::sync::atomic::{compiler_fence, Ordering};
+
+#[cfg(not(modelled))]
+pub use core::cell::Cell;
+#[cfg(not(modelled))]
+pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicU8, AtomicUsize};
+
+#[cfg(modelled)]
+pub use super::modelled::{
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicU8, AtomicUsize, Cell,
 };
+
+/// The same words, for what no model checker needs to see: numbers that
+/// nothing is decided by, and words that one thread alone touches.
+pub mod unwatched {
+    pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize};
+}
+
+/// Memory that is read and changed in turn by threads that are ordered by other
+/// means: an `UnsafeCell` whose uses say which of the two they are.
+#[repr(transparent)]
+pub struct InTurn<T>(core::cell::UnsafeCell<T>);
+
+impl<T> InTurn<T> {
+    /// With this in it.
+    pub const fn new(value: T) -> Self {
+        Self(core::cell::UnsafeCell::new(value))
+    }
+
+    /// To be read.
+    #[inline(always)]
+    #[cfg_attr(modelled, track_caller)]
+    pub fn read(&self) -> *const T {
+        #[cfg(modelled)]
+        super::modelled::reads(self.0.get() as usize);
+        self.0.get()
+    }
+
+    /// To be changed.
+    #[inline(always)]
+    #[cfg_attr(modelled, track_caller)]
+    pub fn write(&self) -> *mut T {
+        #[cfg(modelled)]
+        super::modelled::writes(self.0.get() as usize);
+        self.0.get()
+    }
+}

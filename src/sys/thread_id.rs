@@ -6,7 +6,11 @@
 /// never for telling threads apart.
 #[must_use]
 pub fn current() -> u64 {
+    #[cfg(modelled)]
+    return super::modelled::thread();
     // SAFETY: The C library: `SYS_gettid` takes no argument and cannot fail.
+    #[cfg(not(modelled))]
     let id = unsafe { libc::syscall(libc::SYS_gettid) };
-    id as u64
+    #[cfg(not(modelled))]
+    return id as u64;
 }

@@ -4,12 +4,12 @@
 //! in an array of their own: a handful, and those of a task come last and go
 //! first, so that a removal, which looks from the end, finds them at once.
 
-use core::cell::Cell;
 use core::mem::size_of;
 use core::ptr::{null_mut, NonNull};
 
 use crate::key::holder::HolderPointer;
 use crate::sys::memory::{self, OutOfMemory};
+use crate::sys::sync::Cell;
 
 /// Room in the first array.
 const INITIAL_ROOM: usize = 8;

@@ -7,7 +7,6 @@
 //!
 //! Everything is valid and empty when it is all zero.
 
-use core::cell::{Cell, UnsafeCell};
 use core::ffi::c_void;
 use core::ptr::{null_mut, NonNull};
 
@@ -20,11 +19,12 @@ use crate::key::holder::{
 use crate::key::options::Rules;
 use crate::key::slot::KeySlot;
 use crate::map::{OutOfMemory, Owner, Removed, ThreadLocalMap, View};
-use crate::sys::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sys::sync::unwatched::AtomicU64;
+use crate::sys::sync::{AtomicBool, Cell, InTurn, Ordering};
 use crate::sys::{block, memory};
 
 /// Holder records that a map keeps for its next entries.
-const SPARE_RECORDS: usize = 32;
+const SPARE_RECORDS: usize = if cfg!(modelled) { 0 } else { 32 };
 
 /// What the owner has counted; read by anybody, at any time.
 ///
@@ -55,7 +55,7 @@ pub fn count(counter: &AtomicU64) {
 
 /// Where a loop over records by age stands. Lives on the loop's stack.
 pub struct Cursor {
-    at: Cell<*mut Holder>,
+    at: core::cell::Cell<*mut Holder>,
     outer: *const Cursor,
 }
 
@@ -85,7 +85,7 @@ pub struct Map {
     pub number: Cell<u64>,
     /// Whose it is.
     pub kind: Cell<Kind>,
-    pub(super) table: UnsafeCell<ThreadLocalMap<HolderPointer>>,
+    pub(super) table: InTurn<ThreadLocalMap<HolderPointer>>,
     /// The hot slot shows this map's table.
     pub(super) shown: Cell<bool>,
     /// A thread has this map: it has switched to it, or it is its own.
@@ -154,7 +154,7 @@ impl Map {
             // SAFETY: This thread owns the map; the closures of this module
             // call only the table, and `Keeper` does not touch it; other
             // threads read it under the lock. So this `&mut` is alone.
-            work(unsafe { &mut *self.table.get() }, &mut Keeper(self))
+            work(unsafe { &mut *self.table.write() }, &mut Keeper(self))
         };
         self.busy.set(true);
         let result = match self.reachable.get() {
@@ -175,7 +175,7 @@ impl Map {
     pub(super) fn table(&self) -> &ThreadLocalMap<HolderPointer> {
         // SAFETY: This thread owns the map; whoever changes the table does so
         // in `with_table`, whose closures do not come here.
-        unsafe { &*self.table.get() }
+        unsafe { &*self.table.read() }
     }
 
     /// Becomes the calling thread's.
@@ -483,7 +483,7 @@ impl Map {
     pub fn from_youngest(&self, depth: u16, visit: impl Fn(HolderPointer)) {
         let youngest = self.order_at(depth).last();
         let cursor = Cursor {
-            at: Cell::new(youngest.map_or(null_mut(), NonNull::as_ptr)),
+            at: core::cell::Cell::new(youngest.map_or(null_mut(), NonNull::as_ptr)),
             outer: self.cursors.get(),
         };
         self.cursors.set(&raw const cursor);

@@ -8,13 +8,13 @@
 //!
 //! [`Rules::reachable`]: crate::key::options::Rules::reachable
 
-use core::cell::Cell;
 use core::ffi::c_void;
 use core::ptr::null_mut;
 
 use super::map::{record, Map};
 use super::scopes::Shadow;
 use crate::key::holder::{Holder, HolderPointer, Stand};
+use crate::sys::sync::Cell;
 
 impl Map {
     /// Whether another thread has taken the entry's value.
@@ -106,7 +106,7 @@ impl Map {
         self.mailbox.lock.with(|| {
             let position = self.reachable_position(holder)?;
             // SAFETY: This thread owns the map, and has the lock.
-            let old = unsafe { &mut *self.table.get() }.replace_value(position, value);
+            let old = unsafe { &mut *self.table.write() }.replace_value(position, value);
             let replacing = &record(holder).replacing;
             replacing.set(replacing.get() + u32::from(ending));
             Some(old)
@@ -157,7 +157,7 @@ impl Map {
             record(new).depth.set(record(old).depth.get());
             record(new).plain_at.set(Holder::NEVER);
             // SAFETY: This thread owns the map, and has the lock.
-            Some(unsafe { &mut *self.table.get() }.substitute(position, new, value))
+            Some(unsafe { &mut *self.table.write() }.substitute(position, new, value))
         })?;
         record(old).value.set(ended);
         self.mend_cursors(old);

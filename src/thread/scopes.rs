@@ -18,7 +18,6 @@
 //! Scopes are in an array, by depth, that grows and is kept: a pool that opens
 //! and closes them allocates nothing.
 
-use core::cell::Cell;
 use core::ffi::c_void;
 use core::mem::size_of;
 use core::ptr::{null_mut, NonNull};
@@ -26,6 +25,7 @@ use core::ptr::{null_mut, NonNull};
 use crate::error::Error;
 use crate::key::holder::{Holder, HolderList, HolderPointer, OrderLinks};
 use crate::sys::memory::{self, OutOfMemory};
+use crate::sys::sync::Cell;
 
 /// Scopes that the first array has room for.
 const INITIAL_ROOM: usize = 4;

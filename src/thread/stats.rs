@@ -5,14 +5,14 @@
 //! gone. The lock is taken when a thread comes, when it goes, and by whoever
 //! asks: never by a get or a set.
 
-use core::cell::{Cell, UnsafeCell};
 use core::ptr::{null_mut, NonNull};
 
 use super::map::{Kind, Map};
 use crate::key::{self, holder::Notice};
 use crate::sys::lock::Lock;
 use crate::sys::memory;
-use crate::sys::sync::{AtomicU64, Ordering};
+use crate::sys::sync::unwatched::AtomicU64;
+use crate::sys::sync::{Cell, InTurn, Ordering};
 
 /// What the library holds and has done, in the whole process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ struct Maps {
     entered: Cell<u64>,
     /// Maps that a fork has left behind.
     vanished: Cell<*mut Map>,
-    gone: UnsafeCell<Stats>,
+    gone: InTurn<Stats>,
 }
 
 // SAFETY: `first`, `entered`, `vanished`, the maps' links and numbers, and `gone` are touched under the lock only.
@@ -66,7 +66,7 @@ static MAPS: Maps = Maps {
     first: Cell::new(null_mut()),
     entered: Cell::new(0),
     vanished: Cell::new(null_mut()),
-    gone: UnsafeCell::new(Stats {
+    gone: InTurn::new(Stats {
         keys: 0,
         dead_keys: 0,
         maps: 0,
@@ -223,7 +223,7 @@ unsafe fn unlink(map: &Map) {
         unsafe { next.as_ref() }.links.1.set(previous);
     }
     // SAFETY: The lock is held: this `&mut` is alone.
-    add_history(unsafe { &mut *MAPS.gone.get() }, map);
+    add_history(unsafe { &mut *MAPS.gone.write() }, map);
 }
 
 /// What a report says of a map.
@@ -274,7 +274,7 @@ fn add_history(sum: &mut Stats, map: &Map) {
 pub fn collect() -> Stats {
     let mut sum = MAPS.lock.with(|| {
         // SAFETY: The lock is held.
-        let mut sum = unsafe { *MAPS.gone.get() };
+        let mut sum = unsafe { *MAPS.gone.read() };
         let mut next = MAPS.first.get();
         while let Some(map) = NonNull::new(next) {
             // SAFETY: In the list, so not freed; the lock is held.

@@ -53,14 +53,15 @@
 use core::ffi::c_void;
 use core::mem::size_of;
 
-use super::sync::{compiler_fence, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use super::sync::{compiler_fence, unwatched, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 #[cfg(all(
     any(target_arch = "x86_64", target_arch = "aarch64"),
     target_os = "linux",
     target_pointer_width = "64",
     not(feature = "global-dynamic"),
-    not(miri)
+    not(miri),
+    not(modelled)
 ))]
 #[path = "initial_exec.rs"]
 mod storage;
@@ -70,7 +71,8 @@ mod storage;
     target_os = "linux",
     target_pointer_width = "64",
     not(feature = "global-dynamic"),
-    not(miri)
+    not(miri),
+    not(modelled)
 )))]
 #[path = "plain.rs"]
 mod storage;
@@ -120,12 +122,12 @@ pub static NO_STALE: AtomicUsize = AtomicUsize::new(0);
 /// The calling thread's words.
 #[repr(C, align(32))]
 pub struct Block {
-    table: AtomicPtr<Entry>,
-    mask: AtomicUsize,
-    stale: AtomicPtr<AtomicUsize>,
-    thread: AtomicUsize,
-    moving: AtomicPtr<View>,
-    depth: AtomicUsize,
+    table: unwatched::AtomicPtr<Entry>,
+    mask: unwatched::AtomicUsize,
+    stale: unwatched::AtomicPtr<AtomicUsize>,
+    thread: unwatched::AtomicUsize,
+    moving: unwatched::AtomicPtr<View>,
+    depth: unwatched::AtomicUsize,
 }
 
 /// What the hot slot says now: where a look-up starts.

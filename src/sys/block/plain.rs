@@ -5,7 +5,8 @@
 //! here, so inlined code is told 0 and makes the call.
 
 use super::{Block, View, EMPTY_TABLE, NO_STALE};
-use crate::sys::sync::{AtomicPtr, AtomicUsize, Ordering};
+use crate::sys::sync::unwatched::{AtomicPtr, AtomicUsize};
+use crate::sys::sync::Ordering;
 
 impl Block {
     const fn initial() -> Self {
@@ -40,6 +41,8 @@ pub(super) fn thread_pointer() -> usize {
 /// code to another thread; nothing in this library keeps one.
 #[inline(always)]
 pub(super) fn block() -> &'static Block {
+    #[cfg(modelled)]
+    return crate::sys::modelled::block(Block::initial);
     let block = BLOCK.with(core::ptr::from_ref);
     // SAFETY: The storage lives as long as its thread, which is the caller.
     unsafe { &*block }
