@@ -90,19 +90,3 @@ TEST_CASE("an object that can't be made throws, or is as if moved from", "[error
     CHECK(error == errc::invalid);
     CHECK(key.handle() == TLS_KEY_NONE);
 }
-
-TEST_CASE("a value that can't be stored is ended, with its deleter", "[errors]")
-{
-    ledger book;
-    int called = 0;
-    const auto deleter = [&](counted *value, tls::reason why) {
-        called += why == tls::reason::removed;
-        delete value;
-    };
-    tls::thread_local_ptr<counted> pointer(deleter);
-    // Somebody releases the key in C: the object has lost it.
-    REQUIRE(tls_key_release(pointer.native_handle()) == TLS_OK);
-    CHECK(error_of([&] { pointer.reset(new counted(book), deleter); }) == errc::dead_key);
-    CHECK(called == 1);
-    CHECK(book.alive() == 0);
-}

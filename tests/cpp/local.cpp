@@ -377,21 +377,33 @@ TEST_CASE("a local that comes after another in its place starts anew, while its 
     }
 }
 
-TEST_CASE("a value is made while its thread ends, until its last cleanup is over", "[local]")
+TEST_CASE("values are made while their thread ends, until its last cleanup is over", "[local]")
 {
     static local<int> *number;
-    static std::error_code during, after;
+    static tls::thread_local_ptr<int> *pointer;
+    static std::error_code during, after, refused;
+    static int ended;
+    static const auto deleter = [](int *old) { ended++; delete old; };
     local<int> value;
+    tls::thread_local_ptr<int> other(deleter);
     number = &value;
+    pointer = &other;
     during = after = std::error_code();
+    ended = 0;
 
     struct late {
-        // A destructor of thread_local objects runs before those of pthread keys, this one after.
+        // The C library calls the destructors of pthread keys, ours among them, four times.
         static void at_exit(void *round)
         {
             const auto left = reinterpret_cast<std::uintptr_t>(round);
-            number->get(left > 1 ? during : after);
-            if (left > 1) pthread_setspecific(key(), reinterpret_cast<void *>(left - 1));
+            if (left > 1) {
+                number->get(during);
+                pthread_setspecific(key(), reinterpret_cast<void *>(left - 1));
+                return;
+            }
+            number->get(after);
+            pointer->reset(new int(1), refused);
+            if (refused) pointer->reset(new int(2), deleter, refused);
         }
         static pthread_key_t &key()
         {
@@ -407,4 +419,6 @@ TEST_CASE("a value is made while its thread ends, until its last cleanup is over
     pthread_key_delete(late::key());
     CHECK(during == std::error_code());
     CHECK(after == tls::errc::exiting);
+    CHECK(refused == tls::errc::exiting);
+    CHECK(ended == 2); // What can't be stored is ended, with its deleter.
 }

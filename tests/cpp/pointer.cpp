@@ -408,7 +408,8 @@ TEST_CASE("values of all threads follow a moved object", "[pointer]")
         CHECK(book.ended == 1);
         CHECK(third->number == 1);
         CHECK(other.ask([&] { return third->number; }) == 2);
-        third = std::move(third);
+        auto &itself = third;
+        third = std::move(itself);
         CHECK(third->number == 1);
 
         swap(third, second);
