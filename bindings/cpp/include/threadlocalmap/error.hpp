@@ -1,0 +1,108 @@
+/*
+ * The library's error codes as std::error_code, and its reasons as an enum.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#ifndef THREADLOCALMAP_ERROR_HPP
+#define THREADLOCALMAP_ERROR_HPP
+
+#include "config.hpp"
+
+#include <new>
+#include <string>
+#include <system_error>
+#include <type_traits>
+
+namespace tls {
+
+/** The errors of the C header (TLS_ERR_*), with their numbers. */
+enum class errc {
+  bad_key = TLS_ERR_BAD_KEY,         ///< the object was moved from, or could not be made
+  dead_key = TLS_ERR_DEAD_KEY,       ///< the object has been destroyed
+  invalid = TLS_ERR_INVALID,         ///< an argument that is never right
+  no_memory = TLS_ERR_NO_MEMORY,     ///< memory ran out
+  absent = TLS_ERR_ABSENT,           ///< the calling thread has no value
+  limit = TLS_ERR_LIMIT,             ///< a limit was reached
+  reentrant = TLS_ERR_REENTRANT,     ///< a factory reads the value that it is to make
+  init = TLS_ERR_INIT,               ///< a factory failed
+  exiting = TLS_ERR_EXITING,         ///< the thread is past its last cleanup
+  busy = TLS_ERR_BUSY,               ///< in use elsewhere, or out of order
+  timeout = TLS_ERR_TIMEOUT,         ///< the time was up first
+  unsupported = TLS_ERR_UNSUPPORTED  ///< this version of the library does not do that
+};
+
+/** Why a value ends (TLS_REASON_*). */
+enum class reason : int {
+  replaced = TLS_REASON_REPLACED,            ///< another one was set in its place
+  removed = TLS_REASON_REMOVED,              ///< it was removed, or could not be stored
+  key_dead = TLS_REASON_KEY_DEAD,            ///< its object was destroyed
+  purged = TLS_REASON_PURGED,                ///< its object was purged of all values
+  scope_end = TLS_REASON_SCOPE_END,          ///< the scope that it was set in has ended
+  thread_exit = TLS_REASON_THREAD_EXIT,      ///< its thread is ending
+  detached = TLS_REASON_DETACHED,            ///< its thread was detached
+  map_destroyed = TLS_REASON_MAP_DESTROYED   ///< its map was destroyed
+};
+
+namespace errors {
+
+class category_type final : public std::error_category {
+ public:
+  const char *name() const noexcept override { return "threadlocalmap"; }
+
+  std::string message(int value) const override { return tls_strerror(value); }
+
+  /** What the standard has a word for compares equal to that: std::errc::not_enough_memory. */
+  std::error_condition default_error_condition(int value) const noexcept override {
+    switch (value) {
+      case TLS_ERR_INVALID: return std::errc::invalid_argument;
+      case TLS_ERR_NO_MEMORY: return std::errc::not_enough_memory;
+      case TLS_ERR_REENTRANT: return std::errc::resource_deadlock_would_occur;
+      case TLS_ERR_BUSY: return std::errc::device_or_resource_busy;
+      case TLS_ERR_TIMEOUT: return std::errc::timed_out;
+      case TLS_ERR_UNSUPPORTED: return std::errc::not_supported;
+      default: return std::error_condition(value, *this);
+    }
+  }
+};
+
+}  // namespace errors
+
+/**
+ * The category of this library's errors. One for all shared objects that are linked to each other,
+ * also where they hide their symbols. Never destroyed: the last destructor of a program can report.
+ */
+TLS_PRIVATE_VISIBLE inline const std::error_category &category() noexcept {
+  alignas(errors::category_type) static unsigned char storage[sizeof(errors::category_type)];
+  static const std::error_category *const made = ::new (storage) errors::category_type;
+  return *made;
+}
+
+inline std::error_code make_error_code(errc error) noexcept {
+  return std::error_code(static_cast<int>(error), category());
+}
+
+inline namespace TLS_PRIVATE_MODE {
+namespace detail {
+
+/** What a C function has answered. */
+inline std::error_code code_of(int answer) noexcept {
+  return answer == TLS_OK ? std::error_code() : std::error_code(answer, category());
+}
+
+#if TLS_PRIVATE_EXCEPTIONS
+/** Throws if `error` is one. */
+inline void require(const std::error_code &error, const char *what) {
+  if (error) throw std::system_error(error, what);
+}
+#endif
+
+}  // namespace detail
+}  // namespace TLS_PRIVATE_MODE
+}  // namespace tls
+
+namespace std {
+template <>
+struct is_error_code_enum<tls::errc> : true_type {};
+}  // namespace std
+
+#endif

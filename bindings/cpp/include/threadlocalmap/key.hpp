@@ -1,0 +1,178 @@
+/*
+ * A key that an object owns, and what its callbacks find in `user`. Private.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#ifndef THREADLOCALMAP_KEY_HPP
+#define THREADLOCALMAP_KEY_HPP
+
+#include "config.hpp"
+#include "error.hpp"
+#include "options.hpp"
+
+#include <exception>
+#include <type_traits>
+#include <utility>
+
+namespace tls {
+inline namespace TLS_PRIVATE_MODE {
+namespace detail {
+
+/** The reference to a key that its object has. Moves; none after that. */
+class key {
+ public:
+  key() noexcept = default;
+
+  /** Makes a key; without one if that fails. */
+  key(const tls_key_options_t &options, std::error_code &error) noexcept {
+    error = code_of(tls_key_create(&handle_, &options));
+  }
+
+  key(key &&other) noexcept : handle_(std::exchange(other.handle_, TLS_KEY_NONE)) {}
+
+  key &operator=(key &&other) noexcept {
+    if (this != &other) {
+      release();
+      handle_ = std::exchange(other.handle_, TLS_KEY_NONE);
+    }
+    return *this;
+  }
+
+  ~key() { release(); }
+
+  tls_key_t handle() const noexcept { return handle_; }
+
+ private:
+  void release() noexcept {
+    // Given up first: a destructor that runs meanwhile finds no key here.
+    const tls_key_t handle = std::exchange(handle_, TLS_KEY_NONE);
+    if (handle != TLS_KEY_NONE) tls_key_release(handle);
+  }
+
+  tls_key_t handle_ = TLS_KEY_NONE;
+};
+
+/**
+ * Runs what a callback of the C library calls in C++, and keeps an exception from getting out: it
+ * is put into `thrown`, for the C++ frame that has called the library. Returns whether all is well.
+ */
+template <class Work>
+bool guarded(std::exception_ptr &thrown, Work &&work) noexcept {
+#if TLS_PRIVATE_EXCEPTIONS
+  try {
+    work();
+    return true;
+  } catch (...) {
+    thrown = std::current_exception();
+    return false;
+  }
+#else
+  (void)thrown;
+  work();
+  return true;
+#endif
+}
+
+/** Goes on with an exception that was kept. */
+inline void rethrow(const std::exception_ptr &thrown) {
+#if TLS_PRIVATE_EXCEPTIONS
+  if (thrown) std::rethrow_exception(thrown);
+#else
+  (void)thrown;
+#endif
+}
+
+/**
+ * What the callbacks of a key find in `user`: how its values end, and how they are copied. Several
+ * threads may call it at once. It goes with the key's last value, or never, if it is static.
+ */
+template <class T>
+class rules {
+ public:
+  explicit constexpr rules(const copier<T> &copies, bool deletes = false) noexcept
+      : copies(copies), deletes(deletes) {}
+
+  virtual void end(T *value, reason why) noexcept = 0;
+
+  /** The last call. */
+  virtual void retire() noexcept = 0;
+
+  const copier<T> copies;
+
+  /** Whether values end by `delete`, and nothing else. */
+  const bool deletes;
+
+ protected:
+  ~rules() = default;
+};
+
+/** The values are a T made by `new`. */
+template <class T>
+class delete_rules final : public rules<T> {
+ public:
+  explicit constexpr delete_rules(const copier<T> &copies) noexcept : rules<T>(copies, true) {}
+
+  void end(T *value, reason) noexcept override { delete value; }
+
+  void retire() noexcept override {
+    if (this != &unchanging) delete this;
+  }
+
+  /** Without copies it knows nothing, so one is enough. */
+  static delete_rules unchanging;
+};
+
+template <class T>
+inline delete_rules<T> delete_rules<T>::unchanging{copier<T>()};
+
+/** The C library's callbacks of a key whose values are T. */
+template <class T>
+struct callbacks {
+  static void destroy(void *value, int why, void *user) noexcept {
+    handed_out(value);
+    static_cast<rules<T> *>(user)->end(static_cast<T *>(value), static_cast<reason>(why));
+    handed_in(user);
+  }
+
+  static int copy(void *value, void **copy, void *user) noexcept {
+    std::exception_ptr thrown;
+    const bool made = guarded(thrown, [&] {
+      if constexpr (!std::is_void_v<T>) {
+        *copy = erased(static_cast<rules<T> *>(user)->copies.copy(*static_cast<T *>(value)));
+        handed_in(*copy);
+      }
+    });
+    handed_in(user);
+    return made ? 0 : 1;
+  }
+
+  static void retire(void *user) noexcept {
+    handed_out(user);
+    static_cast<rules<T> *>(user)->retire();
+  }
+
+  /** The value as the C library keeps it. */
+  static void *erased(T *value) noexcept {
+    return const_cast<void *>(static_cast<const volatile void *>(value));
+  }
+
+  /** Makes a key with these rules, or retires them. */
+  static key make_key(tls_key_options_t options, rules<T> *own, std::error_code &error) noexcept {
+    if (own == nullptr) {
+      error = make_error_code(errc::no_memory);
+      return key();
+    }
+    options.user = own;
+    options.user_free = retire;
+    if (own->copies.copy != nullptr) options.copy = copy;
+    key made(options, error);
+    if (error) own->retire();
+    return made;
+  }
+};
+
+}  // namespace detail
+}  // namespace TLS_PRIVATE_MODE
+}  // namespace tls
+
+#endif

@@ -1,0 +1,92 @@
+// Memory runs out, at each single allocation of a call: it says so, nothing is lost, and made again
+// with memory it works. A program of its own, because its allocator is everybody's.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "../c/failing_malloc.h"
+
+#include <cstdio>
+#include <memory>
+#include <new>
+#include <optional>
+#include <thread>
+
+#include <threadlocalmap.hpp>
+
+static void check(bool right, const char *text, int line)
+{
+    if (right) return;
+    std::fprintf(stderr, "out_of_memory.cpp:%d: check failed: %s\n", line, text);
+    std::abort();
+}
+#define CHECK(condition) check((condition), #condition, __LINE__)
+
+static int alive;
+
+struct value {
+    value() { alive++; }
+    value(const value &) = delete;
+    ~value() { alive--; }
+};
+
+// Whether it has run out of memory in this call. What fails in another way is a failed check.
+template <class Call>
+static bool runs_out(Call call)
+{
+    try {
+        call();
+        return false;
+    } catch (const std::system_error &error) {
+        CHECK(error.code() == tls::errc::no_memory);
+    } catch (const std::bad_alloc &) {
+        // The call's own `new`, or an argument's.
+    }
+    return true;
+}
+
+// Makes the call on a new thread for each allocation that it makes, which fails, alone or with all
+// that follow. Returns how many calls failed.
+template <class Prepare, class Call>
+static int starve(const char *name, Prepare prepare, Call call)
+{
+    int failures = 0;
+    for (const fail_mode_t mode : {FAIL_ONCE, FAIL_ALWAYS}) {
+        bool starved = true;
+        for (std::size_t number = 1; starved; number++) {
+            std::thread([&] {
+                auto object = prepare();
+                fail_from(number, mode);
+                const bool failed = runs_out([&] { call(object); });
+                starved = fail_stop() != 0;
+                failures += failed;
+                CHECK(starved || !failed);
+                CHECK(!runs_out([&] { call(object); }));
+            }).join();
+            CHECK(alive == 0);
+        }
+    }
+    std::printf("%s: %d\n", name, failures);
+    return failures;
+}
+
+int main()
+{
+    const auto nothing = [] { return 0; };
+    const auto with_pointer = [] { return std::make_unique<tls::thread_local_ptr<value>>(); };
+    const auto with_local = [] { return std::make_unique<tls::local<value>>(); };
+    const auto deleter = [](value *old) { delete old; };
+
+    CHECK(starve("a pointer with a deleter", nothing,
+                 [&](int) { tls::thread_local_ptr<value> made(deleter); }) > 0);
+    CHECK(starve("a local", nothing, [](int) { tls::local<value> made; }) > 0);
+    CHECK(starve("reset", with_pointer, [](auto &pointer) { pointer->reset(new value); }) > 0);
+    CHECK(starve("reset with a deleter", with_pointer,
+                 [&](auto &pointer) { pointer->reset(new value, deleter); }) > 0);
+    CHECK(starve("reset with a unique_ptr", with_pointer,
+                 [](auto &pointer) { pointer->reset(std::make_unique<value>()); }) > 0);
+    CHECK(starve("get", with_local, [](auto &local) { local->get(); }) > 0);
+    CHECK(starve("reset of a local", with_local,
+                 [](auto &local) { local->reset(std::make_unique<value>()); }) > 0);
+    CHECK(starve("at_thread_exit", nothing, [](int) { tls::at_thread_exit([] {}); }) > 0);
+    return 0;
+}
