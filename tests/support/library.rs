@@ -46,7 +46,7 @@ pub(crate) fn library() -> &'static Library {
     LIBRARY.get_or_init(|| {
         let (shared, archive) = match env::var_os("THREADLOCALMAP_LIB_DIR") {
             Some(directory) => installed(Path::new(&directory)),
-            None => built(),
+            None => built(cargo("build")),
         };
         let run_time_directory = scratch("lib");
         link_as_soname(&shared, &run_time_directory);
@@ -58,6 +58,18 @@ pub(crate) fn library() -> &'static Library {
 pub(crate) fn include() -> PathBuf {
     env::var_os("THREADLOCALMAP_INCLUDE_DIR")
         .map_or_else(|| source_root().join("include"), PathBuf::from)
+}
+
+/// A library that cargo builds with more options, below a directory of its own:
+/// two builds of one target directory would overwrite each other.
+pub(crate) fn library_in(target: &Path, options: &[&str]) -> Library {
+    let mut command = cargo("build");
+    command.args(options).arg("--target-dir").arg(target);
+    let (shared, archive) = built(command);
+    let run_time_directory = target.join("lib");
+    fs::create_dir_all(&run_time_directory).expect("the build directory can be written");
+    link_as_soname(&shared, &run_time_directory);
+    Library { shared, archive, run_time_directory, include: include() }
 }
 
 fn installed(directory: &Path) -> (PathBuf, PathBuf) {
@@ -92,10 +104,9 @@ pub(crate) fn cargo(subcommand: &str) -> Command {
     command
 }
 
-fn built() -> (PathBuf, PathBuf) {
+fn built(mut command: Command) -> (PathBuf, PathBuf) {
     // The file names are cargo's to choose and have changed before, so they
     // are asked for. The lock of the build directory is free while tests run.
-    let mut command = cargo("build");
     command.arg("--message-format=json-render-diagnostics");
     let messages = process::output_of(&mut command);
     let files: Vec<PathBuf> = messages
