@@ -41,7 +41,8 @@ help:
 	@echo '               these libraries: who made them, who destroyed them, what is left'
 	@echo 'make check     everything that must hold: format, clippy, docs, tests, the C suite,'
 	@echo '               valgrind, aarch64, examples, things, install, benches. STEPS="format clippy" runs only those'
-	@echo 'make bench     measure against the peers. BENCH_FLAGS='
+	@echo 'make bench     measure against the peers, and beside many threads and keys; draw the latter.'
+	@echo '               BENCH_FLAGS='
 	@echo 'make all       build the shared and the static library below $(TARGET)/release'
 	@echo 'make install   PREFIX=$(PREFIX) LIBDIR= INCLUDEDIR= DESTDIR=  (make uninstall undoes it)'
 	@echo 'make header    write include/threadlocalmap.h anew from the Rust sources'
@@ -93,7 +94,7 @@ check:
 
 bench:
 	@echo '== Measuring beside the peers'
-	@$(CARGO) run --locked --release --manifest-path benches/Cargo.toml -- $(BENCH_FLAGS)
+	@scripts/bench.sh $(BENCH_FLAGS)
 
 install: lib
 	@scripts/install.sh '$(PREFIX)' '$(LIBDIR)' '$(INCLUDEDIR)'

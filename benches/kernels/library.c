@@ -21,7 +21,7 @@ int bench_counting_key(tls_key_t *key, uint64_t *destroyed) {
 }
 
 struct bench_stats {
-    uint64_t keys, maps, entries, stale, destroyed, capacity, bytes;
+    uint64_t keys, maps, entries, stale, destroyed, longest_probe, capacity, bytes;
 };
 
 int bench_stats(struct bench_stats *out);
@@ -35,6 +35,7 @@ int bench_stats(struct bench_stats *out) {
     out->entries = stats.entries;
     out->stale = stats.stale;
     out->destroyed = stats.destroyed;
+    out->longest_probe = stats.longest_probe;
     out->capacity = stats.capacity;
     out->bytes = stats.bytes;
     return TLS_OK;

@@ -1,12 +1,13 @@
 //! Other threads: the one that makes the process multi-threaded, and crowds of
 //! idle ones that use the library.
 
-use std::sync::{Arc, Barrier};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle, Thread};
 
 use crate::{library, Fallible};
 
-/// Enough for a thread that only waits; a thousand of them stay small.
+/// Enough for a thread that only waits; ten thousand of them stay small.
 const STACK: usize = 128 * 1024;
 
 /// Starts a thread that sleeps for as long as the process lives.
@@ -20,44 +21,87 @@ pub fn parked_thread() -> Fallible<JoinHandle<()>> {
         .map_err(|error| format!("no second thread: {error}"))
 }
 
-/// Threads that are attached, hold one value each, and sleep.
+/// What each member does when it has arrived; told which of them it is.
+pub type Task = Arc<dyn Fn(usize) -> Fallible<()> + Send + Sync>;
+
+/// Threads that are attached, have done their task, and sleep.
 pub struct Crowd {
-    key: u64,
-    leave: Arc<Barrier>,
+    meeting: Arc<Meeting>,
     threads: Vec<JoinHandle<Fallible<()>>>,
 }
 
-impl Crowd {
-    /// Returns when all of them are attached and asleep or about to be.
-    pub fn gather(size: usize) -> Fallible<Crowd> {
-        let key = library::create()?;
-        let arrived = Arc::new(Barrier::new(size + 1));
-        let leave = Arc::new(Barrier::new(size + 1));
-        let mut threads = Vec::with_capacity(size);
-        for _ in 0..size {
-            let (arrived, leave) = (arrived.clone(), leave.clone());
-            let member = move || {
-                let stored =
-                    library::attach().and_then(|()| library::set(key, library::two_values()[0]));
-                arrived.wait();
-                leave.wait();
-                stored
-            };
-            let thread = thread::Builder::new().stack_size(STACK).spawn(member);
-            threads.push(
-                thread.map_err(|error| format!("thread {} of {size}: {error}", threads.len()))?,
-            );
+/// Where a crowd and who gathers it wait for one another.
+///
+/// A barrier would wake all members when the last one has arrived, and a
+/// thousand threads would go back to sleep while something is being timed.
+/// Here each member sleeps from its arrival on.
+struct Meeting {
+    missing: AtomicUsize,
+    may_leave: AtomicBool,
+    host: Thread,
+}
+
+impl Meeting {
+    fn arrive(&self) {
+        if self.missing.fetch_sub(1, SeqCst) == 1 {
+            self.host.unpark();
         }
-        arrived.wait();
-        Ok(Crowd { key, leave, threads })
+    }
+
+    fn stay(&self) {
+        while !self.may_leave.load(SeqCst) {
+            thread::park();
+        }
+    }
+
+    fn wait_for_all(&self) {
+        while self.missing.load(SeqCst) > 0 {
+            thread::park();
+        }
+    }
+}
+
+impl Crowd {
+    /// Returns when all of them are attached, have done their task, and are
+    /// asleep; the last one may be just about to be.
+    pub fn gather(size: usize, task: Task) -> Fallible<Crowd> {
+        let meeting = Arc::new(Meeting {
+            missing: AtomicUsize::new(size),
+            may_leave: AtomicBool::new(false),
+            host: thread::current(),
+        });
+        let mut crowd = Crowd { meeting, threads: Vec::with_capacity(size) };
+        for index in 0..size {
+            let (meeting, task) = (crowd.meeting.clone(), task.clone());
+            let member = move || {
+                let done = library::attach().and_then(|()| task(index));
+                meeting.arrive();
+                meeting.stay();
+                done
+            };
+            match thread::Builder::new().stack_size(STACK).spawn(member) {
+                Ok(thread) => crowd.threads.push(thread),
+                Err(error) => {
+                    let _ = crowd.disperse();
+                    return Err(format!("thread {index} of {size}: {error}"));
+                }
+            }
+        }
+        crowd.meeting.wait_for_all();
+        Ok(crowd)
     }
 
     /// Lets them end, waits for it, and tells the first thing that failed.
     pub fn disperse(self) -> Fallible<()> {
-        self.leave.wait();
-        for thread in self.threads {
-            thread.join().map_err(|_| "a thread of the crowd panicked".to_string())??;
+        self.meeting.may_leave.store(true, SeqCst);
+        for member in &self.threads {
+            member.thread().unpark();
         }
-        library::release(self.key)
+        let mut result = Ok(());
+        for member in self.threads {
+            let done = member.join().map_err(|_| "a thread of the crowd panicked".to_string());
+            result = result.and(done.and_then(|done| done));
+        }
+        result
     }
 }

@@ -42,7 +42,7 @@ pub fn count(rows: &[Row]) -> Fallible<Vec<InstructionRecord>> {
             let name = if index == 0 { "us" } else { subject.name() };
             records.push(InstructionRecord {
                 row: row.id,
-                work: row.work,
+                work: row.work.clone(),
                 subject: name.to_string(),
                 instructions: twice.saturating_sub(once) as f64 / OPERATIONS as f64,
                 counter: counter.name(),

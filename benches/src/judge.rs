@@ -14,6 +14,8 @@ pub struct Record {
     pub machine: Machine,
     pub rows: Vec<RowRecord>,
     pub outcomes: Vec<OutcomeRecord>,
+    /// For the chart of cost against threads.
+    pub points: Vec<PointRecord>,
     pub instructions: Vec<InstructionRecord>,
 }
 
@@ -21,7 +23,7 @@ pub struct Record {
 #[derive(Serialize)]
 pub struct RowRecord {
     pub id: &'static str,
-    pub work: &'static str,
+    pub work: String,
     pub rounds: usize,
     /// Nanoseconds of one operation, loop included.
     pub us: Spread,
@@ -64,17 +66,25 @@ impl Judgement {
 #[derive(Serialize)]
 pub struct OutcomeRecord {
     pub id: &'static str,
-    pub work: &'static str,
+    pub work: String,
     pub bar: &'static str,
     pub met: bool,
     pub found: String,
     pub seconds: f64,
 }
 
+/// What one call cost beside so many other threads.
+#[derive(Serialize)]
+pub struct PointRecord {
+    pub line: String,
+    pub threads: usize,
+    pub nanoseconds: Spread,
+}
+
 #[derive(Serialize)]
 pub struct InstructionRecord {
     pub row: &'static str,
-    pub work: &'static str,
+    pub work: String,
     pub subject: String,
     /// Of one operation, loop included.
     pub instructions: f64,
@@ -116,7 +126,7 @@ fn judged(row: &Row, samples: &Samples) -> RowRecord {
     });
     RowRecord {
         id: row.id,
-        work: row.work,
+        work: row.work.clone(),
         rounds: samples.len(),
         us,
         nanoseconds: row.nanoseconds.map(|limit| Judgement::of(us, limit)),
@@ -124,11 +134,24 @@ fn judged(row: &Row, samples: &Samples) -> RowRecord {
     }
 }
 
+pub fn points(rows: &[Row], samples: &[Samples]) -> Vec<PointRecord> {
+    let of_row = |(row, samples): (&Row, &Samples)| {
+        let points = row.subjects().enumerate().filter_map(|(index, subject)| {
+            let point = subject.point()?;
+            let taken = samples.iter().map(|sample| sample[index] * point.times as f64);
+            let nanoseconds = Spread::of(taken);
+            Some(PointRecord { line: point.line, threads: point.threads, nanoseconds })
+        });
+        points.collect::<Vec<_>>()
+    };
+    rows.iter().zip(samples).flat_map(of_row).collect()
+}
+
 pub fn outcome(outcome: &Outcome) -> OutcomeRecord {
     let (found, taken) = outcome.check();
     OutcomeRecord {
         id: outcome.id,
-        work: outcome.work,
+        work: outcome.work.clone(),
         bar: outcome.bar,
         met: found.is_ok(),
         found: found.unwrap_or_else(|wrong| wrong),

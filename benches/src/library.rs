@@ -14,6 +14,7 @@ mod c {
     extern "C" {
         pub fn tls_key_create(key: *mut u64, options: *const c_void) -> c_int;
         pub fn tls_key_release(key: u64) -> c_int;
+        pub fn tls_get(key: u64) -> *mut c_void;
         pub fn tls_set(key: u64, value: *mut c_void) -> c_int;
         pub fn tls_expunge() -> usize;
         pub fn tls_thread_attach() -> c_int;
@@ -35,6 +36,7 @@ pub struct Stats {
     pub entries: u64,
     pub stale: u64,
     pub destroyed: u64,
+    pub longest_probe: u64,
     pub capacity: u64,
     pub bytes: u64,
 }
@@ -84,6 +86,12 @@ pub fn set(key: u64, value: *mut c_void) -> Fallible<()> {
     // SAFETY: the library never looks behind the pointer; the keys of this
     // program have no callback, or one that does not either.
     checked("tls_set", unsafe { c::tls_set(key, value) })
+}
+
+/// What is stored on this thread, or NULL.
+pub fn get(key: u64) -> *mut c_void {
+    // SAFETY: any number is allowed; a wrong one has no value.
+    unsafe { c::tls_get(key) }
 }
 
 pub fn expunge() -> usize {

@@ -53,15 +53,16 @@ fn run(options: &Options) -> Fallible<bool> {
     let _second = crowd::parked_thread()?;
 
     let kernels = kernels::load()?;
-    let mut rows = rows::all(&kernels);
-    rows.retain(|row| options.wants(row.id, row.work));
+    let scale = options.scale();
+    let mut rows = rows::all(&kernels, scale);
+    rows.retain(|row| options.wants(row.id, &row.work));
 
     if let Some(counted) = &options.count {
         instructions::run_counted(&mut rows, counted)?;
         return Ok(true);
     }
-    let outcomes: Vec<_> =
-        outcomes::ALL.iter().filter(|outcome| options.wants(outcome.id, outcome.work)).collect();
+    let mut outcomes = outcomes::all(scale);
+    outcomes.retain(|outcome| options.wants(outcome.id, &outcome.work));
     if options.list {
         report::list(&rows, &outcomes);
         return Ok(true);
@@ -78,9 +79,12 @@ fn run(options: &Options) -> Fallible<bool> {
         report::instructions(&record.instructions);
     } else {
         report::method(options);
+        let (first, later): (Vec<_>, Vec<_>) = outcomes.iter().partition(|outcome| outcome.first);
+        record.outcomes.extend(first.into_iter().map(judge::outcome));
         let samples = measure::rounds(&mut rows, options)?;
         record.rows = judge::rows(&rows, &samples);
-        record.outcomes = outcomes.iter().map(|outcome| judge::outcome(outcome)).collect();
+        record.points = judge::points(&rows, &samples);
+        record.outcomes.extend(later.into_iter().map(judge::outcome));
         report::table(&record);
     }
     if let Some(path) = &options.json {

@@ -76,6 +76,12 @@ fn timed(subject: &mut dyn Subject, placement: usize, operations: u64) -> Fallib
 
 /// How many operations take about as long as a batch should.
 fn batch_size(subject: &mut dyn Subject, nanoseconds: f64) -> Fallible<u64> {
+    if let Some(operations) = subject.operations() {
+        return Ok(operations);
+    }
+    if let Some(inner) = subject.sized_by() {
+        return batch_size(inner, nanoseconds);
+    }
     let granule = subject.granule();
     let mut operations = 1000_u64.next_multiple_of(granule);
     loop {

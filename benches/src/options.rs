@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::rows::Scale;
+
 /// Measures threadlocalmap beside its peers, in one run.
 #[derive(Parser)]
 pub struct Options {
@@ -45,6 +47,10 @@ impl Options {
         } else {
             self.rounds
         }
+    }
+
+    pub fn scale(&self) -> Scale {
+        Scale { quick: self.quick }
     }
 
     /// How long one subject runs in one round.

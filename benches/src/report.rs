@@ -8,7 +8,7 @@ use crate::rows::Row;
 
 const WIDTH: usize = 118;
 
-pub fn list(rows: &[Row], outcomes: &[&Outcome]) {
+pub fn list(rows: &[Row], outcomes: &[Outcome]) {
     for row in rows {
         println!("{:<30} {}", row.id, row.work);
     }
@@ -53,7 +53,7 @@ fn heading() {
 }
 
 fn row(row: &RowRecord) {
-    let mut work = row.work;
+    let mut work = row.work.as_str();
     let mut us = format!("{:.2}", row.us.median);
     if let Some(judgement) = row.nanoseconds {
         let limit = format!("{:.0} ns", judgement.limit);
@@ -136,7 +136,7 @@ pub fn instructions(records: &[InstructionRecord]) {
     );
     let mut last = "";
     for record in records {
-        let work = if record.row == last { "" } else { record.work };
+        let work = if record.row == last { "" } else { &record.work };
         last = record.row;
         println!("{work:<45} {:<20} {:>8.1}", record.subject, record.instructions);
     }

@@ -2,10 +2,10 @@
 
 use super::Row;
 use crate::kernels::{Kernels, Place};
-use crate::subjects::{Beside, CrateCycle, Ours, Pthread};
+use crate::subjects::{CrateCycle, Ours, Pthread};
 
 pub fn rows(kernels: &Kernels) -> Vec<Row> {
-    vec![set(kernels), set_with_callback(kernels), cycle(kernels), cycle_beside_threads(kernels)]
+    vec![set(kernels), set_with_callback(kernels), cycle(kernels)]
 }
 
 fn set(kernels: &Kernels) -> Row {
@@ -45,13 +45,4 @@ fn cycle(kernels: &Kernels) -> Row {
     .against(Pthread::new("pthread key's life", kernel("pthread_cycle"), 0), 4.0, Some(2.0))
     .beside(CrateCycle)
     .counted()
-}
-
-/// The crowd is gathered anew for each batch: so only every fourth round.
-fn cycle_beside_threads(kernels: &Kernels) -> Row {
-    let cycle = |name| Ours::new(name, kernels.named(Place::Program, "cycle"), 0);
-    let crowded = Beside::new("beside 1000", 1000, cycle("a key's life"));
-    Row::new("cycle-crowd", "a key's life beside 1000 idle threads", crowded)
-        .against(cycle("ours alone"), 1.2, Some(1.0))
-        .every(4)
 }

@@ -7,6 +7,7 @@
 mod change;
 mod cleanup;
 mod get;
+mod scale;
 
 use crate::kernels::Kernels;
 use crate::subjects::Subject;
@@ -15,7 +16,7 @@ use crate::subjects::Subject;
 pub struct Row {
     /// For `--filter` and JSON; never changes once published.
     pub id: &'static str,
-    pub work: &'static str,
+    pub work: String,
     pub us: Box<dyn Subject>,
     /// A limit on ours alone, in nanoseconds.
     pub nanoseconds: Option<f64>,
@@ -36,10 +37,10 @@ pub struct Peer {
 }
 
 impl Row {
-    pub fn new(id: &'static str, work: &'static str, us: impl Subject + 'static) -> Row {
+    pub fn new(id: &'static str, work: impl Into<String>, us: impl Subject + 'static) -> Row {
         Row {
             id,
-            work,
+            work: work.into(),
             us: Box::new(us),
             nanoseconds: None,
             peers: Vec::new(),
@@ -83,9 +84,27 @@ impl Row {
     }
 }
 
-pub fn all(kernels: &Kernels) -> Vec<Row> {
+/// How large "very many" is.
+#[derive(Clone, Copy)]
+pub struct Scale {
+    /// A tenth of it: to see that it works.
+    pub quick: bool,
+}
+
+impl Scale {
+    pub fn of(self, full: usize) -> usize {
+        if self.quick {
+            full / 10
+        } else {
+            full
+        }
+    }
+}
+
+pub fn all(kernels: &Kernels, scale: Scale) -> Vec<Row> {
     let mut rows = get::rows(kernels);
     rows.extend(change::rows(kernels));
     rows.extend(cleanup::rows(kernels));
+    rows.extend(scale::rows(kernels, scale));
     rows
 }

@@ -1,35 +1,51 @@
-//! Any subject, beside a crowd of idle threads that use the library.
+//! Any subject, beside a crowd of idle threads that use the library, or beside
+//! many live keys.
 
-use super::Subject;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Point, Subject};
 use crate::crowd::Crowd;
-use crate::Fallible;
+use crate::{library, Fallible};
 
 /// Gathers the crowd before each batch and disperses it after: the other
 /// subjects of the round run without one.
 pub struct Beside {
-    name: &'static str,
+    name: String,
     threads: usize,
     inner: Box<dyn Subject>,
-    crowd: Option<Crowd>,
+    present: Option<(Crowd, u64)>,
 }
 
 impl Beside {
-    pub fn new(name: &'static str, threads: usize, inner: impl Subject + 'static) -> Beside {
-        Beside { name, threads, inner: Box::new(inner), crowd: None }
+    pub fn new(threads: usize, inner: impl Subject + 'static) -> Beside {
+        let name = format!("beside {threads} threads");
+        Beside { name, threads, inner: Box::new(inner), present: None }
     }
 }
 
 impl Subject for Beside {
     fn name(&self) -> &str {
-        self.name
+        &self.name
     }
 
     fn granule(&self) -> u64 {
         self.inner.granule()
     }
 
+    fn sized_by(&mut self) -> Option<&mut dyn Subject> {
+        Some(&mut *self.inner)
+    }
+
+    fn point(&self) -> Option<Point> {
+        self.inner.point().map(|point| Point { threads: point.threads + self.threads, ..point })
+    }
+
     fn prepare(&mut self) -> Fallible<()> {
-        self.crowd = Some(Crowd::gather(self.threads)?);
+        let key = library::create()?;
+        let task = move |_| library::set(key, library::two_values()[0]);
+        self.present = Some((Crowd::gather(self.threads, Arc::new(task))?, key));
         self.inner.prepare()
     }
 
@@ -39,6 +55,85 @@ impl Subject for Beside {
 
     fn finish(&mut self) -> Fallible<()> {
         self.inner.finish()?;
-        self.crowd.take().map_or(Ok(()), Crowd::disperse)
+        let Some((crowd, key)) = self.present.take() else {
+            return Ok(());
+        };
+        crowd.disperse()?;
+        library::release(key)
+    }
+}
+
+/// Keeps the processor busy with nothing for a while.
+///
+/// After a second of filling memory, even an empty loop runs half as fast
+/// again for some milliseconds: that would be taken for the cost of the keys.
+fn settle() {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(25) {
+        black_box(());
+    }
+}
+
+/// Makes the keys before each batch, with a value under each on the same
+/// thread, and drops them after; or before, to be what that is compared with:
+/// making them changes the machine, whether or not they are still there.
+pub struct BesideKeys {
+    name: String,
+    count: usize,
+    kept: bool,
+    inner: Box<dyn Subject>,
+    keys: Vec<u64>,
+}
+
+impl BesideKeys {
+    pub fn new(count: usize, inner: impl Subject + 'static) -> BesideKeys {
+        let name = format!("beside {count} keys");
+        BesideKeys { name, count, kept: true, inner: Box::new(inner), keys: Vec::new() }
+    }
+
+    /// Beside none of the keys: they are dropped before the batch.
+    pub fn dropped(self) -> BesideKeys {
+        BesideKeys { name: "these keys dropped".to_string(), kept: false, ..self }
+    }
+
+    fn drop_keys(&mut self) -> Fallible<()> {
+        self.keys.drain(..).try_for_each(library::release)
+    }
+}
+
+impl Subject for BesideKeys {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn granule(&self) -> u64 {
+        self.inner.granule()
+    }
+
+    fn sized_by(&mut self) -> Option<&mut dyn Subject> {
+        Some(&mut *self.inner)
+    }
+
+    fn prepare(&mut self) -> Fallible<()> {
+        for _ in 0..self.count {
+            let key = library::create()?;
+            self.keys.push(key);
+            library::set(key, library::two_values()[0])?;
+        }
+        if !self.kept {
+            self.drop_keys()?;
+        }
+        self.inner.prepare()?;
+        settle();
+        Ok(())
+    }
+
+    fn run(&mut self, placement: usize, operations: u64) {
+        self.inner.run(placement, operations);
+    }
+
+    fn finish(&mut self) -> Fallible<()> {
+        self.drop_keys()?;
+        self.inner.finish()
     }
 }

@@ -9,12 +9,14 @@ mod beside;
 mod ours;
 mod plain;
 mod pthread;
+mod releases;
 mod thread_local_crate;
 
-pub use beside::Beside;
+pub use beside::{Beside, BesideKeys};
 pub use ours::Ours;
 pub use plain::Plain;
 pub use pthread::Pthread;
+pub use releases::Releases;
 pub use thread_local_crate::{CrateCycle, CrateGet};
 
 use crate::Fallible;
@@ -28,6 +30,22 @@ pub trait Subject {
         1
     }
 
+    /// How many operations a batch has, where each of them must be prepared.
+    fn operations(&self) -> Option<u64> {
+        None
+    }
+
+    /// What the size of a batch is found with, where preparing the whole takes
+    /// long.
+    fn sized_by(&mut self) -> Option<&mut dyn Subject> {
+        None
+    }
+
+    /// Where the result goes in the chart of cost against threads.
+    fn point(&self) -> Option<Point> {
+        None
+    }
+
     /// Makes what `run` works on; not timed.
     fn prepare(&mut self) -> Fallible<()>;
 
@@ -38,6 +56,16 @@ pub trait Subject {
     /// Takes away what `prepare` made, and fails if the work was not done as it
     /// should have been; not timed.
     fn finish(&mut self) -> Fallible<()>;
+}
+
+/// A place in the chart of cost against threads.
+pub struct Point {
+    /// Points with the same text are joined.
+    pub line: String,
+    /// Attached threads besides the one that is timed.
+    pub threads: usize,
+    /// How many operations make up one call.
+    pub times: u64,
 }
 
 /// Which keys a loop goes over, and in which order.

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{shuffle, Order, Subject, CHURN};
+use super::{shuffle, Order, Point, Subject, CHURN};
 use crate::kernels::{Input, Kernel};
 use crate::{library, Fallible};
 
@@ -17,6 +17,7 @@ pub struct Ours {
     /// Where the keys' destroy callback counts; without it they have none.
     destroyed: Option<Box<AtomicU64>>,
     replaced: u64,
+    line: Option<&'static str>,
     values: [*mut c_void; 2],
     /// In the order of the loop.
     keys: Vec<u64>,
@@ -36,10 +37,16 @@ impl Ours {
             granule: count.max(1) as u64,
             destroyed: None,
             replaced: 0,
+            line: None,
             values: library::two_values(),
             keys: Vec::new(),
             created: Vec::new(),
         }
+    }
+
+    /// To be in the chart of cost against threads.
+    pub fn drawn(self, line: &'static str) -> Ours {
+        Ours { line: Some(line), ..self }
     }
 
     pub fn shuffled(self) -> Ours {
@@ -68,6 +75,10 @@ impl Subject for Ours {
 
     fn granule(&self) -> u64 {
         self.granule
+    }
+
+    fn point(&self) -> Option<Point> {
+        self.line.map(|line| Point { line: line.to_string(), threads: 0, times: 1 })
     }
 
     fn prepare(&mut self) -> Fallible<()> {

@@ -1,8 +1,10 @@
 //! Compares the runs of `examples/pool`: a table on the terminal, and one SVG of the memory that
-//! each run's scratch buffers took over time.
+//! each run's scratch buffers took over time. Draws what `make bench` found about many threads.
 
 mod chart;
 mod run;
+mod scale;
+mod style;
 mod table;
 
 use clap::Parser;
@@ -17,12 +19,16 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "plot", version)]
 struct Arguments {
-    /// Draw the live bytes of the runs over time into this file.
+    /// Draw into this file: the live bytes of the runs over time, or what another option says.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
+    /// Draw the cost against threads instead, from what `bench --json` wrote.
+    #[arg(long, value_name = "BENCH.json", requires = "svg", conflicts_with = "runs")]
+    scale: Option<PathBuf>,
+
     /// The runs to compare, in this order.
-    #[arg(value_name = "RUN.json", required = true)]
+    #[arg(value_name = "RUN.json", required_unless_present = "scale")]
     runs: Vec<PathBuf>,
 }
 
@@ -37,6 +43,9 @@ fn main() -> ExitCode {
 }
 
 fn work(arguments: &Arguments) -> Result<(), String> {
+    if let (Some(record), Some(svg)) = (&arguments.scale, &arguments.svg) {
+        return scale::draw(record, svg);
+    }
     let mut runs = Vec::new();
     for (done, path) in arguments.runs.iter().enumerate() {
         if done > 0 && done % 16 == 0 {
