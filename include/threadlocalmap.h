@@ -31,6 +31,9 @@
  *   expunge      take stale entries out of a map and destroy their values
  *   owner        the thread that a map belongs to
  *   holder       a map that has an entry for a given key
+ *   scope        what a thread sets while it is open ends with it; what that hides is back then
+ *   context      copies of a thread's inherited values, for a task to take along
+ *   task         a function and its argument, run once, in a scope, with a context
  *
  * CONVENTIONS
  *   Functions that can fail return int: TLS_OK (0) or a negative TLS_ERR_*. Out-parameters are
@@ -46,6 +49,10 @@
  *   init's value            on a thread that the key allows   to you, undestroyed
  *   options.user            options.user_free, once, last     you, if there is none
  *   options.name            you: it is copied                 -
+ *   tls_context_capture     tls_context_free                  -
+ *   tls_task_create         tls_task_run, once                tls_task_cancel
+ *   tls_map_create          tls_map_destroy                   -
+ *   tls_scope_begin         tls_scope_end                     the end of its thread or map
  *   tls_strerror and the    nobody: static strings            -
  *   like
  *
@@ -64,8 +71,15 @@
  *   ends while the value is being visited (tls_for_each, TLS_KEY_ENUMERABLE keys only). The
  *   visiting thread destroys it then.
  *
+ * TASKS
+ *   A pool's worker is to be after a task what it was before it: wrap the task (tls_task_create() on
+ *   the submitting thread, tls_task_run() on the worker), or open a scope around it. Values that a
+ *   worker keeps for itself are those of TLS_KEY_WORKER keys; values that a task takes along from
+ *   its submitter are those of TLS_KEY_INHERIT keys. A fiber or coroutine that moves between
+ *   threads has a map of its own (tls_map_switch()).
+ *
  * CALLBACKS
- *   destroy, init, user_free and hooks run with no lock held and with every structure whole. They
+ *   destroy, init, copy, user_free and hooks run with no lock held and with every structure whole. They
  *   may call any function of this library, on any key, their own included; tls_thread_detach() is
  *   answered TLS_ERR_REENTRANT. destroy is never called with NULL. A callback must not throw a C++
  *   exception and must not longjmp out of the library: both are undefined behaviour.
