@@ -13,7 +13,7 @@
 
 use core::cell::Cell;
 use core::ffi::c_void;
-use core::ptr::{null, null_mut, NonNull};
+use core::ptr::{null_mut, NonNull};
 
 use super::destroy::{end_condemned, end_key, end_value, finish, finish_reaped, obligation_met};
 use super::map::{count, Map};
@@ -110,8 +110,6 @@ pub(super) fn end_all_of(
 pub(super) fn end_thread(thread: &ThreadRecord, reason: Reason) {
     let map = thread.map();
     recover(thread, map);
-    thread.callback_depth.set(0);
-    thread.initialising.set(null());
     thread.requeue_hooks();
     thread.end_visits();
     thread.end_contexts();

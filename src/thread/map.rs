@@ -8,23 +8,19 @@
 //! Everything is valid and empty when it is all zero.
 
 use core::ffi::c_void;
-use core::ptr::{null_mut, NonNull};
+use core::ptr::NonNull;
 
 use super::inherit::Inherited;
+use super::loops::Cursor;
 use super::scopes::{Scopes, Shadow};
 use crate::error::Error;
 use crate::key::holder::{
     Holder, HolderList, HolderPointer, KeyLinks, Mailbox, OrderLinks, Place, Stand,
 };
-use crate::key::options::Rules;
-use crate::key::slot::KeySlot;
-use crate::map::{OutOfMemory, Owner, Removed, ThreadLocalMap, View};
+use crate::map::{Owner, Removed, ThreadLocalMap, View};
+use crate::sys::block;
 use crate::sys::sync::unwatched::AtomicU64;
 use crate::sys::sync::{AtomicBool, Cell, InTurn, Ordering};
-use crate::sys::{block, memory};
-
-/// Holder records that a map keeps for its next entries.
-const SPARE_RECORDS: usize = if cfg!(modelled) { 0 } else { 32 };
 
 /// What the owner has counted; read by anybody, at any time.
 ///
@@ -51,12 +47,6 @@ pub struct Counters {
 /// Adds one to a counter that only this thread writes.
 pub fn count(counter: &AtomicU64) {
     counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-}
-
-/// Where a loop over records by age stands. Lives on the loop's stack.
-pub struct Cursor {
-    at: core::cell::Cell<*mut Holder>,
-    outer: *const Cursor,
 }
 
 /// Whose a map is.
@@ -98,14 +88,14 @@ pub struct Map {
     /// Records of entries that a context captures.
     pub(super) inherited: Inherited,
     /// Out of the table, value not ended yet.
-    condemned: HolderList<OrderLinks>,
+    pub(super) condemned: HolderList<OrderLinks>,
     /// A callback is running for these, or ran and did not return.
-    ending: HolderList<OrderLinks>,
+    pub(super) ending: HolderList<OrderLinks>,
     /// Taken from the mailbox; `place` is [`Place::Stale`].
     stale: HolderList<KeyLinks>,
-    spare: Cell<*mut Holder>,
-    spare_count: Cell<usize>,
-    cursors: Cell<*const Cursor>,
+    pub(super) spare: Cell<*mut Holder>,
+    pub(super) spare_count: Cell<usize>,
+    pub(super) cursors: Cell<*const Cursor>,
     /// Records of keys whose values other threads may reach. While there is
     /// one, the table is changed under the mailbox's lock only.
     pub(super) reachable: Cell<usize>,
@@ -229,47 +219,6 @@ impl Map {
     /// [`Error::NoMemory`].
     pub fn reserve(&self) -> Result<(), Error> {
         self.with_table(|table, keeper| table.reserve(keeper)).map_err(Error::from)
-    }
-
-    /// Room in the table for one more entry, and a record for it, filled in
-    /// and not linked yet.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoMemory`].
-    pub fn new_record(
-        &self,
-        slot: &KeySlot,
-        key: u64,
-        rules: Rules,
-    ) -> Result<HolderPointer, Error> {
-        if rules.inherits() {
-            self.inherited.reserve()?;
-        }
-        let holder = self.take_spare()?;
-        self.reserve().inspect_err(|_| self.give_back(holder))?;
-        self.fill_record(holder, slot, key, rules);
-        Ok(holder)
-    }
-
-    /// Fills in a record that is in no list.
-    pub(super) fn fill_record(
-        &self,
-        holder: HolderPointer,
-        slot: &KeySlot,
-        key: u64,
-        rules: Rules,
-    ) {
-        let fields = record(holder);
-        fields.mailbox.set(&raw const self.mailbox);
-        fields.slot.set(slot);
-        fields.handle.set(key);
-        fields.place.set(Place::Listed);
-        fields.orphaned.set(false);
-        fields.rules.set(rules);
-        if rules.reachable() {
-            self.reachable.set(self.reachable.get() + 1);
-        }
     }
 
     /// Puts a reserved record's entry into the table. Needs no memory after
@@ -477,110 +426,9 @@ impl Map {
         self.order_at(depth).is_empty()
     }
 
-    /// Runs `visit` for each entry that was set at a depth of scopes, from the
-    /// youngest to the oldest. It may do anything to the map; what it adds is
-    /// not visited.
-    pub fn from_youngest(&self, depth: u16, visit: impl Fn(HolderPointer)) {
-        let youngest = self.order_at(depth).last();
-        let cursor = Cursor {
-            at: core::cell::Cell::new(youngest.map_or(null_mut(), NonNull::as_ptr)),
-            outer: self.cursors.get(),
-        };
-        self.cursors.set(&raw const cursor);
-        while let Some(holder) = NonNull::new(cursor.at.get()) {
-            cursor.at.set(record(holder).order_previous.get());
-            visit(holder);
-        }
-        self.cursors.set(cursor.outer);
-    }
-
-    /// Forgets callbacks that did not return.
-    pub fn forget_callbacks(&self) {
-        self.for_each_record(|holder| {
-            record(holder).callbacks.set(0);
-            self.mailbox.lock.with(|| record(holder).replacing.set(0));
-        });
-    }
-
-    /// Runs `visit` for each record of an entry, or of one that is ending.
-    pub fn for_each_record(&self, visit: impl Fn(HolderPointer)) {
-        let depths = (0..=self.scopes.depth()).map(|depth| self.order_at(depth));
-        for list in depths.chain([&self.condemned, &self.ending]) {
-            let mut next = list.first();
-            while let Some(holder) = next {
-                next = NonNull::new(record(holder).order_next.get());
-                visit(holder);
-            }
-        }
-    }
-
     /// Whether a thread has it.
     #[must_use]
     pub fn is_attached(&self) -> bool {
         self.attached.load(Ordering::Relaxed)
-    }
-
-    /// Forgets loops whose stack is gone.
-    pub fn forget_cursors(&self) {
-        self.cursors.set(core::ptr::null());
-    }
-
-    pub(super) fn mend_cursors(&self, leaving: HolderPointer) {
-        let mut next = self.cursors.get();
-        // SAFETY: A loop takes its cursor out before its stack goes, and
-        // `forget_cursors` is called where it could not.
-        while let Some(cursor) = unsafe { next.as_ref() } {
-            if cursor.at.get() == leaving.as_ptr() {
-                cursor.at.set(record(leaving).order_previous.get());
-            }
-            next = cursor.outer;
-        }
-    }
-
-    /// Provides for the first entry: a table and a record.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoMemory`]; what there is stays for later.
-    pub fn provide(&self) -> Result<(), Error> {
-        let holder = self.take_spare()?;
-        self.give_back(holder);
-        self.reserve()
-    }
-
-    pub(super) fn take_spare(&self) -> Result<HolderPointer, OutOfMemory> {
-        let Some(spare) = NonNull::new(self.spare.get()) else {
-            return memory::allocate();
-        };
-        self.spare.set(record(spare).order_next.get());
-        self.spare_count.set(self.spare_count.get() - 1);
-        Ok(spare)
-    }
-
-    /// Keeps a record that is in no list for the next entry, or frees it.
-    pub fn give_back(&self, holder: HolderPointer) {
-        if record(holder).rules.replace(Rules::NONE).reachable() {
-            self.forget_reachable(holder);
-        }
-        if self.spare_count.get() >= SPARE_RECORDS {
-            // SAFETY: `take_spare` allocated it; no list has it.
-            unsafe { memory::free(holder) };
-            return;
-        }
-        record(holder).order_next.set(self.spare.replace(holder.as_ptr()));
-        self.spare_count.set(self.spare_count.get() + 1);
-    }
-
-    /// Frees table and spare records of a map without entries.
-    pub fn release_memory(&self) {
-        while let Some(spare) = NonNull::new(self.spare.get()) {
-            self.spare.set(record(spare).order_next.get());
-            // SAFETY: `take_spare` allocated it; it was in the spare list only.
-            unsafe { memory::free(spare) };
-        }
-        self.spare_count.set(0);
-        self.scopes.release_memory();
-        self.inherited.release_memory();
-        self.with_table(|table, _| *table = ThreadLocalMap::new());
     }
 }

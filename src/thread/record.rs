@@ -256,6 +256,9 @@ impl ThreadRecord {
 
     /// Ends all values, and the record.
     fn leave(&'static self, reason: Reason) {
+        // Callbacks that did not return: their frames are gone.
+        self.callback_depth.set(0);
+        self.initialising.set(null());
         if let Some(visited) = self.visiting() {
             // The map outlives the thread: whoever has it next goes on.
             // SAFETY: It was current, so it lives.
