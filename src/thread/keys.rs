@@ -154,7 +154,7 @@ fn slot_of_record(holder: HolderPointer) -> &'static KeySlot {
 
 /// [`release`] on a thread that has no values.
 ///
-/// If callbacks have to be called, the thread is attached first, so that they
+/// If callbacks have to be called, the thread is attached meanwhile, so that they
 /// are counted, and so that the burial is finished should one of them end the
 /// thread. Without memory for that they are called all the same.
 fn release_unattached(key: u64) -> Result<(), Error> {
@@ -174,5 +174,8 @@ fn release_unattached(key: u64) -> Result<(), Error> {
         thread.end_burial(slot);
     }
     obligation_met(thread, slot);
+    if thread.is_some() {
+        record::detach_if_unused();
+    }
     Ok(())
 }

@@ -307,12 +307,16 @@ impl Map {
         match record(holder).stand.get() {
             Stand::Out => {}
             Stand::Aside => self.drop_aside(holder),
-            Stand::Table => {
-                let position = self.table().position_of(record(holder).handle.get(), holder);
-                if let Some(position) = position {
-                    self.take_out_at(position);
-                }
-            }
+            Stand::Table => self.clear_out(holder),
+        }
+    }
+
+    /// Takes the entry of a record out of the table, also if its value has been
+    /// [withdrawn](Self::withdraw_value).
+    pub(super) fn clear_out(&self, holder: HolderPointer) {
+        let position = self.table().position_of(record(holder).handle.get(), holder);
+        if let Some(position) = position {
+            self.take_out_at(position);
         }
     }
 
@@ -424,6 +428,15 @@ impl Map {
     #[must_use]
     pub fn is_empty_at(&self, depth: u16) -> bool {
         self.order_at(depth).is_empty()
+    }
+
+    /// Whether it has never had an entry, a scope, or somebody to be told.
+    pub(super) fn was_never_used(&self) -> bool {
+        self.table().capacity() == 0
+            && self.scopes.depth() == 0
+            && self.ending.is_empty()
+            && self.mailbox.is_empty()
+            && self.mailbox.notice().is_none()
     }
 
     /// Whether a thread has it.

@@ -167,7 +167,26 @@ pub fn detach() -> Result<(), Error> {
     Ok(())
 }
 
+/// Detaches the calling thread if it was attached for the sake of a call, and no
+/// callback of that has used it.
+pub(super) fn detach_if_unused() {
+    if let Some(thread) = current().filter(|thread| thread.is_unused()) {
+        thread.leave(Reason::Detached);
+    }
+}
+
 impl ThreadRecord {
+    /// Whether the thread has nothing that its end would have to see to, and is
+    /// in no callback.
+    fn is_unused(&self) -> bool {
+        self.is_own(self.map())
+            && self.own.was_never_used()
+            && self.hooks.get().is_null()
+            && self.callback_depth.get() == 0
+            && self.visits.get().is_null()
+            && self.contexts.get().is_null()
+    }
+
     /// The map that the thread works on.
     #[inline]
     #[must_use]

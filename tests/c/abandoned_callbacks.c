@@ -161,7 +161,6 @@ make_on_thread(void (*make)(void))
     tls_stats_t stats;
     call_t call;
 
-    CHECK_OK(tls_thread_detach()); /* a release that called user_free has attached it */
     call.make = make;
     CHECK(test_in_thread(make_call, &call) == PTHREAD_CANCELED);
     stats = test_stats();
