@@ -93,7 +93,7 @@ step_helgrind() {
   # them (races.c, exit_races.c, ...) are the step sanitizers' instead, which sees them in the library too.
   THREADLOCALMAP_C_RUNNER='valgrind --tool=helgrind --quiet --error-exitcode=99' \
     THREADLOCALMAP_TEST_SCALE=${THREADLOCALMAP_TEST_SCALE:-500} \
-    "$CARGO" test --locked --test c -- --exact expunge reclaim_any threads
+    "$CARGO" test --locked --test c -- --exact abandoned_callbacks enumerate exit_rounds expunge reclaim_any thread_exit threads
 }
 
 step_readme() {
