@@ -3,7 +3,7 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-ALL='setup format clippy docs rust plain_tls examples things readme install plot demo valgrind aarch64 benches'
+ALL='setup format clippy docs rust plain_tls examples things readme install plot demo valgrind helgrind sanitizers aarch64 benches'
 
 step_setup() { scripts/setup.sh; }
 
@@ -56,12 +56,44 @@ step_plot() {
 }
 
 step_examples() {
-  headline 'Examples: no warning as C11'
+  headline 'Examples: no warning as C11, and they do what they say'
   local source
   for source in examples/*.c examples/pool/*.c examples/things/*.c; do
     "$CC" -std=c11 -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Iinclude -fsyntax-only "$source"
     say "$source"
   done
+  "$CARGO" build --locked --quiet --release --lib
+  # examples/hello.c is run as README.md says, by the step readme; examples/pool by the demo.
+  run_example counters '^while they count: ' '^when they have ended: 0 living counters, 4000000 requests in the total$'
+  run_example idle_workers '^the worker on a condition variable frees its buffer: the document has died$' \
+    '^the worker on an eventfd frees its buffer: the document has died$' '^the document has died, and 0 buffers are left$'
+}
+
+# run_example NAME LINE...: links it, runs it, and looks for each of the lines (patterns of grep).
+run_example() {
+  local name=$1 output line
+  shift
+  mkdir -p "$TARGET/examples"
+  # shellcheck disable=SC2086
+  "$CC" -std=c11 -O2 -Iinclude "examples/$name.c" -o "$TARGET/examples/$name" \
+    "$TARGET/release/libthreadlocalmap.a" $NATIVE_STATIC_LIBS
+  output=$(timeout 60 "$TARGET/examples/$name") || fail "examples/$name.c ended with status $?"
+  for line in "$@"; do
+    grep -q "$line" <<<"$output" || fail "examples/$name.c did not print $line, but: $output"
+  done
+  say "examples/$name.c: prints what it should"
+}
+
+step_sanitizers() { scripts/sanitizers.sh; }
+
+step_helgrind() {
+  headline 'Locks and races: the part of the C suite that shares by locks, under helgrind'
+  if ! have valgrind; then skipped 'helgrind (no valgrind)'; return; fi
+  # Nothing is suppressed. Helgrind takes atomic operations for plain ones, so programs that share by
+  # them (races.c, exit_races.c, ...) are the step sanitizers' instead, which sees them in the library too.
+  THREADLOCALMAP_C_RUNNER='valgrind --tool=helgrind --quiet --error-exitcode=99' \
+    THREADLOCALMAP_TEST_SCALE=${THREADLOCALMAP_TEST_SCALE:-500} \
+    "$CARGO" test --locked --test c -- --exact abandoned_callbacks enumerate exit_rounds expunge reclaim_any thread_exit threads
 }
 
 step_things() {

@@ -77,11 +77,20 @@ fn set_environment(command: &mut Command) {
 /// Compiles `tests/c/<name>.c` in every way and runs what comes of it. All
 /// that fails is reported together: what works elsewhere is a clue.
 fn run_c(name: &str) {
-    let source = source_root().join("tests/c").join(name).with_extension("c");
+    let runner = runner();
+    run_program(name, "c", if runner.is_empty() { &[C11, C17, CPP17] } else { &[C17] });
+}
+
+/// The same for `tests/c/<name>.cpp`, which is C++ only.
+fn run_cpp(name: &str) {
+    run_program(name, "cpp", &[CPP17]);
+}
+
+fn run_program(name: &str, extension: &str, variants: &[Variant]) {
+    let source = source_root().join("tests/c").join(name).with_extension(extension);
     let directory = scratch("c").join(name);
     fs::create_dir_all(&directory).expect("the build directory can be written");
     let runner = runner();
-    let variants: &[Variant] = if runner.is_empty() { &[C11, C17, CPP17] } else { &[C17] };
     let patience = if runner.is_empty() { PATIENCE } else { PATIENCE_WITH_RUNNER };
 
     let mut failures = Vec::new();
@@ -104,19 +113,23 @@ fn run_c(name: &str) {
 
 /// One test for each program, under its name, so that `cargo test NAME` picks
 /// it; and the list of them.
-macro_rules! c_programs {
-    ($($name:ident)*) => {
-        const PROGRAMS: &[&str] = &[$(stringify!($name)),*];
+macro_rules! programs {
+    ($list:ident $run:ident $($name:ident)*) => {
+        const $list: &[&str] = &[$(stringify!($name)),*];
         $(
             #[test]
             fn $name() {
-                run_c(stringify!($name));
+                $run(stringify!($name));
             }
         )*
     };
 }
 
-c_programs! {
+programs! { CPP_PROGRAMS run_cpp
+    thread_local_destructors
+}
+
+programs! { C_PROGRAMS run_c
     abandoned_callbacks
     abandoned_visits
     allocation_failure
@@ -127,17 +140,20 @@ c_programs! {
     enumerate
     enumerate_races
     errors
+    exit_races
     exit_rounds
     expunge
     foreign_destructors
     fork
     fork_in_callbacks
+    fork_stress
     handles
     idle_workers
     init
     many_keys
     no_os_key
     os_footprint
+    process_endings
     process_exit
     races
     reclaim_any
@@ -154,14 +170,16 @@ c_programs! {
 
 #[test]
 fn every_program_has_its_test() {
-    let files = fs::read_dir(source_root().join("tests/c")).expect("tests/c is there");
-    let programs: BTreeSet<String> = files
-        .map(|file| file.expect("tests/c can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
-        .map(|path| path.file_stem().expect("it has a name").to_string_lossy().into_owned())
-        .collect();
-    let tests: BTreeSet<String> = PROGRAMS.iter().map(|&name| name.to_owned()).collect();
-    assert_eq!(programs, tests, "tests/c/*.c on the left, c_programs! in tests/c.rs on the right");
+    for (extension, list) in [("c", C_PROGRAMS), ("cpp", CPP_PROGRAMS)] {
+        let files = fs::read_dir(source_root().join("tests/c")).expect("tests/c is there");
+        let programs: BTreeSet<String> = files
+            .map(|file| file.expect("tests/c can be read").path())
+            .filter(|path| path.extension().is_some_and(|found| found == extension))
+            .map(|path| path.file_stem().expect("it has a name").to_string_lossy().into_owned())
+            .collect();
+        let tests: BTreeSet<String> = list.iter().map(|&name| name.to_owned()).collect();
+        assert_eq!(programs, tests, "tests/c/*.{extension} on the left, tests/c.rs on the right");
+    }
 }
 
 /// Files of valgrind suppressions under a directory of the source tree.

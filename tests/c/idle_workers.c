@@ -69,7 +69,7 @@ sleep_on_condition(void *argument)
 
     begin_work(pool, wake_by_condition);
     pthread_mutex_lock(&pool->lock);
-    pool->ready++;
+    test_count_up(&pool->ready);
     pthread_cond_broadcast(&pool->work);
     while (!pool->stopping) {
         if (tls_stale_count() > 0) {

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Runs the C suite under gcc's sanitizers:
+#   1. ThreadSanitizer, over the threaded part. The library is instrumented as well, by rustc (an
+#      unstable flag, so RUSTC_BOOTSTRAP): otherwise its atomics could not be seen, and whatever
+#      they order would look like a race. Nothing is suppressed.
+#   2. AddressSanitizer with leak checks, and UndefinedBehaviorSanitizer, over all but what is named
+#      below.
+# Left out: programs that bring an allocator, and those that count or use up pthread keys, which the
+# sanitizers have some of themselves.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+TRIPLE=$(rustc -vV | sed -n 's/^host: //p')
+WORK=$TARGET/sanitizers
+THREADED='abandoned_callbacks abandoned_visits enumerate enumerate_races exit_races exit_rounds expunge
+  idle_workers races reclaim_any reclaim_races signals thread_exit threads user_mutexes'
+NOT_ADDRESS='allocation_failure foreign_destructors many_keys no_os_key os_footprint without_memory
+  fork fork_in_callbacks fork_stress process_endings process_exit'
+export THREADLOCALMAP_TEST_SCALE=${THREADLOCALMAP_TEST_SCALE:-50}
+mkdir -p "$WORK"
+
+# can_link FLAG...: whether the compiler has the run-time library.
+can_link() { echo 'int main(void) { return 0; }' | "$CC" "$@" -x c - -o "$WORK/probe" 2>/dev/null; }
+
+# run NAME LIBRARY FLAG...: compiles, links statically, runs.
+run() {
+  local name=$1 library=$2 program
+  shift 2
+  program=$WORK/$name
+  # shellcheck disable=SC2086
+  "$CC" -std=c17 -O1 -g "$@" -Iinclude "tests/c/$name.c" $SHIM -o "$program" "$library" $NATIVE_STATIC_LIBS
+  if ! timeout 300 "$program" >"$program.log" 2>&1; then
+    tail -n 60 "$program.log"
+    fail "$name failed with $*"
+  fi
+}
+
+build_for_threads() {
+  RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=thread -Zexternal-clangrt -Cunsafe-allow-abi-mismatch=sanitizer' \
+    "$CARGO" build --locked --quiet --release --lib --target "$TRIPLE" --target-dir "$WORK/thread" >"$WORK/build.log" 2>&1
+}
+
+headline 'The threaded part of the C suite under ThreadSanitizer'
+if ! can_link -fsanitize=thread; then
+  skipped 'ThreadSanitizer (the C compiler cannot link -fsanitize=thread)'
+elif ! build_for_threads; then
+  skipped "ThreadSanitizer (this rustc does not instrument the library: see $WORK/build.log)"
+else
+  "$CC" -O1 -fno-builtin -fsanitize=thread -c tests/sanitizers/tsan_memory.c -o "$WORK/tsan_memory.o"
+  SHIM=$WORK/tsan_memory.o
+  for name in $THREADED; do
+    TSAN_OPTIONS='exitcode=66' run "$name" "$WORK/thread/$TRIPLE/release/libthreadlocalmap.a" -fsanitize=thread -Wno-tsan
+  done
+  say "$(wc -w <<<"$THREADED") programs, library and tests instrumented: no race"
+fi
+
+headline 'The C suite under AddressSanitizer and UndefinedBehaviorSanitizer'
+if ! can_link -fsanitize=address,undefined; then
+  skipped 'AddressSanitizer (the C compiler cannot link -fsanitize=address,undefined)'
+  exit 0
+fi
+"$CARGO" build --locked --quiet --release --lib
+SHIM=''
+ran=0
+for source in tests/c/*.c; do
+  name=$(basename "$source" .c)
+  case " $(tr -s ' \n' ' ' <<<"$NOT_ADDRESS") " in *" $name "*) continue ;; esac
+  run "$name" "$TARGET/release/libthreadlocalmap.a" -fsanitize=address,undefined -fno-sanitize-recover=all
+  ran=$((ran + 1))
+done
+[ "$ran" -gt 1 ] || fail 'found no program of the C suite below tests/c'
+say "$ran programs: no bad access, no leak, no undefined behaviour"
