@@ -129,6 +129,6 @@ pub(super) fn take(map: &Map, holder: HolderPointer) -> Result<Option<*mut c_voi
     let withdraw = || map.withdraw_value(holder);
     let withdrawn = slot.with_holders(|_| (fields(holder).visitors.get() == 0).then(withdraw));
     let Some(value) = withdrawn.ok_or(Error::Busy)? else { return Ok(None) };
-    map.take_out_record(holder);
+    map.take_out_withdrawn(holder);
     Ok(Some(value))
 }

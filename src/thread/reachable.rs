@@ -124,6 +124,15 @@ impl Map {
         })
     }
 
+    /// Takes the entry out of the table whose value was
+    /// [withdrawn](Self::withdraw_value).
+    pub fn take_out_withdrawn(&self, holder: HolderPointer) {
+        let position = self.table().position_of(record(holder).handle.get(), holder);
+        if let Some(position) = position {
+            self.take_out_at(position);
+        }
+    }
+
     /// A value that was replaced has ended. Returns whether the record has been
     /// reaped meanwhile, and left to its owner.
     #[must_use]
