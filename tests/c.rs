@@ -142,6 +142,7 @@ c_programs! {
     races
     reclaim_any
     reclaim_races
+    scope_deaths
     scopes
     signals
     spacing
