@@ -143,6 +143,7 @@ c_programs! {
     reclaim_any
     reclaim_races
     scope_deaths
+    scope_visits
     scopes
     signals
     spacing
