@@ -144,6 +144,7 @@ c_programs! {
     reclaim_races
     scope_deaths
     scope_visits
+    scope_ends
     scopes
     signals
     spacing
