@@ -158,6 +158,10 @@ programs! { C_PROGRAMS run_c
     races
     reclaim_any
     reclaim_races
+    scope_deaths
+    scope_visits
+    scope_ends
+    scopes
     signals
     spacing
     stats

@@ -65,6 +65,9 @@ pub struct Burial {
     pub owed: bool,
     /// Nobody else has a record.
     pub lonely: bool,
+    /// Scopes of the releaser's map hide values: told of like others', to be
+    /// destroyed after that.
+    pub hidden: bool,
     /// Obligations of the calling thread.
     own: u32,
 }
@@ -249,7 +252,7 @@ impl Holders {
         let record = unsafe { own.as_ref() };
         record.orphaned.set(true);
         record.place.set(Place::Orphaned);
-        Some(Burial { standing: Some(own), owed: false, lonely: true, own: 1 })
+        Some(Burial { standing: Some(own), owed: false, lonely: true, hidden: false, own: 1 })
     }
 
     /// Orphans the calling thread's own records, and takes them out of the
@@ -258,15 +261,20 @@ impl Holders {
     /// Of several, `own` is the one that stands: the others are of values that
     /// have been taken, or are being made or ended.
     fn keep_own(&self, mine: *const Mailbox, own: Option<HolderPointer>) -> Burial {
-        let mut burial = Burial { standing: None, owed: false, lonely: false, own: 0 };
+        let mut burial =
+            Burial { standing: None, owed: false, lonely: false, hidden: false, own: 0 };
         let mut next = self.list.first();
         while let Some(holder) = next {
             // SAFETY: The lock is held, and it is in the list.
             let record = unsafe { holder.as_ref() };
             next = NonNull::new(record.next.get());
+            if record.mailbox.get() != mine {
+                continue;
+            }
             // One that a scope hides is told of like other maps' (and ended by
             // the releaser when it has been).
-            if record.mailbox.get() != mine || record.stand.get() == Stand::Aside {
+            if record.stand.get() == Stand::Aside {
+                burial.hidden = true;
                 continue;
             }
             // SAFETY: As above.

@@ -65,7 +65,7 @@ pub fn release(key: u64) -> Result<(), Error> {
     }
     if !burial.lonely {
         tell(Some(thread), slot);
-        if map.scopes.depth() > 0 {
+        if burial.hidden {
             stale::end_hidden(thread, map, key);
         }
         thread.end_burial(slot);

@@ -361,11 +361,12 @@ impl Map {
         self.stale.first()
     }
 
-    /// A record of a dead key that is known stale, and where it is.
+    /// A record of a dead key that is known stale, and whose value is nobody's
+    /// to end yet.
     #[must_use]
-    pub fn find_stale(&self, key: u64, stand: Stand) -> Option<HolderPointer> {
+    pub fn find_stale(&self, key: u64) -> Option<HolderPointer> {
         let is_it = |holder: &HolderPointer| {
-            record(*holder).handle.get() == key && record(*holder).stand.get() == stand
+            record(*holder).handle.get() == key && record(*holder).stand.get() != Stand::Out
         };
         self.stale.iter().find(is_it)
     }

@@ -82,11 +82,11 @@ fn expunge_at_most(thread: &ThreadRecord, map: &Map, budget: usize) -> usize {
     ended
 }
 
-/// Ends the values of a dead key that scopes of this map hide, for the thread
-/// that has released it.
+/// Ends the values of a dead key that scopes of this map hide, or hid until a
+/// callback ended the scope, for the thread that has released it.
 pub(super) fn end_hidden(thread: &ThreadRecord, map: &Map, key: u64) {
     map.take_mail();
-    while let Some(holder) = map.find_stale(key, Stand::Aside) {
+    while let Some(holder) = map.find_stale(key) {
         map.withdraw_stale(holder);
         if map.is_reaped(holder) {
             clear_reaped(thread, map, holder);

@@ -154,6 +154,37 @@ swap_and_take_hand_over(void)
     CHECK_UINT(ended.count, 0);
 }
 
+/* Whatever other threads may do with its values. */
+static void
+a_taken_value_leaves_nothing_behind(void)
+{
+    static const uint32_t rules[][2] = {
+        { TLS_RECLAIM_OWNER, 0 },
+        { TLS_RECLAIM_OWNER, TLS_KEY_ENUMERABLE },
+        { TLS_RECLAIM_ANY, 0 },
+        { TLS_RECLAIM_ANY, TLS_KEY_ENUMERABLE },
+    };
+    tls_key_options_t options = test_options();
+    void *old = NULL;
+    tls_key_t taken;
+    size_t i;
+
+    for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        options.reclaim = rules[i][0];
+        options.flags = rules[i][1];
+        taken = test_key_from(&options);
+        CHECK_OK(tls_set(taken, VALUE(1)));
+        CHECK_OK(tls_take(taken, &old));
+        CHECK_PTR(old, VALUE(1));
+        CHECK_UINT(test_stats().entries, 0);
+        CHECK_OK(tls_set(taken, VALUE(2)));
+        CHECK_UINT(test_stats().entries, 1);
+        CHECK_OK(tls_remove_all());
+        CHECK_UINT(test_stats().entries, 0);
+        CHECK_OK(tls_key_release(taken));
+    }
+}
+
 static void
 swap_and_take_never_run_init(void)
 {
@@ -349,6 +380,7 @@ main(void)
     RUN(a_fresh_key_is_absent);
     RUN(without_init_an_absent_value_stays_absent);
     RUN(swap_and_take_hand_over);
+    RUN(a_taken_value_leaves_nothing_behind);
     RUN(swap_and_take_never_run_init);
     RUN(entries_are_counted_exactly);
     RUN(replaced_and_removed_values_are_destroyed);
