@@ -377,6 +377,9 @@ TEST_CASE("a local that comes after another in its place starts anew, while its 
     }
 }
 
+// The thread sanitizer's own state of a thread is gone in the last pass of destructors, and what it
+// has compiled crashes there.
+#ifndef TLS_PRIVATE_TSAN
 TEST_CASE("values are made while their thread ends, until its last cleanup is over", "[local]")
 {
     static local<int> *number;
@@ -422,3 +425,4 @@ TEST_CASE("values are made while their thread ends, until its last cleanup is ov
     CHECK(refused == tls::errc::exiting);
     CHECK(ended == 2); // What can't be stored is ended, with its deleter.
 }
+#endif

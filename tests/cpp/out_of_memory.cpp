@@ -51,8 +51,10 @@ static int starve(const char *name, Prepare prepare, Call call)
 {
     int failures = 0;
     for (const fail_mode_t mode : {FAIL_ONCE, FAIL_ALWAYS}) {
-        bool starved = true;
-        for (std::size_t number = 1; starved; number++) {
+        bool starved = true; // Set on the other thread.
+        std::size_t number = 0;
+        while (starved) {
+            number++;
             std::thread([&] {
                 auto object = prepare();
                 fail_from(number, mode);
