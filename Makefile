@@ -6,6 +6,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 CFLAGS ?= -O2
+MINUTES ?= 5
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 export CARGO CC DESTDIR
@@ -30,7 +31,7 @@ openssl_PACKAGE  := libssl-dev
 openssl_LIBS     := -lcrypto
 things_sources    = $(wildcard examples/$(1)/*.c examples/things/*.c) examples/pool/pool.c $($(1)_SOURCES)
 
-.PHONY: $(THINGS:%=demo-%) help all demo check bench install uninstall header pool lib plot clean
+.PHONY: $(THINGS:%=demo-%) help all demo check bench soak install uninstall header pool lib plot clean
 
 help:
 	@echo 'make demo      count the words of this repository with a pool of threads, four times:'
@@ -43,6 +44,8 @@ help:
 	@echo '               valgrind, aarch64, examples, things, install, benches. STEPS="format clippy" runs only those'
 	@echo 'make bench     measure against the peers, and beside many threads and keys; draw the latter.'
 	@echo '               BENCH_FLAGS='
+	@echo 'make soak      pools, churn, ending threads, forks and plugin reloads all at once, for MINUTES= (5):'
+	@echo '               nothing may be left and nothing may grow'
 	@echo 'make all       build the shared and the static library below $(TARGET)/release'
 	@echo 'make install   PREFIX=$(PREFIX) LIBDIR= INCLUDEDIR= DESTDIR=  (make uninstall undoes it)'
 	@echo 'make header    write include/threadlocalmap.h anew from the Rust sources'
@@ -95,6 +98,10 @@ check:
 bench:
 	@echo '== Measuring beside the peers'
 	@scripts/bench.sh $(BENCH_FLAGS)
+
+soak: plot
+	@echo '== Soaking'
+	@scripts/soak.sh $$(( $(MINUTES) * 60 ))
 
 install: lib
 	@scripts/install.sh '$(PREFIX)' '$(LIBDIR)' '$(INCLUDEDIR)'

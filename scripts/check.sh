@@ -3,7 +3,7 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-ALL='setup format clippy docs rust plain_tls examples things readme install plot demo valgrind helgrind sanitizers aarch64 benches'
+ALL='setup format clippy docs rust plain_tls examples things readme install plot demo soak valgrind helgrind sanitizers aarch64 benches'
 
 step_setup() { scripts/setup.sh; }
 
@@ -136,6 +136,11 @@ step_demo() {
     "$TARGET/demo/pool" $with --threads 8 --repeat 20 --chunk 1 examples >/dev/null 2>&1 || status=$?
     [ $status -eq 0 ] || [ $status -eq 3 ] || fail "pool $with ended with status $status"
   done
+}
+
+step_soak() {
+  headline 'A soak of one minute'
+  scripts/soak.sh 60
 }
 
 step_benches() {

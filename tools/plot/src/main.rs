@@ -1,9 +1,11 @@
 //! Compares the runs of `examples/pool`: a table on the terminal, and one SVG of the memory that
-//! each run's scratch buffers took over time. Draws what `make bench` found about many threads.
+//! each run's scratch buffers took over time. Draws what `make bench` found about many threads,
+//! and what `make soak` recorded.
 
 mod chart;
 mod run;
 mod scale;
+mod soak;
 mod style;
 mod table;
 
@@ -27,8 +29,12 @@ struct Arguments {
     #[arg(long, value_name = "BENCH.json", requires = "svg", conflicts_with = "runs")]
     scale: Option<PathBuf>,
 
+    /// Draw memory and live values over time instead, from what `soak --csv` wrote.
+    #[arg(long, value_name = "SOAK.csv", requires = "svg", conflicts_with_all = ["runs", "scale"])]
+    soak: Option<PathBuf>,
+
     /// The runs to compare, in this order.
-    #[arg(value_name = "RUN.json", required_unless_present = "scale")]
+    #[arg(value_name = "RUN.json", required_unless_present_any = ["scale", "soak"])]
     runs: Vec<PathBuf>,
 }
 
@@ -45,6 +51,9 @@ fn main() -> ExitCode {
 fn work(arguments: &Arguments) -> Result<(), String> {
     if let (Some(record), Some(svg)) = (&arguments.scale, &arguments.svg) {
         return scale::draw(record, svg);
+    }
+    if let (Some(csv), Some(svg)) = (&arguments.soak, &arguments.svg) {
+        return soak::draw(csv, svg);
     }
     let mut runs = Vec::new();
     for (done, path) in arguments.runs.iter().enumerate() {

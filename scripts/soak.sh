@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# soak.sh [SECONDS]: builds tests/soak against the shared library and runs it for so long (300);
+# `make soak MINUTES=` calls it. Pools, churn, threads that end, forks and plugin reloads all at once;
+# at the end nothing may be left and nothing may have grown. Status 1 and a sentence otherwise.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+seconds=${1:-300}
+out=$TARGET/soak
+flags=(-std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Iinclude)
+
+"$CARGO" build --locked --quiet --release --lib
+mkdir -p "$out"
+cp "$TARGET/release/libthreadlocalmap.so" "$out/libthreadlocalmap.so.0"
+ln -sf libthreadlocalmap.so.0 "$out/libthreadlocalmap.so"
+# shellcheck disable=SC2016
+link=(-L"$out" -lthreadlocalmap -pthread -ldl '-Wl,-rpath,$ORIGIN')
+
+"$CC" "${flags[@]}" -fPIC -shared tests/soak/plugin.c -o "$out/plugin.so" "${link[@]}"
+sources=()
+for source in tests/soak/*.c; do
+  [ "$source" = tests/soak/plugin.c ] || sources+=("$source")
+done
+"$CC" "${flags[@]}" "${sources[@]}" examples/pool/pool.c -o "$out/soak" "${link[@]}"
+
+say "for $seconds s; samples: $out/soak.csv"
+status=0
+timeout --foreground $((seconds + 120)) \
+  "$out/soak" --seconds "$seconds" --plugin "$out/plugin.so" --csv "$out/soak.csv" || status=$?
+case $status in
+0 | 1) ;;
+124) printf '%ssoak: FAILED: it did not end within two minutes after its time: a party hangs%s\n' "$RED" "$PLAIN" >&2 ;;
+2) fail 'the soak could not begin' ;;
+*) printf '%ssoak: FAILED: it crashed with status %s; to see where: gdb --args %s --seconds %s --plugin %s%s\n' \
+  "$RED" "$status" "$out/soak" "$seconds" "$out/plugin.so" "$PLAIN" >&2 ;;
+esac
+plot=$TARGET/plot/release/plot
+if [ -x "$plot" ] && [ -s "$out/soak.csv" ] && "$plot" --soak "$out/soak.csv" --svg "$out/soak.svg"; then
+  say "RSS and live values over time, as a chart: $out/soak.svg"
+fi
+exit $status
