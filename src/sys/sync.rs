@@ -1,7 +1,7 @@
 //! The words that two threads may touch, named once.
 //!
 //! Every other module imports them from here, so that a build for a model
-//! checker (`--cfg modelled`, [`super::modelled`]) replaces them in one place.
+//! checker (`--cfg modelled`, `sys::modelled`) replaces them in one place.
 //! There each of them is watched, the plain cells too: which of two threads
 //! comes first must be settled by an atomic or a lock.
 
