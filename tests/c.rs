@@ -135,6 +135,7 @@ programs! { C_PROGRAMS run_c
     allocation_failure
     arguments
     callbacks
+    calling_allocator
     capacity
     churn
     enumerate

@@ -41,6 +41,8 @@ static __thread fail_mode_t fail_mode;
 static __thread size_t fail_number;  /* which allocation fails, from 1 */
 static __thread size_t fail_asked;   /* allocations since fail_from */
 static __thread size_t fail_refused; /* those that failed */
+/* Called at each allocation and each free; not from inside itself. */
+static __thread void (*fail_meanwhile)(void);
 
 static struct {
     void *(*malloc)(size_t size);
@@ -71,9 +73,22 @@ fail_stop(void)
     return fail_refused;
 }
 
+static inline void
+fail_call_meanwhile(void)
+{
+    void (*call)(void) = fail_meanwhile;
+
+    if (call == NULL)
+        return;
+    fail_meanwhile = NULL;
+    call();
+    fail_meanwhile = call;
+}
+
 static inline bool
 fail_now(void)
 {
+    fail_call_meanwhile();
     if (!fail_armed)
         return false;
     fail_asked++;
@@ -185,6 +200,7 @@ FAILING_MALLOC_EXPORT void
 free(void *memory) FAILING_MALLOC_NOEXCEPT
 {
     fail_prepare();
+    fail_call_meanwhile();
     if (!fail_is_early(memory))
         fail_real.free(memory);
 }
