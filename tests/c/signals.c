@@ -17,6 +17,7 @@ static tls_key_t churned[CHURNED];
 static tls_key_t changing;  /* always has a value, 300 or 301 */
 static tls_key_t of_others; /* never has one here */
 static size_t handled;
+static size_t retained; /* references that handlers took */
 static int stop;
 
 /* Only what the header says a handler may do. */
@@ -40,6 +41,12 @@ look(int signal_number)
     CHECK_PTR(tls_get_existing(of_others), NULL);
     CHECK_UINT(tls_stale_count(), 0);
     CHECK(tls_key_is_live(of_others));
+    CHECK_OK(tls_key_retain(of_others));
+    test_count_up(&retained);
+    CHECK_STR(tls_err_name(TLS_ERR_ABSENT), "TLS_ERR_ABSENT");
+    CHECK(tls_strerror(TLS_ERR_ABSENT) != NULL);
+    CHECK_INT(tls_version(), TLS_VERSION_NUMBER);
+    CHECK_STR(tls_version_string(), TLS_VERSION_STRING);
     test_count_up(&handled);
 }
 
@@ -197,6 +204,9 @@ main(void)
     for (i = 0; i < CHURNED; i++)
         CHECK_OK(tls_key_release(churned[i]));
     CHECK_OK(tls_key_release(changing));
+    for (; retained > 0; retained--)
+        CHECK_OK(tls_key_release(of_others));
+    CHECK(tls_key_is_live(of_others));
     CHECK_OK(tls_key_release(of_others));
     return test_finish();
 }
