@@ -3,7 +3,9 @@
  * calls it back from inside its own allocations: while a thread attaches, a
  * table grows or shrinks, a key is made or freed.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "failing_malloc.h"
 #include "test.h"
 

@@ -6,7 +6,9 @@
  *
  * Not under a runner: it would have to run the children as well.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "forking.h"
 
 #include <sched.h>
