@@ -145,6 +145,7 @@ c_programs! {
     scope_deaths
     scope_visits
     scope_ends
+    scope_costs
     scopes
     signals
     spacing

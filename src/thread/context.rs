@@ -32,6 +32,7 @@ use super::init;
 use super::map::{record as fields, Kind, Map};
 use super::reach::end;
 use super::record::{self, ThreadRecord};
+use super::stale::after_slow_path;
 use super::{keys, scope, stats};
 use crate::error::{Error, Reason};
 use crate::key::holder::{HolderPointer, Place};
@@ -203,7 +204,7 @@ pub unsafe fn enter(pointer: ContextPointer, moves: bool) -> Result<u64, Error> 
     let thread = record::attached()?;
     let map = thread.map();
     let id = scope::begin()?;
-    let hidden = scope::hide_outer(map, |holder| fields(holder).rules.get().inherits());
+    let hidden = scope::hide_inherited(map);
     let entered = hidden.and_then(|()| {
         if moves {
             move_all(thread, map, pointer)
@@ -218,6 +219,8 @@ pub unsafe fn enter(pointer: ContextPointer, moves: bool) -> Result<u64, Error> 
         scope::end_with_inner(thread, map, id);
         return Err(error);
     }
+    // What setting them has found stale.
+    after_slow_path(thread, map);
     Ok(id)
 }
 
