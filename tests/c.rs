@@ -124,6 +124,7 @@ c_programs! {
     callbacks
     capacity
     churn
+    contexts
     enumerate
     enumerate_races
     errors
