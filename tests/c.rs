@@ -124,6 +124,7 @@ c_programs! {
     callbacks
     capacity
     churn
+    context_lives
     contexts
     enumerate
     enumerate_races

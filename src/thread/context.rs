@@ -325,6 +325,9 @@ fn end_one(thread: Option<&ThreadRecord>, map: &Map, holder: HolderPointer) {
     map.withdraw_stale(holder);
     map.begin_ending(holder);
     let reason = if dead { Reason::KeyDead } else { Reason::Removed };
+    if dead {
+        stats::count_expunged();
+    }
     end(thread, slot_of(fields(holder)), fields(holder).value.get(), reason as i32);
     map.end_ending(holder);
     finish_for(thread, map, holder);
