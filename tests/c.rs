@@ -124,6 +124,7 @@ c_programs! {
     callbacks
     capacity
     churn
+    context_callbacks
     context_lives
     contexts
     enumerate

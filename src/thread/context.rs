@@ -33,6 +33,7 @@ use super::map::{record as fields, Kind, Map};
 use super::reach::end;
 use super::record::{self, ThreadRecord};
 use super::stale::after_slow_path;
+use super::task::TaskFunction;
 use super::{keys, scope, stats};
 use crate::error::{Error, Reason};
 use crate::key::holder::{HolderPointer, Place};
@@ -54,6 +55,8 @@ pub struct Context {
     copying: Cell<u64>,
     /// The context that the same thread builds or frees further out.
     outer: Cell<*mut Context>,
+    /// What a task does in it, if it is a task's.
+    pub(super) work: (Cell<Option<TaskFunction>>, Cell<*mut c_void>),
 }
 
 /// A context that somebody has.
