@@ -138,6 +138,9 @@ programs! { C_PROGRAMS run_c
     calling_allocator
     capacity
     churn
+    context_callbacks
+    context_lives
+    contexts
     enumerate
     enumerate_races
     errors
@@ -162,6 +165,7 @@ programs! { C_PROGRAMS run_c
     scope_deaths
     scope_visits
     scope_ends
+    scope_costs
     scopes
     signals
     spacing

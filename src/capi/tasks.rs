@@ -38,7 +38,8 @@ pub struct tls_task_t(());
 /// here; keys that have died are skipped. NULL: none, and outer values are seen.
 /// It stays yours, and may be used by any number of threads at the same time.
 ///
-/// Threads: any. Blocks: no, but runs copy callbacks. Signals: not safe.
+/// Threads: any. Blocks: no, but runs copy callbacks, and destroy callbacks of
+/// stale values that it finds on its way. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (scope is NULL); TLS_ERR_INIT (a copy
 /// callback failed); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (65534
 /// are open); TLS_ERR_REENTRANT (called by the memory allocator). On failure no

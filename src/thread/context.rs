@@ -32,6 +32,8 @@ use super::init;
 use super::map::{record as fields, Kind, Map};
 use super::reach::end;
 use super::record::{self, ThreadRecord};
+use super::stale::after_slow_path;
+use super::task::TaskFunction;
 use super::{keys, scope, stats};
 use crate::error::{Error, Reason};
 use crate::key::holder::{HolderPointer, Place};
@@ -53,6 +55,8 @@ pub struct Context {
     copying: Cell<u64>,
     /// The context that the same thread builds or frees further out.
     outer: Cell<*mut Context>,
+    /// What a task does in it, if it is a task's.
+    pub(super) work: (Cell<Option<TaskFunction>>, Cell<*mut c_void>),
 }
 
 /// A context that somebody has.
@@ -203,7 +207,7 @@ pub unsafe fn enter(pointer: ContextPointer, moves: bool) -> Result<u64, Error> 
     let thread = record::attached()?;
     let map = thread.map();
     let id = scope::begin()?;
-    let hidden = scope::hide_outer(map, |holder| fields(holder).rules.get().inherits());
+    let hidden = scope::hide_inherited(map);
     let entered = hidden.and_then(|()| {
         if moves {
             move_all(thread, map, pointer)
@@ -218,6 +222,8 @@ pub unsafe fn enter(pointer: ContextPointer, moves: bool) -> Result<u64, Error> 
         scope::end_with_inner(thread, map, id);
         return Err(error);
     }
+    // What setting them has found stale.
+    after_slow_path(thread, map);
     Ok(id)
 }
 
@@ -322,6 +328,9 @@ fn end_one(thread: Option<&ThreadRecord>, map: &Map, holder: HolderPointer) {
     map.withdraw_stale(holder);
     map.begin_ending(holder);
     let reason = if dead { Reason::KeyDead } else { Reason::Removed };
+    if dead {
+        stats::count_expunged();
+    }
     end(thread, slot_of(fields(holder)), fields(holder).value.get(), reason as i32);
     map.end_ending(holder);
     finish_for(thread, map, holder);

@@ -210,24 +210,37 @@ pub(super) fn cover(holder: HolderPointer, value: Option<*mut c_void>) -> Result
     }
 }
 
-/// Hides every outer value of the innermost scope that `which` is true of, and
-/// makes sure first that it can.
+/// Hides every outer value of the innermost scope, and makes sure first that it
+/// can.
 ///
 /// # Errors
 ///
 /// [`Error::NoMemory`]: then nothing is hidden.
-pub(super) fn hide_outer(map: &Map, which: impl Fn(HolderPointer) -> bool) -> Result<(), Error> {
+pub(super) fn hide_outer(map: &Map) -> Result<(), Error> {
+    hide_all(map, || (0..map.scopes.depth()).flat_map(|depth| map.order_at(depth).iter()))
+}
+
+/// [`hide_outer`] of `INHERIT` keys' values. Looks at no others.
+///
+/// # Errors
+///
+/// As [`hide_outer`].
+pub(super) fn hide_inherited(map: &Map) -> Result<(), Error> {
+    hide_all(map, || (0..map.inherited.len()).filter_map(|index| map.inherited.get(index)))
+}
+
+/// Hides the outer values among some. Setting aside leaves all lists of entries
+/// as they are.
+fn hide_all<Holders: Iterator<Item = HolderPointer>>(
+    map: &Map,
+    some: impl Fn() -> Holders,
+) -> Result<(), Error> {
     let hides = |holder: &HolderPointer| {
-        is_outer(map, *holder) && fields(*holder).stand.get() == Stand::Table && which(*holder)
+        is_outer(map, *holder) && fields(*holder).stand.get() == Stand::Table
     };
-    let depths = 0..map.scopes.depth();
-    let number = depths.clone().map(|depth| map.order_at(depth).iter().filter(hides).count()).sum();
-    map.scopes.provide_shadows(number)?;
-    for depth in depths {
-        // Setting aside leaves the list as it is.
-        for holder in map.order_at(depth).iter().filter(hides) {
-            hide(map, holder)?;
-        }
+    map.scopes.provide_shadows(some().filter(hides).count())?;
+    for holder in some().filter(hides) {
+        hide(map, holder)?;
     }
     Ok(())
 }

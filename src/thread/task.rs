@@ -9,31 +9,23 @@
 //!   cancel    context and task freed                 on any thread
 //! ```
 //!
-//! Everything is freed before the function is called, so that one that never
-//! returns (`pthread_exit`) leaves nothing behind; its scope ends with the
-//! thread.
+//! A task is its context, with a function in it: one piece of memory, which the
+//! thread's chain of contexts has while copies are made. All of it is freed
+//! before the function is called. So a callback or a function that never returns
+//! (`pthread_exit`) leaves nothing behind; the task's scope ends with the thread.
 
 use core::ffi::c_void;
-use core::ptr::NonNull;
 
 use super::context::{self, ContextPointer};
 use super::record::{self, ThreadRecord};
 use super::{scope, stale, stats};
 use crate::error::Error;
-use crate::sys::memory;
 
 /// What a task does.
 pub type TaskFunction = unsafe extern "C" fn(argument: *mut c_void);
 
-/// A task that waits to be run.
-pub struct Task {
-    function: TaskFunction,
-    argument: *mut c_void,
-    context: ContextPointer,
-}
-
-/// A task that somebody has.
-pub type TaskPointer = NonNull<Task>;
+/// A task that waits to be run, and that somebody has.
+pub type TaskPointer = ContextPointer;
 
 /// Makes a task, and captures the calling thread's context for it.
 ///
@@ -41,28 +33,12 @@ pub type TaskPointer = NonNull<Task>;
 ///
 /// As [`context::capture`].
 pub fn create(function: TaskFunction, argument: *mut c_void) -> Result<TaskPointer, Error> {
-    let memory = memory::allocate_bytes(size_of::<Task>())?;
-    let context = context::capture().inspect_err(|_| {
-        // SAFETY: Allocated above with this size.
-        unsafe { memory::free_bytes(memory, size_of::<Task>()) };
-    })?;
-    let task = memory.cast::<Task>();
-    // SAFETY: Just allocated, with room for a task.
-    unsafe { task.write(Task { function, argument, context }) };
+    let task = context::capture()?;
+    // SAFETY: Just made, and nobody else has it.
+    let (work, given) = &unsafe { task.as_ref() }.work;
+    work.set(Some(function));
+    given.set(argument);
     Ok(task)
-}
-
-/// Takes a task's parts out of its memory, which is freed.
-///
-/// # Safety
-///
-/// `task` is from [`create`], and is not used again.
-unsafe fn take(task: TaskPointer) -> Task {
-    // SAFETY: The caller: `create` has written it.
-    let parts = unsafe { task.read() };
-    // SAFETY: `create` allocated it with this size.
-    unsafe { memory::free_bytes(task.cast(), size_of::<Task>()) };
-    parts
 }
 
 /// Runs a task, in a scope of its own, and expunges.
@@ -75,23 +51,28 @@ unsafe fn take(task: TaskPointer) -> Task {
 ///
 /// `task` is from [`create`], and is neither run nor cancelled yet.
 pub unsafe fn run(task: TaskPointer) {
-    // SAFETY: The caller's premise.
-    let Task { function, argument, context } = unsafe { take(task) };
+    // SAFETY: The caller: `create` has made it.
+    let (work, given) = &unsafe { task.as_ref() }.work;
+    let (function, argument) = (work.get(), given.get());
+    let call = || {
+        if let Some(function) = function {
+            // SAFETY: Whoever made the task promises that it may be called once.
+            unsafe { function(argument) };
+        }
+    };
     let Ok(thread) = record::attached() else {
-        // SAFETY: This task's own context, which it has given up.
-        unsafe { context::free(context) };
+        // SAFETY: The caller's premise: nobody else has it.
+        unsafe { context::free(task) };
         stats::count_unscoped();
-        // SAFETY: Whoever made the task promises that it may be called once.
-        unsafe { function(argument) };
+        call();
         return;
     };
     // SAFETY: As above.
-    let entered = unsafe { context::enter_and_free(thread, context) };
+    let entered = unsafe { context::enter_and_free(thread, task) };
     if entered.is_err() {
         stats::count_unscoped();
     }
-    // SAFETY: Whoever made the task promises that it may be called once.
-    unsafe { function(argument) };
+    call();
     if let Ok(id) = entered {
         leave(id);
     }
@@ -112,8 +93,6 @@ fn leave(id: u64) {
 ///
 /// As [`run`].
 pub unsafe fn cancel(task: TaskPointer) {
-    // SAFETY: The caller's premise.
-    let Task { context, .. } = unsafe { take(task) };
-    // SAFETY: This task's own context, which it has given up.
-    unsafe { context::free(context) };
+    // SAFETY: The caller's premise: nobody else has it.
+    unsafe { context::free(task) };
 }

@@ -275,7 +275,7 @@ pub fn remove_all() -> Result<(), Error> {
     let map = thread.map();
     before_slow_path(map)?;
     let depth = map.scopes.depth();
-    scope::hide_outer(map, |_| true)?;
+    scope::hide_outer(map)?;
     super::exit::end_all(thread, map, depth, Reason::Removed);
     if depth > 0 {
         // A worker's values are in no scope.
