@@ -154,7 +154,13 @@ programs! { C_PROGRAMS run_c
     handles
     idle_workers
     init
+    local_entries
     many_keys
+    moving_map_callbacks
+    moving_map_forks
+    moving_map_memory
+    moving_map_tasks
+    moving_maps
     no_os_key
     os_footprint
     process_endings

@@ -162,6 +162,7 @@ pub(super) fn recover(thread: &ThreadRecord, map: &Map) {
     // A value was being replaced when the thread ended: its entry stands, and
     // nobody out there will finish its record any more.
     map.forget_callbacks();
+    map.scopes.forget_endings();
     end_condemned(thread, map);
     while let Some(holder) = map.find_ending(is_left_over) {
         map.end_ending(holder);

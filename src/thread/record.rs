@@ -50,6 +50,9 @@ pub struct ThreadRecord {
     own: Map,
     /// The map that the thread works on.
     current: Cell<*const Map>,
+    /// While it destroys a map: the one that it had switched to before, if any.
+    /// That stays attached.
+    pub(super) beneath: Cell<*const Map>,
     /// Callbacks of ours that are running on this thread, one in the other.
     pub callback_depth: Cell<u32>,
     /// Keys whose init callback is running, the innermost first.
@@ -287,6 +290,10 @@ impl ThreadRecord {
             self.own.show(self.number.get());
             recover(self, visited);
             visited.detach();
+        }
+        // SAFETY: It is attached to this thread, so nobody destroys it.
+        if let Some(beneath) = unsafe { self.beneath.replace(null()).as_ref() } {
+            beneath.detach();
         }
         end_thread(self, reason);
         let passes = self.passes.get();

@@ -133,6 +133,13 @@ impl Scopes {
         (1..=self.depth()).rev().find(|depth| self.at(*depth).is_some_and(|s| s.id.get() == id))
     }
 
+    /// Scopes whose end was cut off, with its thread, are as open as the others.
+    pub(super) fn forget_endings(&self) {
+        for scope in (1..=self.depth()).filter_map(|depth| self.at(depth)) {
+            scope.ending.set(false);
+        }
+    }
+
     fn grow(&self) -> Result<(), OutOfMemory> {
         let room = (self.room.get() * 2).max(INITIAL_ROOM);
         let larger = memory::allocate_bytes(room * size_of::<Scope>())?.cast::<Scope>().as_ptr();

@@ -12,12 +12,12 @@
 //! A switch inside a callback is refused: the code further out on the stack
 //! has a map in its hands.
 
-use core::ptr::NonNull;
+use core::ptr::{null, NonNull};
 
 use super::exit::end_map;
 use super::map::{Kind, Map};
 use super::record::{self, ThreadRecord};
-use super::stats;
+use super::{fork, stats};
 use crate::error::{Error, Reason};
 use crate::sys::memory;
 
@@ -30,6 +30,7 @@ pub type MapPointer = NonNull<Map>;
 ///
 /// [`Error::NoMemory`].
 pub fn create() -> Result<MapPointer, Error> {
+    fork::protect()?;
     let map = memory::allocate::<Map>()?;
     // SAFETY: Just allocated, all zero, which is a valid map.
     let fields = unsafe { map.as_ref() };
@@ -53,14 +54,19 @@ pub unsafe fn destroy(map: MapPointer) -> Result<(), Error> {
     if thread.visiting() == Some(map) {
         return Err(Error::Busy);
     }
+    if thread.callback_depth.get() > 0 {
+        return Err(Error::Reentrant);
+    }
     // SAFETY: The caller: it is a living map.
-    let previous = unsafe { switch_on(thread, Some(map)) }?;
-    // SAFETY: As above.
-    end_map(thread, unsafe { map.as_ref() }, Reason::MapDestroyed);
-    // SAFETY: The map that was current until now.
-    unsafe { switch_on(thread, previous) }?;
-    // SAFETY: As above; detached again.
     let fields = unsafe { map.as_ref() };
+    fields.attach()?;
+    // The map that was current stays this thread's meanwhile.
+    let previous = thread.visiting();
+    thread.beneath.set(previous.map_or(null(), |previous| previous.as_ptr().cast_const()));
+    work_on(thread, Some(map));
+    end_map(thread, fields, Reason::MapDestroyed);
+    work_on(thread, previous);
+    thread.beneath.set(null());
     stats::leave(fields);
     fields.release_memory();
     // SAFETY: `create` allocated it; no thread has it.
@@ -106,12 +112,17 @@ unsafe fn switch_on(
         // SAFETY: The caller: it is a living map.
         unsafe { map.as_ref() }.attach()?;
     }
-    thread.map().hide();
-    thread.work_on(map);
-    thread.map().show(thread.number.get());
+    work_on(thread, map);
     if let Some(previous) = previous {
         // SAFETY: It was current, so it lives.
         unsafe { previous.as_ref() }.detach();
     }
     Ok(previous)
+}
+
+/// Shows another map to the calling thread, which has it.
+fn work_on(thread: &ThreadRecord, map: Option<MapPointer>) {
+    thread.map().hide();
+    thread.work_on(map);
+    thread.map().show(thread.number.get());
 }
