@@ -31,7 +31,7 @@ pub fn rows(kernels: &Kernels, scale: Scale) -> Vec<Row> {
 
 fn release(kernels: &Kernels, id: &'static str, work: &str, holders: usize) -> Row {
     let among = |threads| Releases::new(kernels.named(Place::Program, "release"), holders, threads);
-    Row::new(id, work, among(1000)).against(among(10), FLAT, Some(1.0)).beside(among(100)).every(2)
+    Row::new(id, work, among(1000)).against(among(10), FLAT, Some(1.0)).beside(among(100)).every(3)
 }
 
 fn release_all(kernels: &Kernels) -> Row {
@@ -39,7 +39,7 @@ fn release_all(kernels: &Kernels) -> Row {
     Row::new("release-all", "release, each holder's share, 1000 holders", all(1000))
         .against(all(100), FLAT_PER_HOLDER, None)
         .beside(all(10))
-        .every(2)
+        .every(3)
 }
 
 fn life(kernels: &Kernels) -> Ours {
@@ -51,7 +51,7 @@ fn life_beside_threads(kernels: &Kernels, id: &'static str, threads: usize) -> R
     let work = format!("a key's life beside {threads} idle threads");
     Row::new(id, work, Beside::new(threads, life(kernels)))
         .against(life(kernels), FLAT, Some(1.0))
-        .every(2)
+        .every(3)
 }
 
 /// Gathering takes seconds: so in few rounds.
@@ -61,7 +61,7 @@ fn beside_very_many_threads(kernels: &Kernels, scale: Scale) -> Vec<Row> {
     let row = |id, what: &str, subject: &dyn Fn() -> Ours| {
         Row::new(id, format!("{what} beside {threads} threads"), Beside::new(threads, subject()))
             .against(Beside::new(10, subject()), FLAT, Some(1.0))
-            .every(5)
+            .every(8)
     };
     vec![
         row("get-crowd-10000", "tls_get hit inlined", &|| Ours::new("", kernel("get_one"), 1)),
@@ -80,7 +80,7 @@ fn beside_very_many_keys(kernels: &Kernels, scale: Scale) -> Vec<Row> {
         let beside = || BesideKeys::new(keys, subject());
         Row::new(id, format!("{what} beside {keys} keys"), beside())
             .against(beside().dropped(), FLAT, Some(1.0))
-            .every(7)
+            .every(8)
     };
     vec![
         // Whether one key is on its home slot is luck: so a hundred.

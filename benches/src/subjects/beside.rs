@@ -133,7 +133,9 @@ impl Subject for BesideKeys {
     }
 
     fn finish(&mut self) -> Fallible<()> {
-        self.drop_keys()?;
-        self.inner.finish()
+        // In this order: so the next row's keys again follow one another. The
+        // inner subject's end detaches the thread, which ends the values.
+        self.inner.finish()?;
+        self.drop_keys()
     }
 }
