@@ -118,7 +118,10 @@ unsafe extern "C" fn child() {
 /// Whether a map has come along: the forking thread's, and those of nobody.
 fn is_here(thread: Option<&ThreadRecord>, map: &Map) -> bool {
     let mine = thread.is_some_and(|thread| {
-        thread.is_own(map) || core::ptr::eq(thread.map(), map) || thread.has_context(map)
+        thread.is_own(map)
+            || core::ptr::eq(thread.map(), map)
+            || thread.keeps(map)
+            || thread.has_context(map)
     });
     mine || !map.is_attached()
 }

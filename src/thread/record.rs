@@ -50,6 +50,8 @@ pub struct ThreadRecord {
     own: Map,
     /// The map that the thread works on.
     current: Cell<*const Map>,
+    /// The map that the thread comes back to from one that it destroys, or null.
+    kept: Cell<*const Map>,
     /// Callbacks of ours that are running on this thread, one in the other.
     pub callback_depth: Cell<u32>,
     /// Keys whose init callback is running, the innermost first.
@@ -243,6 +245,16 @@ impl ThreadRecord {
         core::ptr::eq(map, &raw const self.own)
     }
 
+    /// Keeps a map, which nobody else gets then, to come back to; or none.
+    pub(super) fn keep(&self, map: Option<NonNull<Map>>) {
+        self.kept.set(map.map_or(null(), |map| map.as_ptr().cast_const()));
+    }
+
+    /// Whether it keeps this map.
+    pub(super) fn keeps(&self, map: &Map) -> bool {
+        core::ptr::eq(self.kept.get(), map)
+    }
+
     /// Works on another map from now on; `None`: its own.
     pub(super) fn work_on(&self, map: Option<NonNull<Map>>) {
         self.current.set(map.map_or(&raw const self.own, |map| map.as_ptr().cast_const()));
@@ -287,6 +299,11 @@ impl ThreadRecord {
             self.own.show(self.number.get());
             recover(self, visited);
             visited.detach();
+        }
+        // A callback of a map that it was destroying has ended the thread.
+        // SAFETY: Attached to this thread, so it lives.
+        if let Some(kept) = unsafe { self.kept.replace(null()).as_ref() } {
+            kept.detach();
         }
         end_thread(self, reason);
         let passes = self.passes.get();

@@ -50,17 +50,20 @@ pub fn create() -> Result<MapPointer, Error> {
 /// `map` is from [`create`] and not destroyed yet.
 pub unsafe fn destroy(map: MapPointer) -> Result<(), Error> {
     let thread = record::attached()?;
-    if thread.visiting() == Some(map) {
-        return Err(Error::Busy);
+    if thread.callback_depth.get() > 0 {
+        return Err(Error::Reentrant);
     }
     // SAFETY: The caller: it is a living map.
-    let previous = unsafe { switch_on(thread, Some(map)) }?;
-    // SAFETY: As above.
-    end_map(thread, unsafe { map.as_ref() }, Reason::MapDestroyed);
-    // SAFETY: The map that was current until now.
-    unsafe { switch_on(thread, previous) }?;
-    // SAFETY: As above; detached again.
     let fields = unsafe { map.as_ref() };
+    fields.attach()?;
+    // Callbacks run meanwhile, and other threads: the map to come back to stays
+    // this thread's.
+    let previous = thread.visiting();
+    thread.keep(previous);
+    show_instead(thread, Some(map));
+    end_map(thread, fields, Reason::MapDestroyed);
+    show_instead(thread, previous);
+    thread.keep(None);
     stats::leave(fields);
     fields.release_memory();
     // SAFETY: `create` allocated it; no thread has it.
@@ -106,12 +109,17 @@ unsafe fn switch_on(
         // SAFETY: The caller: it is a living map.
         unsafe { map.as_ref() }.attach()?;
     }
-    thread.map().hide();
-    thread.work_on(map);
-    thread.map().show(thread.number.get());
+    show_instead(thread, map);
     if let Some(previous) = previous {
         // SAFETY: It was current, so it lives.
         unsafe { previous.as_ref() }.detach();
     }
     Ok(previous)
+}
+
+/// Has the thread work on a map that is its own, or attached to it.
+fn show_instead(thread: &ThreadRecord, map: Option<MapPointer>) {
+    thread.map().hide();
+    thread.work_on(map);
+    thread.map().show(thread.number.get());
 }
