@@ -46,10 +46,14 @@
 
 #[path = "model/deed.rs"]
 mod deed;
+#[path = "model/draw.rs"]
+mod draw;
 #[path = "model/events.rs"]
 mod events;
 #[path = "model/operation.rs"]
 mod operation;
+#[path = "model/others.rs"]
+mod others;
 #[path = "model/player.rs"]
 mod player;
 #[path = "model/reentrant.rs"]
@@ -59,15 +63,16 @@ mod reference;
 #[path = "model/stage.rs"]
 mod stage;
 
-use operation::{Case, Shape};
+use draw::Shape;
+use operation::Case;
 use player::Player;
 use proptest::prelude::*;
 use stage::{in_a_thread, Stage};
 
 /// Plays a case: on one thread until that ends, then another clears away.
 /// Everything is compared after each `survey_every`th operation.
-fn play(case: &Case, survey_every: usize) -> Result<(), TestCaseError> {
-    let stage = Stage::enter();
+fn play(case: &Case, survey_every: usize) {
+    let stage = Stage::enter(draw::SLOTS);
     let mut player = Player::new(stage.before, case.keys, survey_every);
     for work in [Player::play, |player: &mut Player, _: &Case| player.clear_away()] {
         player = in_a_thread(|| {
@@ -76,7 +81,7 @@ fn play(case: &Case, survey_every: usize) -> Result<(), TestCaseError> {
         });
         player.thread_has_ended();
     }
-    stage.assert_empty_again()
+    stage.assert_empty_again();
 }
 
 /// Tables of one size, and everything compared all the time.
@@ -87,37 +92,37 @@ const MIDDLING: Shape = Shape { longest: 600, keys: 60, calm: 10 };
 const LONG: Shape = Shape { longest: 8_000, keys: 400, calm: 100 };
 
 proptest! {
-    #![proptest_config(stage::config(1))]
+    #![proptest_config(draw::config(1))]
 
     #[test]
-    fn short_runs_over_few_keys(case in operation::case(SHORT)) {
-        play(&case, 1)?;
+    fn short_runs_over_few_keys(case in draw::case(SHORT)) {
+        play(&case, 1);
     }
 }
 
 proptest! {
-    #![proptest_config(stage::config(5))]
+    #![proptest_config(draw::config(5))]
 
     #[test]
-    fn runs_over_tables_that_grow_and_shrink(case in operation::case(MIDDLING)) {
-        play(&case, 4)?;
+    fn runs_over_tables_that_grow_and_shrink(case in draw::case(MIDDLING)) {
+        play(&case, 4);
     }
 }
 
 proptest! {
-    #![proptest_config(stage::config(100))]
+    #![proptest_config(draw::config(100))]
 
     #[test]
-    fn long_runs_over_hundreds_of_keys(case in operation::case(LONG)) {
-        play(&case, 32)?;
+    fn long_runs_over_hundreds_of_keys(case in draw::case(LONG)) {
+        play(&case, 32);
     }
 }
 
 proptest! {
-    #![proptest_config(stage::config(2))]
+    #![proptest_config(draw::config(2))]
 
     #[test]
     fn callbacks_that_call_back_lose_nothing_and_repeat_nothing(steps in deed::case(80)) {
-        reentrant::play(&steps)?;
+        reentrant::play(&steps);
     }
 }

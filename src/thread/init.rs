@@ -15,7 +15,7 @@ use core::ptr::null_mut;
 
 use super::destroy::{end_replaced, end_value, finish, reserve_record, slot_of};
 use super::exchange;
-use super::map::Map;
+use super::map::{count, Map};
 use super::record::{self, ThreadRecord};
 use super::stale::{after_slow_path, before_slow_path};
 use crate::error::{Error, Reason};
@@ -113,6 +113,9 @@ pub(super) fn store(
     };
     if let Err(error) = fits {
         let reason = if error == Error::NoMemory { Reason::Removed } else { Reason::KeyDead };
+        if reason == Reason::KeyDead {
+            count(&map.counters.expunged);
+        }
         fields.value.set(value);
         end_value(thread, map, holder, reason);
         return Err(error);

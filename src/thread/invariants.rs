@@ -23,8 +23,9 @@ impl Map {
                     continue;
                 }
                 assert!(fields.in_table(), "2: in `order` but not standing");
-                let position = self.find(fields.handle.get()).expect("2: standing but not found");
-                assert_eq!(self.record_at(position), holder, "2: another record at its place");
+                // By its record: no look-up finds an entry whose value was reaped.
+                let position = self.table().position_of(fields.handle.get(), holder);
+                assert!(position.is_some(), "2: standing but not found");
                 standing += 1;
                 stale += usize::from(fields.place.get() == Place::Stale);
             }

@@ -51,9 +51,6 @@ pub fn create() -> Result<MapPointer, Error> {
 /// `map` is from [`create`] and not destroyed yet.
 pub unsafe fn destroy(map: MapPointer) -> Result<(), Error> {
     let thread = record::attached()?;
-    if thread.visiting() == Some(map) {
-        return Err(Error::Busy);
-    }
     if thread.callback_depth.get() > 0 {
         return Err(Error::Reentrant);
     }

@@ -473,6 +473,36 @@ a_purge_is_not_purged(void)
     CHECK_UINT(ended.count, number + 1);
 }
 
+/* What is taken by its own thread leaves nothing in the map: neither an entry
+ * nor a place among the values by age, where the next one would be lost. */
+static void
+a_taken_value_is_out_of_the_map(void)
+{
+    tls_stats_t before = test_stats();
+    tls_key_t keys[3];
+    void *old;
+    size_t i;
+
+    test_log_clear(&ended);
+    for (i = 0; i < 3; i++) {
+        keys[i] = any_key(0, NULL);
+        CHECK_OK(tls_set(keys[i], VALUE(i + 1)));
+    }
+    CHECK_OK(tls_take(keys[1], &old));
+    CHECK_PTR(old, VALUE(2));
+    CHECK_UINT(test_stats().entries, before.entries + 2);
+    CHECK_OK(tls_set(keys[1], VALUE(9)));
+    CHECK_UINT(test_stats().entries, before.entries + 3);
+    CHECK_OK(tls_remove_all());
+    CHECK_UINT(ended.count, 3);
+    CHECK_PTR(ended.records[0].value, VALUE(9));
+    CHECK_PTR(ended.records[1].value, VALUE(3));
+    CHECK_PTR(ended.records[2].value, VALUE(1));
+    CHECK_UINT(test_stats().entries, before.entries);
+    for (i = 0; i < 3; i++)
+        CHECK_OK(tls_key_release(keys[i]));
+}
+
 int
 main(void)
 {
@@ -487,5 +517,6 @@ main(void)
     RUN(a_purged_key_is_not_visited);
     RUN(a_purge_is_not_purged);
     RUN(a_purge_with_the_last_reference_ends_what_was_set_meanwhile);
+    RUN(a_taken_value_is_out_of_the_map);
     return test_finish();
 }

@@ -96,6 +96,36 @@ stale_and_expunged(void)
     CHECK_OK(tls_key_release(keys[5]));
 }
 
+static tls_key_t dies_in_init;
+
+static int
+release_and_make(void **value, void *user)
+{
+    (void)user;
+    CHECK_OK(tls_key_release(dies_in_init));
+    *value = VALUE(1);
+    return 0;
+}
+
+/* What init made is destroyed because its key is dead, and never was stale. */
+static void
+expunged_where_a_key_dies_in_its_init(void)
+{
+    tls_stats_t before = test_stats();
+    tls_key_options_t options = test_options();
+
+    test_log_clear(&ended);
+    options.init = release_and_make;
+    options.destroy = test_log_destroy;
+    options.user = &ended;
+    dies_in_init = test_key_from(&options);
+    CHECK(tls_get(dies_in_init) == NULL);
+    CHECK_UINT(ended.count, 1);
+    CHECK_UINT(ended.records[0].reason, TLS_REASON_KEY_DEAD);
+    CHECK_UINT(test_stats().destroyed, before.destroyed + 1);
+    CHECK_UINT(test_stats().expunged, before.expunged + 1);
+}
+
 static void *
 set_and_detach(void *argument)
 {
@@ -180,6 +210,7 @@ main(void)
     RUN(keys_and_dead_keys);
     RUN(maps_entries_and_capacity);
     RUN(stale_and_expunged);
+    RUN(expunged_where_a_key_dies_in_its_init);
     RUN(destroyed);
     RUN(bytes_come_back);
     return test_finish();

@@ -7,7 +7,7 @@ use core::ffi::{c_int, c_void};
 use std::sync::Mutex;
 
 use threadlocalmap::error::Reason;
-use threadlocalmap::key::options::{Callbacks, KeyOptions};
+use threadlocalmap::key::options::{Callbacks, KeyOptions, Rules};
 
 use crate::stage::lock;
 
@@ -38,15 +38,26 @@ pub(crate) enum Event {
     Ended { key: KeyName, value: Value, reason: Reason },
     /// user_free was called.
     Freed { key: KeyName },
+    /// A visitor was shown a value, of a map that a thread has or of another.
+    Visited { key: KeyName, value: Value, attached: bool },
+    /// A value was handed to whoever scrapes the key.
+    Taken { key: KeyName, value: Value, attached: bool },
+    /// A hook for the thread's end was called.
+    Hook { number: usize },
+    /// Somebody was told that the thread's own map has stale values.
+    Told,
 }
 
 impl Event {
-    pub(crate) fn key(&self) -> KeyName {
+    pub(crate) fn key(&self) -> Option<KeyName> {
         match *self {
             Self::Made { key, .. }
             | Self::Failed { key }
             | Self::Ended { key, .. }
-            | Self::Freed { key } => key,
+            | Self::Freed { key }
+            | Self::Visited { key, .. }
+            | Self::Taken { key, .. } => Some(key),
+            Self::Hook { .. } | Self::Told => None,
         }
     }
 }
@@ -70,6 +81,7 @@ pub(crate) struct Kind {
     pub(crate) destroy: bool,
     pub(crate) init: Init,
     pub(crate) user_free: bool,
+    pub(crate) rules: Rules,
 }
 
 impl Kind {
@@ -87,7 +99,7 @@ impl Kind {
             user_free: self.user_free.then_some(user_free as _),
             ..Callbacks::NONE
         };
-        KeyOptions { callbacks, ..KeyOptions::DEFAULT }
+        KeyOptions { callbacks, rules: self.rules, ..KeyOptions::DEFAULT }
     }
 }
 
@@ -109,13 +121,13 @@ pub(crate) fn forget_all() {
 }
 
 /// The reason with this number. A number that is none is no reason for a panic
-/// in a callback: none of the model's expectations is [`Reason::Purged`].
+/// in a callback: none of the model's expectations is [`Reason::ScopeEnd`].
 pub(crate) fn reason_of(number: c_int) -> Reason {
     use Reason::{
         Detached, KeyDead, MapDestroyed, Purged, Removed, Replaced, ScopeEnd, ThreadExit,
     };
     let all = [Replaced, Removed, KeyDead, Purged, ScopeEnd, ThreadExit, Detached, MapDestroyed];
-    all.into_iter().find(|reason| *reason as c_int == number).unwrap_or(Purged)
+    all.into_iter().find(|reason| *reason as c_int == number).unwrap_or(ScopeEnd)
 }
 
 unsafe extern "C" fn destroy(value: *mut c_void, reason: c_int, user: *mut c_void) {
@@ -148,4 +160,26 @@ unsafe extern "C" fn fail(value: *mut *mut c_void, user: *mut c_void) -> c_int {
     // SAFETY: As in `make_fresh`.
     unsafe { *value = 8 as *mut c_void };
     -1
+}
+
+/// A visitor; its argument is the key's name.
+pub(crate) unsafe extern "C" fn visit(value: *mut c_void, thread: u64, key: *mut c_void) {
+    let (key, value, attached) = (key as KeyName, value as Value, thread != 0);
+    lock(&LOG).events.push(Event::Visited { key, value, attached });
+}
+
+/// Somebody who scrapes; its argument is the key's name.
+pub(crate) unsafe extern "C" fn take(value: *mut c_void, thread: u64, key: *mut c_void) {
+    let (key, value, attached) = (key as KeyName, value as Value, thread != 0);
+    lock(&LOG).events.push(Event::Taken { key, value, attached });
+}
+
+/// A hook for a thread's end; its argument is its number.
+pub(crate) unsafe extern "C" fn hook(number: *mut c_void) {
+    lock(&LOG).events.push(Event::Hook { number: number as usize });
+}
+
+/// Told of stale values.
+pub(crate) unsafe extern "C" fn told(_: *mut c_void) {
+    lock(&LOG).events.push(Event::Told);
 }

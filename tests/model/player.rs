@@ -6,6 +6,7 @@
 //! its statistics.
 
 use core::ffi::c_void;
+use core::ptr::null_mut;
 use std::collections::BTreeMap;
 
 use threadlocalmap::error::{Error, Reason};
@@ -14,10 +15,11 @@ use threadlocalmap::sys::sync::Ordering;
 use threadlocalmap::thread::map::Map;
 use threadlocalmap::thread::stats::{collect, Stats};
 use threadlocalmap::thread::switch::{self, MapPointer};
-use threadlocalmap::thread::{keys, record, stale, values};
+use threadlocalmap::thread::{exit, keys, others, reach, record, stale, values, visit, wait};
 
-use crate::events::{self, Event, KeyName};
+use crate::events::{self, Event, KeyName, Kind};
 use crate::operation::{Case, KeyCall, Operation, Pick, Stored};
+use crate::others::Told;
 use crate::reference::{Answer, Expected, MapName, Reference, Sweep, Target, OWN};
 use crate::stage::current_map;
 
@@ -95,12 +97,8 @@ impl Player {
 
     fn step(&mut self, operation: Operation) {
         match operation {
-            Operation::CreateKey(kind) => {
-                if self.reference.live_keys().len() < self.most_keys {
-                    let name = self.reference.create_key(kind);
-                    self.handles.push(keys::create(&kind.options(name)).expect("memory"));
-                }
-            }
+            Operation::CreateKey(kind) => self.create_key(kind),
+            Operation::CreateMany(kind, count) => (0..count).for_each(|_| self.create_key(kind)),
             Operation::OnKey(call, pick) => self.on_key(self.reference.resolve(pick), call),
             Operation::OnMany(call, count, first) => {
                 let count = usize::from(count).min(self.reference.live_keys().len());
@@ -130,6 +128,21 @@ impl Player {
                 }
             }
             Operation::SwitchMap(number) => self.switch_map(self.reference.resolve_map(number)),
+            Operation::Attach => assert_eq!(record::attach_in_full(), Ok(())),
+            Operation::ExpungeAllThreads => {
+                let expected = self.reference.expunge_all_threads();
+                assert_eq!(Ok(others::expunge_all_threads()), expected.answer, "expunged here");
+                self.settle(expected);
+            }
+            Operation::AtExit => {
+                let number = self.reference.at_exit() as *mut c_void;
+                assert_eq!(exit::at_thread_exit(events::hook, number), Ok(()));
+            }
+            Operation::OnStale(wanted) => {
+                self.reference.wants_notice = wanted;
+                let notify = wanted.then_some(events::told as _);
+                assert_eq!(others::on_stale(notify, null_mut()), Ok(()));
+            }
             Operation::Detach => {
                 let expected = self.reference.end_thread(Reason::Detached);
                 self.own = None;
@@ -141,10 +154,17 @@ impl Player {
         assert_eq!(stale::stale_count(), self.reference.stale_here(), "stale entries");
     }
 
+    fn create_key(&mut self, kind: Kind) {
+        if self.reference.live_keys().len() < self.most_keys {
+            let name = self.reference.create_key(kind);
+            self.handles.push(keys::create(&kind.options(name)).expect("memory"));
+        }
+    }
+
     fn on_key(&mut self, target: Target, call: KeyCall) {
         match target {
             Target::Never(number) => {
-                let answer = call_with(self.never_a_key(number), call, 16);
+                let answer = call_with(never_a_key(number, self.some_handle(number)), call, 16, 0);
                 let null = matches!(call, KeyCall::Get | KeyCall::GetExisting);
                 assert_eq!(answer, if null { Ok(0) } else { Err(Error::BadKey) });
                 assert_eq!(events::take_events(), []);
@@ -156,7 +176,7 @@ impl Player {
                 };
                 let value = self.reference.value_to_store(name, stored);
                 let expected = self.reference.on_key(name, call);
-                let answer = call_with(self.handles[name], call, value);
+                let answer = call_with(self.handles[name], call, value, name);
                 assert_eq!(answer, expected.answer, "{call:?} of key {name}");
                 self.settle(expected);
                 let is_live = key::live(self.handles[name]).is_ok();
@@ -165,18 +185,8 @@ impl Player {
         }
     }
 
-    /// Handles that were never given out, near to ones that were.
-    fn never_a_key(&self, number: u16) -> u64 {
-        let some = self.handles.get(usize::from(number) % self.handles.len().max(1));
-        let (index, generation) =
-            some.map_or((0, 16), |some| (handle::index(*some), handle::generation(*some)));
-        match number % 5 {
-            0 => 0,
-            1 => u64::from(number),
-            2 => handle::make(index, handle::FIRST_GENERATION - 1),
-            3 => handle::make(index, generation | 1 << 31),
-            _ => handle::make(u32::MAX - u32::from(number), generation),
-        }
+    fn some_handle(&self, number: u16) -> Option<u64> {
+        self.handles.get(usize::from(number) % self.handles.len().max(1)).copied()
     }
 
     fn expunge(&mut self, budget: usize, call: impl FnOnce() -> usize) {
@@ -225,9 +235,14 @@ impl Player {
     /// values were ended on the way.
     fn settle(&mut self, mut expected: Expected) {
         let mut swept = self.settle_silent();
+        let mut told = 0;
         for event in events::take_events() {
             if expected.events.front() == Some(&event) {
                 expected.events.pop_front();
+                continue;
+            }
+            if let Some(at) = expected.unordered.iter().position(|other| *other == event) {
+                expected.unordered.swap_remove(at);
                 continue;
             }
             match event {
@@ -238,13 +253,21 @@ impl Player {
                 }
                 Event::Freed { key } => {
                     assert!(self.reference.freed(key), "user_free of key {key}, now or again");
-                    let late = expected.events.iter().find(|late| late.key() == key);
+                    let mut late = expected.events.iter().chain(&expected.unordered);
+                    let late = late.find(|late| late.key() == Some(key));
                     assert_eq!(late, None, "user_free of key {key} comes before its last value");
                 }
+                Event::Told => told += 1,
                 _ => panic!("{event:?}, where {:?} was next", expected.events.front()),
             }
         }
         assert_eq!(expected.events, [], "what was not called");
+        assert_eq!(expected.unordered, [], "what was not called, in any order");
+        match expected.told {
+            Told::Never => assert_eq!(told, 0, "told of nothing"),
+            Told::Perhaps => assert!(told <= 1, "told {told} times"),
+            Told::Once => assert_eq!(told, 1, "told of stale values"),
+        }
         assert_eq!(self.reference.owed().first(), None, "user_free was not called");
         match expected.sweep {
             Sweep::Exactly(count) => assert_eq!(swept, count, "stale values ended"),
@@ -281,7 +304,9 @@ impl Player {
             let stale = map.mailbox.stale.load(Ordering::Relaxed);
             assert_eq!(stale, entries.stale.len(), "stale entries of map {name}");
             let count = map.counters.entries.load(Ordering::Relaxed) as usize;
-            assert_eq!(count, entries.live.len() + entries.stale.len(), "entries of map {name}");
+            let there = entries.live.len() + entries.stale.len();
+            let most = there + entries.taken;
+            assert!((there..=most).contains(&count), "entries of map {name}: {count} of {there}");
             for (key, entry) in entries.live.iter().chain(&entries.stale) {
                 let found = map.find(self.handles[*key]).map(|at| map.value_at(at) as usize);
                 assert_eq!(found, Some(entry.value), "key {key} in map {name}");
@@ -297,7 +322,8 @@ impl Player {
 }
 
 /// Makes the call; the answer as the model has it.
-fn call_with(key: u64, call: KeyCall, value: usize) -> Answer {
+fn call_with(key: u64, call: KeyCall, value: usize, name: KeyName) -> Answer {
+    let argument = name as *mut c_void;
     let value = value as *mut c_void;
     match call {
         KeyCall::Retain => key::retain(key).map(|()| 0),
@@ -309,5 +335,22 @@ fn call_with(key: u64, call: KeyCall, value: usize) -> Answer {
         KeyCall::Swap(_) => values::swap(key, value).map(|old| old as usize),
         KeyCall::Take => values::take(key).map(|old| old as usize),
         KeyCall::Remove => values::remove(key).map(|()| 0),
+        KeyCall::Purge => reach::purge(key),
+        KeyCall::Scrape => reach::scrape(key, events::take, argument).map(|()| 0),
+        KeyCall::ForEach => visit::for_each(key, events::visit, argument).map(|()| 0),
+        KeyCall::Drain => wait::drain(key, 0).map(|left| left as usize),
+    }
+}
+
+/// Handles that were never given out, near to one that was.
+pub(crate) fn never_a_key(number: u16, some: Option<u64>) -> u64 {
+    let (index, generation) =
+        some.map_or((0, 16), |some| (handle::index(some), handle::generation(some)));
+    match number % 5 {
+        0 => 0,
+        1 => u64::from(number),
+        2 => handle::make(index, handle::FIRST_GENERATION - 1),
+        3 => handle::make(index, generation | 1 << 31),
+        _ => handle::make(u32::MAX - u32::from(number), generation),
     }
 }

@@ -23,7 +23,6 @@ use std::collections::BTreeMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Mutex;
 
-use proptest::test_runner::TestCaseError;
 use threadlocalmap::error::Error;
 use threadlocalmap::key;
 use threadlocalmap::key::options::{Callbacks, KeyOptions};
@@ -34,6 +33,7 @@ use threadlocalmap::thread::switch::{self, MapPointer};
 use threadlocalmap::thread::{keys, record, stale, values};
 
 use crate::deed::{Deed, Habits, Step};
+use crate::draw;
 use crate::stage::{current_map, in_a_thread, lock, Stage};
 
 type KeyName = usize;
@@ -447,11 +447,11 @@ fn create(habits: Habits) {
 }
 
 /// Plays a case: on one thread until that ends, then another clears away.
-pub(crate) fn play(steps: &[Step]) -> Result<(), TestCaseError> {
-    let stage = Stage::enter();
+pub(crate) fn play(steps: &[Step]) {
+    let stage = Stage::enter(draw::SLOTS);
     *lock(&BOOKS) = Books::new();
     Maps::default()
         .on_a_thread(|maps| steps.iter().for_each(|step| maps.step(*step)))
         .on_a_thread(Maps::clear_away);
-    stage.assert_empty_again()
+    stage.assert_empty_again();
 }

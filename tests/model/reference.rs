@@ -13,6 +13,7 @@ use threadlocalmap::thread::SLOW_PATH_BUDGET;
 
 use crate::events::{made_value, stored_value, Event, Init, KeyName, Kind, Value};
 use crate::operation::{KeyCall, Pick, Stored};
+use crate::others::Told;
 
 /// A map: [`OWN`], or how many were made before it.
 pub(crate) type MapName = usize;
@@ -45,16 +46,25 @@ pub(crate) struct Expected {
     pub(crate) answer: Answer,
     /// Callbacks that must be called, in this order.
     pub(crate) events: VecDeque<Event>,
+    /// Callbacks that must be called in any order: of values in several maps.
+    pub(crate) unordered: Vec<Event>,
     pub(crate) sweep: Sweep,
+    pub(crate) told: Told,
 }
 
 impl Expected {
     /// An answer, and nothing else happens.
-    fn only(answer: Answer) -> Self {
-        Self { answer, events: VecDeque::new(), sweep: Sweep::Exactly(0) }
+    pub(crate) fn only(answer: Answer) -> Self {
+        Self {
+            answer,
+            events: VecDeque::new(),
+            unordered: Vec::new(),
+            sweep: Sweep::Exactly(0),
+            told: Told::Never,
+        }
     }
 
-    fn done() -> Self {
+    pub(crate) fn done() -> Self {
         Self::only(Ok(0))
     }
 }
@@ -67,11 +77,11 @@ pub(crate) enum Target {
     Never(u16),
 }
 
-struct Key {
-    kind: Kind,
+pub(crate) struct Key {
+    pub(crate) kind: Kind,
     references: u64,
     /// Entries in all maps.
-    entries: usize,
+    pub(crate) entries: usize,
 }
 
 /// A value, and when it was first set: how many entries were made before.
@@ -86,11 +96,14 @@ pub(crate) struct Entry {
 pub(crate) struct Entries {
     pub(crate) live: BTreeMap<KeyName, Entry>,
     pub(crate) stale: BTreeMap<KeyName, Entry>,
+    /// Entries whose value was taken from afar, and that the map may have still.
+    pub(crate) taken: usize,
 }
 
 impl Entries {
     /// Takes everything out, the youngest first.
     fn drain_from_youngest(&mut self) -> Vec<(KeyName, Value, bool)> {
+        self.taken = 0;
         let live = std::mem::take(&mut self.live).into_iter().map(|entry| (entry, false));
         let stale = std::mem::take(&mut self.stale).into_iter().map(|entry| (entry, true));
         let mut all: Vec<_> = live.chain(stale).collect();
@@ -102,7 +115,7 @@ impl Entries {
 /// The whole of it.
 #[derive(Default)]
 pub(crate) struct Reference {
-    keys: Vec<Key>,
+    pub(crate) keys: Vec<Key>,
     live_keys: Vec<KeyName>,
     dead_keys: VecDeque<KeyName>,
     /// Dead keys that still have entries.
@@ -119,6 +132,11 @@ pub(crate) struct Reference {
     destroyed: u64,
     /// Values ended because of their key's death, ever.
     expunged: u64,
+    /// Hooks for the thread's end, the latest last.
+    pub(crate) hooks: Vec<usize>,
+    pub(crate) hooks_ever: usize,
+    /// Somebody wants to be told of stale values in the thread's own map.
+    pub(crate) wants_notice: bool,
 }
 
 impl Reference {
@@ -165,16 +183,22 @@ impl Reference {
     }
 
     /// A value's life ends.
-    fn end(&mut self, name: KeyName, value: Value, reason: Reason, events: &mut VecDeque<Event>) {
+    pub(crate) fn end(
+        &mut self,
+        name: KeyName,
+        value: Value,
+        reason: Reason,
+        events: &mut impl Extend<Event>,
+    ) {
         self.expunged += u64::from(reason == Reason::KeyDead);
         if self.is_told(name, value) {
             self.destroyed += 1;
-            events.push_back(Event::Ended { key: name, value, reason });
+            events.extend([Event::Ended { key: name, value, reason }]);
         }
     }
 
     /// An entry has left its map.
-    fn leave(&mut self, name: KeyName) {
+    pub(crate) fn leave(&mut self, name: KeyName) {
         let key = &mut self.keys[name];
         key.entries -= 1;
         if key.references == 0 && key.entries == 0 {
@@ -233,15 +257,17 @@ impl Reference {
     pub(crate) fn stats(&self, before: &Stats, attached: bool, now: &Stats) -> Stats {
         let sum =
             |count: fn(&Entries) -> usize| self.maps.values().map(count).sum::<usize>() as u64;
+        let entries = before.entries + sum(|map| map.live.len() + map.stale.len());
         Stats {
             keys: before.keys + self.live_keys.len() as u64,
             dead_keys: before.dead_keys + self.buried,
             maps: before.maps + self.maps.len() as u64 - u64::from(!attached),
-            entries: before.entries + sum(|map| map.live.len() + map.stale.len()),
             stale: before.stale + sum(|map| map.stale.len()),
             expunged: before.expunged + self.expunged,
             destroyed: before.destroyed + self.destroyed,
             leaked: before.leaked,
+            // Between what there is and what may be there still.
+            entries: now.entries.clamp(entries, entries + sum(|map| map.taken)),
             // How tables are laid out and when they move is not promised.
             ..*now
         }
@@ -263,6 +289,7 @@ impl Reference {
             KeyCall::GetExisting if !self.is_live(name) => {
                 Expected::only(Ok(self.stale_value(name)))
             }
+            KeyCall::Drain => self.drain(name),
             _ if !self.is_live(name) => Expected::only(Err(Error::DeadKey)),
             KeyCall::Retain => {
                 self.keys[name].references += 1;
@@ -279,6 +306,9 @@ impl Reference {
             KeyCall::Swap(stored) => self.swap(name, entry, stored),
             KeyCall::Take => self.take(name, entry),
             KeyCall::Remove => self.remove(name, entry),
+            KeyCall::Purge => self.purge(name),
+            KeyCall::Scrape => self.scrape(name),
+            KeyCall::ForEach => self.for_each(name),
         }
     }
 
@@ -313,6 +343,7 @@ impl Reference {
             self.end(name, entry.value, Reason::KeyDead, &mut expected.events);
             self.leave(name);
         }
+        self.tell_of_death(name, &mut expected);
         expected
     }
 
@@ -334,7 +365,7 @@ impl Reference {
         if let Ok(value) = answer {
             self.insert(name, value);
         }
-        Expected { answer, events: event.into_iter().collect(), sweep }
+        Expected { events: event.into_iter().collect(), sweep, ..Expected::only(answer) }
     }
 
     /// The value that the next set or swap stores.
@@ -444,7 +475,13 @@ impl Reference {
     /// stay.
     pub(crate) fn end_thread(&mut self, reason: Reason) -> Expected {
         self.current = OWN;
-        self.end_all(OWN, reason)
+        self.wants_notice = false;
+        let mut expected = self.end_all(OWN, reason);
+        // In the order of the calls: each goes in front of what is there.
+        for number in std::mem::take(&mut self.hooks) {
+            expected.events.push_front(Event::Hook { number });
+        }
+        expected
     }
 }
 

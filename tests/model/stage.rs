@@ -16,8 +16,6 @@ use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use proptest::test_runner::FileFailurePersistence;
-use proptest::test_runner::{Config, TestCaseError};
 use threadlocalmap::key::slot::{KeySlot, Released};
 use threadlocalmap::key::{self, handle};
 use threadlocalmap::sys::block;
@@ -25,33 +23,8 @@ use threadlocalmap::thread::map::Map;
 use threadlocalmap::thread::record::{self, ThreadRecord};
 use threadlocalmap::thread::stats::{collect, Stats};
 
-/// Short cases of a whole run; the other tests play a share of this number.
-const SHORT_CASES: u32 = 10_000;
-
-/// Sets the number of short cases, and all others in proportion.
-const CASES_VARIABLE: &str = "THREADLOCALMAP_MODEL_CASES";
-
-/// More slots than any case uses at a time: its live keys and its dead ones
-/// that still have entries.
-const SLOTS: u32 = 1_024;
-
 /// A case has failed, and the process is not as it was.
 static ABANDONED: AtomicBool = AtomicBool::new(false);
-
-/// How a test runs that plays one case for each `share` short ones.
-pub(crate) fn config(share: u32) -> Config {
-    let short_cases = match std::env::var(CASES_VARIABLE) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{CASES_VARIABLE} is not a number")),
-        Err(_) => SHORT_CASES,
-    };
-    Config {
-        cases: (short_cases / share).max(1),
-        max_shrink_iters: 20_000,
-        // Beside the test: the seeds of failures, to be tried first next time.
-        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
-        ..Config::default()
-    }
-}
 
 /// Poisoned after a failed case, and as good as before.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -65,18 +38,21 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn enter() -> Self {
+    /// For a case that uses no more than `slots` slots at a time, for its live
+    /// keys and its dead ones that still have entries; the same number for all
+    /// cases of a program.
+    pub(crate) fn enter(slots: u32) -> Self {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = lock(&ALONE);
         if ABANDONED.swap(false, SeqCst) {
-            reclaim_slots();
+            reclaim_slots(slots);
         }
-        put_slots_in_order();
+        put_slots_in_order(slots);
         Self { before: collect(), _alone: alone }
     }
 
     /// Everything that the case made is gone: keys, maps, values, memory.
-    pub(crate) fn assert_empty_again(&self) -> Result<(), TestCaseError> {
+    pub(crate) fn assert_empty_again(&self) {
         let history = collect();
         let expected = Stats {
             expunged: history.expunged,
@@ -86,16 +62,15 @@ impl Stage {
             longest_probe: history.longest_probe,
             ..self.before
         };
-        proptest::prop_assert_eq!(history, expected);
-        Ok(())
+        assert_eq!(history, expected, "what is left behind");
     }
 }
 
 /// The next free slot is the first, and so on. The registry has allocated them
 /// then, and the library's memory is back to the same byte after every case.
-fn put_slots_in_order() {
+fn put_slots_in_order(count: u32) {
     let take = |_| key::registry().free_slot().expect("memory");
-    let mut slots: Vec<&KeySlot> = (0..SLOTS).map(take).collect();
+    let mut slots: Vec<&KeySlot> = (0..count).map(take).collect();
     slots.sort_unstable_by_key(|slot| Reverse(slot.index()));
     // The last one that is given back is the first to be taken.
     slots.into_iter().for_each(|slot| key::registry().give_back(slot));
@@ -103,9 +78,9 @@ fn put_slots_in_order() {
 
 /// Ends the keys of a failed case: without a look into the maps that have their
 /// values, and without their callbacks.
-fn reclaim_slots() {
+fn reclaim_slots(count: u32) {
     let slot_at = |index| key::find(handle::make(index, handle::FIRST_GENERATION));
-    for slot in (0..SLOTS).flat_map(slot_at).filter(|slot| slot.census() != (false, false)) {
+    for slot in (0..count).flat_map(slot_at).filter(|slot| slot.census() != (false, false)) {
         while let Ok(released) = slot.release(slot.generation()) {
             if released == Released::Dead {
                 slot.bury(null(), None);
@@ -113,7 +88,7 @@ fn reclaim_slots() {
             }
         }
         // As many as there are values; the broken library may have lost count.
-        if (0..SLOTS).any(|_| slot.obligation_met()) {
+        if (0..count).any(|_| slot.obligation_met()) {
             // SAFETY: The last obligation was met above. The values that are
             // left are in maps that nobody will ever look into.
             unsafe { key::registry().recycle(slot) };

@@ -1,10 +1,13 @@
 //! Maps that go from thread to thread, as those of fibers do.
 
+use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::Mutex;
+use std::thread;
 
 use threadlocalmap::error::Error;
+use threadlocalmap::key::options::{Callbacks, KeyOptions};
 use threadlocalmap::thread::switch::{self, MapPointer};
 use threadlocalmap::thread::{keys, stale, values};
 
@@ -130,4 +133,41 @@ fn a_map_is_one_threads_at_a_time_and_hears_of_deaths_while_it_is_nobodys() {
         assert_eq!(keys::release(lasting.handle), Ok(()));
     });
     page.assert_balanced();
+}
+
+/// Has another thread try to switch to the map that `user` points at.
+unsafe extern "C" fn let_another_thread_try(_: *mut c_void, _: c_int, user: *mut c_void) {
+    // SAFETY: The key's `user`, which the test keeps for longer.
+    let map = unsafe { &*user.cast::<Parked>() };
+    let refused = thread::scope(|scope| {
+        // It leaves the map again if it gets it, so that the test fails below.
+        scope.spawn(|| map.visit(|| ())).join().expect("no panic there")
+    });
+    REFUSED.store(refused == Err(Error::Busy), SeqCst);
+}
+
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+#[test]
+fn a_map_stays_its_threads_while_the_thread_destroys_another() {
+    let _page = Page::open();
+    on_threads(1, |_| {
+        let (current, other) = (Parked::create(), Parked::create());
+        let callbacks = Callbacks {
+            destroy: Some(let_another_thread_try),
+            user: (&raw const current).cast_mut().cast(),
+            ..Callbacks::NONE
+        };
+        let options = KeyOptions { callbacks, ..KeyOptions::DEFAULT };
+        let key = keys::create(&options).expect("memory");
+        assert_eq!(other.visit(|| assert_eq!(values::set(key, 16 as *mut c_void), Ok(()))), Ok(()));
+        let visited = current.visit(|| {
+            other.destroy();
+            assert_eq!(switch::current(), Some(current.0), "back where it was");
+        });
+        assert_eq!(visited, Ok(()));
+        assert!(REFUSED.load(SeqCst), "another thread got the map");
+        assert_eq!(keys::release(key), Ok(()));
+        current.destroy();
+    });
 }

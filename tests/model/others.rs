@@ -1,0 +1,124 @@
+//! The plain model's other threads: what a call does in maps that are not the
+//! current one.
+
+use threadlocalmap::error::{Error, Reason};
+use threadlocalmap::key::options::Rules;
+
+use crate::events::{Event, KeyName, Value};
+use crate::reference::{Expected, MapName, Reference, Sweep, OWN};
+
+/// Whether somebody is told of stale values in the thread's own map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Never,
+    /// There were stale values already; whether it had looked is its business.
+    Perhaps,
+    Once,
+}
+
+impl Reference {
+    /// The end of a release: the other maps learn of the death, or lose their
+    /// values if any thread may end them.
+    pub(crate) fn tell_of_death(&mut self, name: KeyName, expected: &mut Expected) {
+        if self.keys[name].kind.rules.any() {
+            for map in self.holders(name) {
+                let value = self.take_from(map, name);
+                self.end(name, value, Reason::KeyDead, &mut expected.unordered);
+                self.leave(name);
+            }
+        } else if self.wants_notice && self.maps[&OWN].stale.contains_key(&name) {
+            let first = self.maps[&OWN].stale.len() == 1;
+            expected.told = if first { Told::Once } else { Told::Perhaps };
+        }
+    }
+
+    /// Maps that have an entry under a key.
+    fn holders(&self, name: KeyName) -> Vec<MapName> {
+        let maps = self.maps.iter();
+        let has = |(map, entries): (&MapName, &crate::reference::Entries)| {
+            (entries.live.contains_key(&name) || entries.stale.contains_key(&name)).then_some(*map)
+        };
+        maps.filter_map(has).collect()
+    }
+
+    /// Takes a value from afar: its entry may stay in the table for a while.
+    fn take_from(&mut self, map: MapName, name: KeyName) -> Value {
+        let entries = self.maps.get_mut(&map).expect("a holder");
+        entries.taken += 1;
+        let entry = entries.live.remove(&name).or_else(|| entries.stale.remove(&name));
+        entry.expect("a holder has one").value
+    }
+
+    /// The values of a live key, with their maps.
+    fn all_values(&self, name: KeyName) -> Vec<(MapName, Value)> {
+        let value = |map: MapName| (map, self.maps[&map].live[&name].value);
+        self.holders(name).into_iter().map(value).collect()
+    }
+
+    /// Whether a key's values may be reached as it takes.
+    fn allows(&self, name: KeyName, rule: impl Fn(Rules) -> bool) -> Result<(), Expected> {
+        let allowed = rule(self.keys[name].kind.rules);
+        allowed.then_some(()).ok_or_else(|| Expected::only(Err(Error::Invalid)))
+    }
+
+    pub(crate) fn purge(&mut self, name: KeyName) -> Expected {
+        if let Err(refused) = self.allows(name, Rules::any) {
+            return refused;
+        }
+        let holders = self.holders(name);
+        let mut expected = Expected::only(Ok(holders.len()));
+        for map in holders {
+            let value = self.take_from(map, name);
+            self.end(name, value, Reason::Purged, &mut expected.unordered);
+            self.leave(name);
+        }
+        expected
+    }
+
+    pub(crate) fn scrape(&mut self, name: KeyName) -> Expected {
+        if let Err(refused) = self.allows(name, Rules::enumerable) {
+            return refused;
+        }
+        let mut expected = Expected::done();
+        for (map, value) in self.all_values(name) {
+            let attached = map == self.current;
+            expected.unordered.push(Event::Taken { key: name, value, attached });
+            self.take_from(map, name);
+            self.leave(name);
+        }
+        expected
+    }
+
+    pub(crate) fn for_each(&mut self, name: KeyName) -> Expected {
+        if let Err(refused) = self.allows(name, Rules::enumerable) {
+            return refused;
+        }
+        let shown = |(map, value)| {
+            let attached = map == self.current;
+            Event::Visited { key: name, value, attached }
+        };
+        let unordered = self.all_values(name).into_iter().map(shown).collect();
+        Expected { unordered, ..Expected::done() }
+    }
+
+    /// The current map is expunged first; then it is counted who has a value.
+    pub(crate) fn drain(&mut self, name: KeyName) -> Expected {
+        let ends_here = self.maps[&self.current].stale.contains_key(&name);
+        let left = self.keys[name].entries - usize::from(ends_here);
+        let sweep = Sweep::Exactly(self.stale_here());
+        Expected { sweep, ..Expected::only(Ok(left)) }
+    }
+
+    pub(crate) fn expunge_all_threads(&mut self) -> Expected {
+        let waits = self.current != OWN && !self.maps[&OWN].stale.is_empty();
+        let told = if waits && self.wants_notice { Told::Once } else { Told::Never };
+        Expected { told, ..self.expunge_some(usize::MAX) }
+    }
+
+    /// Registers a hook; its number.
+    pub(crate) fn at_exit(&mut self) -> usize {
+        self.hooks_ever += 1;
+        self.hooks.push(self.hooks_ever);
+        self.hooks_ever
+    }
+}
