@@ -181,6 +181,19 @@ impl KeySlot {
         Err(Self::error_of(state, generation))
     }
 
+    /// Whether the key is alive of which the calling thread has just found an
+    /// entry: the slot serves no other while there is one. (Where the value may
+    /// be reaped, and the slot go on to another key, whoever asks looks again
+    /// under the map's lock.)
+    #[inline]
+    pub fn check_held(&self) -> Result<(), Error> {
+        // Acquire: as in `check`.
+        match self.state.load(Ordering::Acquire) as u32 {
+            0 => Err(Error::DeadKey),
+            _ => Ok(()),
+        }
+    }
+
     #[cold]
     fn error_of(state: u64, generation: u32) -> Error {
         if generation < FIRST_GENERATION || generation > (state >> 32) as u32 {

@@ -101,6 +101,8 @@ pub struct Removed<R> {
 pub trait Owner<R: Copy> {
     /// Whether the entry with this record is stale: its key is dead.
     fn is_stale(&self, record: R) -> bool;
+    /// Whether any entry is: with false there is nothing to sweep for.
+    fn has_stale(&self) -> bool;
     /// Takes over a stale entry that the map has expunged.
     fn expunged(&mut self, entry: Removed<R>);
     /// The table has moved, and the old one is about to be freed.
@@ -116,13 +118,21 @@ pub struct ThreadLocalMap<R: Copy> {
     promised: usize,
     longest_probe: usize,
     rehashes: u64,
+    changes: u64,
 }
 
 impl<R: Copy> ThreadLocalMap<R> {
     /// A map without entries. Allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { table: Table::none(), size: 0, promised: 0, longest_probe: 0, rehashes: 0 }
+        Self {
+            table: Table::none(),
+            size: 0,
+            promised: 0,
+            longest_probe: 0,
+            rehashes: 0,
+            changes: 0,
+        }
     }
 
     /// Entries, stale ones included.
@@ -166,6 +176,13 @@ impl<R: Copy> ThreadLocalMap<R> {
     #[must_use]
     pub const fn rehashes(&self) -> u64 {
         self.rehashes
+    }
+
+    /// Goes up whenever the capacity, [`rehashes`](Self::rehashes) or
+    /// [`longest_probe`](Self::longest_probe) may have changed.
+    #[must_use]
+    pub const fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Where a look-up starts.
@@ -276,10 +293,17 @@ impl<R: Copy> ThreadLocalMap<R> {
         if self.capacity() == 0 {
             return self.resize(INITIAL_CAPACITY, owner);
         }
-        if self.size + self.promised + 1 < self.set_threshold() {
+        if self.has_room() {
             return Ok(());
         }
         self.rehash(owner)
+    }
+
+    /// Whether [`reserve`](Self::reserve) has nothing to do.
+    #[inline]
+    #[must_use]
+    pub const fn has_room(&self) -> bool {
+        self.size + self.promised + 1 < self.set_threshold()
     }
 
     /// Stores `value` under `key`; returns what it replaces.
@@ -314,7 +338,9 @@ impl<R: Copy> ThreadLocalMap<R> {
         self.table.write(position, key, value, record);
         self.size += 1;
         self.note_probe(home, position);
-        self.clean_some_slots(position, self.size, owner);
+        if owner.has_stale() {
+            self.clean_some_slots(position, self.size, owner);
+        }
         None
     }
 
@@ -338,7 +364,10 @@ impl<R: Copy> ThreadLocalMap<R> {
     /// Keeps the longest walk for the statistics.
     fn note_probe(&mut self, home: usize, position: usize) {
         let looked_at = self.table.distance(home, position) + 1;
-        self.longest_probe = self.longest_probe.max(looked_at);
+        if looked_at > self.longest_probe {
+            self.longest_probe = looked_at;
+            self.changes += 1;
+        }
     }
 }
 

@@ -20,6 +20,7 @@ impl<R: Copy> ThreadLocalMap<R> {
     /// quarter of the threshold free.
     pub(super) fn rehash(&mut self, owner: &mut impl Owner<R>) -> Result<(), OutOfMemory> {
         self.rehashes += 1;
+        self.changes += 1;
         self.expunge_stale_entries(owner);
         let threshold = self.set_threshold();
         if self.size + self.promised + 1 < threshold - threshold / 4 {
@@ -42,6 +43,7 @@ impl<R: Copy> ThreadLocalMap<R> {
             }
         }
         self.rehashes += 1;
+        self.changes += 1;
         let old = core::mem::replace(&mut self.table, larger);
         owner.moved(self.table.view());
         drop(old);

@@ -21,6 +21,9 @@ impl Owner<u32> for Keeper {
     fn is_stale(&self, record: u32) -> bool {
         self.dead.contains(&record)
     }
+    fn has_stale(&self) -> bool {
+        !self.dead.is_empty()
+    }
     fn expunged(&mut self, entry: Removed<u32>) {
         assert!(self.dead.remove(&entry.record), "a live entry was expunged: {entry:?}");
         self.expunged.push(entry);

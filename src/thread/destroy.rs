@@ -75,9 +75,25 @@ fn call(thread: &ThreadRecord, map: &Map, holder: &Holder, value: *mut c_void, r
 /// Ends the value of a record that has left the table and is in no list by
 /// age; then finishes the record.
 pub(super) fn end_value(thread: &ThreadRecord, map: &Map, holder: HolderPointer, reason: Reason) {
+    // SAFETY: As in `end_ending_value`.
+    let fields = unsafe { holder.as_ref() };
+    if is_quiet(fields) {
+        finish(thread, map, holder);
+        return;
+    }
     map.begin_ending(holder);
     if !visit::put_off(map, holder, reason) {
         end_ending_value(thread, map, holder, reason as i32);
+    }
+}
+
+/// Whether a value ends without anybody being called, and nobody else can have
+/// to do with it.
+#[inline]
+fn is_quiet(fields: &Holder) -> bool {
+    let rules = fields.rules.get();
+    !rules.reachable() && fields.callbacks.get() == 0 && {
+        fields.value.get().is_null() || slot_of(fields).callbacks().destroy.is_none()
     }
 }
 

@@ -76,6 +76,8 @@ pub struct Map {
     /// Whose it is.
     pub kind: Cell<Kind>,
     pub(super) table: InTurn<ThreadLocalMap<HolderPointer>>,
+    /// The table's count of changes that the counters know of.
+    changes: Cell<u64>,
     /// The hot slot shows this map's table.
     pub(super) shown: Cell<bool>,
     /// A thread has this map: it has switched to it, or it is its own.
@@ -120,6 +122,10 @@ impl Owner<HolderPointer> for Keeper<'_> {
         record(holder).place.get() == Place::Stale
     }
 
+    fn has_stale(&self) -> bool {
+        !self.0.stale.is_empty()
+    }
+
     fn expunged(&mut self, entry: Removed<HolderPointer>) {
         self.0.left_table(entry.record, entry.value);
         self.0.withdraw_stale(entry.record);
@@ -155,10 +161,18 @@ impl Map {
         let table = self.table();
         let entries = table.size() + table.promised();
         self.counters.entries.store(entries as u64, Ordering::Relaxed);
+        if table.changes() != self.changes.get() {
+            self.count_changes(table);
+        }
+        result
+    }
+
+    #[cold]
+    fn count_changes(&self, table: &ThreadLocalMap<HolderPointer>) {
+        self.changes.set(table.changes());
         self.counters.capacity.store(table.capacity() as u64, Ordering::Relaxed);
         self.counters.rehashes.store(table.rehashes(), Ordering::Relaxed);
         self.counters.longest_probe.store(table.longest_probe() as u64, Ordering::Relaxed);
-        result
     }
 
     /// The table, to look at.
@@ -218,6 +232,9 @@ impl Map {
     ///
     /// [`Error::NoMemory`].
     pub fn reserve(&self) -> Result<(), Error> {
+        if self.table().has_room() {
+            return Ok(());
+        }
         self.with_table(|table, keeper| table.reserve(keeper)).map_err(Error::from)
     }
 

@@ -12,8 +12,8 @@ use super::record::{self, ThreadRecord};
 use super::stale::{after_slow_path, before_slow_path};
 use super::{exchange, init, scope};
 use crate::error::{Error, Reason};
+use crate::key;
 use crate::key::holder::HolderPointer;
-use crate::key::{self, handle};
 use crate::map::{find, record_at, Entry, View};
 use crate::sys::block;
 use crate::sys::sync::Ordering;
@@ -109,7 +109,7 @@ fn standing(key: u64) -> Result<Option<Standing>, Error> {
     let holder: HolderPointer = unsafe { record_at(view, distance) };
     // SAFETY: Slots live for ever; the record of a standing entry is whole.
     let slot = unsafe { &*holder.as_ref().slot.get() };
-    slot.check(handle::generation(key))?;
+    slot.check_held()?;
     Ok(Some(Standing { entry: entry(view, distance), holder }))
 }
 
@@ -191,8 +191,17 @@ fn is_outer(holder: HolderPointer) -> bool {
 #[cold]
 #[inline(never)]
 fn set_absent(key: u64, value: *mut c_void) -> Result<(), Error> {
-    let slot = record::current().map_or_else(|| key::live(key), |thread| thread.live(key))?;
-    let thread = record::attached()?;
+    let (thread, slot) = match record::current() {
+        Some(thread) if thread.closing.get() => {
+            // A wrong key is told before a late thread.
+            return key::live(key).and(Err(Error::Exiting));
+        }
+        Some(thread) => (thread, thread.live(key)?),
+        None => {
+            let slot = key::live(key)?;
+            (record::attached()?, slot)
+        }
+    };
     let map = thread.map();
     before_slow_path(map)?;
     let outcome = reserve_record(thread, map, slot, key).map(|holder| map.insert(holder, value));

@@ -65,6 +65,30 @@ pub(super) fn view() -> View {
     View { table, mask }
 }
 
+/// The word `depth`, straight through the segment register.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn depth() -> usize {
+    let depth;
+    // SAFETY: Layout: as in `view`; the parent module asserts the distance.
+    unsafe {
+        asm!(
+            "mov {depth}, qword ptr fs:[{offset} + 40]",
+            offset = in(reg) offset(),
+            depth = lateout(reg) depth,
+            options(readonly, nostack, preserves_flags),
+        );
+    }
+    depth
+}
+
+/// The word `depth`.
+#[cfg(target_arch = "aarch64")]
+#[inline(always)]
+pub(super) fn depth() -> usize {
+    block().depth.load(crate::sys::sync::Ordering::Relaxed)
+}
+
 /// The thread pointer.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]

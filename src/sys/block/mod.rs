@@ -130,6 +130,9 @@ pub struct Block {
     depth: unwatched::AtomicUsize,
 }
 
+// `storage::depth` reads it there.
+const _: () = assert!(core::mem::offset_of!(Block, depth) == 40);
+
 /// What the hot slot says now: where a look-up starts.
 #[derive(Clone, Copy)]
 pub struct View {
@@ -241,7 +244,7 @@ pub fn set_stale(count: *const AtomicUsize) {
 #[inline(always)]
 #[must_use]
 pub fn depth() -> usize {
-    storage::block().depth.load(Ordering::Relaxed)
+    storage::depth()
 }
 
 /// Says how many scopes are open in the thread's map.

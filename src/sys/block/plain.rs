@@ -48,6 +48,12 @@ pub(super) fn block() -> &'static Block {
     unsafe { &*block }
 }
 
+/// The word `depth`.
+#[inline(always)]
+pub(super) fn depth() -> usize {
+    block().depth.load(Ordering::Relaxed)
+}
+
 /// The hot slot's first two words.
 #[inline(always)]
 pub(super) fn view() -> View {
