@@ -27,11 +27,30 @@
 //!
 //! A slot's generation goes up by one with every key that it serves, and a
 //! slot whose generations run out serves no more. So no two keys in the life
-//! of a process have the same handle. Generations start at 16, so neither 0
-//! nor any number below 2^36 is ever a key.
+//! of a process have the same handle. Generations start at 16 or more, so neither
+//! 0 nor any number below 2^36 is ever a key.
 
-/// The generation of a slot's first key: the first whose upper part is not 0.
+/// The least generation of any key: the first whose upper part is not 0.
 pub const FIRST_GENERATION: u32 = 16;
+
+/// The generation of each slot's first key in this copy of the library.
+///
+/// A process may have several copies (one linked into the program, one in a
+/// plugin), which know nothing of each other. They begin at generations far
+/// apart, so a handle that strays from one to another names no key there, and
+/// gets an error instead of somebody else's value.
+#[inline]
+#[must_use]
+pub fn first_generation() -> u32 {
+    /// Somewhere in this copy, and in no other.
+    static COPY: u8 = 0;
+    if cfg!(any(test, modelled)) {
+        return FIRST_GENERATION;
+    }
+    let page = (&raw const COPY as usize >> 12) as u32;
+    // Below 2^28: a slot still serves 4 billion keys, less 6 %.
+    page.wrapping_mul(HASH_INCREMENT) >> 4 | FIRST_GENERATION
+}
 
 /// 2^32 - 2654435769, and 2654435769 is 2^32 divided by the golden ratio.
 pub const HASH_INCREMENT: u32 = 0x61c8_8647;

@@ -34,7 +34,7 @@ use core::ffi::{c_char, c_void};
 use core::mem::size_of;
 use core::ptr::null_mut;
 
-use super::handle::{self, FIRST_GENERATION};
+use super::handle::{self, first_generation};
 use super::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, Notice};
 use super::holders::{Burial, Departure, Holders, Unlinked};
 use super::name::free_name;
@@ -150,7 +150,7 @@ impl KeySlot {
     ///
     /// The caller alone has this slot; `name` is null or [`copy_of_name`](super::name::copy_of_name)'s.
     pub(super) unsafe fn open(&self, options: &KeyOptions, name: *mut c_char) -> u64 {
-        let generation = (self.generation() + 1).max(FIRST_GENERATION);
+        let generation = (self.generation() + 1).max(first_generation());
         // Other threads reach its holders one by one: always with the lock.
         self.holders.open(options.rules.reachable());
         let rules = options.rules.and(Rules::HAS_INIT.given(options.callbacks.init.is_some()));
@@ -196,7 +196,7 @@ impl KeySlot {
 
     #[cold]
     fn error_of(state: u64, generation: u32) -> Error {
-        if generation < FIRST_GENERATION || generation > (state >> 32) as u32 {
+        if generation < first_generation() || generation > (state >> 32) as u32 {
             return Error::BadKey;
         }
         Error::DeadKey

@@ -322,14 +322,20 @@ fn arm(passes: usize) {
 /// The OS key's destructor: the thread is ending.
 unsafe extern "C" fn on_thread_exit(value: *mut c_void) {
     let mut passes = value as usize;
-    if passes > DESTRUCTOR_PASSES {
-        if let Some(thread) = current() {
-            passes = thread.passes.get();
-            thread.leave(Reason::ThreadExit);
+    let thread = current().filter(|_| passes > DESTRUCTOR_PASSES);
+    if let Some(thread) = thread {
+        passes = thread.passes.get() + 1;
+        // Before the record goes: an allocator that uses the library from inside
+        // its `free` attaches the thread once more, for the pass after this.
+        thread.passes.set(passes);
+        thread.leave(Reason::ThreadExit);
+        if current().is_some() {
+            return;
         }
+    } else {
+        passes += 1;
+        block::set_thread(passes);
     }
-    passes += 1;
-    block::set_thread(passes);
     if passes < DESTRUCTOR_PASSES {
         arm(passes);
     }
