@@ -399,12 +399,20 @@ impl Machine for Loom {
     }
 }
 
-/// Plays the scripts in every schedule with at most so many preemptions.
+/// Preemptions that whoever has more time asks for.
+fn more_preemptions() -> usize {
+    let asked = std::env::var("THREADLOCALMAP_MORE_PREEMPTIONS").ok();
+    asked.map_or(0, |number| {
+        number.parse().expect("THREADLOCALMAP_MORE_PREEMPTIONS is to be a number")
+    })
+}
+
+/// Plays the script in every schedule with at most so many preemptions.
 pub fn check(preemptions: usize, script: Script, weakened: &[Weakened]) {
     let weakened = weakened.to_vec();
     let mut model = loom::model::Builder::new();
     model.max_branches = 20_000;
-    model.preemption_bound = Some(preemptions);
+    model.preemption_bound = Some(preemptions + more_preemptions());
     let executions = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let count = executions.clone();
     model.check(move || {

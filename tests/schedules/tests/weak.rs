@@ -2,7 +2,8 @@
 //!
 //! Each scenario is a script for two or three threads; `stage` has what must
 //! hold after each. The number is that of preemptions: a scenario with more
-//! threads is played with fewer. docs/architecture.md has the table of roles.
+//! threads is played with fewer. THREADLOCALMAP_MORE_PREEMPTIONS=1 plays each
+//! with one more (half an hour). docs/architecture.md has the table of roles.
 
 use threadlocalmap::key::options::Rules;
 use threadlocalmap_schedules::script::Script;
@@ -103,22 +104,22 @@ scenarios! {
 // ---- Three threads -------------------------------------------------------------
 
 scenarios! {
-    three_a_releaser_and_two_owners: OWNER, 1, ["set | release", "set | expunge", "set | remove"];
-    three_a_releaser_an_exit_and_a_drainer: OWNER, 1, ["set | release", "set | exit", "drain"];
-    three_a_releaser_and_two_late_linkers: OWNER, 1, ["set | release", "attach | set", "attach | set"];
-    three_a_releaser_and_two_exits: OWNER, 1, ["release", "set | exit", "set | exit"];
-    three_releasers: OWNER, 1, ["set | release", "set | release", "release"];
+    three_a_releaser_and_two_owners: OWNER, 2, ["set | release", "set | expunge", "set | remove"];
+    three_a_releaser_an_exit_and_a_drainer: OWNER, 2, ["set | release", "set | exit", "drain"];
+    three_a_releaser_and_two_late_linkers: OWNER, 2, ["set | release", "attach | set", "attach | set"];
+    three_a_releaser_and_two_exits: OWNER, 2, ["release", "set | exit", "set | exit"];
+    three_releasers: OWNER, 2, ["set | release", "set | release", "release"];
     three_a_late_linker_a_reused_slot_and_an_owner: OWNER, 1, ["release create", "set | expunge create", "attach | set"];
-    three_a_drainer_an_owner_and_a_releaser: OWNER, 1, ["attach | drain", "set | expunge", "attach | release"];
-    three_any_a_releaser_an_exit_and_a_linker: ANY, 1, ["set | release", "set | exit", "attach | set"];
-    three_any_a_releaser_a_set_and_a_drainer: ANY, 1, ["release", "set | set", "drain"];
+    three_a_drainer_an_owner_and_a_releaser: OWNER, 2, ["attach | drain", "set | expunge", "attach | release"];
+    three_any_a_releaser_an_exit_and_a_linker: ANY, 2, ["set | release", "set | exit", "attach | set"];
+    three_any_a_releaser_a_set_and_a_drainer: ANY, 2, ["release", "set | set", "drain"];
     three_any_a_purger_an_owner_and_a_releaser: ANY, 1, ["purge", "set | set", "attach | release"];
-    three_any_a_purger_an_exit_and_a_linker: ANY, 1, ["set | purge", "set | exit", "attach | set"];
-    three_a_visitor_an_owner_and_a_releaser: ENUMERABLE, 1, ["visit", "set | remove", "attach | release"];
-    three_two_visitors_and_an_owner: ENUMERABLE, 1, ["visit", "visit", "set | set"];
-    three_two_visitors_and_an_exit: ENUMERABLE, 1, ["visit", "visit", "set | exit"];
+    three_any_a_purger_an_exit_and_a_linker: ANY, 2, ["set | purge", "set | exit", "attach | set"];
+    three_a_visitor_an_owner_and_a_releaser: ENUMERABLE, 2, ["visit", "set | remove", "attach | release"];
+    three_two_visitors_and_an_owner: ENUMERABLE, 2, ["visit", "visit", "set | set"];
+    three_two_visitors_and_an_exit: ENUMERABLE, 2, ["visit", "visit", "set | exit"];
     three_a_visitor_a_taker_and_an_owner: ENUMERABLE, 1, ["visit", "scrape", "set | remove"];
     three_a_visitor_a_releaser_and_a_drainer: ENUMERABLE, 1, ["set | visit", "attach | release", "drain"];
-    three_a_visitor_of_any_an_exit_and_a_releaser: BOTH, 1, ["visit", "set | exit", "attach | release"];
+    three_a_visitor_of_any_an_exit_and_a_releaser: BOTH, 2, ["visit", "set | exit", "attach | release"];
     three_a_visitor_of_any_an_owner_and_a_purger: BOTH, 1, ["visit", "set | set", "purge"];
 }
