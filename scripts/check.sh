@@ -3,7 +3,7 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-ALL='setup format clippy docs rust plain_tls examples things readme install plot demo soak valgrind helgrind sanitizers aarch64 benches'
+ALL='setup format clippy docs rust schedules plain_tls examples things readme install plot demo soak valgrind helgrind sanitizers aarch64 benches'
 
 step_setup() { scripts/setup.sh; }
 
@@ -13,6 +13,7 @@ step_format() {
   "$CARGO" fmt --all --check
   "$CARGO" fmt --manifest-path tools/plot/Cargo.toml --check
   "$CARGO" fmt --manifest-path benches/Cargo.toml --check
+  "$CARGO" fmt --manifest-path tests/schedules/Cargo.toml --check
   say 'as rustfmt has it'
 }
 
@@ -21,6 +22,8 @@ step_clippy() {
   if ! "$CARGO" clippy --version >/dev/null 2>&1; then skipped 'clippy: cargo has no clippy (rustup component add clippy)'; return; fi
   "$CARGO" clippy --locked --all-targets -- -D warnings
   "$CARGO" clippy --locked --all-targets --features global-dynamic -- -D warnings
+  RUSTFLAGS='--cfg modelled' "$CARGO" clippy --locked --manifest-path tests/schedules/Cargo.toml \
+    --target-dir "$TARGET/schedules" --all-targets -- -D warnings
 }
 
 step_docs() {
@@ -31,6 +34,13 @@ step_docs() {
 step_rust() {
   headline 'Tests: the Rust parts, and the C suite'
   "$CARGO" test --locked
+}
+
+step_schedules() {
+  headline 'The protocol between threads: every schedule of a few steps, random ones of many'
+  # A build of its own: there the model checker stands behind every shared word.
+  RUSTFLAGS='--cfg modelled' "$CARGO" test --locked --quiet --manifest-path tests/schedules/Cargo.toml \
+    --target-dir "$TARGET/schedules"
 }
 
 step_plain_tls() {

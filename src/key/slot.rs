@@ -363,6 +363,7 @@ impl KeySlot {
     }
 
     /// Runs `work` on the holders of a reachable key, under the key's lock.
+    #[cfg_attr(modelled, track_caller)]
     pub fn with_holders<T>(&self, work: impl FnOnce(&HolderList<KeyLinks>) -> T) -> T {
         self.lock().with(|| work(self.holders.list()))
     }

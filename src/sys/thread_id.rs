@@ -7,7 +7,7 @@
 #[must_use]
 pub fn current() -> u64 {
     #[cfg(modelled)]
-    return super::modelled::thread();
+    return super::modelled::current_thread();
     // SAFETY: The C library: `SYS_gettid` takes no argument and cannot fail.
     #[cfg(not(modelled))]
     let id = unsafe { libc::syscall(libc::SYS_gettid) };

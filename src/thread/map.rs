@@ -189,10 +189,9 @@ impl Map {
     /// [`Error::Busy`] if another thread has it.
     pub fn attach(&self) -> Result<(), Error> {
         // Acquire: with the Release in `detach`: the last owner is done.
-        match self.attached.swap(true, Ordering::Acquire) {
-            false => Ok(()),
-            true => Err(Error::Busy),
-        }
+        self.attached
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .map_or(Err(Error::Busy), |_| Ok(()))
     }
 
     /// Becomes nobody's.

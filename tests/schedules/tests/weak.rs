@@ -1,0 +1,125 @@
+//! Who can meet whom, in every schedule and under a weak memory model.
+//!
+//! Each scenario is a script for two or three threads; `stage` has what must
+//! hold after each. The number is that of preemptions: a scenario with more
+//! threads is played with fewer. THREADLOCALMAP_MORE_PREEMPTIONS=1 plays each
+//! with one more (half an hour). docs/architecture.md has the table of roles.
+
+use threadlocalmap::key::options::Rules;
+use threadlocalmap_schedules::script::Script;
+use threadlocalmap_schedules::weak::check;
+
+const OWNER: Rules = Rules::NONE;
+const ANY: Rules = Rules::ANY;
+const ENUMERABLE: Rules = Rules::ENUMERABLE;
+const BOTH: Rules = Rules::ANY.and(Rules::ENUMERABLE);
+
+macro_rules! scenarios {
+    ($($name:ident: $rules:expr, $preemptions:literal, [$($part:literal),*];)*) => { $(
+        #[test]
+        fn $name() {
+            check($preemptions, Script::new($rules, &[$($part),*]).with_init(), &[]);
+        }
+    )* };
+}
+
+// ---- Two threads: a key of which each value is its owner's -------------------
+
+scenarios! {
+    a_releaser_with_a_value_and_an_owner_that_expunges: OWNER, 4, ["set | release", "set | expunge"];
+    a_releaser_without_a_value_and_an_owner_that_expunges: OWNER, 4, ["attach | release", "set | expunge"];
+    a_releaser_that_is_not_attached_and_an_owner_that_expunges: OWNER, 4, ["release", "set | expunge"];
+    a_releaser_and_an_owner_that_sets_again: OWNER, 4, ["set | release", "set | set"];
+    a_releaser_and_an_owner_that_swaps: OWNER, 4, ["attach | release", "set | swap"];
+    a_releaser_and_an_owner_that_takes: OWNER, 4, ["release", "set | take"];
+    a_releaser_and_an_owner_that_removes: OWNER, 4, ["set | release", "set | remove"];
+    a_releaser_and_an_owner_whose_value_is_made: OWNER, 3, ["set | release", "get"];
+    a_releaser_with_a_value_and_a_late_linker: OWNER, 3, ["set | release", "attach | set"];
+    a_releaser_without_a_value_and_a_late_linker: OWNER, 3, ["attach | release", "set"];
+    a_releaser_that_is_not_attached_and_a_late_linker: OWNER, 3, ["release", "attach | set"];
+    two_linkers: OWNER, 4, ["attach | set", "attach | set"];
+    a_linker_and_one_that_unlinks: OWNER, 4, ["attach | set", "set | remove"];
+    two_that_unlink: OWNER, 4, ["set | remove", "set | remove"];
+    two_releasers: OWNER, 4, ["set | release", "set | release"];
+    a_releaser_with_a_value_and_a_thread_that_exits: OWNER, 3, ["set | release", "set | exit"];
+    a_releaser_that_is_not_attached_and_a_thread_that_exits: OWNER, 3, ["release", "set | exit"];
+    a_releaser_and_a_thread_that_detaches: OWNER, 3, ["attach | release", "set | detach"];
+    a_releaser_that_exits_and_an_owner_that_expunges: OWNER, 3, ["set | release exit", "set | expunge"];
+    two_threads_that_exit: OWNER, 3, ["set | exit", "set | exit"];
+    a_linker_that_comes_when_the_slot_serves_another_key: OWNER, 3, ["set | release create", "attach | set"];
+    a_linker_that_comes_when_the_slot_is_another_threads: OWNER, 3, ["release create", "set"];
+    two_that_make_keys: OWNER, 3, ["create", "create"];
+    two_that_make_keys_and_one_ends: OWNER, 3, ["release create", "create exit"];
+    one_that_makes_a_key_and_one_that_guesses_its_handle: OWNER, 3, ["release create", "attach | guess"];
+    two_releasers_that_use_what_the_key_stands_for: OWNER, 4, ["use release", "use release"];
+    a_drainer_and_a_releaser: OWNER, 4, ["set | release", "drain"];
+    a_drainer_and_an_owner_that_expunges: OWNER, 4, ["set | expunge", "set release | drain"];
+    a_drainer_and_a_thread_that_exits: OWNER, 3, ["set | exit", "release | drain"];
+    a_drainer_that_waits_and_an_owner_that_expunges: OWNER, 3, ["set | expunge", "release | wait"];
+    a_drainer_of_a_live_key_and_an_owner_that_removes: OWNER, 4, ["drain", "set | remove"];
+    a_releaser_and_an_owner_that_wants_to_be_told: OWNER, 3, ["attach | release", "notice set | expunge"];
+    a_releaser_and_a_map_that_changes_threads: OWNER, 3, ["adopt set leave | release", "adopt set leave"];
+    two_threads_and_a_map_that_they_share: OWNER, 3, ["adopt set leave", "adopt set leave"];
+}
+
+// ---- Two threads: values that other threads end -------------------------------
+
+scenarios! {
+    a_releaser_of_any_and_an_owner_that_expunges: ANY, 3, ["set | release", "set | expunge"];
+    a_releaser_of_any_and_an_owner_that_sets_again: ANY, 3, ["release", "set | set"];
+    a_releaser_of_any_and_an_owner_that_takes: ANY, 3, ["attach | release", "set | take"];
+    a_releaser_of_any_and_an_owner_that_removes: ANY, 3, ["set | release", "set | remove"];
+    a_releaser_of_any_and_a_late_linker: ANY, 3, ["set | release", "get"];
+    a_releaser_of_any_and_a_thread_that_exits: ANY, 3, ["set | release", "set | exit"];
+    a_releaser_of_any_and_a_slot_that_serves_another_key: ANY, 3, ["set | release create", "set | set"];
+    a_purger_and_an_owner_that_sets_again: ANY, 3, ["set | purge", "set | set"];
+    a_purger_and_an_owner_that_gets: ANY, 3, ["set | purge", "set | get"];
+    a_purger_and_an_owner_that_removes: ANY, 3, ["attach | purge", "set | remove"];
+    a_purger_and_a_thread_that_exits: ANY, 3, ["purge", "set | exit"];
+    a_purger_and_a_releaser: ANY, 3, ["set | purge", "set | release"];
+    two_purgers: ANY, 3, ["set | purge", "set | purge"];
+}
+
+// ---- Two threads: values that other threads look at, or take ------------------
+
+scenarios! {
+    a_visitor_and_an_owner_that_sets_again: ENUMERABLE, 3, ["visit", "set | set"];
+    a_visitor_and_an_owner_that_removes: ENUMERABLE, 3, ["set | visit", "set | remove"];
+    a_visitor_and_an_owner_that_swaps: ENUMERABLE, 3, ["visit", "set | swap"];
+    a_visitor_and_an_owner_that_takes: ENUMERABLE, 3, ["visit", "set | take"];
+    a_visitor_and_a_late_linker: ENUMERABLE, 3, ["set | visit", "get"];
+    a_visitor_and_a_thread_that_exits: ENUMERABLE, 3, ["visit", "set | exit"];
+    a_visitor_and_a_releaser: ENUMERABLE, 3, ["set | visit", "set | release"];
+    a_visitor_of_any_and_an_owner_that_sets_again: BOTH, 3, ["visit", "set | set"];
+    a_visitor_of_any_and_an_owner_that_removes_and_expunges: BOTH, 3, ["visit", "set | remove expunge"];
+    a_visitor_of_any_and_a_thread_that_exits: BOTH, 3, ["visit", "set | exit"];
+    two_visitors: ENUMERABLE, 3, ["set | visit", "visit"];
+    a_visitor_and_one_that_takes_all: ENUMERABLE, 3, ["set | visit", "set | scrape"];
+    one_that_takes_all_and_an_owner_that_takes: ENUMERABLE, 3, ["scrape", "set | take"];
+    one_that_takes_all_and_an_owner_that_sets_again: ENUMERABLE, 3, ["scrape", "set | set"];
+    one_that_takes_all_and_a_thread_that_exits: ENUMERABLE, 3, ["scrape", "set | exit"];
+    one_that_takes_all_and_a_releaser: ENUMERABLE, 3, ["set | scrape", "set | release"];
+}
+
+// ---- Three threads -------------------------------------------------------------
+
+scenarios! {
+    three_a_releaser_and_two_owners: OWNER, 2, ["set | release", "set | expunge", "set | remove"];
+    three_a_releaser_an_exit_and_a_drainer: OWNER, 2, ["set | release", "set | exit", "drain"];
+    three_a_releaser_and_two_late_linkers: OWNER, 2, ["set | release", "attach | set", "attach | set"];
+    three_a_releaser_and_two_exits: OWNER, 2, ["release", "set | exit", "set | exit"];
+    three_releasers: OWNER, 2, ["set | release", "set | release", "release"];
+    three_a_late_linker_a_reused_slot_and_an_owner: OWNER, 1, ["release create", "set | expunge create", "attach | set"];
+    three_a_drainer_an_owner_and_a_releaser: OWNER, 2, ["attach | drain", "set | expunge", "attach | release"];
+    three_any_a_releaser_an_exit_and_a_linker: ANY, 2, ["set | release", "set | exit", "attach | set"];
+    three_any_a_releaser_a_set_and_a_drainer: ANY, 2, ["release", "set | set", "drain"];
+    three_any_a_purger_an_owner_and_a_releaser: ANY, 1, ["purge", "set | set", "attach | release"];
+    three_any_a_purger_an_exit_and_a_linker: ANY, 2, ["set | purge", "set | exit", "attach | set"];
+    three_a_visitor_an_owner_and_a_releaser: ENUMERABLE, 2, ["visit", "set | remove", "attach | release"];
+    three_two_visitors_and_an_owner: ENUMERABLE, 2, ["visit", "visit", "set | set"];
+    three_two_visitors_and_an_exit: ENUMERABLE, 2, ["visit", "visit", "set | exit"];
+    three_a_visitor_a_taker_and_an_owner: ENUMERABLE, 1, ["visit", "scrape", "set | remove"];
+    three_a_visitor_a_releaser_and_a_drainer: ENUMERABLE, 1, ["set | visit", "attach | release", "drain"];
+    three_a_visitor_of_any_an_exit_and_a_releaser: BOTH, 2, ["visit", "set | exit", "attach | release"];
+    three_a_visitor_of_any_an_owner_and_a_purger: BOTH, 1, ["visit", "set | set", "purge"];
+}
