@@ -177,6 +177,7 @@ programs! { C_PROGRAMS run_c
     spacing
     stats
     thread_exit
+    tasks
     threads
     user_mutexes
     values
