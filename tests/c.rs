@@ -178,6 +178,7 @@ programs! { C_PROGRAMS run_c
     stats
     thread_exit
     tasks
+    tasks_without_memory
     threads
     user_mutexes
     values
