@@ -150,6 +150,7 @@ programs! { C_PROGRAMS run_c
     foreign_destructors
     fork
     fork_in_callbacks
+    fork_in_tasks
     fork_stress
     handles
     idle_workers
@@ -177,6 +178,8 @@ programs! { C_PROGRAMS run_c
     spacing
     stats
     thread_exit
+    tasks
+    tasks_without_memory
     threads
     user_mutexes
     values

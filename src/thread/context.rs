@@ -364,6 +364,20 @@ impl Map {
     }
 }
 
+/// In a forked process: takes back the reference that a capture has which is
+/// not here, if the map is that of a context.
+pub(super) fn forget_capture(map: &Map) {
+    if map.kind.get() != Kind::Context {
+        return;
+    }
+    // SAFETY: Layout: the map is the first field of its context.
+    let context = unsafe { &*core::ptr::from_ref(map).cast::<Context>() };
+    let key = context.copying.replace(0);
+    if let Some(slot) = key::find(key).ok().filter(|_| key != 0) {
+        slot.forget_references(1);
+    }
+}
+
 impl ThreadRecord {
     fn begin_context(&self, pointer: ContextPointer) {
         context(pointer).outer.set(self.contexts.replace(pointer.as_ptr()));

@@ -29,7 +29,7 @@ use core::cell::Cell;
 
 use super::map::Map;
 use super::record::{self, ThreadRecord};
-use super::{stats, wait};
+use super::{context, stats, wait};
 use crate::error::Error;
 use crate::key;
 use crate::key::holder::HolderPointer;
@@ -105,8 +105,16 @@ unsafe extern "C" fn child() {
         thread.number.set(thread_id::current());
         thread.map().mailbox.owner.store(thread.number.get(), Ordering::Relaxed);
     }
+    let forget = |map: &Map| {
+        if !is_here(thread, map) {
+            context::forget_capture(map);
+        }
+    };
     // SAFETY: `prepare` has taken the locks, and no other thread is here.
-    unsafe { stats::keep_only(|map| is_here(thread, map)) };
+    unsafe {
+        stats::for_each_map(forget);
+        stats::keep_only(|map| is_here(thread, map));
+    }
     recount(thread);
     forget_visits(thread);
     wait::forget_waiters();
@@ -127,6 +135,7 @@ fn is_here(thread: Option<&ThreadRecord>, map: &Map) -> bool {
 }
 
 /// Takes back the marks and the references of visitors that are not here.
+/// (Those of captures are taken back with their maps.)
 fn forget_visits(thread: Option<&ThreadRecord>) {
     for slot in key::registry().slots().filter(|slot| slot.visits().get() != Visits::NONE) {
         let all = slot.visits().get();
