@@ -141,6 +141,9 @@ programs! { C_PROGRAMS run_c
     context_callbacks
     context_lives
     contexts
+    dump
+    dump_memory
+    dump_races
     enumerate
     enumerate_races
     errors
