@@ -151,6 +151,7 @@ programs! { C_PROGRAMS run_c
     exit_rounds
     expunge
     foreign_destructors
+    fibers
     fork
     fork_in_callbacks
     fork_stress
