@@ -605,6 +605,13 @@ const char *tls_err_name(int error);
  * they have more bits than a JSON number. What other threads change meanwhile
  * is each right for some instant during the call.
  *
+ * In docs/dump.schema.json its shape is described. A leak report is three lines:
+ *
+ *     static int print(const char *bytes, size_t length, void *file) {
+ *       return fwrite(bytes, 1, length, file) != length;
+ *     }
+ *     tls_dump(print, stderr);   when the pool has shut down
+ *
  * write: called with parts of the text, not terminated; non-zero: it wants no
  * more. No lock is held: it may call any function of this library. arg: yours.
  *
@@ -741,7 +748,8 @@ int tls_map_destroy(struct tls_map_t *map);
  *
  * From then on every function that speaks of the calling thread's values means
  * those of this map, tls_stale_count(), tls_expunge() and scopes included. What
- * belongs to the thread and not to its map stays: hooks, tls_thread_on_stale().
+ * belongs to the thread and not to its map stays: hooks, and tls_thread_on_stale(),
+ * which tells of keys that die in the thread's own map.
  * A map is attached to one thread at a time; while it is attached to none it
  * goes on hearing of dead keys, and whoever attaches it next expunges. A thread
  * that ends with a map switched to leaves it to whoever attaches it. Attaches
@@ -752,9 +760,11 @@ int tls_map_destroy(struct tls_map_t *map);
  *
  * For schedulers of fibers: switch the map where you switch the stack, on the
  * thread that goes on. The inlined look-ups read the thread's words anew at each
- * call, so a compiler that moves code across a switch of stacks can't make them
- * read another thread's; but a function that switches stacks must not be
- * inlined (that is true of any use of thread-local storage).
+ * call, so a compiler that moves code across a switch of stacks, or inlines it,
+ * can't make them read another thread's. (Your own thread-local variables and
+ * errno it may well keep: call a function that is not inlined for those.) A
+ * callback of this library must return on the thread that it was called on; the
+ * function of a task (tls_task_run()) may return on another.
  *
  * Threads: any. Blocks: no. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_BUSY (another thread has it); TLS_ERR_REENTRANT

@@ -77,6 +77,10 @@ step_examples() {
   run_example counters '^while they count: ' '^when they have ended: 0 living counters, 4000000 requests in the total$'
   run_example idle_workers '^the worker on a condition variable frees its buffer: the document has died$' \
     '^the worker on an eventfd frees its buffer: the document has died$' '^the document has died, and 0 buffers are left$'
+  run_example fibers '^a key has died: 6 values are stale, ' '^fiber 5: 8 steps, .* expunged 1$' \
+    '^values made 12, destroyed 12, found in the wrong place 0; left: 0 values, 0 maps$'
+  # Its report as a whole: tests/dump.rs.
+  run_example leak_report '"name":"session 2","live":true'
 }
 
 # run_example NAME LINE...: links it, runs it, and looks for each of the lines (patterns of grep).

@@ -141,6 +141,9 @@ programs! { C_PROGRAMS run_c
     context_callbacks
     context_lives
     contexts
+    dump
+    dump_memory
+    dump_races
     enumerate
     enumerate_races
     errors
@@ -148,6 +151,7 @@ programs! { C_PROGRAMS run_c
     exit_rounds
     expunge
     foreign_destructors
+    fibers
     fork
     fork_in_callbacks
     fork_in_tasks

@@ -19,6 +19,13 @@ use crate::thread::{dump, inspect};
 /// they have more bits than a JSON number. What other threads change meanwhile
 /// is each right for some instant during the call.
 ///
+/// In docs/dump.schema.json its shape is described. A leak report is three lines:
+///
+///     static int print(const char *bytes, size_t length, void *file) {
+///       return fwrite(bytes, 1, length, file) != length;
+///     }
+///     tls_dump(print, stderr);   when the pool has shut down
+///
 /// write: called with parts of the text, not terminated; non-zero: it wants no
 /// more. No lock is held: it may call any function of this library. arg: yours.
 ///

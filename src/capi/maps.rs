@@ -55,7 +55,8 @@ pub unsafe extern "C" fn tls_map_destroy(map: *mut tls_map_t) -> c_int {
 ///
 /// From then on every function that speaks of the calling thread's values means
 /// those of this map, tls_stale_count(), tls_expunge() and scopes included. What
-/// belongs to the thread and not to its map stays: hooks, tls_thread_on_stale().
+/// belongs to the thread and not to its map stays: hooks, and tls_thread_on_stale(),
+/// which tells of keys that die in the thread's own map.
 /// A map is attached to one thread at a time; while it is attached to none it
 /// goes on hearing of dead keys, and whoever attaches it next expunges. A thread
 /// that ends with a map switched to leaves it to whoever attaches it. Attaches
@@ -66,9 +67,11 @@ pub unsafe extern "C" fn tls_map_destroy(map: *mut tls_map_t) -> c_int {
 ///
 /// For schedulers of fibers: switch the map where you switch the stack, on the
 /// thread that goes on. The inlined look-ups read the thread's words anew at each
-/// call, so a compiler that moves code across a switch of stacks can't make them
-/// read another thread's; but a function that switches stacks must not be
-/// inlined (that is true of any use of thread-local storage).
+/// call, so a compiler that moves code across a switch of stacks, or inlines it,
+/// can't make them read another thread's. (Your own thread-local variables and
+/// errno it may well keep: call a function that is not inlined for those.) A
+/// callback of this library must return on the thread that it was called on; the
+/// function of a task (tls_task_run()) may return on another.
 ///
 /// Threads: any. Blocks: no. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_BUSY (another thread has it); TLS_ERR_REENTRANT

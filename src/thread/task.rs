@@ -73,18 +73,22 @@ pub unsafe fn run(task: TaskPointer) {
         stats::count_unscoped();
     }
     call();
-    if let Ok(id) = entered {
-        leave(id);
-    }
-    stale::expunge();
+    leave(entered.ok());
 }
 
-/// Ends the scope of a task that has returned, and those that it has left open.
-fn leave(id: u64) {
-    // Looked up anew: the task may have detached the thread.
-    if let Some(thread) = record::current() {
+/// Ends the scope of a task that has returned, if it had one, and those that it
+/// has left open; and expunges.
+///
+/// Not inlined: the task may have been a fiber's that went on on another thread.
+/// With plain thread-local storage a compiler keeps its address over a call, but
+/// not from one function to another.
+#[inline(never)]
+fn leave(id: Option<u64>) {
+    // Looked up anew: the task may have detached the thread, too.
+    if let (Some(id), Some(thread)) = (id, record::current()) {
         scope::end_with_inner(thread, ThreadRecord::map(thread), id);
     }
+    stale::expunge();
 }
 
 /// Frees a task that will not be run.

@@ -28,6 +28,7 @@ static void
 a_scope_waits_in_its_map_while_that_is_switched_away(void)
 {
     tls_key_t key = test_key_logged(&ended);
+    tls_key_t outer = test_key();
     tls_map_t *map = make_map();
     tls_scope_t in_map;
     tls_scope_t in_own;
@@ -36,6 +37,7 @@ a_scope_waits_in_its_map_while_that_is_switched_away(void)
     CHECK_OK(tls_set(key, VALUE(1)));
     enter(map);
     CHECK_OK(tls_set(key, VALUE(10)));
+    CHECK_OK(tls_set(outer, VALUE(20)));
     CHECK_OK(tls_scope_begin(&in_map, NULL));
     CHECK_OK(tls_set(key, VALUE(11)));
 
@@ -54,9 +56,11 @@ a_scope_waits_in_its_map_while_that_is_switched_away(void)
     CHECK_PTR(tls_get(key), VALUE(11));
     CHECK_OK(tls_set(key, VALUE(12))); /* in the scope: replaces */
     CHECK_RECORD(&ended, 1, VALUE(11), TLS_REASON_REPLACED, test_thread());
+    CHECK_OK(tls_set(outer, VALUE(21))); /* set outside of it: hides */
     CHECK_OK(tls_scope_end(in_map));
     CHECK_RECORD(&ended, 2, VALUE(12), TLS_REASON_SCOPE_END, test_thread());
     CHECK_PTR(tls_get(key), VALUE(10));
+    CHECK_PTR(tls_get(outer), VALUE(20));
 
     enter(NULL);
     CHECK_PTR(tls_get(key), VALUE(3));
@@ -64,6 +68,7 @@ a_scope_waits_in_its_map_while_that_is_switched_away(void)
     CHECK_PTR(tls_get(key), VALUE(2));
     CHECK_OK(tls_map_destroy(map));
     CHECK_OK(tls_key_release(key));
+    CHECK_OK(tls_key_release(outer));
     CHECK_UINT(ended.count, 6);
 }
 

@@ -204,9 +204,87 @@ bytes_come_back(void)
     }
 }
 
+/* ---- Scopes, contexts, tasks and maps that move -------------------------- */
+
+static int
+copy_value(void *value, void **copy, void *user)
+{
+    (void)user;
+    *copy = value;
+    return 0;
+}
+
+static void
+do_nothing(void *argument)
+{
+    (void)argument;
+}
+
+#define CHECK_HOLDS(before, more_maps, more_entries, more_contexts)           \
+    do {                                                                      \
+        CHECK_UINT(test_stats().maps, (before).maps + (more_maps));           \
+        CHECK_UINT(test_stats().entries, (before).entries + (more_entries));  \
+        CHECK_UINT(test_stats().contexts, (before).contexts + (more_contexts)); \
+    } while (0)
+
+static void
+hidden_captured_and_moving_values_are_counted(void)
+{
+    tls_key_options_t options = test_options();
+    tls_stats_t before;
+    tls_context_t *context = NULL;
+    tls_task_t *task = NULL;
+    tls_map_t *map = NULL;
+    tls_scope_t scope;
+    tls_key_t key;
+
+    options.copy = copy_value;
+    options.flags = TLS_KEY_INHERIT;
+    key = test_key_from(&options);
+    CHECK_OK(tls_thread_attach());
+    before = test_stats();
+    CHECK_OK(tls_set(key, VALUE(1)));
+    CHECK_HOLDS(before, 0, 1, 0);
+    CHECK_OK(tls_scope_begin(&scope, NULL));
+    CHECK_HOLDS(before, 0, 1, 0);
+    CHECK_OK(tls_set(key, VALUE(2)));
+    CHECK_HOLDS(before, 0, 2, 0); /* one is hidden */
+    CHECK_OK(tls_context_capture(&context));
+    CHECK_HOLDS(before, 0, 3, 1);
+    CHECK_OK(tls_task_create(&task, do_nothing, NULL));
+    CHECK_HOLDS(before, 0, 4, 2);
+    CHECK_OK(tls_map_create(&map));
+    CHECK_HOLDS(before, 1, 4, 2);
+    CHECK_OK(tls_map_switch(map, NULL));
+    tls_task_run(task);
+    CHECK_HOLDS(before, 1, 3, 1);
+    CHECK_OK(tls_set(key, VALUE(3)));
+    CHECK_HOLDS(before, 1, 4, 1);
+    CHECK_OK(tls_map_switch(NULL, NULL));
+    CHECK_OK(tls_scope_end(scope));
+    CHECK_HOLDS(before, 1, 3, 1);
+
+    /* The key dies: stale where it is hidden, captured, or nobody's. */
+    CHECK_OK(tls_key_release(key));
+    CHECK_HOLDS(before, 1, 2, 1);
+    CHECK_UINT(test_stats().stale, before.stale + 2);
+    CHECK_UINT(test_stats().dead_keys, before.dead_keys + 1);
+    CHECK_OK(tls_map_destroy(map));
+    CHECK_HOLDS(before, 0, 1, 1);
+    CHECK_UINT(test_stats().stale, before.stale + 1);
+    tls_context_free(context);
+    CHECK_HOLDS(before, 0, 0, 0);
+    CHECK_UINT(test_stats().stale, before.stale);
+    CHECK_UINT(test_stats().dead_keys, before.dead_keys);
+    CHECK_UINT(test_stats().expunged, before.expunged + 3);
+    CHECK_UINT(test_stats().destroyed, before.destroyed);
+    CHECK_UINT(test_stats().unscoped, before.unscoped);
+}
+
 int
 main(void)
 {
+    RUN(hidden_captured_and_moving_values_are_counted);
     RUN(keys_and_dead_keys);
     RUN(maps_entries_and_capacity);
     RUN(stale_and_expunged);

@@ -38,7 +38,10 @@ pub(super) fn thread_pointer() -> usize {
 }
 
 /// The calling thread's block. The reference must not outlive a switch of the
-/// code to another thread; nothing in this library keeps one.
+/// code to another thread. Nothing in this library keeps one; but a compiler may,
+/// from one use to the next in a function that calls another. So what may come
+/// back on another thread is not called from such a function
+/// ([`crate::thread::task`]); callbacks come back on their own.
 #[inline(always)]
 pub(super) fn block() -> &'static Block {
     #[cfg(modelled)]

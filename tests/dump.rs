@@ -1,0 +1,158 @@
+//! What `tls_dump` writes is JSON, as `docs/dump.schema.json` describes it.
+//!
+//! C programs print reports; here they are parsed, checked against the schema,
+//! and compared with what the programs have done.
+
+mod support;
+
+#[path = "dump/schema.rs"]
+mod schema;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{json, Value};
+use support::compiler::{compile, link, Linkage, Standard};
+use support::library::library;
+use support::{process, scratch, source_root};
+
+const C11: Standard = Standard::c("c11");
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn schema() -> Value {
+    let text = fs::read_to_string(source_root().join("docs/dump.schema.json"));
+    serde_json::from_str(&text.expect("the schema is there")).expect("the schema is JSON")
+}
+
+/// The report that a C program of this source tree prints. Tests of this program
+/// run at the same time: each program is built and run once, for all of them.
+fn report_of(source: &'static str) -> Value {
+    static REPORTS: Mutex<BTreeMap<&str, Value>> = Mutex::new(BTreeMap::new());
+    let mut reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    reports.entry(source).or_insert_with(|| print_report(source)).clone()
+}
+
+/// Compiles and runs a C program; the report that it prints.
+fn print_report(source: &str) -> Value {
+    let source: PathBuf = source_root().join(source);
+    let program = scratch("dump").join(source.file_stem().expect("it has a name"));
+    let object = program.with_extension("o");
+    let include = format!("-I{}", source_root().join("tests/c").display());
+    compile(&source, C11, &library().include, &[include], &object)
+        .and_then(|()| link(&[&object], C11, library(), Linkage::Shared, &program))
+        .unwrap_or_else(|message| panic!("{message}"));
+    let log = program.with_extension("log");
+    let mut command = Command::new(&program);
+    command.env_remove("LD_LIBRARY_PATH");
+    process::run(&mut command, &log, PATIENCE).unwrap_or_else(|message| panic!("{message}"));
+    let bytes = fs::read(log).expect("the log is there");
+    let text = String::from_utf8(bytes).expect("JSON is UTF-8");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in\n{text}"))
+}
+
+fn assert_valid(report: &Value) {
+    let faults = schema::faults(&schema(), report);
+    assert!(faults.is_empty(), "{}\nin\n{report:#}", faults.join("\n"));
+}
+
+fn list<'a>(report: &'a Value, name: &str) -> &'a Vec<Value> {
+    report[name].as_array().expect("a list")
+}
+
+/// The only element of a list that `is_it` is true of.
+fn only<'a>(report: &'a Value, name: &str, is_it: impl Fn(&Value) -> bool) -> &'a Value {
+    let mut found = list(report, name).iter().filter(|element| is_it(element));
+    let first = found.next().unwrap_or_else(|| panic!("not in {name} of\n{report:#}"));
+    assert_eq!(found.next(), None, "twice in {name}");
+    first
+}
+
+#[test]
+fn a_report_of_everything_is_as_the_schema_says() {
+    let report = report_of("tests/dump/everything.c");
+    assert_valid(&report);
+    assert_eq!(report["version"], env!("CARGO_PKG_VERSION"));
+
+    let map_of = |kind: &str| only(&report, "maps", |map| map["kind"] == kind);
+    assert_eq!(map_of("moving")["thread"], 0);
+    assert_eq!(map_of("context")["entries"], 1);
+    let stale = only(&report, "maps", |map| map["stale"] == 1);
+    assert_eq!((&stale["kind"], &stale["entries"]), (&json!("thread"), &json!(2)));
+
+    let key_of = |name: &str| only(&report, "keys", |key| key["name"] == name);
+    assert_eq!(key_of("dead")["unended"], 1);
+    // The hidden one and the one that hides it, the captured one, the worker's.
+    assert_eq!(list(key_of("layered"), "values").len(), 4);
+    assert_eq!(list(key_of(""), "values").len(), 2);
+
+    let map_numbers: Vec<&Value> = list(&report, "maps").iter().map(|map| &map["map"]).collect();
+    for key in list(&report, "keys").iter().filter(|key| key["live"] == true) {
+        for holder in list(key, "values") {
+            assert!(map_numbers.contains(&&holder["map"]), "{holder} has no map");
+        }
+    }
+
+    let layered = &key_of("layered")["key"];
+    let entry = |value: &str| only(&report, "local", |entry| entry["value"] == value);
+    let of_key =
+        |depth, hidden| json!({"depth": depth, "hidden": hidden, "key": layered, "stale": false});
+    for (value, expected) in [("0xabc", of_key(0, true)), ("0xdef", of_key(1, false))] {
+        let mut found = entry(value).clone();
+        found.as_object_mut().expect("an object").remove("value");
+        assert_eq!(found, expected);
+    }
+    assert_eq!(entry("0x0")["key"], key_of("")["key"]);
+}
+
+#[test]
+fn names_of_any_bytes_come_back_from_the_json() {
+    let report = report_of("tests/dump/everything.c");
+    let expected = [
+        "say \"it\" in C:\\temp",
+        "line\nline\ttab\u{1}\u{7f}",
+        "caf\u{e9} \u{1f4a7}",
+        // Not UTF-8: each byte stands as the character with its number.
+        "\u{ff} and \u{c3}",
+    ];
+    for name in expected {
+        only(&report, "keys", |key| key["name"] == name);
+    }
+}
+
+#[test]
+fn the_example_of_a_leak_report_names_what_is_left() {
+    let report = report_of("examples/leak_report.c");
+    assert_valid(&report);
+    let session = |name: &str| only(&report, "keys", |key| key["name"] == name);
+    assert_eq!(list(session("session 2"), "values").len(), 4);
+    for closed in ["session 0", "session 1"] {
+        assert_eq!(
+            (&session(closed)["live"], &session(closed)["unended"]),
+            (&json!(false), &json!(2))
+        );
+    }
+    let untidy = list(&report, "maps").iter().filter(|map| map["stale"] == 2);
+    assert_eq!(untidy.count(), 2);
+}
+
+#[test]
+fn a_report_that_is_not_as_the_schema_says_is_a_fault() {
+    let good = report_of("examples/leak_report.c");
+    let spoiled = |pointer: &str, with: Value| {
+        let mut report = good.clone();
+        *report.pointer_mut(pointer).expect("it is there") = with;
+        schema::faults(&schema(), &report).len()
+    };
+    assert_eq!(schema::faults(&schema(), &good), Vec::<String>::new());
+    assert!(spoiled("/maps/0/kind", json!("fibre")) > 0);
+    assert!(spoiled("/maps/0/entries", json!(-1)) > 0);
+    assert!(spoiled("/maps/0/thread", json!("1")) > 0);
+    assert!(spoiled("/keys/0/key", json!("012")) > 0);
+    assert!(spoiled("/keys/0", json!({"key": "1", "name": "", "live": false})) > 0);
+    assert!(spoiled("/local", json!([{"surprise": true}])) > 0);
+    assert!(spoiled("/version", json!(null)) > 0);
+}
