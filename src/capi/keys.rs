@@ -83,6 +83,7 @@ pub struct tls_key_options_t {
 /// # Safety
 ///
 /// `options` is as the header says, and not null.
+#[inline(never)]
 unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error> {
     // SAFETY: The caller; pointers, optional functions and numbers may all be
     // zero.
@@ -140,12 +141,18 @@ pub unsafe extern "C" fn tls_key_create(
     if let Err(error) = given(key) {
         return error.number();
     }
-    let made = if options.is_null() {
-        keys::create(&KeyOptions::DEFAULT)
+    let given;
+    let options = if options.is_null() {
+        &KeyOptions::DEFAULT
     } else {
         // SAFETY: The caller: a structure with its size.
-        unsafe { checked(options) }.and_then(|options| keys::create(&options))
+        given = match unsafe { checked(options) } {
+            Ok(options) => options,
+            Err(error) => return error.number(),
+        };
+        &given
     };
+    let made = keys::create(options);
     // SAFETY: Not null; the caller: it can be written.
     unsafe { store(key, made) }
 }

@@ -133,6 +133,7 @@ impl Holders {
     /// # Safety
     ///
     /// `holder` is the caller's, filled in, and in no list by these links.
+    #[inline(always)]
     pub(super) unsafe fn link(
         &self,
         lock: &Lock,
@@ -161,6 +162,7 @@ impl Holders {
         })
     }
 
+    #[inline(never)]
     unsafe fn link_shared(
         &self,
         lock: &Lock,
@@ -215,6 +217,7 @@ impl Holders {
     /// `own` that map's standing record. The caller then calls
     /// [`post`](Self::post) until that returns nothing, and has an obligation
     /// that is not met meanwhile.
+    #[inline(always)]
     pub(super) fn bury(
         &self,
         lock: &Lock,
@@ -223,9 +226,21 @@ impl Holders {
         count: impl Fn(u32),
     ) -> Burial {
         if let Some(burial) = own.and_then(|own| self.bury_alone(own)) {
-            count(1);
+            // One obligation, which is what stands there from the first.
             return burial;
         }
+        self.bury_shared(lock, mine, own, count)
+    }
+
+    /// [`bury`](Self::bury) of a key that others may hold.
+    #[inline(never)]
+    fn bury_shared(
+        &self,
+        lock: &Lock,
+        mine: *const Mailbox,
+        own: Option<HolderPointer>,
+        count: impl Fn(u32),
+    ) -> Burial {
         lock.with(|| {
             // Acquire: with the Release in `link`.
             let sole = self.sole.swap(BURIED, Ordering::Acquire);
@@ -240,6 +255,7 @@ impl Holders {
     }
 
     /// The burial of a key that only the releaser holds.
+    #[inline(always)]
     fn bury_alone(&self, own: HolderPointer) -> Option<Burial> {
         // After the last reference went: reason 2 in the module's text.
         if self.shared.load(Ordering::SeqCst) {

@@ -149,6 +149,7 @@ impl KeySlot {
     /// # Safety
     ///
     /// The caller alone has this slot; `name` is null or [`copy_of_name`](super::name::copy_of_name)'s.
+    #[inline(always)]
     pub(super) unsafe fn open(&self, options: &KeyOptions, name: *mut c_char) -> u64 {
         let generation = (self.generation() + 1).max(first_generation());
         // Other threads reach its holders one by one: always with the lock.
@@ -267,6 +268,7 @@ impl KeySlot {
     /// # Safety
     ///
     /// `holder` is the caller's, filled in, and in no list by these links.
+    #[inline(always)]
     pub unsafe fn link(&self, generation: u32, holder: HolderPointer) -> Result<(), Unlinked> {
         // SAFETY: The caller's premise is the callee's.
         unsafe { self.holders.link(self.lock(), holder, || self.check(generation)) }
@@ -289,6 +291,7 @@ impl KeySlot {
     /// for the caller to destroy. Where there is none, the caller owes one
     /// obligation. The others are told by [`post`](Self::post), which the
     /// caller calls next, until it returns nothing.
+    #[inline(always)]
     pub fn bury(&self, mine: *const Mailbox, own: Option<HolderPointer>) -> Burial {
         self.holders.bury(self.lock(), mine, own, |count| {
             // Relaxed: the mailboxes' Release publishes it, or the lock does.

@@ -20,6 +20,7 @@ use super::{Owner, Removed, ThreadLocalMap};
 
 impl<R: Copy> ThreadLocalMap<R> {
     /// Takes the entry at `position` out and closes the gap.
+    #[inline(always)]
     pub(super) fn take_out(&mut self, position: usize) -> Removed<R> {
         let removed = self.table.read(position);
         self.table.close(position);
@@ -67,6 +68,7 @@ impl<R: Copy> ThreadLocalMap<R> {
     /// The rest of the run is searched first: the key may stand beyond, and
     /// must not stand twice. Whatever else is stale in this run goes as well,
     /// from its first entry on, which may lie before `position`.
+    #[inline(never)]
     pub(super) fn replace_stale_entry(
         &mut self,
         key: u64,
@@ -132,6 +134,7 @@ impl<R: Copy> ThreadLocalMap<R> {
     ///
     /// A compromise between no sweep (garbage stays) and a full one (inserts
     /// cost O(n)): the JDK's, and its bound. Returns whether it found any.
+    #[inline(never)]
     pub(super) fn clean_some_slots(
         &mut self,
         position: usize,

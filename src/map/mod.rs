@@ -311,6 +311,7 @@ impl<R: Copy> ThreadLocalMap<R> {
     /// The caller has called [`reserve`](Self::reserve) since its last `set`.
     /// No key ever stands twice: a stale entry on the way is replaced only
     /// after the whole run was searched for the key.
+    #[inline(always)]
     pub fn set(
         &mut self,
         key: u64,
@@ -350,6 +351,7 @@ impl<R: Copy> ThreadLocalMap<R> {
     }
 
     /// Takes the entry out at a position that a look-up returned.
+    #[inline(always)]
     pub fn remove_at(&mut self, position: usize, owner: &mut impl Owner<R>) -> Removed<R> {
         let removed = self.take_out(position);
         self.shrink(owner);

@@ -51,7 +51,15 @@ impl<R: Copy> ThreadLocalMap<R> {
     }
 
     /// Halves the table while at most an eighth of it is in use.
+    #[inline(always)]
     pub(super) fn shrink(&mut self, owner: &mut impl Owner<R>) {
+        if self.capacity() > INITIAL_CAPACITY {
+            self.shrink_large(owner);
+        }
+    }
+
+    #[inline(never)]
+    fn shrink_large(&mut self, owner: &mut impl Owner<R>) {
         let mut capacity = self.capacity();
         while capacity > INITIAL_CAPACITY && self.size + self.promised <= capacity / 8 {
             capacity /= 2;

@@ -24,6 +24,7 @@ pub(super) fn slot_of(holder: &Holder) -> &'static KeySlot {
 /// # Errors
 ///
 /// [`Error::NoMemory`], [`Error::DeadKey`].
+#[inline(always)]
 pub(super) fn reserve_record(
     thread: &ThreadRecord,
     map: &Map,
@@ -74,13 +75,26 @@ fn call(thread: &ThreadRecord, map: &Map, holder: &Holder, value: *mut c_void, r
 
 /// Ends the value of a record that has left the table and is in no list by
 /// age; then finishes the record.
+#[inline(always)]
 pub(super) fn end_value(thread: &ThreadRecord, map: &Map, holder: HolderPointer, reason: Reason) {
     // SAFETY: As in `end_ending_value`.
     let fields = unsafe { holder.as_ref() };
     if is_quiet(fields) {
-        finish(thread, map, holder);
+        if fields.place.get() == Place::Orphaned {
+            // Of a dead key, and in nobody's list any more.
+            map.give_back(holder);
+            obligation_met(Some(thread), slot_of(fields));
+        } else {
+            finish(thread, map, holder);
+        }
         return;
     }
+    end_loud_value(thread, map, holder, reason);
+}
+
+/// [`end_value`] of a value that somebody has to do with.
+#[inline(never)]
+fn end_loud_value(thread: &ThreadRecord, map: &Map, holder: HolderPointer, reason: Reason) {
     map.begin_ending(holder);
     if !visit::put_off(map, holder, reason) {
         end_ending_value(thread, map, holder, reason as i32);
@@ -189,10 +203,20 @@ pub(super) fn finish_reaped(thread: &ThreadRecord, map: &Map, holder: HolderPoin
 
 /// Meets one obligation of a dead key; the last one ends the key's `user` and
 /// frees its slot.
+#[inline(always)]
 pub(super) fn obligation_met(thread: Option<&ThreadRecord>, slot: &'static KeySlot) {
     if !slot.obligation_met() {
         return;
     }
+    if slot.user_free().is_some() {
+        free_user(thread, slot);
+    }
+    end_key(thread, slot);
+}
+
+/// Calls the `user_free` of a key whose last obligation was met.
+#[cold]
+fn free_user(thread: Option<&ThreadRecord>, slot: &'static KeySlot) {
     if let Some((user_free, user)) = slot.user_free() {
         // SAFETY: The key's maker promises a function that may be called once
         // with `user`; no lock is held and every list is whole.
@@ -206,10 +230,10 @@ pub(super) fn obligation_met(thread: Option<&ThreadRecord>, slot: &'static KeySl
             None => call(),
         }
     }
-    end_key(thread, slot);
 }
 
 /// Frees the slot of a key that is over.
+#[inline(always)]
 pub(super) fn end_key(thread: Option<&ThreadRecord>, slot: &'static KeySlot) {
     // SAFETY: The last obligation was met by this thread, and `user_free` has
     // run, as far as it ever will.

@@ -20,6 +20,7 @@ use crate::key::{self, handle};
 /// # Errors
 ///
 /// [`Error::NoMemory`]; [`Error::Limit`] when 2^32 - 2 slots are in use.
+#[inline(always)]
 pub fn create(options: &KeyOptions) -> Result<u64, Error> {
     fork::protect()?;
     let Some(thread) = record::current() else { return key::registry().create(options) };

@@ -142,6 +142,7 @@ impl Owner<HolderPointer> for Keeper<'_> {
 
 impl Map {
     /// Runs `work` on the table, then brings the counters up to date.
+    #[inline(always)]
     pub(super) fn with_table<T>(
         &self,
         work: impl FnOnce(&mut ThreadLocalMap<HolderPointer>, &mut Keeper<'_>) -> T,
@@ -230,6 +231,7 @@ impl Map {
     /// # Errors
     ///
     /// [`Error::NoMemory`].
+    #[inline(always)]
     pub fn reserve(&self) -> Result<(), Error> {
         if self.table().has_room() {
             return Ok(());
@@ -239,6 +241,7 @@ impl Map {
 
     /// Puts a reserved record's entry into the table. Needs no memory after
     /// [`reserve`](Self::reserve).
+    #[inline(always)]
     pub fn insert(&self, holder: HolderPointer, value: *mut c_void) {
         let fields = record(holder);
         let key = fields.handle.get();
@@ -310,6 +313,7 @@ impl Map {
     }
 
     /// Takes the entry at a position that `find` returned out of the table.
+    #[inline(always)]
     pub fn take_out_at(&self, position: usize) -> HolderPointer {
         self.with_table(|table, keeper| {
             let removed = table.remove_at(position, keeper);
@@ -336,12 +340,14 @@ impl Map {
         }
     }
 
+    #[inline(always)]
     fn left_table(&self, holder: HolderPointer, value: *mut c_void) {
         record(holder).stand.set(Stand::Out);
         self.left(holder, value);
     }
 
     /// An entry that was in the table, or set aside, is in neither any more.
+    #[inline(always)]
     pub(super) fn left(&self, holder: HolderPointer, value: *mut c_void) {
         let fields = record(holder);
         fields.value.set(value);
@@ -385,6 +391,12 @@ impl Map {
             record(*holder).handle.get() == key && record(*holder).stand.get() != Stand::Out
         };
         self.stale.iter().find(is_it)
+    }
+
+    /// Whether the table has given up entries whose values are still to end.
+    #[inline]
+    pub(super) fn has_condemned(&self) -> bool {
+        !self.condemned.is_empty()
     }
 
     /// The record that was condemned first.

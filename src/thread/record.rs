@@ -217,6 +217,7 @@ impl ThreadRecord {
     /// # Errors
     ///
     /// [`Error::BadKey`], [`Error::DeadKey`].
+    #[inline(always)]
     pub fn live(&self, key: u64) -> Result<&'static KeySlot, Error> {
         let (latest, slot) = self.latest.get();
         if latest != key || slot.is_null() {

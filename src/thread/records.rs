@@ -24,6 +24,7 @@ impl Map {
     /// # Errors
     ///
     /// [`Error::NoMemory`].
+    #[inline(always)]
     pub fn new_record(
         &self,
         slot: &KeySlot,
@@ -40,6 +41,7 @@ impl Map {
     }
 
     /// Fills in a record that is in no list.
+    #[inline(always)]
     pub(super) fn fill_record(
         &self,
         holder: HolderPointer,
@@ -70,6 +72,7 @@ impl Map {
         self.reserve()
     }
 
+    #[inline(always)]
     pub(super) fn take_spare(&self) -> Result<HolderPointer, OutOfMemory> {
         let Some(spare) = NonNull::new(self.spare.get()) else {
             return memory::allocate();
@@ -80,6 +83,7 @@ impl Map {
     }
 
     /// Keeps a record that is in no list for the next entry, or frees it.
+    #[inline(always)]
     pub fn give_back(&self, holder: HolderPointer) {
         if record(holder).rules.replace(Rules::NONE).reachable() {
             self.forget_reachable(holder);

@@ -129,8 +129,11 @@ pub(super) fn before_slow_path(map: &Map) -> Result<(), Error> {
 
 /// What a slow path does for the dead after its own work: end the values that
 /// the table gave up, and a bounded number of others.
+#[inline]
 pub(super) fn after_slow_path(thread: &ThreadRecord, map: &Map) {
-    end_condemned(thread, map);
+    if map.has_condemned() {
+        end_condemned(thread, map);
+    }
     if map.first_stale().is_some() {
         expunge_at_most(thread, map, SLOW_PATH_BUDGET);
     }

@@ -107,8 +107,14 @@ fn standing(key: u64) -> Result<Option<Standing>, Error> {
     // SAFETY: The hot slot shows a map of this thread, whose records are
     // holder pointers; the entry was just found in use.
     let holder: HolderPointer = unsafe { record_at(view, distance) };
-    // SAFETY: Slots live for ever; the record of a standing entry is whole.
-    let slot = unsafe { &*holder.as_ref().slot.get() };
+    // SAFETY: The record of a standing entry is whole.
+    let record = unsafe { holder.as_ref() };
+    if record.handle.get() != key {
+        // A made-up number: the word that stands where a value was taken.
+        return Ok(None);
+    }
+    // SAFETY: Slots live for ever.
+    let slot = unsafe { &*record.slot.get() };
     slot.check_held()?;
     Ok(Some(Standing { entry: entry(view, distance), holder }))
 }

@@ -438,6 +438,33 @@ a_visited_key_is_not_purged(void)
     CHECK_UINT(ended.count, WORKERS);
 }
 
+/* Whatever word the library leaves where a value was taken, it is no handle: of
+ * all numbers that have its place in the table in common with the key's. */
+static void
+no_number_names_what_a_purge_has_left(void)
+{
+    void *value = VALUE(99);
+    tls_key_t key;
+    uint64_t low;
+
+    test_log_clear(&ended);
+    key = any_key(0, NULL);
+    CHECK_OK(tls_set(key, VALUE(1)));
+    CHECK_OK(tls_key_purge(key, NULL));
+    for (low = 0; low < 16; low++) {
+        tls_key_t number = (key & UINT64_C(0xffffffff0)) | low;
+
+        CHECK_CODE(tls_set(number, VALUE(2)), TLS_ERR_BAD_KEY);
+        CHECK_CODE(tls_swap(number, VALUE(2), &value), TLS_ERR_BAD_KEY);
+        CHECK_CODE(tls_take(number, &value), TLS_ERR_BAD_KEY);
+        CHECK_CODE(tls_remove(number), TLS_ERR_BAD_KEY);
+        CHECK_PTR(tls_get(number), NULL);
+    }
+    CHECK_PTR(value, VALUE(99));
+    CHECK_OK(tls_key_release(key));
+    CHECK_UINT(ended.count, 1);
+}
+
 static void
 purge_and_purge_again(void *value, int reason, void *user)
 {
@@ -515,6 +542,7 @@ main(void)
     RUN(purging_is_for_live_any_keys);
     RUN(a_visited_key_is_not_purged);
     RUN(a_purged_key_is_not_visited);
+    RUN(no_number_names_what_a_purge_has_left);
     RUN(a_purge_is_not_purged);
     RUN(a_purge_with_the_last_reference_ends_what_was_set_meanwhile);
     RUN(a_taken_value_is_out_of_the_map);
