@@ -22,6 +22,10 @@
  *   .all_threads()             all threads' values of an enumerable one of these
  *   tls::options<T>            who may destroy values, and what else may be asked of them
  *   tls::expunge() and others  cleanup of the calling thread
+ *   tls::task(f)               a function that leaves its worker as it found it, and takes along the
+ *                              inherited values of the thread that submits it; tls::scope and
+ *                              tls::context are what it is made of
+ *   tls::map                   the values of a coroutine or a fiber, on whatever thread it runs
  *   tls::errc, tls::reason     what went wrong; why a value ends
  *
  * ERRORS
@@ -43,7 +47,9 @@
 #include "threadlocalmap/all_threads.hpp"
 #include "threadlocalmap/error.hpp"
 #include "threadlocalmap/local.hpp"
+#include "threadlocalmap/map.hpp"
 #include "threadlocalmap/options.hpp"
+#include "threadlocalmap/tasks.hpp"
 #include "threadlocalmap/this_thread.hpp"
 #include "threadlocalmap/thread_local_ptr.hpp"
 

@@ -63,14 +63,20 @@ auto from_arguments(Arguments &&...arguments) {
       std::tuple<std::decay_t<Arguments>...>(std::forward<Arguments>(arguments)...));
 }
 
+struct attempt;
+inline thread_local attempt *attempts = nullptr;
+
 /** A get() that waits for a value to be made. On the stack, in a chain. */
 struct attempt {
-  const void *maker;
-  std::exception_ptr &thrown;
-  attempt *outer;
-};
+  attempt(const void *maker, std::exception_ptr &thrown) noexcept
+      : maker(maker), thrown(thrown), outer(std::exchange(attempts, this)) {}
+  attempt(const attempt &) = delete;
+  ~attempt() { attempts = outer; }
 
-inline thread_local attempt *attempts = nullptr;
+  const void *const maker;
+  std::exception_ptr &thrown;
+  attempt *const outer;
+};
 
 /** Makes values, and what the exception of a factory goes through. */
 template <class T>
@@ -81,11 +87,11 @@ class maker : public rules<T> {
   virtual T *make() = 0;
 
   /** tls_try_get, and the exception that its init callback has met. */
-  virtual int obtain(tls_key_t key, void **value, std::exception_ptr &thrown) noexcept = 0;
+  virtual int obtain(tls_key_t key, void **value, std::exception_ptr &thrown) = 0;
 
   void end(T *value, reason) noexcept final { delete value; }
 
-  static int init(void **value, void *user) noexcept {
+  static int init(void **value, void *user) {
     auto *const self = static_cast<maker *>(static_cast<rules<T> *>(user));
     std::exception_ptr unheard;
     // Another key's get() may be the innermost one: the library has called back on its way.
@@ -119,11 +125,9 @@ class maker_by final : public maker<T> {
     }
   }
 
-  int obtain(tls_key_t key, void **value, std::exception_ptr &thrown) noexcept override {
-    attempt own{static_cast<maker<T> *>(this), thrown, attempts};
-    attempts = &own;
+  int obtain(tls_key_t key, void **value, std::exception_ptr &thrown) override {
+    const attempt own(static_cast<maker<T> *>(this), thrown);
     const int answer = tls_try_get(key, value);
-    attempts = own.outer;
     handed_in(static_cast<rules<T> *>(this));
     if (answer != TLS_ERR_INIT) thrown = nullptr;
     return answer;

@@ -11,6 +11,9 @@
 #include "options.hpp"
 
 #include <exception>
+#if defined(__GLIBCXX__)
+#include <cxxabi.h>
+#endif
 #include <type_traits>
 #include <utility>
 
@@ -55,13 +58,19 @@ class key {
 /**
  * Runs what a callback of the C library calls in C++, and keeps an exception from getting out: it
  * is put into `thrown`, for the C++ frame that has called the library. Returns whether all is well.
+ * (What glibc unwinds a stack with that is cancelled, or in pthread_exit, is no exception and must
+ * go on: it can go through the library.)
  */
 template <class Work>
-bool guarded(std::exception_ptr &thrown, Work &&work) noexcept {
+bool guarded(std::exception_ptr &thrown, Work &&work) {
 #if TLS_PRIVATE_EXCEPTIONS
   try {
     work();
     return true;
+#if defined(__GLIBCXX__)
+  } catch (abi::__forced_unwind &) {
+    throw;
+#endif
   } catch (...) {
     thrown = std::current_exception();
     return false;

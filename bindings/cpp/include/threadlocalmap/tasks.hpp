@@ -1,0 +1,261 @@
+/*
+ * Tasks that leave their worker as they found it, and take along what they need.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#ifndef THREADLOCALMAP_TASKS_HPP
+#define THREADLOCALMAP_TASKS_HPP
+
+#include "key.hpp"
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <new>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace tls {
+inline namespace TLS_PRIVATE_MODE {
+
+/**
+ * Copies of the calling thread's values of all objects with options::inherited(), for a task. Moves;
+ * does not depend on the thread that it was captured on. Its values end with it, on the thread that
+ * destroys it.
+ */
+class context {
+ public:
+#if TLS_PRIVATE_EXCEPTIONS
+  /** Captures. Throws std::system_error; errc::init: a copy could not be made. */
+  context() {
+    std::error_code error;
+    capture(error);
+    detail::require(error, "tls::context");
+  }
+#endif
+
+  /** Captures; with an error the context is empty. */
+  explicit context(std::error_code &error) noexcept { capture(error); }
+
+  context(context &&other) noexcept : captured_(std::exchange(other.captured_, nullptr)) {}
+
+  context &operator=(context &&other) noexcept {
+    context(std::move(other)).swap(*this);
+    return *this;
+  }
+
+  ~context() { tls_context_free(captured_); }
+
+  void swap(context &other) noexcept { std::swap(captured_, other.captured_); }
+
+  tls_context_t *native_handle() const noexcept { return captured_; }
+
+ private:
+  void capture(std::error_code &error) noexcept {
+    error = detail::code_of(tls_context_capture(&captured_));
+    if (!error) detail::handed_in(captured_);
+  }
+
+  tls_context_t *captured_ = nullptr;
+};
+
+/**
+ * A stretch of the calling thread's work. What it makes, sets and resets in objects ends with the
+ * scope, and what it hid is back. Outer values are seen inside, but for those of inherited objects
+ * when there is a context: then the context's values are. Objects with options::worker() are exempt.
+ * Scopes nest.
+ */
+class scope {
+ public:
+#if TLS_PRIVATE_EXCEPTIONS
+  scope() {
+    std::error_code error;
+    begin(nullptr, error);
+    detail::require(error, "tls::scope");
+  }
+
+  explicit scope(const context &along) {
+    std::error_code error;
+    begin(along.native_handle(), error);
+    detail::require(error, "tls::scope");
+  }
+#endif
+
+  /** With an error there is no scope. */
+  explicit scope(std::error_code &error) noexcept { begin(nullptr, error); }
+
+  scope(const context &along, std::error_code &error) noexcept {
+    begin(along.native_handle(), error);
+  }
+
+  scope(const scope &) = delete;
+  scope &operator=(const scope &) = delete;
+
+  /** Ends it, unless somebody has left one of C open inside. */
+  ~scope() {
+    if (open_) tls_scope_end(scope_);
+  }
+
+ private:
+  void begin(tls_context_t *along, std::error_code &error) noexcept {
+    if (along != nullptr) detail::handed_out(along);
+    error = detail::code_of(tls_scope_begin(&scope_, along));
+    open_ = !error;
+  }
+
+  tls_scope_t scope_ = 0;
+  bool open_ = false;
+};
+
+namespace detail {
+
+/** A result, or the exception in its place. */
+template <class Result>
+class outcome {
+ public:
+  template <class Work>
+  void set(Work &&work) {
+    if constexpr (std::is_void_v<Result>) {
+      work();
+    } else if constexpr (std::is_reference_v<Result>) {
+      result_.emplace(std::addressof(work()));
+    } else {
+      result_.emplace(work());
+    }
+  }
+
+  Result get() {
+    if constexpr (std::is_reference_v<Result>) {
+      return static_cast<Result>(**result_);
+    } else if constexpr (!std::is_void_v<Result>) {
+      return std::move(*result_);
+    }
+  }
+
+ private:
+  using stored = std::conditional_t<
+      std::is_void_v<Result>, char,
+      std::conditional_t<std::is_reference_v<Result>, std::remove_reference_t<Result> *, Result>>;
+  std::optional<stored> result_;
+};
+
+/** The function of a task, and who waits for it. Stays where it is. */
+template <class F>
+struct work {
+  explicit work(F &&f) : f(std::move(f)) {}
+
+  F f;
+  void (*invoke)(void *call, F &f) = nullptr;
+  void *call = nullptr;
+
+  static void run(void *argument) {
+    auto *const self = static_cast<work *>(argument);
+    self->invoke(self->call, self->f);
+  }
+};
+
+}  // namespace detail
+
+/**
+ * A function as a task of a pool. Made on the submitting thread, whose context it captures; called
+ * once, on any thread, where it runs in a scope with that context, and expunges at its end. So the
+ * worker has after it what it had before.
+ *
+ *     pool.submit(tls::task([=] { return handle(request); }));
+ *
+ * Takes any callable, such as can only be moved too, and has its arguments, its result and its
+ * exceptions. Can be moved and not copied: std::thread, std::async and std::packaged_task take it;
+ * for std::function put it into a std::shared_ptr. One that is never called is just destroyed.
+ */
+template <class F>
+class task {
+ public:
+#if TLS_PRIVATE_EXCEPTIONS
+  explicit task(F f) {
+    std::error_code error;
+    make(std::move(f), error);
+    detail::require(error, "tls::task");
+  }
+#endif
+
+  /** With an error the task is empty. */
+  task(F f, std::error_code &error) { make(std::move(f), error); }
+
+  task(task &&other) noexcept
+      : work_(std::move(other.work_)), native_(std::exchange(other.native_, nullptr)) {}
+
+  task &operator=(task &&other) noexcept {
+    task(std::move(other)).swap(*this);
+    return *this;
+  }
+
+  ~task() { tls_task_cancel(native_); }
+
+  void swap(task &other) noexcept {
+    std::swap(work_, other.work_);
+    std::swap(native_, other.native_);
+  }
+
+  /** Whether it can be called still. */
+  explicit operator bool() const noexcept { return native_ != nullptr; }
+
+  /** Calling it again, or an empty one, throws errc::invalid; without exceptions, terminates. */
+  template <class... Arguments>
+  std::invoke_result_t<F, Arguments...> operator()(Arguments &&...arguments) {
+    if (native_ == nullptr) refuse();
+    detail::handed_out(native_);
+    auto call = [&](F &f) -> decltype(auto) {
+      return std::invoke(std::move(f), std::forward<Arguments>(arguments)...);
+    };
+    using Call = call_of<decltype(call), std::invoke_result_t<F, Arguments...>>;
+    Call waiting{call, {}, nullptr};
+    work_->call = &waiting;
+    work_->invoke = Call::run;
+    tls_task_run(std::exchange(native_, nullptr));
+    detail::rethrow(waiting.thrown);
+    return waiting.result.get();
+  }
+
+ private:
+  template <class Callable, class Result>
+  struct call_of {
+    Callable &callable;
+    detail::outcome<Result> result;
+    std::exception_ptr thrown;
+
+    static void run(void *argument, F &f) {
+      auto *const self = static_cast<call_of *>(argument);
+      detail::guarded(self->thrown, [&] {
+        self->result.set([&]() -> Result { return self->callable(f); });
+      });
+    }
+  };
+
+  void make(F &&f, std::error_code &error) {
+    work_.reset(new (std::nothrow) detail::work<F>(std::move(f)));
+    if (work_ == nullptr) {
+      error = make_error_code(errc::no_memory);
+      return;
+    }
+    error = detail::code_of(tls_task_create(&native_, detail::work<F>::run, work_.get()));
+    if (!error) detail::handed_in(native_);
+  }
+
+  [[noreturn]] static void refuse() {
+#if TLS_PRIVATE_EXCEPTIONS
+    throw std::system_error(make_error_code(errc::invalid), "tls::task: called again");
+#else
+    std::terminate();
+#endif
+  }
+
+  std::unique_ptr<detail::work<F>> work_;
+  tls_task_t *native_ = nullptr;
+};
+
+}  // namespace TLS_PRIVATE_MODE
+}  // namespace tls
+
+#endif
