@@ -3,7 +3,7 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-ALL='setup format clippy docs rust schedules plain_tls examples things readme install plot demo soak valgrind helgrind sanitizers aarch64 benches'
+ALL='setup format clippy docs rust schedules plain_tls examples things pools readme install plot demo soak valgrind helgrind sanitizers aarch64 benches'
 
 step_setup() { scripts/setup.sh; }
 
@@ -125,6 +125,20 @@ check_thing() {
     "$CC" -std=c11 -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Iinclude -fsyntax-only "$source"
   done
   make --no-print-directory "demo-$1"
+}
+
+step_pools() {
+  headline 'Thread pools of others: values end with their task or object, on their thread'
+  local skips=()
+  pool_needs glib glib-2.0/glib.h libglib2.0-dev
+  "$CARGO" test --locked --test pools -- ${skips[@]+"${skips[@]}"}
+}
+
+# pool_needs TEST HEADER PACKAGE
+pool_needs() {
+  have_header "$2" && return
+  skipped "the pool test $1 (no $2: $3)"
+  skips+=(--skip "$1")
 }
 
 step_readme() {

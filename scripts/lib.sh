@@ -23,7 +23,8 @@ headline() { printf '\n%s== %s%s\n' "$BOLD" "$*" "$PLAIN"; }
 say() { printf '   %s\n' "$*"; }
 fail() { printf '%s%s: %s%s\n' "$RED" "${0##*/}" "$*" "$PLAIN" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
-have_header() { echo "#include <$1>" | "$CC" -E - >/dev/null 2>&1; }
+# Of C or of C++.
+have_header() { printf '#if !__has_include(<%s>)\n#error\n#endif\n' "$1" | "$CC" -E - >/dev/null 2>&1; }
 
 # Every SKIPPED line ends up in the summary of `make check`.
 SKIPS=${SKIPS:-}

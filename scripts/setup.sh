@@ -18,6 +18,12 @@ LIBRARIES='
 sqlite3.h               libsqlite3-dev          the example with SQLite
 zdict.h                 libzstd-dev             the example with zstd
 openssl/evp.h           libssl-dev              the example with OpenSSL
+glib-2.0/glib.h         libglib2.0-dev          the test on thread pools of GLib
+uv.h                    libuv1-dev              the test on the thread pool of libuv
+tbb/task_arena.h        libtbb-dev              the test on oneTBB
+boost/asio.hpp          libboost-dev            the test on the thread pool of Boost.Asio
+asio.hpp                libasio-dev             the test on the thread pool of Asio
+thread_pool/thread_pool.hpp libthread-pool-dev  the test on a pool of C++ futures
 '
 
 for needed in "$CARGO" "$CC" "${CXX:-c++}" make; do
@@ -44,14 +50,22 @@ fi
 if have apt-get && [ "$as_root" != none ]; then
   headline "Installing ${packages[*]}"
   install() {
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      "${packages[@]}" libc6-dev-arm64-cross >"$log" 2>&1
+    [ $# -gt 0 ] || set -- "${packages[@]}" libc6-dev-arm64-cross
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" \
+      >"$log" 2>&1
+  }
+  one_by_one() {
+    local package
+    for package in "${packages[@]}" libc6-dev-arm64-cross; do
+      install "$package" || say "$package: apt-get cannot install it; going on without."
+    done
   }
   log=$(mktemp)
   # A package list may never have been fetched here, or be too old: fetch it when it is needed.
   if ! install; then
     $as_root apt-get update -qq >>"$log" 2>&1 || true
-    install || { tail -n 5 "$log"; say 'apt-get could not install them; going on without.'; }
+    # One that does not exist here, or does not fit what is installed, is not to hold back the others.
+    install || one_by_one
   fi
   rm -f "$log"
 else

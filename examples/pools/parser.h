@@ -1,0 +1,68 @@
+/* What the examples do on each pool: parsers that count the words of texts. Each parser keeps a
+ * buffer for each thread that uses it, and its end is the end of all its buffers. */
+#ifndef PARSER_H
+#define PARSER_H
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <threadlocalmap.h>
+
+struct parser {
+    tls_key_t buffer; /* a key for each parser; each thread has a value of its own under it */
+};
+
+static int buffers_made, buffers_freed; /* atomically */
+
+static int make_buffer(void **value, void *user) {
+    (void)user;
+    *value = malloc(65536);
+    if (*value == NULL) return 1;
+    __atomic_add_fetch(&buffers_made, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static void free_buffer(void *value, int reason, void *user) {
+    (void)reason, (void)user;
+    free(value);
+    __atomic_add_fetch(&buffers_freed, 1, __ATOMIC_RELAXED);
+}
+
+/* flags: TLS_KEY_WORKER keeps a thread's buffer from one task to the next. */
+static inline void parser_open(struct parser *parser, uint32_t flags) {
+    tls_key_options_t options = {0};
+    options.size = sizeof options;
+    options.name = "parser's buffer";
+    options.init = make_buffer;
+    options.destroy = free_buffer;
+    options.flags = flags;
+    int error = tls_key_create(&parser->buffer, &options);
+    if (error != TLS_OK) {
+        fprintf(stderr, "parser_open: %s\n", tls_strerror(error));
+        exit(1);
+    }
+}
+
+static inline size_t parser_count_words(struct parser *parser, const char *text) {
+    char *buffer = (char *)tls_get(parser->buffer);
+    if (buffer == NULL) return 0;
+    strncpy(buffer, text, 65535);
+    buffer[65535] = '\0';
+    size_t words = 0;
+    for (char *at = buffer; *at != '\0'; at++)
+        words += !isspace((unsigned char)*at) && (at == buffer || isspace((unsigned char)at[-1]));
+    return words;
+}
+
+static inline void parser_close(struct parser *parser) { tls_key_release(parser->buffer); }
+
+/* What is left when the pool still lives, or after its end; 0 when that is nothing. */
+static inline int parser_report(const char *when, size_t words) {
+    int made = __atomic_load_n(&buffers_made, __ATOMIC_RELAXED);
+    int left = made - __atomic_load_n(&buffers_freed, __ATOMIC_RELAXED);
+    printf("%s: %zu words, %s buffers made, %d left\n", when, words, made > 0 ? "some" : "no", left);
+    return left != 0 || made == 0;
+}
+
+#endif

@@ -1,0 +1,155 @@
+//! Thread pools that we did not write, as their distributions ship them.
+//!
+//! For each pool two programs: `tests/pools/NAME.c` (or `.cpp`), which shows
+//! what must hold (see `tests/pools/pool_test.h`), and `examples/pools/NAME.c`,
+//! which is what a user of that pool would write, and ends with 0 if nothing is
+//! left. Both are compiled as users compile, with the shared library, and run.
+//!
+//! A pool whose headers are missing fails with the name of its package;
+//! `make check STEPS=pools` skips those by name.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use support::compiler::{compile, link, Linkage, Standard};
+use support::library::library;
+use support::{process, scratch, source_root};
+
+/// A pool, its sources' names, and what it takes to compile with it.
+struct Pool {
+    name: &'static str,
+    standard: Standard,
+    /// What `pkg-config` knows it by.
+    package: Option<&'static str>,
+    /// The Debian package, for who has not got it.
+    debian: &'static str,
+    flags: &'static [&'static str],
+    /// Sources that the example needs beside its own.
+    example_sources: &'static [&'static str],
+}
+
+const C: Standard = Standard::c("c11");
+const CPP: Standard = Standard::cpp("c++17");
+const PATIENCE: Duration = Duration::from_secs(180);
+
+const POOL: Pool =
+    Pool { name: "", standard: C, package: None, debian: "", flags: &[], example_sources: &[] };
+
+fn extension(standard: Standard) -> &'static str {
+    if standard.cpp {
+        "cpp"
+    } else {
+        "c"
+    }
+}
+
+/// The flags of a pool's library: to compile, and to link.
+fn package_flags(pool: &Pool) -> (Vec<String>, Vec<String>) {
+    let Some(package) = pool.package else { return (Vec::new(), Vec::new()) };
+    let ask = |what: &str| {
+        let answer = process::try_output_of(Command::new("pkg-config").args([what, package]));
+        let text = answer.unwrap_or_else(|message| {
+            panic!("{} is not here (Debian: {}): {message}", pool.name, pool.debian)
+        });
+        // Its headers are not ours: what they cause in warnings is not our business.
+        text.split_whitespace().map(|flag| flag.replace("-I", "-isystem")).collect()
+    };
+    (ask("--cflags"), ask("--libs"))
+}
+
+/// Compiles sources with the pool's flags, links them, and runs the program.
+fn run(pool: &Pool, kind: &str, sources: &[PathBuf]) {
+    let directory = scratch("pools").join(pool.name);
+    fs::create_dir_all(&directory).expect("the build directory can be written");
+    let (cflags, libraries) = package_flags(pool);
+    let mut flags: Vec<String> = ["bindings/c/include", "bindings/cpp/include"]
+        .map(|include| format!("-I{}", source_root().join(include).display()))
+        .to_vec();
+    flags.extend(["-O1", "-pthread"].iter().chain(pool.flags).map(|&flag| flag.to_owned()));
+    flags.extend(cflags);
+
+    let mut objects = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
+        let object = directory.join(format!("{kind}-{index}.o"));
+        compile(source, pool.standard, &library().include, &flags, &object)
+            .unwrap_or_else(|message| panic!("{message}"));
+        objects.push(object);
+    }
+    let mut inputs: Vec<&Path> = objects.iter().map(PathBuf::as_path).collect();
+    let libraries: Vec<PathBuf> =
+        libraries.iter().map(PathBuf::from).chain(pool.flags.iter().map(PathBuf::from)).collect();
+    inputs.extend(libraries.iter().map(PathBuf::as_path));
+    let program = directory.join(kind);
+    let mut command = Command::new(&program);
+    command.env_remove("LD_LIBRARY_PATH");
+    link(&inputs, pool.standard, library(), Linkage::Shared, &program)
+        .and_then(|()| process::run(&mut command, &program.with_extension("log"), PATIENCE))
+        .unwrap_or_else(|message| panic!("{message}"));
+}
+
+fn both(pool: &Pool) {
+    let file = format!("{}.{}", pool.name, extension(pool.standard));
+    run(pool, "test", &[source_root().join("tests/pools").join(&file)]);
+    let mut sources = vec![source_root().join("examples/pools").join(&file)];
+    sources.extend(pool.example_sources.iter().map(|source| source_root().join(source)));
+    run(pool, "example", &sources);
+}
+
+/// One test for each pool, under its name; and the list of them.
+macro_rules! pools {
+    ($($name:ident { $($field:ident: $value:expr),* })*) => {
+        const POOLS: &[Pool] = &[$(Pool { name: stringify!($name), $($field: $value,)* ..POOL }),*];
+        $(
+            #[test]
+            fn $name() {
+                let pool = POOLS.iter().find(|pool| pool.name == stringify!($name));
+                both(pool.expect("it is in the list"));
+            }
+        )*
+    };
+}
+
+pools! {
+    pthreads { example_sources: &["examples/pool/pool.c"] }
+    glib { package: Some("glib-2.0"), debian: "libglib2.0-dev" }
+}
+
+/// The headers that pools are used with, alone in a file, as C and as C++.
+#[test]
+fn the_adapters_headers_stand_alone() {
+    let directory = scratch("pools").join("headers");
+    fs::create_dir_all(&directory).expect("the build directory can be written");
+    let include = format!("-I{}", source_root().join("bindings/c/include").display());
+    let source = directory.join("sweep.c");
+    fs::write(&source, "#include <threadlocalmap_sweep.h>\ntls_sweep_t sweep;\n")
+        .expect("the build directory can be written");
+    for standard in [C, Standard::c("c17"), CPP] {
+        let flags = [include.as_str(), "-D_POSIX_C_SOURCE=200809L", "-Wconversion", "-Wshadow"];
+        compile(&source, standard, &library().include, flags, &directory.join("sweep.o"))
+            .unwrap_or_else(|message| panic!("{message}"));
+    }
+}
+
+/// The names of the sources in a folder.
+fn sources_in(folder: &str) -> BTreeSet<String> {
+    fs::read_dir(source_root().join(folder))
+        .expect("the folder can be read")
+        .map(|file| file.expect("the folder can be read").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "c" || e == "cpp"))
+        .map(|path| path.file_name().expect("it has a name").to_string_lossy().into_owned())
+        .collect()
+}
+
+#[test]
+fn every_pool_has_a_test_and_an_example() {
+    let listed: BTreeSet<String> =
+        POOLS.iter().map(|pool| format!("{}.{}", pool.name, extension(pool.standard))).collect();
+    for folder in ["tests/pools", "examples/pools"] {
+        assert_eq!(sources_in(folder), listed, "{folder} on the left, pools! on the right");
+    }
+}
