@@ -185,6 +185,7 @@ programs! { C_PROGRAMS run_c
     tasks
     tasks_without_memory
     threads
+    timer_signals
     user_mutexes
     values
     without_memory

@@ -112,6 +112,21 @@ release(void)
     tls_key_release(own);
 }
 
+static void *
+release_own(void *argument)
+{
+    CHECK_OK(tls_key_release(own));
+    return argument;
+}
+
+static void
+expunge(void)
+{
+    set_three();
+    test_in_thread(release_own, NULL);
+    tls_expunge();
+}
+
 static void
 get(void)
 {
@@ -225,6 +240,7 @@ destroy_may_end_its_thread(void)
     check_destroy(remove_every_one, TLS_REASON_REMOVED, 1);
     check_destroy(detach, TLS_REASON_DETACHED, 1);
     check_destroy(release, TLS_REASON_KEY_DEAD, 1);
+    check_destroy(expunge, TLS_REASON_KEY_DEAD, 1);
 }
 
 /* What init had made in the moment is lost, as nobody was told of it; what it

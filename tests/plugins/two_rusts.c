@@ -1,0 +1,33 @@
+/*
+ * N04: two static libraries of Rust's in one C program. Each brings std along;
+ * the linker takes each symbol from the first that has it.
+ */
+#include "../c/test.h"
+
+uint64_t other_digits(uint32_t count);
+
+static void *
+use_both(void *argument)
+{
+    tls_key_t key = test_key();
+
+    CHECK_OK(tls_set(key, argument));
+    CHECK_UINT(other_digits(100), 10 + 90 * 2);
+    CHECK_PTR(tls_get(key), argument);
+    CHECK_OK(tls_key_release(key));
+    return argument;
+}
+
+static void
+both_work_on_one_thread(void)
+{
+    test_in_thread(use_both, VALUE(1));
+    use_both(VALUE(2));
+}
+
+int
+main(void)
+{
+    RUN(both_work_on_one_thread);
+    return test_finish();
+}
