@@ -89,7 +89,7 @@ check_dead_key(uint32_t reclaim, uint32_t flags)
     check_nothing_left();
 }
 
-/* T55, T61: skipped where it is used; its copy ends with the context, its
+/* T61: skipped where it is used; its copy ends with the context, its
  * `user` after that. Other threads don't reach what is in a context. */
 static void
 a_key_that_dies_is_skipped_and_its_copy_ends_with_the_context(void)
@@ -98,6 +98,45 @@ a_key_that_dies_is_skipped_and_its_copy_ends_with_the_context(void)
     check_dead_key(TLS_RECLAIM_ANY, 0);
     check_dead_key(TLS_RECLAIM_OWNER, TLS_KEY_ENUMERABLE);
     check_dead_key(TLS_RECLAIM_ANY, TLS_KEY_ENUMERABLE);
+}
+
+static void *
+have_a_small_table(void *argument)
+{
+    tls_scope_t scope = begin();
+
+    (void)argument;
+    CHECK_UINT(copying_get(key), 2001);
+    CHECK_UINT(test_stats().capacity, 16); /* the only table */
+    CHECK_OK(tls_scope_end(scope));
+    return NULL;
+}
+
+/* T55: what has died takes no room where the context is used. */
+static void
+a_table_has_room_for_live_keys_only(void)
+{
+    enum { MANY = 500 };
+    static tls_key_t many[MANY];
+    size_t i;
+
+    memset(&counts, 0, sizeof(counts));
+    for (i = 0; i < MANY; i++) {
+        many[i] = copying_key(&counts);
+        copying_set(&counts, many[i], i + 1);
+    }
+    key = many[0];
+    CHECK_OK(tls_context_capture(&context));
+    CHECK_OK(tls_thread_detach());
+    for (i = 1; i < MANY; i++)
+        CHECK_OK(tls_key_release(many[i]));
+    test_in_thread(have_a_small_table, NULL);
+    CHECK_UINT(counts.copies, MANY + 1);
+    tls_context_free(context);
+    CHECK_UINT(counts.ended[TLS_REASON_KEY_DEAD], MANY - 1);
+    CHECK_OK(tls_key_release(key));
+    CHECK_UINT(counts.freed, MANY);
+    CHECK_UINT(copying_alive(&counts), 0);
 }
 
 static void
@@ -380,6 +419,7 @@ int
 main(void)
 {
     RUN(a_key_that_dies_is_skipped_and_its_copy_ends_with_the_context);
+    RUN(a_table_has_room_for_live_keys_only);
     RUN(a_contexts_values_are_visited_purged_and_taken_by_nobody);
     RUN(a_drain_waits_for_contexts);
     RUN(a_context_is_freed_by_any_thread);

@@ -256,6 +256,63 @@ a_worker_takes_nothing_from_one_pool_to_another(void)
     finish();
 }
 
+/* T67: a task that is a task's function is run in the scope of the first, once. */
+static void
+a_task_may_be_wrapped_twice(void)
+{
+    prepare();
+    copying_set(&counts, keys[0], 1);
+    worker_do(&worker, job_set_own, NULL);
+    worker_do(&worker, tls_task_run, make_task(tls_task_run, make_task(look, VALUE(20))));
+    CHECK_UINT(runs, 1);
+    CHECK_UINT(counts.copies, 2);
+    CHECK_UINT(counts.ended[TLS_REASON_SCOPE_END], 3);
+    worker_do(&worker, job_check_own, NULL);
+    finish();
+}
+
+/* ---- What is registered once ---------------------------------------------------- */
+
+static tls_key_t once_a_worker;
+static tls_key_t once_a_task;
+static size_t registered[2];
+
+static void
+use_what_is_registered(void *argument)
+{
+    (void)argument;
+    if (tls_get(once_a_worker) == NULL) {
+        registered[0]++;
+        CHECK_OK(tls_set(once_a_worker, VALUE(1)));
+    }
+    if (tls_get(once_a_task) == NULL) {
+        registered[1]++;
+        CHECK_OK(tls_set(once_a_task, VALUE(1)));
+    }
+}
+
+/* T49: who remembers in a value that something is registered is told by the
+ * value's absence that a scope has undone it; or keeps it with the worker. */
+static void
+what_is_registered_for_a_worker_outlives_its_tasks(void)
+{
+    tls_key_options_t options = test_options();
+    size_t i;
+
+    prepare();
+    options.flags = TLS_KEY_WORKER;
+    once_a_worker = test_key_from(&options);
+    once_a_task = test_key();
+    memset(registered, 0, sizeof(registered));
+    for (i = 0; i < 10; i++)
+        worker_do(&worker, tls_task_run, make_task(use_what_is_registered, NULL));
+    CHECK_UINT(registered[0], 1);
+    CHECK_UINT(registered[1], 10);
+    CHECK_OK(tls_key_release(once_a_worker));
+    CHECK_OK(tls_key_release(once_a_task));
+    finish();
+}
+
 /* ---- Functions that do what they should not --------------------------------------- */
 
 static void
@@ -372,7 +429,7 @@ make_and_run_the_next(void *argument)
     CHECK_UINT(copying_get(keys[0]), 1 + 1000 * depth);
 }
 
-/* T50, T67: a task runs a task, fifty deep; each has one copy more. */
+/* T50: a task runs a task, fifty deep; each has one copy more. */
 static void
 a_task_may_make_and_run_another(void)
 {
@@ -447,6 +504,8 @@ main(void)
     RUN(a_key_that_dies_before_the_run_is_skipped);
     RUN(a_task_expunges_at_its_end);
     RUN(a_worker_takes_nothing_from_one_pool_to_another);
+    RUN(a_task_may_be_wrapped_twice);
+    RUN(what_is_registered_for_a_worker_outlives_its_tasks);
     RUN(scopes_that_a_task_leaves_open_end_with_it);
     RUN(a_task_may_detach_its_thread);
     RUN(a_task_that_ends_its_own_scope_ends_nobody_elses);
