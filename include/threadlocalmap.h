@@ -1013,9 +1013,9 @@ int tls_task_create(struct tls_task_t **task, void (*fn)(void *arg), void *arg);
  * expunges. The thread's own values are then what they were. Its type is that
  * of the functions that pools take.
  *
- * If there is no memory for the scope, or the thread is past its last cleanup,
- * fn is called all the same, without the captured values, and counted in
- * tls_stats_t.unscoped.
+ * If no scope can be begun (no memory, 65534 open ones, a thread past its last
+ * cleanup), fn is called all the same, without the captured values, and counted
+ * in tls_stats_t.unscoped.
  *
  * task: from tls_task_create(); NULL: nothing happens.
  *
@@ -1153,7 +1153,8 @@ int tls_remove(tls_key_t key);
  * In the reverse order of their first set, each with TLS_REASON_REMOVED, or
  * TLS_REASON_KEY_DEAD if its key is dead. What destroy callbacks set meanwhile
  * stays. The thread stays attached. Inside a scope, values that were set outside
- * of it are hidden instead, until it ends.
+ * of it are hidden instead, until it ends, and values of TLS_KEY_WORKER keys are
+ * destroyed after the scope's own.
  *
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_NO_MEMORY (inside a scope only; nothing was removed);

@@ -158,9 +158,9 @@ pub unsafe extern "C" fn tls_task_create(
 /// expunges. The thread's own values are then what they were. Its type is that
 /// of the functions that pools take.
 ///
-/// If there is no memory for the scope, or the thread is past its last cleanup,
-/// fn is called all the same, without the captured values, and counted in
-/// tls_stats_t.unscoped.
+/// If no scope can be begun (no memory, 65534 open ones, a thread past its last
+/// cleanup), fn is called all the same, without the captured values, and counted
+/// in tls_stats_t.unscoped.
 ///
 /// task: from tls_task_create(); NULL: nothing happens.
 ///

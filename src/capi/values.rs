@@ -144,7 +144,8 @@ pub extern "C" fn tls_remove(key: tls_key_t) -> c_int {
 /// In the reverse order of their first set, each with TLS_REASON_REMOVED, or
 /// TLS_REASON_KEY_DEAD if its key is dead. What destroy callbacks set meanwhile
 /// stays. The thread stays attached. Inside a scope, values that were set outside
-/// of it are hidden instead, until it ends.
+/// of it are hidden instead, until it ends, and values of TLS_KEY_WORKER keys are
+/// destroyed after the scope's own.
 ///
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_NO_MEMORY (inside a scope only; nothing was removed);

@@ -125,13 +125,19 @@ pub(super) fn store(
         return Ok(value);
     };
     // The callback has set its own key: what it returned wins.
-    finish(thread, map, holder);
     let standing = map.record_at(position);
     // SAFETY: Standing, as was just found; this thread owns the map.
     if unsafe { standing.as_ref() }.rules.get().reachable() {
-        exchange::set(thread, standing, value)?;
+        if let Err(error) = exchange::set(thread, standing, value) {
+            // Somebody visits the old one, and there is no memory for both.
+            fields.value.set(value);
+            end_value(thread, map, holder, Reason::Removed);
+            return Err(error);
+        }
+        finish(thread, map, holder);
         return Ok(value);
     }
+    finish(thread, map, holder);
     let old = map.replace_value(position, value);
     if old != value {
         end_replaced(thread, map, standing, old);
