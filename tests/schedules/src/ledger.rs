@@ -406,7 +406,7 @@ unsafe extern "C" fn user_free(user: *mut c_void) {
 }
 
 /// For a visit: the value can't end before this has returned.
-pub unsafe extern "C" fn visit(value: *mut c_void, _thread: u64, user: *mut c_void) {
+pub extern "C" fn visit(value: *mut c_void, _thread: u64, user: *mut c_void) {
     let (value, key) = (number(VALUES, value), number(USERS, user));
     reads(VALUES, value);
     with(|ledger| {
@@ -418,12 +418,12 @@ pub unsafe extern "C" fn visit(value: *mut c_void, _thread: u64, user: *mut c_vo
 }
 
 /// For a scrape: the value is the caller's from now on.
-pub unsafe extern "C" fn receive(value: *mut c_void, _thread: u64, _user: *mut c_void) {
+pub extern "C" fn receive(value: *mut c_void, _thread: u64, _user: *mut c_void) {
     handed_over(value);
 }
 
 /// For an owner that wants to be told.
-pub unsafe extern "C" fn notify(thread: *mut c_void) {
+pub extern "C" fn notify(thread: *mut c_void) {
     with(|ledger| ledger.told.insert(thread as u64));
 }
 

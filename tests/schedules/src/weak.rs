@@ -58,7 +58,7 @@ struct Lock {
 #[derive(Default)]
 struct Execution {
     /// Not moved or freed before the execution is over.
-    all_words: Vec<Box<AtomicU64>>,
+    all_words: Vec<AtomicU64>,
     words: ByAddress<usize>,
     /// The threads that have loaded a word.
     loaded: ByAddress<Vec<(u64, Box<Condvar>)>>,
@@ -128,7 +128,7 @@ impl Loom {
             }
             let next = execution.words.len();
             let number = *execution.words.entry(address).or_insert(next);
-            &raw const **execution.all_words.get(number).expect("MADE_BEFORE is too small")
+            &raw const *execution.all_words.get(number).expect("MADE_BEFORE is too small")
         });
         // SAFETY: It stays until the next execution begins.
         unsafe { &*word }
@@ -312,7 +312,7 @@ impl Checker for Loom {
             let range = memory..memory + bytes;
             let words: Vec<*const AtomicU64> = (execution.words.iter())
                 .filter(|(address, _)| range.contains(address))
-                .map(|(_, word)| &raw const *execution.all_words[*word])
+                .map(|(_, word)| &raw const execution.all_words[*word])
                 .collect();
             let cells: Vec<*const Cell> = (execution.cells.iter())
                 .filter(|(address, _)| range.contains(address))
@@ -358,7 +358,7 @@ impl Machine for Loom {
 
     fn begin(&'static self, script: &Script, weakened: &[Weakened]) {
         let fresh = Execution {
-            all_words: (0..MADE_BEFORE).map(|_| Box::new(AtomicU64::new(0))).collect(),
+            all_words: (0..MADE_BEFORE).map(|_| AtomicU64::new(0)).collect(),
             unused_cells: (0..MADE_BEFORE).map(|_| UnsafeCell::new(())).collect(),
             threads: vec![(loom::thread::current().id(), 1)],
             begun: 1,
