@@ -82,8 +82,9 @@ pub(super) fn end_value(thread: &ThreadRecord, map: &Map, holder: HolderPointer,
     if is_quiet(fields) {
         if fields.place.get() == Place::Orphaned {
             // Of a dead key, and in nobody's list any more.
+            let slot = slot_of(fields);
             map.give_back(holder);
-            obligation_met(Some(thread), slot_of(fields));
+            obligation_met(Some(thread), slot);
         } else {
             finish(thread, map, holder);
         }
