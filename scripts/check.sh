@@ -3,7 +3,7 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-ALL='setup format clippy docs rust schedules plain_tls examples things pools readme install plot demo soak valgrind helgrind sanitizers aarch64 benches'
+ALL='setup format clippy docs rust fuzz schedules plain_tls examples things pools readme install plot demo soak valgrind helgrind sanitizers aarch64 benches'
 
 step_setup() { scripts/setup.sh; }
 
@@ -14,6 +14,7 @@ step_format() {
   "$CARGO" fmt --manifest-path tools/plot/Cargo.toml --check
   "$CARGO" fmt --manifest-path benches/Cargo.toml --check
   "$CARGO" fmt --manifest-path tests/schedules/Cargo.toml --check
+  "$CARGO" fmt --manifest-path fuzz/Cargo.toml --check
   say 'as rustfmt has it'
 }
 
@@ -34,6 +35,15 @@ step_docs() {
 step_rust() {
   headline 'Tests: the Rust parts, and the C suite'
   "$CARGO" test --locked
+}
+
+step_fuzz() {
+  headline 'The corpus of the fuzzer, played again'
+  if "$CARGO" clippy --version >/dev/null 2>&1; then
+    "$CARGO" clippy --locked --release --manifest-path fuzz/Cargo.toml --target-dir "$TARGET/fuzz" -- -D warnings
+  fi
+  "$CARGO" run --locked --release --manifest-path fuzz/Cargo.toml --target-dir "$TARGET/fuzz" --bin replay -- \
+    fuzz/corpus/model fuzz/corpus/threads
 }
 
 step_schedules() {

@@ -81,7 +81,8 @@ pub(super) fn end_value(thread: &ThreadRecord, map: &Map, holder: HolderPointer,
     let fields = unsafe { holder.as_ref() };
     if is_quiet(fields) {
         if fields.place.get() == Place::Orphaned {
-            // Of a dead key, and in nobody's list any more.
+            // Of a dead key, and in nobody's list any more. The record may be
+            // freed by this, so its slot is asked for before.
             let slot = slot_of(fields);
             map.give_back(holder);
             obligation_met(Some(thread), slot);

@@ -1,0 +1,4 @@
+//! LibFuzzer's way in: see `scripts/fuzz.sh`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| threadlocalmap_fuzz::threads::play(bytes));

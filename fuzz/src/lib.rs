@@ -1,0 +1,32 @@
+//! Byte strings as programs that call threadlocalmap.
+//!
+//! Every byte string is a program, and the same one always does the same. So a
+//! fuzzer can search for one that fails (`make fuzz`), and what it has found on
+//! the way, a small set that reaches everything that it reached, is kept in
+//! `corpus/` and played again by every `make check`, on a stable compiler and
+//! without the fuzzer.
+//!
+//! * [`model`]: one thread and several maps, against the plain model of
+//!   `tests/model`: every answer, callback and statistic.
+//! * [`threads`]: real threads that take turns, and callbacks that call back:
+//!   what becomes of every value.
+//!
+//! The model's modules are those of `tests/model`: `stage`, `events`,
+//! `operation`, `reference`, `player`.
+
+pub mod model;
+mod steps;
+pub mod threads;
+
+#[path = "../../tests/model/events.rs"]
+mod events;
+#[path = "../../tests/model/operation.rs"]
+mod operation;
+#[path = "../../tests/model/others.rs"]
+mod others;
+#[path = "../../tests/model/player.rs"]
+mod player;
+#[path = "../../tests/model/reference.rs"]
+mod reference;
+#[path = "../../tests/model/stage.rs"]
+mod stage;

@@ -1,0 +1,89 @@
+//! Calls that visit, take or purge all values of a key.
+
+use threadlocalmap::error::Error;
+use threadlocalmap::thread::{reach, visit as library};
+
+use super::callbacks::{self, Visit};
+use super::deeds::{call, Chosen};
+use super::schedule::world;
+
+/// Makes such a call; in the books it is one before it has begun. Errors are
+/// asserted; returns the answer.
+fn visiting<T>(
+    me: usize,
+    chosen: &Chosen,
+    reaps: bool,
+    allowed: bool,
+    work: impl FnOnce() -> Result<T, Error>,
+) -> Option<T> {
+    let is_busy = {
+        let mut world = world();
+        let key = &mut world.books.keys[chosen.name];
+        let is_busy = if reaps { key.visits > 0 } else { key.reapers > 0 };
+        key.visits += 1;
+        key.reapers += usize::from(reaps);
+        is_busy
+    };
+    let outcome = call(me, work);
+    {
+        let mut world = world();
+        let key = &mut world.books.keys[chosen.name];
+        key.visits -= 1;
+        key.reapers -= usize::from(reaps);
+    }
+    if outcome.is_ok() {
+        assert!(allowed, "the key does not allow it");
+        assert!(!is_busy, "the key is visited, taken or purged");
+    }
+    let mut errors = Vec::new();
+    if !allowed {
+        errors.push(Error::Invalid);
+    }
+    if is_busy {
+        errors.push(Error::Busy);
+    }
+    chosen.expect(me, outcome, &errors)
+}
+
+pub(crate) fn purge(me: usize, chosen: &Chosen) {
+    let before = world().books.destroyed;
+    let purged = visiting(me, chosen, true, chosen.habits.any, || reach::purge(chosen.handle));
+    let Some(count) = purged else { return };
+    let ended = (world().books.destroyed - before) as usize;
+    assert!(count <= ended, "{count} values purged, {ended} destroyed");
+    // With one callback for each value and nothing else, there are no others.
+    if chosen.habits.quiet_destroy && world().is_quiet() {
+        assert_eq!(world().books.standing(chosen.name), [], "values after a purge");
+    }
+}
+
+pub(crate) fn scrape(me: usize, chosen: &Chosen) {
+    let visit = Visit::of(chosen.name);
+    let before = world().books.standing(chosen.name);
+    let scraped = visiting(me, chosen, true, chosen.habits.enumerable, || {
+        reach::scrape(chosen.handle, callbacks::take, visit.argument())
+    });
+    if scraped.is_some() {
+        assert_complete(chosen, &visit, &before);
+    }
+}
+
+pub(crate) fn for_each(me: usize, chosen: &Chosen) {
+    let visit = Visit::of(chosen.name);
+    let before = world().books.standing(chosen.name);
+    let visited = visiting(me, chosen, false, chosen.habits.enumerable, || {
+        library::for_each(chosen.handle, callbacks::visit, visit.argument())
+    });
+    if visited.is_some() {
+        assert_complete(chosen, &visit, &before);
+    }
+}
+
+/// What stood before and stands still was shown.
+fn assert_complete(chosen: &Chosen, visit: &Visit, before: &[usize]) {
+    let seen = visit.seen();
+    let standing = world().books.standing(chosen.name);
+    let missed = |value: &&usize| standing.contains(value) && !seen.contains(value);
+    let missed = before.iter().find(missed);
+    assert_eq!(missed, None, "a value of key {} was passed over", chosen.name);
+}
