@@ -35,6 +35,9 @@ struct Pool {
 
 const C: Standard = Standard::c("c11");
 const CPP: Standard = Standard::cpp("c++17");
+const CPP20: Standard = Standard::cpp("c++20");
+/// libuv's headers and ours need more than C11 itself: `-std=gnu11` has it too.
+const POSIX: &[&str] = &["-D_POSIX_C_SOURCE=200809L"];
 const PATIENCE: Duration = Duration::from_secs(180);
 
 const POOL: Pool =
@@ -70,7 +73,7 @@ fn run(pool: &Pool, kind: &str, sources: &[PathBuf]) {
     let mut flags: Vec<String> = ["bindings/c/include", "bindings/cpp/include"]
         .map(|include| format!("-I{}", source_root().join(include).display()))
         .to_vec();
-    flags.extend(["-O1", "-pthread"].iter().chain(pool.flags).map(|&flag| flag.to_owned()));
+    flags.extend(["-O1", "-g0", "-pthread"].iter().chain(pool.flags).map(|&flag| flag.to_owned()));
     flags.extend(cflags);
 
     let mut objects = Vec::new();
@@ -117,6 +120,14 @@ macro_rules! pools {
 pools! {
     pthreads { example_sources: &["examples/pool/pool.c"] }
     glib { package: Some("glib-2.0"), debian: "libglib2.0-dev" }
+    libuv { package: Some("libuv"), debian: "libuv1-dev", flags: POSIX }
+    openmp { flags: &["-fopenmp"] }
+    tbb { standard: CPP, package: Some("tbb"), debian: "libtbb-dev" }
+    boost_asio { standard: CPP, debian: "libboost-dev" }
+    asio { standard: CPP, debian: "libasio-dev" }
+    std_async { standard: CPP }
+    coroutines { standard: CPP20, debian: "libasio-dev" }
+    futures { standard: CPP, debian: "libthread-pool-dev" }
 }
 
 /// The headers that pools are used with, alone in a file, as C and as C++.
@@ -125,13 +136,15 @@ fn the_adapters_headers_stand_alone() {
     let directory = scratch("pools").join("headers");
     fs::create_dir_all(&directory).expect("the build directory can be written");
     let include = format!("-I{}", source_root().join("bindings/c/include").display());
-    let source = directory.join("sweep.c");
-    fs::write(&source, "#include <threadlocalmap_sweep.h>\ntls_sweep_t sweep;\n")
-        .expect("the build directory can be written");
-    for standard in [C, Standard::c("c17"), CPP] {
-        let flags = [include.as_str(), "-D_POSIX_C_SOURCE=200809L", "-Wconversion", "-Wshadow"];
-        compile(&source, standard, &library().include, flags, &directory.join("sweep.o"))
-            .unwrap_or_else(|message| panic!("{message}"));
+    let source = directory.join("alone.c");
+    for header in ["sweep", "openmp"] {
+        let text = format!("#include <threadlocalmap_{header}.h>\nextern tls_key_t key;\n");
+        fs::write(&source, text).expect("the build directory can be written");
+        for standard in [C, Standard::c("c17"), CPP] {
+            let flags = [include.as_str(), POSIX[0], "-fopenmp", "-Wconversion", "-Wshadow"];
+            compile(&source, standard, &library().include, flags, &directory.join("alone.o"))
+                .unwrap_or_else(|message| panic!("{header}: {message}"));
+        }
     }
 }
 

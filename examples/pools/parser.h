@@ -13,7 +13,7 @@ struct parser {
     tls_key_t buffer; /* a key for each parser; each thread has a value of its own under it */
 };
 
-static int buffers_made, buffers_freed; /* atomically */
+static int buffers_made, buffers_freed; /* atomic */
 
 static int make_buffer(void **value, void *user) {
     (void)user;
@@ -31,7 +31,8 @@ static void free_buffer(void *value, int reason, void *user) {
 
 /* flags: TLS_KEY_WORKER keeps a thread's buffer from one task to the next. */
 static inline void parser_open(struct parser *parser, uint32_t flags) {
-    tls_key_options_t options = {0};
+    tls_key_options_t options;
+    memset(&options, 0, sizeof options);
     options.size = sizeof options;
     options.name = "parser's buffer";
     options.init = make_buffer;
@@ -57,12 +58,12 @@ static inline size_t parser_count_words(struct parser *parser, const char *text)
 
 static inline void parser_close(struct parser *parser) { tls_key_release(parser->buffer); }
 
-/* What is left when the pool still lives, or after its end; 0 when that is nothing. */
+/* What is left of them, at a moment when nothing should be; 0 if so. */
 static inline int parser_report(const char *when, size_t words) {
-    int made = __atomic_load_n(&buffers_made, __ATOMIC_RELAXED);
-    int left = made - __atomic_load_n(&buffers_freed, __ATOMIC_RELAXED);
-    printf("%s: %zu words, %s buffers made, %d left\n", when, words, made > 0 ? "some" : "no", left);
-    return left != 0 || made == 0;
+    int left = __atomic_load_n(&buffers_made, __ATOMIC_ACQUIRE) -
+               __atomic_load_n(&buffers_freed, __ATOMIC_ACQUIRE);
+    printf("%s: %zu words were counted, %d buffers are left\n", when, words, left);
+    return left != 0 || words == 0;
 }
 
 #endif

@@ -188,6 +188,18 @@ tls_sweep_request(void *argument)
         tls_sweep_private_post(sweep);
 }
 
+/* Whether tasks of a sweep have not ended. */
+static inline bool
+tls_sweep_under_way(tls_sweep_t *sweep)
+{
+    bool under_way;
+
+    pthread_mutex_lock(&sweep->lock);
+    under_way = sweep->pending != 0;
+    pthread_mutex_unlock(&sweep->lock);
+    return under_way;
+}
+
 /* Has the pool swept whenever the calling worker gets stale values. Returns as
  * tls_thread_on_stale(). Cheap enough to be called in every task. */
 static inline int

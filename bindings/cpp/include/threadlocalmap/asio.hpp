@@ -1,0 +1,152 @@
+/*
+ * threadlocalmap/asio.hpp - executors of Asio that leave their threads as they were.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ *     asio::thread_pool pool(4);
+ *     auto executor = tls::scoped(pool.get_executor());
+ *
+ *     asio::post(executor, [] { ... });                 in a scope, with what the poster has
+ *     asio::steady_timer timer(executor);               its handlers likewise
+ *
+ * Every handler that goes through such an executor is a tls::task: it runs in a scope with the
+ * context of the thread that handed it in, and its thread expunges then. Handlers that were never
+ * run lose nothing. It wraps any executor that has properties (Asio 1.18, Boost 1.74 or newer):
+ * of a thread_pool, of an io_context, any_io_executor, a strand.
+ *
+ *     tls::map own;
+ *     asio::co_spawn(tls::in_map(asio::make_strand(pool), own), session(), asio::detached);
+ *
+ * Every handler of such an executor runs in a map of its own (tls::map): the values of a coroutine,
+ * or of a session, that is resumed on one thread and then on another. One handler at a time: hence
+ * the strand.
+ *
+ * Include it after Asio's headers: Boost's, or those of the Asio without Boost. In a file that
+ * has both it is for Boost's.
+ */
+#ifndef THREADLOCALMAP_ASIO_HPP
+#define THREADLOCALMAP_ASIO_HPP
+
+#if defined(BOOST_ASIO_DETAIL_CONFIG_HPP)
+#include <boost/asio/version.hpp>
+#define THREADLOCALMAP_ASIO ::boost::asio
+#define THREADLOCALMAP_ASIO_VERSION BOOST_ASIO_VERSION
+#elif defined(ASIO_DETAIL_CONFIG_HPP)
+#include <asio/version.hpp>
+#define THREADLOCALMAP_ASIO ::asio
+#define THREADLOCALMAP_ASIO_VERSION ASIO_VERSION
+#else
+#error "include <boost/asio.hpp> or <asio.hpp> before <threadlocalmap/asio.hpp>"
+#endif
+
+#include <type_traits>
+#include <utility>
+
+#include "map.hpp"
+#include "tasks.hpp"
+
+namespace tls {
+inline namespace TLS_PRIVATE_MODE {
+
+namespace detail {
+
+/** How a handler is wrapped for a scope of its own. */
+struct in_scope {
+  template <class F>
+  auto operator()(F &&f) const {
+    return task<std::decay_t<F>>(std::forward<F>(f));
+  }
+
+  bool operator==(const in_scope &) const noexcept { return true; }
+};
+
+/** How it is wrapped to run in a map. */
+struct in_one_map {
+  const map *own;
+
+  template <class F>
+  auto operator()(F &&f) const {
+    return [own = own, f = std::decay_t<F>(std::forward<F>(f))]() mutable {
+      const map::guard inside(*own);
+      std::move(f)();
+    };
+  }
+
+  bool operator==(const in_one_map &other) const noexcept { return own == other.own; }
+};
+
+}  // namespace detail
+
+/** An executor whose functions are wrapped. Its properties are those of the executor inside. */
+template <class Inner, class Wrap>
+class wrapping_executor {
+  template <class Other>
+  using wrapping = wrapping_executor<std::decay_t<Other>, Wrap>;
+
+ public:
+  explicit wrapping_executor(Inner inner, Wrap wrap = Wrap()) noexcept
+      : inner_(std::move(inner)), wrap_(std::move(wrap)) {}
+
+  template <class F>
+  void execute(F &&f) const {
+#if THREADLOCALMAP_ASIO_VERSION < 102400
+    THREADLOCALMAP_ASIO::execution::execute(inner_, wrap_(std::forward<F>(f)));
+#else
+    inner_.execute(wrap_(std::forward<F>(f)));
+#endif
+  }
+
+  // By Asio's own functions: executors let only them in. What the executor inside has not, this one
+  // has not either.
+  template <class Property, class Executor = const Inner &>
+  auto query(const Property &property) const
+      noexcept(noexcept(THREADLOCALMAP_ASIO::query(std::declval<Executor>(), property)))
+          -> decltype(THREADLOCALMAP_ASIO::query(std::declval<Executor>(), property)) {
+    return THREADLOCALMAP_ASIO::query(inner_, property);
+  }
+
+  template <class Property, class Executor = const Inner &>
+  auto require(const Property &property) const
+      noexcept(noexcept(THREADLOCALMAP_ASIO::require(std::declval<Executor>(), property)))
+          -> wrapping<decltype(THREADLOCALMAP_ASIO::require(std::declval<Executor>(), property))> {
+    auto inner = THREADLOCALMAP_ASIO::require(inner_, property);
+    return wrapping<decltype(inner)>(std::move(inner), wrap_);
+  }
+
+  template <class Property, class Executor = const Inner &>
+  auto prefer(const Property &property) const
+      noexcept(noexcept(THREADLOCALMAP_ASIO::prefer(std::declval<Executor>(), property)))
+          -> wrapping<decltype(THREADLOCALMAP_ASIO::prefer(std::declval<Executor>(), property))> {
+    auto inner = THREADLOCALMAP_ASIO::prefer(inner_, property);
+    return wrapping<decltype(inner)>(std::move(inner), wrap_);
+  }
+
+  friend bool operator==(const wrapping_executor &a, const wrapping_executor &b) noexcept {
+    return a.inner_ == b.inner_ && a.wrap_ == b.wrap_;
+  }
+
+  friend bool operator!=(const wrapping_executor &a, const wrapping_executor &b) noexcept {
+    return !(a == b);
+  }
+
+ private:
+  Inner inner_;
+  Wrap wrap_;
+};
+
+/** Each function that it executes is a task of its own. */
+template <class Executor>
+wrapping_executor<Executor, detail::in_scope> scoped(Executor executor) {
+  return wrapping_executor<Executor, detail::in_scope>(std::move(executor));
+}
+
+/** Each function that it executes runs in this map, which must outlive them, and one at a time. */
+template <class Executor>
+wrapping_executor<Executor, detail::in_one_map> in_map(Executor executor, const map &own) {
+  return wrapping_executor<Executor, detail::in_one_map>(std::move(executor), {&own});
+}
+
+}  // namespace TLS_PRIVATE_MODE
+}  // namespace tls
+
+#endif

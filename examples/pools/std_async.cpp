@@ -1,0 +1,20 @@
+// std::async: tasks take along what the thread that made them has, and leave nothing behind, on
+// whatever thread they run.
+#include <future>
+#include <threadlocalmap.hpp>
+#include <vector>
+
+#include "parser.h"
+
+int main() {
+  struct parser parser;
+  parser_open(&parser, 0);
+  const auto count = [&] { return parser_count_words(&parser, "the quick brown fox"); };
+  std::vector<std::future<size_t>> counts;
+  for (int i = 0; i < 32; i++) counts.push_back(std::async(tls::task(count)));
+  size_t words = 0;
+  for (auto &one : counts) words += one.get();
+  const int left = parser_report("all have ended, the parser has not", words);
+  parser_close(&parser);
+  return left;
+}

@@ -1,0 +1,6 @@
+// The thread_pool of Asio without Boost.
+#include <asio.hpp>
+
+namespace net = asio;
+
+#include "asio_test.hpp"

@@ -1,0 +1,6 @@
+// Boost.Asio's thread_pool.
+#include <boost/asio.hpp>
+
+namespace net = boost::asio;
+
+#include "asio_test.hpp"
