@@ -3,7 +3,7 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-ALL='setup format clippy docs rust fuzz schedules plain_tls examples things pools readme install plot demo soak valgrind helgrind sanitizers aarch64 benches'
+ALL='setup format clippy docs rust fuzz schedules plain_tls examples things pools python readme install plot demo soak valgrind helgrind sanitizers aarch64 benches'
 
 step_setup() { scripts/setup.sh; }
 
@@ -155,6 +155,20 @@ pool_needs() {
   have_header "$2" && return
   skipped "the pool test $1 (no $2: $3)"
   skips+=(--skip "$1" --exact)
+}
+
+step_python() {
+  headline 'Python: objects end on their thread, with their task, key or pool'
+  have python3 || { skipped 'the Python module (no python3)'; return 0; }
+  local library printed
+  "$CARGO" build --locked --quiet --release --lib
+  library=$(realpath "$TARGET/release/libthreadlocalmap.so")
+  # No compiled modules among the sources.
+  local -x THREADLOCALMAP_LIBRARY=$library PYTHONPATH=bindings/python PYTHONDONTWRITEBYTECODE=1
+  timeout 120 python3 -m unittest discover --start-directory tests/python
+  printed=$(timeout 60 python3 examples/pools/python_executor.py) || fail 'examples/pools/python_executor.py failed'
+  [ "$printed" = '1600 words; 0 parsers left, 0 values' ] || fail "examples/pools/python_executor.py printed: $printed"
+  say "examples/pools/python_executor.py: $printed"
 }
 
 step_readme() {
