@@ -115,7 +115,8 @@ install: lib
 	@scripts/install.sh '$(PREFIX)' '$(LIBDIR)' '$(INCLUDEDIR)'
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h bindings/c/include/*.h)))
+	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h bindings/c/include/*.h bindings/cpp/include/*.hpp)))
+	rm -rf $(DESTDIR)$(INCLUDEDIR)/threadlocalmap
 	rm -f $(DESTDIR)$(LIBDIR)/libthreadlocalmap.a $(DESTDIR)$(LIBDIR)/libthreadlocalmap.so*
 	rm -f $(DESTDIR)$(LIBDIR)/pkgconfig/threadlocalmap.pc
 

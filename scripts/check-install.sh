@@ -21,6 +21,10 @@ check_layout() {
   # shellcheck disable=SC2086
   "$CC" examples/hello.c $flags -pthread -o "$root/hello-shared"
   LD_LIBRARY_PATH=$root/moved/$1 "$root/hello-shared" >"$root/shared.out"
+  # The C++ header, with all its parts.
+  # shellcheck disable=SC2086
+  "${CXX:-c++}" -std=c++17 examples/hello.cpp $flags -pthread -o "$root/hello-cpp"
+  LD_LIBRARY_PATH=$root/moved/$1 "$root/hello-cpp" >/dev/null
   # The optional header, with a program that needs more keys than the system has.
   # shellcheck disable=SC2086
   "$CC" -include threadlocalmap_pthread.h tests/migrating/many_keys.c $flags -pthread -o "$root/many-keys"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What README.md shows is true: its first C program is examples/hello.c, it compiles without a
-# warning with the command that the README gives, and prints what the README says it prints.
+# What README.md shows is true: its C program is examples/hello.c and its C++ program
+# examples/hello.cpp, they compile without a warning with the commands that the README gives, and
+# print what the README says they print.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -17,26 +18,34 @@ block() {
   ' README.md
 }
 
-block hello.c >"$work/hello.c"
-[ -s "$work/hello.c" ] || fail 'README.md has no C program after <!-- hello.c -->'
-diff -u examples/hello.c "$work/hello.c" || fail 'README.md shows another program than examples/hello.c'
-
-block 'hello build' >"$work/build.sh"
-block 'hello output' >"$work/expected"
-for part in build.sh expected; do
-  [ -s "$work/$part" ] || fail 'README.md lacks the command or the output of its program'
-done
 "$CARGO" build --locked --quiet --release --lib
-"$CC" -std=c11 -Wall -Wextra -Wpedantic -Werror -Iinclude -c examples/hello.c -o "$work/hello.o"
-grep -qF -- "$NATIVE_STATIC_LIBS" "$work/build.sh" ||
-  fail "README.md links something else than $NATIVE_STATIC_LIBS"
-# The README names the default places; here they may be others.
-sed -e "s#^cargo #$CARGO #; s#^cc #$CC #; s#target/#$TARGET/#g" "$work/build.sh" >"$work/build-here.sh"
-bash -euo pipefail "$work/build-here.sh" >"$work/printed" 2>"$work/errors" || {
-  cat "$work/errors"
-  fail "the README's command fails"
+
+# program FILE BUILD OUTPUT COMPILE...: one program, its command and its output, by their marks.
+program() {
+  local file=$1 build=$2 output=$3 part
+  shift 3
+  block "$file" >"$work/$file"
+  [ -s "$work/$file" ] || fail "README.md has no program after <!-- $file -->"
+  diff -u "examples/$file" "$work/$file" || fail "README.md shows another program than examples/$file"
+  block "$build" >"$work/build.sh"
+  block "$output" >"$work/expected"
+  for part in build.sh expected; do
+    [ -s "$work/$part" ] || fail "README.md lacks the command or the output of $file"
+  done
+  "$@" -Wall -Wextra -Wpedantic -Werror -Iinclude -c "examples/$file" -o "$work/hello.o"
+  grep -qF -- "$NATIVE_STATIC_LIBS" "$work/build.sh" ||
+    fail "README.md links something else than $NATIVE_STATIC_LIBS"
+  # The README names the default places; here they may be others.
+  sed -e "s#^cargo #$CARGO #; s#^cc #$CC #; s#^c++ #${CXX:-c++} #; s#target/#$TARGET/#g" "$work/build.sh" >"$work/build-here.sh"
+  bash -euo pipefail "$work/build-here.sh" >"$work/printed" 2>"$work/errors" || {
+    cat "$work/errors"
+    fail "the README's command for $file fails"
+  }
+  diff -u "$work/expected" "$work/printed" || fail "examples/$file prints something else than README.md says"
 }
-diff -u "$work/expected" "$work/printed" || fail 'examples/hello.c prints something else than README.md says'
+
+program hello.c 'hello build' 'hello output' "$CC" -std=c11
+program hello.cpp 'hello.cpp build' 'hello.cpp output' "${CXX:-c++}" -std=c++17 -Ibindings/cpp/include
 
 # Every file that the README and the guides link to is there, and every function that they name.
 for page in README.md docs/*.md; do
@@ -53,4 +62,4 @@ nm -D --defined-only "$TARGET/release/libthreadlocalmap.so" | awk '$2 == "T" { p
   grep -v '_v[0-9]*$' | while read -r name; do
     grep -qw "$name" README.md || fail "README.md does not mention $name(), which the library exports"
   done
-say 'README.md: the program, its command, its output, links and functions are right'
+say 'README.md: the programs, their commands and output, links and functions are right'

@@ -3,7 +3,7 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-ALL='setup format clippy docs rust fuzz schedules plain_tls examples things pools python readme install plot demo soak valgrind helgrind sanitizers aarch64 benches'
+ALL='setup format clippy docs rust fuzz schedules plain_tls examples things pools cpp python readme install plot demo soak valgrind helgrind sanitizers aarch64 benches'
 
 step_setup() { scripts/setup.sh; }
 
@@ -82,6 +82,8 @@ step_examples() {
     "$CC" -std=c11 -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Iinclude -fsyntax-only "$source"
     say "$source"
   done
+  "${CXX:-c++}" -std=c++17 -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Ibindings/cpp/include -Iinclude \
+    -fsyntax-only examples/hello.cpp
   "$CARGO" build --locked --quiet --release --lib
   # examples/hello.c is run as README.md says, by the step readme; examples/pool by the demo.
   run_example counters '^while they count: ' '^when they have ended: 0 living counters, 4000000 requests in the total$'
@@ -169,6 +171,11 @@ step_python() {
   printed=$(timeout 60 python3 examples/pools/python_executor.py) || fail 'examples/pools/python_executor.py failed'
   [ "$printed" = '1600 words; 0 parsers left, 0 values' ] || fail "examples/pools/python_executor.py printed: $printed"
   say "examples/pools/python_executor.py: $printed"
+}
+
+step_cpp() {
+  headline 'The C++ header: its tests with two compilers and the sanitizers, and the code of a get'
+  scripts/check-cpp.sh
 }
 
 step_readme() {

@@ -18,7 +18,9 @@ done
 version=$(sed -n '/^\[package\]/,/^version/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 install -d "$root$libdir/pkgconfig" "$root$includedir"
-install -m 644 include/*.h bindings/c/include/*.h "$root$includedir/"
+install -d "$root$includedir/threadlocalmap"
+install -m 644 include/*.h bindings/c/include/*.h bindings/cpp/include/*.hpp "$root$includedir/"
+install -m 644 bindings/cpp/include/threadlocalmap/*.hpp "$root$includedir/threadlocalmap/"
 install -m 644 "$TARGET/release/libthreadlocalmap.a" "$root$libdir/"
 install -m 755 "$TARGET/release/libthreadlocalmap.so" "$root$libdir/libthreadlocalmap.so.$version"
 ln -sf "libthreadlocalmap.so.$version" "$root$libdir/libthreadlocalmap.so.0"

@@ -12,9 +12,11 @@ pkg-config              pkg-config              the check of the pkg-config file
 aarch64-linux-gnu-gcc   gcc-aarch64-linux-gnu   the aarch64 checks
 aarch64-linux-gnu-g++   g++-aarch64-linux-gnu   the aarch64 checks in C++
 qemu-aarch64            qemu-user               running on aarch64
+clang++                 clang                   the C++ tests with clang
 '
 # header, Debian package, what is skipped without it
 LIBRARIES='
+catch2/catch.hpp        catch2                  the C++ tests
 sqlite3.h               libsqlite3-dev          the example with SQLite
 zdict.h                 libzstd-dev             the example with zstd
 openssl/evp.h           libssl-dev              the example with OpenSSL

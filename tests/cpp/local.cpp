@@ -101,7 +101,7 @@ TEST_CASE("a factory throws: it reaches the caller, nothing is stored, the next 
 {
     struct refused : std::exception {
         int attempt;
-        explicit refused(int attempt) : attempt(attempt) {}
+        explicit refused(int number) : attempt(number) {}
     };
     int attempts = 0;
     local<int> number([&]() -> int {
@@ -299,7 +299,7 @@ TEST_CASE("a destructor uses other locals, that are there and that are not", "[l
     local<counted> other(std::in_place, std::ref(book));
     struct visits {
         local<counted> &other;
-        explicit visits(local<counted> &other) : other(other) {}
+        explicit visits(local<counted> &visited) : other(visited) {}
         visits(const visits &) = delete;
         ~visits() { other->number++; }
     };

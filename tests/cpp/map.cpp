@@ -89,7 +89,7 @@ public:
         void unhandled_exception() { std::terminate(); }
     };
 
-    explicit routine(std::coroutine_handle<promise_type> handle) : handle(handle) {}
+    explicit routine(std::coroutine_handle<promise_type> own) : handle(own) {}
     routine(routine &&other) noexcept : handle(std::exchange(other.handle, nullptr)) {}
     ~routine()
     {

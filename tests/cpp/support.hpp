@@ -48,7 +48,7 @@ private:
 // A value that is entered into a ledger.
 class counted {
 public:
-    explicit counted(ledger &book, int number = 0) : number(number), book(&book) { book.made++; }
+    explicit counted(ledger &in, int first = 0) : number(first), book(&in) { in.made++; }
     counted(const counted &other) : number(other.number), book(other.book) { book->made++; }
     counted &operator=(const counted &) = delete;
     ~counted() { book->end(); }
@@ -72,10 +72,10 @@ public:
     auto ask(Work work)
     {
         using Result = std::invoke_result_t<Work &>;
-        job_for<Work, Result> job(work);
-        hand_over(job);
-        if (job.thrown) std::rethrow_exception(job.thrown);
-        if constexpr (!std::is_void_v<Result>) return std::move(*job.result);
+        job_for<Work, Result> asked(work);
+        hand_over(asked);
+        if (asked.thrown) std::rethrow_exception(asked.thrown);
+        if constexpr (!std::is_void_v<Result>) return std::move(*asked.result);
     }
 
     std::thread::id id() const { return thread.get_id(); }
@@ -103,7 +103,7 @@ private:
 
     template <class Work, class Result>
     struct job_for final : job {
-        explicit job_for(Work &work) : work(work) {}
+        explicit job_for(Work &what) : work(what) {}
         void run() override
         {
             if constexpr (std::is_void_v<Result>) work();
@@ -113,10 +113,10 @@ private:
         std::optional<std::conditional_t<std::is_void_v<Result>, int, Result>> result;
     };
 
-    void hand_over(job &job)
+    void hand_over(job &asked)
     {
         std::unique_lock<std::mutex> lock(mutex);
-        given = &job;
+        given = &asked;
         changed.notify_all();
         changed.wait(lock, [this] { return given == nullptr; });
     }

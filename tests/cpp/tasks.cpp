@@ -180,7 +180,8 @@ TEST_CASE("a task has its function's arguments, result and exceptions", "[tasks]
     auto unique = tls::task([](std::unique_ptr<int> given) { return given; })(std::make_unique<int>(3));
     CHECK(*unique == 3);
     CHECK_THROWS_AS(tls::task([] { throw std::string("thrown"); })(), std::string);
-    static_assert(std::is_void_v<decltype(tls::task([] {})())>);
+    tls::task nothing([] {});
+    static_assert(std::is_void_v<decltype(nothing())>);
 }
 
 TEST_CASE("a task fits what takes functions that can only be moved", "[tasks]")

@@ -53,8 +53,8 @@ bool is_null(const Deleter &deleter) noexcept {
 template <class T, class Deleter>
 class deleter_rules final : public rules<T> {
  public:
-  deleter_rules(const copier<T> &copies, Deleter &&deleter)
-      : rules<T>(copies), deleter_(std::move(deleter)) {}
+  deleter_rules(const copier<T> &copy, Deleter &&deleter)
+      : rules<T>(copy), deleter_(std::move(deleter)) {}
 
   void end(T *value, reason why) noexcept override {
     if (!is_null(deleter_)) call_deleter(deleter_, value, why);
@@ -115,15 +115,15 @@ class box {
   const copier<T> copies;
 
  protected:
-  box(T *value, const copier<T> &copies) noexcept : value(value), copies(copies) {}
+  box(T *own, const copier<T> &copy) noexcept : value(own), copies(copy) {}
   ~box() = default;
 };
 
 template <class T, class Deleter>
 class box_with final : public box<T> {
  public:
-  box_with(T *value, const copier<T> &copies, Deleter &&deleter)
-      : box<T>(value, copies), deleter_(std::move(deleter)) {}
+  box_with(T *own, const copier<T> &copy, Deleter &&deleter)
+      : box<T>(own, copy), deleter_(std::move(deleter)) {}
 
   void end(reason why) noexcept override {
     if (!is_null(deleter_)) call_deleter(deleter_, this->value, why);
@@ -131,10 +131,10 @@ class box_with final : public box<T> {
   }
 
   T *give_up() noexcept override {
-    T *const value = this->value;
+    T *const own = this->value;
     forget(deleter_);
     delete this;
-    return value;
+    return own;
   }
 
  private:

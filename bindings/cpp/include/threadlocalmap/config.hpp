@@ -22,10 +22,13 @@
 #define TLS_PRIVATE_LIKELY(condition) __builtin_expect((condition), 1)
 #define TLS_PRIVATE_COLD __attribute__((noinline, cold))
 #define TLS_PRIVATE_VISIBLE __attribute__((visibility("default")))
+/* A handler of abi::__forced_unwind binds its reference to no object. */
+#define TLS_PRIVATE_UNWINDS __attribute__((no_sanitize("null")))
 #else
 #define TLS_PRIVATE_LIKELY(condition) (condition)
 #define TLS_PRIVATE_COLD
 #define TLS_PRIVATE_VISIBLE
+#define TLS_PRIVATE_UNWINDS
 #endif
 
 #if defined(__SANITIZE_THREAD__)

@@ -68,8 +68,8 @@ inline thread_local attempt *attempts = nullptr;
 
 /** A get() that waits for a value to be made. On the stack, in a chain. */
 struct attempt {
-  attempt(const void *maker, std::exception_ptr &thrown) noexcept
-      : maker(maker), thrown(thrown), outer(std::exchange(attempts, this)) {}
+  attempt(const void *by, std::exception_ptr &into) noexcept
+      : maker(by), thrown(into), outer(std::exchange(attempts, this)) {}
   attempt(const attempt &) = delete;
   ~attempt() { attempts = outer; }
 
@@ -111,8 +111,8 @@ class maker : public rules<T> {
 template <class T, class Factory>
 class maker_by final : public maker<T> {
  public:
-  maker_by(const copier<T> &copies, Factory &&factory)
-      : maker<T>(copies, true), factory_(std::move(factory)) {}
+  maker_by(const copier<T> &copy, Factory &&factory)
+      : maker<T>(copy, true), factory_(std::move(factory)) {}
 
   T *make() override {
     using Made = std::invoke_result_t<Factory &>;

@@ -62,7 +62,7 @@ class key {
  * go on: it can go through the library.)
  */
 template <class Work>
-bool guarded(std::exception_ptr &thrown, Work &&work) {
+TLS_PRIVATE_UNWINDS bool guarded(std::exception_ptr &thrown, Work &&work) {
 #if TLS_PRIVATE_EXCEPTIONS
   try {
     work();
@@ -98,8 +98,8 @@ inline void rethrow(const std::exception_ptr &thrown) {
 template <class T>
 class rules {
  public:
-  explicit constexpr rules(const copier<T> &copies, bool deletes = false) noexcept
-      : copies(copies), deletes(deletes) {}
+  explicit constexpr rules(const copier<T> &copy, bool by_delete = false) noexcept
+      : copies(copy), deletes(by_delete) {}
 
   virtual void end(T *value, reason why) noexcept = 0;
 
@@ -119,7 +119,7 @@ class rules {
 template <class T>
 class delete_rules final : public rules<T> {
  public:
-  explicit constexpr delete_rules(const copier<T> &copies) noexcept : rules<T>(copies, true) {}
+  explicit constexpr delete_rules(const copier<T> &copy) noexcept : rules<T>(copy, true) {}
 
   void end(T *value, reason) noexcept override { delete value; }
 

@@ -144,7 +144,7 @@ class outcome {
 /** The function of a task, and who waits for it. Stays where it is. */
 template <class F>
 struct work {
-  explicit work(F &&f) : f(std::move(f)) {}
+  explicit work(F &&function) : f(std::move(function)) {}
 
   F f;
   void (*invoke)(void *call, F &f) = nullptr;
