@@ -16,6 +16,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// The kernels in C++.
+const CPP_KERNEL: &str = "get_cpp.cpp";
+
 const KERNELS: [&str; 5] = ["get.c", "get_exported.c", "change.c", "peers.c", "table.c"];
 
 fn main() {
@@ -25,7 +28,7 @@ fn main() {
     for changed in ["build.rs", "kernels"] {
         println!("cargo:rerun-if-changed={}", here.join(changed).display());
     }
-    for changed in ["src", "include", "Cargo.toml", "build.rs"] {
+    for changed in ["src", "include", "bindings/cpp/include", "Cargo.toml", "build.rs"] {
         println!("cargo:rerun-if-changed={}", root.join(changed).display());
     }
 
@@ -102,16 +105,37 @@ fn compile_for_program(here: &Path, include: &Path) {
     }
     build.file(here.join("kernels/library.c"));
     build.compile("kernels");
+    let mut build = user_flags_cpp(here, include, "program");
+    build.file(here.join("kernels").join(CPP_KERNEL));
+    build.compile("kernels_cpp");
+}
+
+fn user_flags_cpp(here: &Path, include: &Path, place: &str) -> cc::Build {
+    let mut build = user_flags(include, place);
+    build.cpp(true).std("c++17").include(here.join("../bindings/cpp/include"));
+    build
 }
 
 fn link_object(here: &Path, include: &Path, libraries: &Path, out: &Path) -> PathBuf {
     let object = out.join("kernels.so");
+    let cpp = out.join("kernels_cpp.o");
+    let mut command = user_flags_cpp(here, include, "object").get_compiler().to_command();
+    command.args(["-fPIC", "-c"]).arg(here.join("kernels").join(CPP_KERNEL)).arg("-o").arg(&cpp);
+    let status = command.status().expect("the C++ compiler can be run");
+    assert!(status.success(), "the kernels in C++ did not compile");
     let mut command = user_flags(include, "object").get_compiler().to_command();
     command.args(["-fPIC", "-shared", "-pthread"]);
     for name in KERNELS {
         command.arg(here.join("kernels").join(name));
     }
-    command.arg("-o").arg(&object).arg("-L").arg(libraries).arg("-lthreadlocalmap");
+    command
+        .arg(&cpp)
+        .arg("-lstdc++")
+        .arg("-o")
+        .arg(&object)
+        .arg("-L")
+        .arg(libraries)
+        .arg("-lthreadlocalmap");
     command.arg(format!("-Wl,-rpath,{}", libraries.display()));
     let status = command.status().expect("the C compiler can be run");
     assert!(status.success(), "the shared object with the kernels did not link");

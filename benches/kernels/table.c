@@ -14,6 +14,8 @@
     KERNEL_NAMED(get_exported_one)                                             \
     KERNEL_NAMED(get_exported_many)                                            \
     KERNEL_NAMED(get_exported_call)                                            \
+    KERNEL_NAMED(cpp_pointer)                                                  \
+    KERNEL_NAMED(cpp_local)                                                    \
     KERNEL_NAMED(pthread_get_one)                                              \
     KERNEL_NAMED(pthread_get_many)                                             \
     KERNEL_NAMED(pthread_get_call)                                             \

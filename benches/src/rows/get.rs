@@ -25,6 +25,8 @@ pub fn rows(kernels: &Kernels) -> Vec<Row> {
     ));
     rows.push(one_key_in_object(kernels));
     rows.push(many_keys_in_object(kernels));
+    rows.push(from_cpp(kernels, "cpp-pointer", "C++: thread_local_ptr::get", "cpp_pointer"));
+    rows.push(from_cpp(kernels, "cpp-local", "C++: local::get", "cpp_local"));
     rows.push(alone_in_function(
         kernels,
         Place::Program,
@@ -93,6 +95,14 @@ fn scattered(kernels: &Kernels, id: &'static str, work: &'static str, count: usi
     Row::new(id, work, Ours::new("tls_get", kernel("get_many"), count).scattered())
         .beside(Pthread::new("pthread_getspecific", kernel("pthread_get_many"), count))
         .beside(CrateGet::new(count))
+        .counted()
+}
+
+/// The same loop in C++: its get is C's, and a look at whether there is a value.
+fn from_cpp(kernels: &Kernels, id: &'static str, work: &'static str, kernel: &'static str) -> Row {
+    let named = |name| kernels.named(Place::Program, name);
+    Row::new(id, work, Ours::new("C++", named(kernel), 1))
+        .against(Ours::new("tls_get in C", named("get_one"), 1), 1.1, None)
         .counted()
 }
 

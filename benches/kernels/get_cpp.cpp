@@ -1,0 +1,31 @@
+/* What the C++ header makes of a get: the same loop over one object, whose key is read anew each
+ * time, as the C kernels read theirs. The objects are made and ended once for each call of a kernel. */
+#include <threadlocalmap.hpp>
+
+extern "C" {
+#include "kernel.h"
+
+#define ANEW(object) __asm__ volatile("" : : "r"(&(object)) : "memory")
+
+KERNEL(cpp_pointer)
+{
+    tls::thread_local_ptr<void> pointer(nullptr);
+    pointer.reset(input->values[0]);
+    ANEW(pointer);
+    for (uint64_t done = 0; done < operations; done++) {
+        void *value = pointer.get();
+        USED(value);
+    }
+}
+
+KERNEL(cpp_local)
+{
+    tls::local<long> number;
+    ANEW(number);
+    USED(input);
+    for (uint64_t done = 0; done < operations; done++) {
+        long *value = number.get();
+        USED(value);
+    }
+}
+}
