@@ -326,9 +326,59 @@ each_life_of_an_object_ends_its_value(void)
     }
 }
 
+/* What stands in a table for a value that was taken from afar: the key's home,
+ * and a bit that no handle has. Nobody is ever given it as a handle. */
+static void
+check_mark_is_no_handle(tls_key_t mark)
+{
+    void *old = VALUE(99);
+
+    CHECK_CODE(tls_set(mark, VALUE(1)), TLS_ERR_BAD_KEY);
+    CHECK_CODE(tls_swap(mark, VALUE(1), &old), TLS_ERR_BAD_KEY);
+    CHECK_CODE(tls_take(mark, &old), TLS_ERR_BAD_KEY);
+    CHECK_CODE(tls_remove(mark), TLS_ERR_BAD_KEY);
+    CHECK_CODE(tls_try_get(mark, &old), TLS_ERR_BAD_KEY);
+    CHECK_PTR(old, VALUE(99));
+    CHECK_PTR(tls_get(mark), NULL);
+}
+
+static void
+the_mark_of_a_value_that_was_taken_is_no_handle(void)
+{
+    tls_key_options_t options = test_options();
+    tls_map_t *map = NULL;
+    tls_scope_t scope;
+    tls_key_t key;
+    tls_key_t mark;
+    size_t purged = 0;
+
+    options.reclaim = TLS_RECLAIM_ANY;
+    key = test_key_from(&options);
+    mark = (key & UINT64_C(0xffffffff0)) | 1;
+    CHECK_OK(tls_map_create(&map));
+    CHECK_OK(tls_map_switch(map, NULL));
+    CHECK_OK(tls_set(key, VALUE(5)));
+    CHECK_OK(tls_map_switch(NULL, NULL));
+    CHECK_OK(tls_key_purge(key, &purged)); /* from outside */
+    CHECK_UINT(purged, 1);
+    CHECK_OK(tls_map_switch(map, NULL));
+    CHECK_OK(tls_scope_begin(&scope, NULL));
+    check_mark_is_no_handle(mark);
+    CHECK_PTR(tls_get(key), NULL); /* nor does it store for the key */
+    CHECK_OK(tls_scope_end(scope));
+    CHECK_OK(tls_set(key, VALUE(6)));
+    CHECK_OK(tls_map_switch(NULL, NULL));
+    CHECK_OK(tls_key_release(key));
+    CHECK_OK(tls_map_switch(map, NULL));
+    check_mark_is_no_handle(mark);
+    CHECK_OK(tls_map_switch(NULL, NULL));
+    CHECK_OK(tls_map_destroy(map));
+}
+
 int
 main(void)
 {
+    RUN(the_mark_of_a_value_that_was_taken_is_no_handle);
     RUN(what_was_never_a_key_is_refused);
     RUN(a_handle_with_a_flipped_bit_is_refused);
     RUN(a_dead_handle_is_refused_for_ever);
