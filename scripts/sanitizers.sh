@@ -65,7 +65,11 @@ ran=0
 for source in tests/c/*.c; do
   name=$(basename "$source" .c)
   case " $(tr -s ' \n' ' ' <<<"$NOT_ADDRESS") " in *" $name "*) continue ;; esac
-  run "$name" "$TARGET/release/libthreadlocalmap.a" -fsanitize=address,undefined -fno-sanitize-recover=all
+  stack=()
+  # A thread that ends inside a callback leaves the marks of its frames behind, and the next one that
+  # gets its stack is blamed for them (in the sanitizer's own code): so no marks on stacks there.
+  if grep -qE 'pthread_(exit|cancel)' "$source"; then stack=(--param asan-stack=0); fi
+  run "$name" "$TARGET/release/libthreadlocalmap.a" -fsanitize=address,undefined -fno-sanitize-recover=all "${stack[@]}"
   ran=$((ran + 1))
 done
 [ "$ran" -gt 1 ] || fail 'found no program of the C suite below tests/c'
