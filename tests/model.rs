@@ -36,6 +36,14 @@
 //! the log which values ended, and the model checks that each was stale there.
 //! Outside of that nothing may end that need not.
 //!
+//! # Scopes, contexts and tasks
+//!
+//! Every map has its scopes, up to six of them, which wait while it is switched
+//! away and end with it. Some keys are `WORKER`, some `INHERIT`; contexts are
+//! captured in one map, entered in another, and freed on another thread; tasks
+//! run empty, which moves their values into a scope and ends it. Stale values that
+//! a scope hides may be ended on the way like any others (`scopes.rs`).
+//!
 //! # Callbacks that do something
 //!
 //! In these cases callbacks write a log and do nothing else. `reentrant.rs` has

@@ -51,7 +51,7 @@ type Build = fn(u16, u8) -> Operation;
 /// The operations, each as often as its share says; those that say least in a
 /// failing case come first, because that is where shrinking goes.
 fn turns(calm: usize) -> Vec<Build> {
-    let frequent: [(usize, Build); 20] = [
+    let frequent: [(usize, Build); 28] = [
         (10, |key, _| Operation::OnKey(KeyCall::Get, pick(key))),
         (4, |key, _| Operation::OnKey(KeyCall::GetExisting, pick(key))),
         (5, |key, _| Operation::OnKey(KeyCall::TryGet, pick(key))),
@@ -72,6 +72,14 @@ fn turns(calm: usize) -> Vec<Build> {
         (1, |key, _| Operation::OnKey(KeyCall::Drain, pick(key))),
         (1, |_, _| Operation::ExpungeAllThreads),
         (1, |_, detail| Operation::OnStale(detail < 192)),
+        (5, |_, _| Operation::BeginScope),
+        (6, |_, detail| Operation::EndScope(if detail < 240 { 0 } else { detail | 1 })),
+        (1, |_, _| Operation::Capture),
+        (2, |_, detail| Operation::BeginIn(detail)),
+        (1, |_, detail| Operation::FreeContext(detail)),
+        (1, |_, _| Operation::CreateTask),
+        (2, |_, detail| Operation::RunTask(detail)),
+        (1, |_, detail| Operation::CancelTask(detail)),
     ];
     let rare: [(usize, Build); 8] = [
         (8, |key, detail| Operation::OnMany(KeyCall::Set(Stored::Fresh), detail, key)),
@@ -127,5 +135,8 @@ fn kind(detail: u8, number: u16) -> Kind {
     };
     let any = Rules::ANY.given(matches!(number % 8, 0 | 1));
     let rules = any.and(Rules::ENUMERABLE.given(matches!(number % 8, 1 | 2)));
+    let inherit = Rules::INHERIT.given(matches!(number / 8 % 8, 0 | 1));
+    let worker = Rules::WORKER.given(number / 8 % 8 == 2);
+    let rules = rules.and(inherit).and(worker);
     Kind { destroy: detail % 8 != 7, init, user_free: detail % 16 < 14, rules }
 }

@@ -27,6 +27,11 @@ pub(crate) fn made_value(number: usize) -> Value {
     number * 32 + 32
 }
 
+/// The `number`th value that a copy callback makes.
+pub(crate) fn copied_value(number: usize) -> Value {
+    number * 32 + 24
+}
+
 /// A call of a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -36,6 +41,8 @@ pub(crate) enum Event {
     Failed { key: KeyName },
     /// destroy was told to end a value.
     Ended { key: KeyName, value: Value, reason: Reason },
+    /// copy made a copy of a value.
+    Copied { key: KeyName, value: Value, copy: Value },
     /// user_free was called.
     Freed { key: KeyName },
     /// A visitor was shown a value, of a map that a thread has or of another.
@@ -55,6 +62,7 @@ impl Event {
             | Self::Failed { key }
             | Self::Ended { key, .. }
             | Self::Freed { key }
+            | Self::Copied { key, .. }
             | Self::Visited { key, .. }
             | Self::Taken { key, .. } => Some(key),
             Self::Hook { .. } | Self::Told => None,
@@ -95,6 +103,7 @@ impl Kind {
                 Init::Null => Some(make_null),
                 Init::Fails => Some(fail),
             },
+            copy: self.rules.inherits().then_some(copy as _),
             user: name as *mut c_void,
             user_free: self.user_free.then_some(user_free as _),
             ..Callbacks::NONE
@@ -106,9 +115,14 @@ impl Kind {
 struct Log {
     events: Vec<Event>,
     made: usize,
+    copied: usize,
 }
 
-static LOG: Mutex<Log> = Mutex::new(Log { events: Vec::new(), made: 0 });
+impl Log {
+    const EMPTY: Self = Self { events: Vec::new(), made: 0, copied: 0 };
+}
+
+static LOG: Mutex<Log> = Mutex::new(Log::EMPTY);
 
 /// What has happened since the last call.
 pub(crate) fn take_events() -> Vec<Event> {
@@ -117,17 +131,17 @@ pub(crate) fn take_events() -> Vec<Event> {
 
 /// Forgets what another case has left.
 pub(crate) fn forget_all() {
-    *lock(&LOG) = Log { events: Vec::new(), made: 0 };
+    *lock(&LOG) = Log::EMPTY;
 }
 
 /// The reason with this number. A number that is none is no reason for a panic
-/// in a callback: none of the model's expectations is [`Reason::ScopeEnd`].
+/// in a callback: the model never expects one that is not there.
 pub(crate) fn reason_of(number: c_int) -> Reason {
     use Reason::{
         Detached, KeyDead, MapDestroyed, Purged, Removed, Replaced, ScopeEnd, ThreadExit,
     };
     let all = [Replaced, Removed, KeyDead, Purged, ScopeEnd, ThreadExit, Detached, MapDestroyed];
-    all.into_iter().find(|reason| *reason as c_int == number).unwrap_or(ScopeEnd)
+    all.into_iter().find(|reason| *reason as c_int == number).unwrap_or(Replaced)
 }
 
 unsafe extern "C" fn destroy(value: *mut c_void, reason: c_int, user: *mut c_void) {
@@ -160,6 +174,17 @@ unsafe extern "C" fn fail(value: *mut *mut c_void, user: *mut c_void) -> c_int {
     // SAFETY: As in `make_fresh`.
     unsafe { *value = 8 as *mut c_void };
     -1
+}
+
+unsafe extern "C" fn copy(value: *mut c_void, copy: *mut *mut c_void, user: *mut c_void) -> c_int {
+    let mut log = lock(&LOG);
+    let copied = copied_value(log.copied);
+    log.copied += 1;
+    let (key, value) = (user as KeyName, value as Value);
+    log.events.push(Event::Copied { key, value, copy: copied });
+    // SAFETY: The library hands over a place for the copy.
+    unsafe { *copy = copied as *mut c_void };
+    0
 }
 
 /// A visitor; its argument is the key's name.

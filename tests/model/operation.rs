@@ -70,6 +70,18 @@ pub(crate) enum Operation {
     AtExit,
     /// Has somebody told, or nobody, of the thread's stale values.
     OnStale(bool),
+    /// Opens a scope in the current map.
+    BeginScope,
+    /// Ends the innermost scope of the current map; or, with an odd number, tries
+    /// to end another one.
+    EndScope(u8),
+    Capture,
+    /// Opens a scope with a context.
+    BeginIn(u8),
+    FreeContext(u8),
+    CreateTask,
+    RunTask(u8),
+    CancelTask(u8),
 }
 
 /// What is played: the operations, and what there is for them.

@@ -26,33 +26,50 @@ impl Reference {
                 self.end(name, value, Reason::KeyDead, &mut expected.unordered);
                 self.leave(name);
             }
-        } else if self.wants_notice && self.maps[&OWN].stale.contains_key(&name) {
-            let first = self.maps[&OWN].stale.len() == 1;
+        } else if self.wants_notice && self.has_here_or_hidden(OWN, name) {
+            // A thread may be told of what its own scopes hide.
+            let dead = self.holders(name).into_iter().filter(|map| *map == OWN).count();
+            let first = self.maps[&OWN].stale_number() == dead && self.current != OWN;
             expected.told = if first { Told::Once } else { Told::Perhaps };
         }
     }
 
-    /// Maps that have an entry under a key.
+    fn has_here_or_hidden(&self, map: MapName, name: KeyName) -> bool {
+        self.holders(name).contains(&map)
+    }
+
+    /// Maps that have an entry under a key: once for each, hidden ones included.
     fn holders(&self, name: KeyName) -> Vec<MapName> {
         let maps = self.maps.iter();
-        let has = |(map, entries): (&MapName, &crate::reference::Entries)| {
-            (entries.live.contains_key(&name) || entries.stale.contains_key(&name)).then_some(*map)
+        let times = |(map, entries): (&MapName, &crate::reference::Entries)| {
+            let seen = entries.live.contains_key(&name) || entries.stale.contains_key(&name);
+            let hidden = entries.hidden.iter().filter(|hidden| hidden.name == name).count();
+            std::iter::repeat_n(*map, usize::from(seen) + hidden)
         };
-        maps.filter_map(has).collect()
+        maps.flat_map(times).collect()
     }
 
     /// Takes a value from afar: its entry may stay in the table for a while.
     fn take_from(&mut self, map: MapName, name: KeyName) -> Value {
         let entries = self.maps.get_mut(&map).expect("a holder");
         entries.taken += 1;
-        let entry = entries.live.remove(&name).or_else(|| entries.stale.remove(&name));
-        entry.expect("a holder has one").value
+        let seen = entries.live.remove(&name).or_else(|| entries.stale.remove(&name));
+        let hidden = || {
+            let at = entries.hidden.iter().position(|hidden| hidden.name == name);
+            entries.hidden.remove(at.expect("a holder has one")).entry
+        };
+        seen.unwrap_or_else(hidden).value
     }
 
     /// The values of a live key, with their maps.
     fn all_values(&self, name: KeyName) -> Vec<(MapName, Value)> {
-        let value = |map: MapName| (map, self.maps[&map].live[&name].value);
-        self.holders(name).into_iter().map(value).collect()
+        let values = |(map, entries): (&MapName, &crate::reference::Entries)| {
+            let seen = entries.live.get(&name).map(|entry| entry.value);
+            let hidden = entries.hidden.iter().filter(|hidden| hidden.name == name);
+            let all = seen.into_iter().chain(hidden.map(|hidden| hidden.entry.value));
+            all.map(|value| (*map, value)).collect::<Vec<_>>()
+        };
+        self.maps.iter().flat_map(values).collect()
     }
 
     /// Whether a key's values may be reached as it takes.
@@ -103,14 +120,16 @@ impl Reference {
 
     /// The current map is expunged first; then it is counted who has a value.
     pub(crate) fn drain(&mut self, name: KeyName) -> Expected {
-        let ends_here = self.maps[&self.current].stale.contains_key(&name);
-        let left = self.keys[name].entries - usize::from(ends_here);
+        let here = &self.maps[&self.current];
+        let hidden = here.hidden.iter().filter(|hidden| hidden.stale && hidden.name == name);
+        let ends_here = usize::from(here.stale.contains_key(&name)) + hidden.count();
+        let left = self.keys[name].entries - ends_here;
         let sweep = Sweep::Exactly(self.stale_here());
         Expected { sweep, ..Expected::only(Ok(left)) }
     }
 
     pub(crate) fn expunge_all_threads(&mut self) -> Expected {
-        let waits = self.current != OWN && !self.maps[&OWN].stale.is_empty();
+        let waits = self.current != OWN && self.maps[&OWN].stale_number() > 0;
         let told = if waits && self.wants_notice { Told::Once } else { Told::Never };
         Expected { told, ..self.expunge_some(usize::MAX) }
     }

@@ -12,9 +12,11 @@ use std::collections::BTreeMap;
 use threadlocalmap::error::{Error, Reason};
 use threadlocalmap::key::{self, handle};
 use threadlocalmap::sys::sync::Ordering;
+use threadlocalmap::thread::context::ContextPointer;
 use threadlocalmap::thread::map::Map;
 use threadlocalmap::thread::stats::{collect, Stats};
 use threadlocalmap::thread::switch::{self, MapPointer};
+use threadlocalmap::thread::task::TaskPointer;
 use threadlocalmap::thread::{exit, keys, others, reach, record, stale, values, visit, wait};
 
 use crate::events::{self, Event, KeyName, Kind};
@@ -22,6 +24,9 @@ use crate::operation::{Case, KeyCall, Operation, Pick, Stored};
 use crate::others::Told;
 use crate::reference::{Answer, Expected, MapName, Reference, Sweep, Target, OWN};
 use crate::stage::current_map;
+
+#[path = "play_tasks.rs"]
+mod play_tasks;
 
 /// The library's side of a case, and the model's.
 pub(crate) struct Player {
@@ -34,6 +39,10 @@ pub(crate) struct Player {
     /// The thread's own map as last seen; not there while the thread is not
     /// attached.
     own: Option<&'static Map>,
+    /// The names of open scopes, by map.
+    scopes: BTreeMap<MapName, Vec<u64>>,
+    contexts: Vec<ContextPointer>,
+    tasks: Vec<TaskPointer>,
 }
 
 // SAFETY: A player changes threads only when its last thread has ended: then
@@ -51,6 +60,9 @@ impl Player {
             handles: Vec::new(),
             maps: BTreeMap::new(),
             own: None,
+            scopes: BTreeMap::new(),
+            contexts: Vec::new(),
+            tasks: Vec::new(),
         }
     }
 
@@ -70,6 +82,7 @@ impl Player {
     /// The thread that played has ended.
     pub(crate) fn thread_has_ended(&mut self) {
         self.own = None;
+        self.scopes.remove(&OWN);
         let expected = self.reference.end_thread(Reason::ThreadExit);
         self.settle(expected);
     }
@@ -86,6 +99,7 @@ impl Player {
             self.switch_map(OWN);
             self.destroy_map(map);
         }
+        self.clear_contexts();
         while let Some(name) = self.reference.live_keys().last() {
             self.on_key(Target::Key(*name), KeyCall::Release);
         }
@@ -146,9 +160,11 @@ impl Player {
             Operation::Detach => {
                 let expected = self.reference.end_thread(Reason::Detached);
                 self.own = None;
+                self.scopes.remove(&OWN);
                 assert_eq!(record::detach(), Ok(()));
                 self.settle(expected);
             }
+            operation => self.step_task(operation),
         }
         self.notice_own_map();
         assert_eq!(stale::stale_count(), self.reference.stale_here(), "stale entries");
@@ -170,6 +186,12 @@ impl Player {
                 assert_eq!(events::take_events(), []);
             }
             Target::Key(name) => {
+                // In a scope two entries would have one value, and nobody could tell which ended.
+                let in_scope = self.reference.maps[&self.reference.current].depth > 0;
+                let call = match call {
+                    KeyCall::Swap(Stored::Same) if in_scope => KeyCall::Swap(Stored::Fresh),
+                    _ => call,
+                };
                 let stored = match call {
                     KeyCall::Set(stored) | KeyCall::Swap(stored) => stored,
                     _ => Stored::Null,
@@ -213,6 +235,7 @@ impl Player {
         assert_eq!(answer, expected.answer, "destroying map {map}");
         if answer.is_ok() {
             self.maps.remove(&map);
+            self.scopes.remove(&map);
         }
         self.settle(expected);
     }
@@ -285,7 +308,11 @@ impl Player {
             let value = self.reference.maps[&self.reference.current].stale[name].value;
             assert!(self.reference.swept(*name, value));
         }
-        gone.len()
+        let hidden = self.gone_from_hidden(map);
+        for (name, value) in &hidden {
+            assert!(self.reference.swept(*name, *value));
+        }
+        gone.len() + hidden.len()
     }
 
     /// Looks at everything.
@@ -302,11 +329,12 @@ impl Player {
             };
             map.check_invariants();
             let stale = map.mailbox.stale.load(Ordering::Relaxed);
-            assert_eq!(stale, entries.stale.len(), "stale entries of map {name}");
+            assert_eq!(stale, entries.stale_number(), "stale entries of map {name}");
             let count = map.counters.entries.load(Ordering::Relaxed) as usize;
-            let there = entries.live.len() + entries.stale.len();
+            let there = entries.live.len() + entries.stale.len() + entries.hidden.len();
             let most = there + entries.taken;
             assert!((there..=most).contains(&count), "entries of map {name}: {count} of {there}");
+            self.survey_hidden(map, entries);
             for (key, entry) in entries.live.iter().chain(&entries.stale) {
                 let found = map.find(self.handles[*key]).map(|at| map.value_at(at) as usize);
                 assert_eq!(found, Some(entry.value), "key {key} in map {name}");

@@ -11,9 +11,16 @@ use threadlocalmap::error::{Error, Reason};
 use threadlocalmap::thread::stats::Stats;
 use threadlocalmap::thread::SLOW_PATH_BUDGET;
 
-use crate::events::{made_value, stored_value, Event, Init, KeyName, Kind, Value};
-use crate::operation::{KeyCall, Pick, Stored};
+use crate::events::{made_value, Event, Init, KeyName, Kind, Value};
+use crate::operation::{KeyCall, Pick};
 use crate::others::Told;
+
+#[path = "changes.rs"]
+mod changes;
+#[path = "scopes.rs"]
+mod scopes;
+
+pub(crate) use scopes::Captured;
 
 /// A map: [`OWN`], or how many were made before it.
 pub(crate) type MapName = usize;
@@ -89,6 +96,8 @@ pub(crate) struct Key {
 pub(crate) struct Entry {
     pub(crate) value: Value,
     age: u64,
+    /// How many scopes were open where it was set.
+    pub(crate) depth: usize,
 }
 
 /// One map.
@@ -98,12 +107,27 @@ pub(crate) struct Entries {
     pub(crate) stale: BTreeMap<KeyName, Entry>,
     /// Entries whose value was taken from afar, and that the map may have still.
     pub(crate) taken: usize,
+    /// Open scopes.
+    pub(crate) depth: usize,
+    /// Entries that scopes hide, the latest last.
+    pub(crate) hidden: Vec<Hidden>,
+}
+
+/// An entry that a scope hides.
+#[derive(Clone, Copy)]
+pub(crate) struct Hidden {
+    pub(crate) name: KeyName,
+    pub(crate) entry: Entry,
+    /// The depth of the scope that hides it.
+    by: usize,
+    pub(crate) stale: bool,
 }
 
 impl Entries {
     /// Takes everything out, the youngest first.
     fn drain_from_youngest(&mut self) -> Vec<(KeyName, Value, bool)> {
         self.taken = 0;
+        assert!(self.hidden.is_empty(), "scopes have been ended first");
         let live = std::mem::take(&mut self.live).into_iter().map(|entry| (entry, false));
         let stale = std::mem::take(&mut self.stale).into_iter().map(|entry| (entry, true));
         let mut all: Vec<_> = live.chain(stale).collect();
@@ -137,6 +161,10 @@ pub(crate) struct Reference {
     pub(crate) hooks_ever: usize,
     /// Somebody wants to be told of stale values in the thread's own map.
     pub(crate) wants_notice: bool,
+    /// Contexts that are captured, and those of tasks.
+    pub(crate) contexts: Vec<Captured>,
+    pub(crate) tasks: Vec<Captured>,
+    copied: usize,
 }
 
 impl Reference {
@@ -174,7 +202,7 @@ impl Reference {
     }
 
     pub(crate) fn stale_here(&self) -> usize {
-        self.maps[&self.current].stale.len()
+        self.maps[&self.current].stale_number()
     }
 
     /// Whether an entry's end is seen: somebody is called.
@@ -217,7 +245,9 @@ impl Reference {
         let age = self.entries_ever;
         self.entries_ever += 1;
         self.keys[name].entries += 1;
-        self.here().live.insert(name, Entry { value, age });
+        let worker = self.keys[name].kind.rules.worker();
+        let depth = if worker { 0 } else { self.here().depth };
+        self.here().live.insert(name, Entry { value, age, depth });
     }
 
     /// The owner's slow path.
@@ -231,12 +261,25 @@ impl Reference {
         stale.filter(|(name, entry)| !self.is_told(**name, entry.value)).map(|(n, _)| *n).collect()
     }
 
+    /// The same of those that scopes hide.
+    pub(crate) fn silent_hidden(&self) -> Vec<(KeyName, Entry)> {
+        let hidden = self.maps[&self.current].hidden.iter().filter(|hidden| hidden.stale);
+        let all = hidden.map(|hidden| (hidden.name, hidden.entry));
+        all.filter(|(name, entry)| !self.is_told(*name, entry.value)).collect()
+    }
+
     /// The library has expunged this one: it must have been stale here.
     pub(crate) fn swept(&mut self, name: KeyName, value: Value) -> bool {
-        if self.here().stale.get(&name).is_none_or(|entry| entry.value != value) {
+        let is_it =
+            |hidden: &Hidden| hidden.stale && hidden.name == name && hidden.entry.value == value;
+        let here = self.here();
+        if here.stale.get(&name).is_some_and(|entry| entry.value == value) {
+            here.stale.remove(&name);
+        } else if let Some(at) = here.hidden.iter().position(is_it) {
+            here.hidden.remove(at);
+        } else {
             return false;
         }
-        self.here().stale.remove(&name);
         self.expunged += 1;
         self.destroyed += u64::from(self.is_told(name, value));
         self.leave(name);
@@ -257,12 +300,18 @@ impl Reference {
     pub(crate) fn stats(&self, before: &Stats, attached: bool, now: &Stats) -> Stats {
         let sum =
             |count: fn(&Entries) -> usize| self.maps.values().map(count).sum::<usize>() as u64;
-        let entries = before.entries + sum(|map| map.live.len() + map.stale.len());
+        let captured = self.contexts.iter().chain(&self.tasks);
+        let entries = before.entries
+            + sum(|map| map.live.len() + map.stale.len() + map.hidden.len())
+            + captured.clone().map(Vec::len).sum::<usize>() as u64;
+        let stale = captured.flatten().filter(|(name, _)| !self.is_live(*name)).count() as u64;
         Stats {
             keys: before.keys + self.live_keys.len() as u64,
             dead_keys: before.dead_keys + self.buried,
             maps: before.maps + self.maps.len() as u64 - u64::from(!attached),
-            stale: before.stale + sum(|map| map.stale.len()),
+            contexts: before.contexts + (self.contexts.len() + self.tasks.len()) as u64,
+            unscoped: before.unscoped,
+            stale: before.stale + sum(Entries::stale_number) + stale,
             expunged: before.expunged + self.expunged,
             destroyed: before.destroyed + self.destroyed,
             leaked: before.leaked,
@@ -337,6 +386,9 @@ impl Reference {
             if let Some(entry) = map.live.remove(&name) {
                 map.stale.insert(name, entry);
             }
+            map.hidden.iter_mut().filter(|hidden| hidden.name == name).for_each(|hidden| {
+                hidden.stale = true;
+            });
         }
         // The releaser's own value ends at once; the others wait for their owner.
         if let Some(entry) = self.here().stale.remove(&name) {
@@ -344,6 +396,7 @@ impl Reference {
             self.leave(name);
         }
         self.tell_of_death(name, &mut expected);
+        self.end_hidden(name, &mut expected);
         expected
     }
 
@@ -368,67 +421,9 @@ impl Reference {
         Expected { events: event.into_iter().collect(), sweep, ..Expected::only(answer) }
     }
 
-    /// The value that the next set or swap stores.
-    pub(crate) fn value_to_store(&self, name: KeyName, stored: Stored) -> Value {
-        match (stored, self.maps[&self.current].live.get(&name)) {
-            (Stored::Null, _) => 0,
-            (Stored::Same, Some(entry)) => entry.value,
-            (Stored::Same, None) | (Stored::Fresh, _) => stored_value(self.stored),
-        }
-    }
-
-    fn store(&mut self, name: KeyName, entry: Option<Entry>, stored: Stored) -> Value {
-        let value = self.value_to_store(name, stored);
-        if value == stored_value(self.stored) {
-            self.stored += 1;
-        }
-        match entry {
-            Some(Entry { age, .. }) => {
-                self.here().live.insert(name, Entry { value, age });
-            }
-            None => self.insert(name, value),
-        }
-        value
-    }
-
-    fn set(&mut self, name: KeyName, entry: Option<Entry>, stored: Stored) -> Expected {
-        let sweep = self.slow_path();
-        let value = self.store(name, entry, stored);
-        let Some(old) = entry else { return Expected { sweep, ..Expected::done() } };
-        let mut expected = Expected::done();
-        if old.value != value {
-            self.end(name, old.value, Reason::Replaced, &mut expected.events);
-        }
-        expected
-    }
-
-    fn swap(&mut self, name: KeyName, entry: Option<Entry>, stored: Stored) -> Expected {
-        let sweep = if entry.is_some() { Sweep::Exactly(0) } else { self.slow_path() };
-        self.store(name, entry, stored);
-        let old = entry.map_or(0, |entry| entry.value);
-        Expected { sweep, ..Expected::only(Ok(old)) }
-    }
-
-    fn take(&mut self, name: KeyName, entry: Option<Entry>) -> Expected {
-        let Some(entry) = entry else { return Expected::only(Err(Error::Absent)) };
-        self.here().live.remove(&name);
-        self.leave(name);
-        Expected::only(Ok(entry.value))
-    }
-
-    fn remove(&mut self, name: KeyName, entry: Option<Entry>) -> Expected {
-        let mut expected = Expected::done();
-        if let Some(entry) = entry {
-            self.here().live.remove(&name);
-            self.end(name, entry.value, Reason::Removed, &mut expected.events);
-            self.leave(name);
-        }
-        expected
-    }
-
     /// Ends all values of a map, the youngest first.
     fn end_all(&mut self, map: MapName, reason: Reason) -> Expected {
-        let mut expected = Expected::done();
+        let mut expected = self.end_scopes(map);
         let entries = self.maps.get_mut(&map).map(Entries::drain_from_youngest);
         for (name, value, stale) in entries.unwrap_or_default() {
             let reason = if stale { Reason::KeyDead } else { reason };
@@ -439,6 +434,9 @@ impl Reference {
     }
 
     pub(crate) fn remove_all(&mut self) -> Expected {
+        if self.here().depth > 0 {
+            return self.remove_all_in_scope();
+        }
         self.end_all(self.current, Reason::Removed)
     }
 
@@ -476,11 +474,14 @@ impl Reference {
     pub(crate) fn end_thread(&mut self, reason: Reason) -> Expected {
         self.current = OWN;
         self.wants_notice = false;
-        let mut expected = self.end_all(OWN, reason);
-        // In the order of the calls: each goes in front of what is there.
-        for number in std::mem::take(&mut self.hooks) {
-            expected.events.push_front(Event::Hook { number });
+        // Scopes end before hooks are called, and hooks before the other values end.
+        let mut expected = self.end_scopes(OWN);
+        for number in std::mem::take(&mut self.hooks).into_iter().rev() {
+            expected.events.push_back(Event::Hook { number });
         }
+        let rest = self.end_all(OWN, reason);
+        expected.events.extend(rest.events);
+        expected.unordered.extend(rest.unordered);
         expected
     }
 }
