@@ -216,6 +216,32 @@ TEST_CASE("values with and without a deleter of their own replace each other", "
     CHECK(of_value.all.size() == 1);
 }
 
+TEST_CASE("the same pointer is not ended when it is set again, with a deleter or without", "[pointer][deleter]")
+{
+    int first = 0, second = 0, plain = 0, target = 0;
+    {
+        thread_local_ptr<int> pointer([&](int *) { plain++; });
+        pointer.reset(&target);
+        pointer.reset(&target);
+        pointer.reset(&target, [&](int *) { first++; });
+        pointer.reset(&target, [&](int *) { second++; });
+        CHECK(first + second + plain == 0);
+        pointer.reset(&target);
+        CHECK(first + second + plain == 0);
+        CHECK(pointer.get() == &target);
+        pointer.reset(&target, [&](int *) { second++; });
+    }
+    CHECK(first == 0);
+    CHECK(second == 1);
+    CHECK(plain == 0);
+
+    const auto shared = std::make_shared<int>(1);
+    thread_local_ptr<int> pointer;
+    pointer.reset(shared);
+    pointer.reset(shared);
+    CHECK(shared.use_count() == 2);
+}
+
 TEST_CASE("a deleter may take the pointer alone, be a function, or be null", "[pointer][deleter]")
 {
     SECTION("a function")

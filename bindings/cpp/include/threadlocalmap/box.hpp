@@ -185,18 +185,26 @@ class boxes {
       return;
     }
     handed_in(boxed);
-    error = code_of(tls_set(handle(), boxed));
-    if (error) boxed->end(reason::removed);
+    void *old = nullptr;
+    int answer = tls_swap(handle(), boxed, &old);
+    // While the old one is visited, only the library can put its end off.
+    if (answer == TLS_ERR_BUSY) answer = tls_set(handle(), boxed);
+    error = code_of(answer);
+    if (error) {
+      boxed->end(reason::removed);
+    } else {
+      end_old(old, value);
+    }
   }
 
-  /** Ends the calling thread's box: another value is in its place. */
-  void end_replaced() noexcept {
+  /** Ends the calling thread's box: another value, which may be the same, is in its place. */
+  void end_replaced(T *by) noexcept {
     if (handle() == TLS_KEY_NONE) return;
     void *old = nullptr;
     if (tls_take(handle(), &old) == TLS_ERR_BUSY) {
       tls_remove(handle());
-    } else if (old != nullptr) {
-      static_cast<box<T> *>(old)->end(reason::replaced);
+    } else {
+      end_old(old, by);
     }
   }
 
@@ -211,6 +219,16 @@ class boxes {
   }
 
  private:
+  static void end_old(void *old, T *by) noexcept {
+    auto *const boxed = static_cast<box<T> *>(old);
+    if (boxed == nullptr) return;
+    if (boxed->value == by) {
+      boxed->give_up();
+    } else {
+      boxed->end(reason::replaced);
+    }
+  }
+
   static void destroy(void *value, int why, void *) noexcept {
     handed_out(value);
     static_cast<box<T> *>(value)->end(static_cast<reason>(why));

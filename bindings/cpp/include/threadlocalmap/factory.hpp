@@ -129,7 +129,6 @@ class maker_by final : public maker<T> {
     const attempt own(static_cast<maker<T> *>(this), thrown);
     const int answer = tls_try_get(key, value);
     handed_in(static_cast<rules<T> *>(this));
-    if (answer != TLS_ERR_INIT) thrown = nullptr;
     return answer;
   }
 

@@ -107,7 +107,7 @@ class thread_local_ptr {
   }
 
   /**
-   * Owns `value` from here on, and ends the one before.
+   * Owns `value` from here on, and ends the one before, unless it is the same.
    *
    * If that fails, nothing has changed, and `value` is ended with reason::removed. (But an object
    * that was moved from has no deleter: then `value` stays yours.)
@@ -118,7 +118,7 @@ class thread_local_ptr {
     detail::handed_in(erased(value));
     error = detail::code_of(tls_set(key_.handle(), erased(value)));
     if (!error) {
-      boxes_.end_replaced();
+      boxes_.end_replaced(value);
     } else if (rules_ != nullptr && key_.handle() != TLS_KEY_NONE) {
       rules_->end(value, reason::removed);
     }
@@ -130,7 +130,7 @@ class thread_local_ptr {
     error.clear();
     if (value == nullptr) return reset();
     boxes_.put(key_.handle(), value, std::move(deleter), copies(), error);
-    if (!error) end_replaced();
+    if (!error) end_replaced(value);
   }
 
   /** Takes over the pointer's deleter, too. */
@@ -243,11 +243,11 @@ class thread_local_ptr {
   TLS_PRIVATE_COLD T *get_boxed() const noexcept { return boxes_.get(); }
 
   /** Ends the value without a deleter of its own: one with a deleter is in its place. */
-  void end_replaced() noexcept {
+  void end_replaced(T *by) noexcept {
     void *old = nullptr;
     if (tls_take(key_.handle(), &old) == TLS_ERR_BUSY) {
       tls_remove(key_.handle());
-    } else if (old != nullptr) {
+    } else if (old != nullptr && old != erased(by)) {
       rules_->end(static_cast<T *>(old), reason::replaced);
     }
   }
