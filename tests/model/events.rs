@@ -106,7 +106,6 @@ impl Kind {
             copy: self.rules.inherits().then_some(copy as _),
             user: name as *mut c_void,
             user_free: self.user_free.then_some(user_free as _),
-            ..Callbacks::NONE
         };
         KeyOptions { callbacks, rules: self.rules, ..KeyOptions::DEFAULT }
     }
