@@ -34,6 +34,7 @@ int main() {
   parser_close(&parser);
   tls_key_drain(key, -1, nullptr);  // until no worker has a buffer: they are woken
   const int left = parser_report("the workers sleep", words);
+  tls_sweep_stop(&sweep);
   pool.join();
   tls_sweep_destroy(&sweep);
   return left;

@@ -6,6 +6,7 @@
 
 #include <threadlocalmap/asio.hpp>
 
+#include <atomic>
 #include <memory>
 
 struct asio_pool {
@@ -48,7 +49,64 @@ static void workers_are_as_before_and_swept()
 
     CHECK_INT(tls_sweep_init(&sweep, POOL_WORKERS, -1, post_sweep, &pool), 0);
     pool_test(&test, 20000);
+    tls_sweep_stop(&sweep);
     pool.pool.join();
+    tls_sweep_destroy(&sweep);
+}
+
+// Objects die all the time, on all workers, and each death asks for a sweep.
+static void sweeps_and_tasks_do_not_get_in_each_others_way()
+{
+    pool_load_t load = pool_load_new(20000);
+    tls_sweep_t sweep;
+
+    pool_keys_create();
+    {
+        asio_pool pool;
+
+        CHECK_INT(tls_sweep_init(&sweep, POOL_WORKERS, -1, post_sweep, &pool), 0);
+        for (size_t i = 0; i < load.count; i++) {
+            pool_task_t *task = pool_load_next(&load, i);
+            net::post(tls::scoped(pool.pool.get_executor()), [task, &sweep] {
+                CHECK_OK(tls_sweep_watch(&sweep));
+                pool_task_run(task);
+            });
+        }
+        while (test_count(&pool_tasks_done) != load.count) sched_yield();
+        CHECK_OK(tls_remove(pool_inherited));
+        // The last deaths are known; who sleeps with values of them is being woken.
+        while (pool_values_alive() != 0 || test_stats().stale != 0) sched_yield();
+        tls_sweep_stop(&sweep);
+        tls_sweep_request(&sweep);
+        CHECK(!tls_sweep_under_way(&sweep));
+        pool.pool.join();
+    }
+    tls_sweep_destroy(&sweep);
+    pool_load_free(&load);
+    pool_keys_release();
+}
+
+// What the pool refuses must not be waited for.
+static void a_pool_that_refuses_is_swept_as_far_as_it_takes_tasks()
+{
+    asio_pool pool;
+    struct refusing {
+        asio_pool *pool;
+        std::atomic<int> takes;
+    } half = {&pool, {2}};
+    tls_sweep_t sweep;
+    const auto post_some = [](void *to, void (*run)(void *), void *argument) {
+        auto *const self = static_cast<refusing *>(to);
+        return self->takes-- > 0 ? post_sweep(self->pool, run, argument) : 1;
+    };
+
+    CHECK_INT(tls_sweep_init(&sweep, POOL_WORKERS, -1, post_some, &half), 0);
+    tls_sweep_request(&sweep);
+    while (tls_sweep_under_way(&sweep)) sched_yield();
+    CHECK_UINT(sweep.arrived, 2);
+    tls_sweep_request(&sweep); // all are refused
+    CHECK(!tls_sweep_under_way(&sweep));
+    tls_sweep_stop(&sweep);
     tls_sweep_destroy(&sweep);
 }
 
@@ -124,6 +182,8 @@ static void a_map_goes_from_thread_to_thread()
 int main()
 {
     RUN(workers_are_as_before_and_swept);
+    RUN(sweeps_and_tasks_do_not_get_in_each_others_way);
+    RUN(a_pool_that_refuses_is_swept_as_far_as_it_takes_tasks);
     RUN(handlers_that_never_run_lose_nothing);
     RUN(an_executor_reaches_what_is_made_with_it);
     RUN(a_map_goes_from_thread_to_thread);

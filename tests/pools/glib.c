@@ -56,6 +56,7 @@ exclusive_workers_are_woken_when_objects_die(void)
 
     CHECK_INT(tls_sweep_init(&sweep, POOL_WORKERS, -1, tls_g_thread_pool_post, pool), 0);
     pool_test(&test, 20000);
+    tls_sweep_stop(&sweep);
     tls_g_thread_pool_free(pool, FALSE, TRUE);
     tls_sweep_destroy(&sweep);
 }

@@ -14,7 +14,9 @@
  *     tls_sweep_init(&sweep, workers, 100, post, pool);
  *     tls_sweep_watch(&sweep);                            on each worker, in any task of it
  *
- * From then on the end of a key wakes the workers that have its values. Without tls_sweep_watch(),
+ *     tls_sweep_stop(&sweep);                             before the pool ends
+ *
+ * Once a worker watches, the end of a key whose values it has wakes it. Without tls_sweep_watch(),
  * call tls_sweep_request(&sweep) yourself.
  *
  * WHAT IT COSTS
@@ -23,9 +25,13 @@
  *   its own expunge to come, after its task. A negative number waits for ever: then no task of the
  *   pool may wait for another one, or both may wait for the sweep.
  *
+ * WHAT IT NEEDS
+ *   A pool in which no task waits while a worker sleeps: one with one queue (libuv, GLib, Asio, most
+ *   thread pools), not one in which each worker sleeps at a queue of its own.
+ *
  * THREADING
- *   tls_sweep_init() and tls_sweep_destroy() as with a mutex; the others on any thread, at any
- *   time, tls_sweep_request() inside a callback of the library too.
+ *   tls_sweep_init(), tls_sweep_stop() and tls_sweep_destroy() as with a mutex; the others on any
+ *   thread, at any time, tls_sweep_request() inside a callback of the library too.
  */
 #ifndef THREADLOCALMAP_SWEEP_H
 #define THREADLOCALMAP_SWEEP_H
@@ -55,7 +61,8 @@ typedef struct tls_sweep {
     size_t arrived;  /* tasks that have expunged */
     size_t pending;  /* tasks that have not ended, and the poster */
     int patience_ms;
-    bool again; /* asked for while one was under way */
+    bool again;   /* asked for while one was under way */
+    bool stopped; /* not to be asked for any more */
 } tls_sweep_t;
 
 /* workers: how many the pool has, exactly. patience_ms: see WHAT IT COSTS. Returns 0 or an errno. */
@@ -73,7 +80,7 @@ tls_sweep_init(tls_sweep_t *sweep, size_t workers, int patience_ms, tls_sweep_po
     sweep->workers = workers;
     sweep->expected = sweep->arrived = sweep->pending = 0;
     sweep->patience_ms = patience_ms;
-    sweep->again = false;
+    sweep->again = sweep->stopped = false;
     error = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     if (error == 0)
         error = pthread_cond_init(&sweep->changed, &attributes);
@@ -86,14 +93,23 @@ tls_sweep_init(tls_sweep_t *sweep, size_t workers, int patience_ms, tls_sweep_po
     return error;
 }
 
-/* Waits until no sweep is under way. Nobody may ask for one any more. */
+/* No sweep is under way when this returns, and none begins any more: what asks for one is ignored.
+ * Before the pool is told to end, and not on one of its workers: their tasks wait for each other. */
 static inline void
-tls_sweep_destroy(tls_sweep_t *sweep)
+tls_sweep_stop(tls_sweep_t *sweep)
 {
     pthread_mutex_lock(&sweep->lock);
+    sweep->stopped = true;
+    sweep->again = false;
     while (sweep->pending != 0)
         pthread_cond_wait(&sweep->changed, &sweep->lock);
     pthread_mutex_unlock(&sweep->lock);
+}
+
+/* After tls_sweep_stop() and the pool's end, when nobody can ask for one any more. */
+static inline void
+tls_sweep_destroy(tls_sweep_t *sweep)
+{
     pthread_mutex_destroy(&sweep->lock);
     pthread_cond_destroy(&sweep->changed);
 }
@@ -178,11 +194,11 @@ tls_sweep_request(void *argument)
     bool now;
 
     pthread_mutex_lock(&sweep->lock);
-    now = sweep->pending == 0;
+    now = sweep->pending == 0 && !sweep->stopped;
     if (now)
         tls_sweep_private_begin(sweep);
     else
-        sweep->again = true;
+        sweep->again = !sweep->stopped;
     pthread_mutex_unlock(&sweep->lock);
     if (now)
         tls_sweep_private_post(sweep);
