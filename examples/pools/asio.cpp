@@ -17,7 +17,8 @@ int main() {
   asio::thread_pool pool(4);
   const auto executor = tls::scoped(pool.get_executor());
   tls_sweep_t sweep;
-  if (tls_sweep_init(&sweep, 4, 100, post_to_pool, &pool) != 0) return 1;
+  // -1: no task of this pool waits for another one, so a sweep may wait for all workers.
+  if (tls_sweep_init(&sweep, 4, -1, post_to_pool, &pool) != 0) return 1;
 
   struct parser parser;
   std::atomic<size_t> words{0};

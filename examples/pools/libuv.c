@@ -28,7 +28,7 @@ int main(void) {
     uv_loop_t *loop = uv_default_loop();
     uv_timer_t timer;
 
-    if (tls_uv_workers_init(loop, &workers) != 0) return 1;
+    if (tls_uv_workers_init(loop, &workers, -1) != 0) return 1; /* no work waits for other work */
     parser_open(&parser, TLS_KEY_WORKER);
     for (running = 0; running < 200; running++) {
         work[running].request.data = text;

@@ -156,7 +156,7 @@ main(void)
 {
     uv_loop_t *loop = uv_default_loop();
 
-    CHECK_INT(tls_uv_workers_init(loop, &workers), 0);
+    CHECK_INT(tls_uv_workers_init(loop, &workers, 2000), 0);
     RUN(workers_are_as_before_and_woken_through_the_loop);
     RUN(cancelled_work_loses_nothing);
     tls_uv_workers_close(&workers);

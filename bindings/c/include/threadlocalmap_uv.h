@@ -21,7 +21,7 @@
  *   (TLS_KEY_WORKER). To have them expunged: tls_uv_workers_t, once for each process.
  *
  *     static tls_uv_workers_t workers;
- *     tls_uv_workers_init(loop, &workers);
+ *     tls_uv_workers_init(loop, &workers, 100);
  *     tls_uv_workers_watch(&workers);       in each run that keeps such values
  *
  *   The end of a key is then told to the loop, which posts a task to each worker (see
@@ -195,13 +195,14 @@ tls_uv_threads(void)
     return threads < 1 ? 1 : threads > 1024 ? 1024 : (size_t)threads;
 }
 
-/* Has workers that watch swept on this loop whenever they get stale values. Others of the pool's
- * tasks wait for it at most 100 ms. Returns 0 or a UV_E*. */
+/* Has workers that watch swept on this loop whenever they get stale values. patience_ms: how long
+ * workers wait for one that is busy, see WHAT IT COSTS in threadlocalmap_sweep.h; 100 suits most.
+ * Returns 0 or a UV_E*. */
 static inline int
-tls_uv_workers_init(uv_loop_t *loop, tls_uv_workers_t *workers)
+tls_uv_workers_init(uv_loop_t *loop, tls_uv_workers_t *workers, int patience_ms)
 {
-    int code = tls_sweep_init(&workers->sweep, tls_uv_threads(), 100, tls_uv_private_sweep_post,
-                              workers);
+    int code = tls_sweep_init(&workers->sweep, tls_uv_threads(), patience_ms,
+                              tls_uv_private_sweep_post, workers);
 
     if (code != 0)
         return uv_translate_sys_error(code);
