@@ -19,7 +19,7 @@ use std::process::{Command, Stdio};
 /// The kernels in C++.
 const CPP_KERNEL: &str = "get_cpp.cpp";
 
-const KERNELS: [&str; 5] = ["get.c", "get_exported.c", "change.c", "peers.c", "table.c"];
+const KERNELS: [&str; 6] = ["get.c", "get_exported.c", "change.c", "tasks.c", "peers.c", "table.c"];
 
 fn main() {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));

@@ -20,6 +20,15 @@ int bench_counting_key(tls_key_t *key, uint64_t *destroyed) {
     return tls_key_create(key, &options);
 }
 
+/* A key whose value a captured context takes along, as it is. */
+int bench_inherited_key(tls_key_t *key);
+int bench_inherited_key(tls_key_t *key) {
+    tls_key_options_t options = {0};
+    options.size = sizeof options;
+    options.flags = TLS_KEY_INHERIT;
+    return tls_key_create(key, &options);
+}
+
 struct bench_stats {
     uint64_t keys, maps, entries, stale, destroyed, longest_probe, capacity, bytes;
 };

@@ -25,7 +25,15 @@
     KERNEL_NAMED(pthread_cycle)                                                \
     KERNEL_NAMED(release)                                                      \
     KERNEL_NAMED(stale_count)                                                  \
-    KERNEL_NAMED(expunge)
+    KERNEL_NAMED(expunge)                                                      \
+    KERNEL_NAMED(scope)                                                        \
+    KERNEL_NAMED(capture)                                                      \
+    KERNEL_NAMED(replay)                                                       \
+    KERNEL_NAMED(plain_call)                                                   \
+    KERNEL_NAMED(task)                                                         \
+    KERNEL_NAMED(map_switch)                                                   \
+    KERNEL_NAMED(get_in_scope)                                                 \
+    KERNEL_NAMED(get_in_map)
 
 #define DECLARATION(name, number)                                              \
     void JOIN(PLACED(name), number)(const struct bench_input *, uint64_t);

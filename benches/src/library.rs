@@ -23,6 +23,7 @@ mod c {
         pub fn tls_version_string() -> *const c_char;
         // kernels/library.c
         pub fn bench_counting_key(key: *mut u64, destroyed: *mut u64) -> c_int;
+        pub fn bench_inherited_key(key: *mut u64) -> c_int;
         pub fn bench_stats(out: *mut Stats) -> c_int;
     }
 }
@@ -73,6 +74,14 @@ pub unsafe fn create_counting(destroyed: &AtomicU64) -> Fallible<u64> {
     let mut key = 0;
     // SAFETY: as the caller promises.
     checked("tls_key_create", unsafe { c::bench_counting_key(&mut key, destroyed.as_ptr()) })?;
+    Ok(key)
+}
+
+/// A key whose value a captured context takes along.
+pub fn create_inherited() -> Fallible<u64> {
+    let mut key = 0;
+    // SAFETY: kernels/library.c fills the options in.
+    checked("tls_key_create", unsafe { c::bench_inherited_key(&mut key) })?;
     Ok(key)
 }
 

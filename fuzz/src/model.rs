@@ -32,7 +32,7 @@ fn case(bytes: &[u8]) -> Case {
     }
 }
 
-/// Codes from 32 on are free.
+/// Codes from 40 on are free.
 fn operation(step: Step) -> Option<Operation> {
     let Step { code, number, detail, .. } = step;
     let on_key = |call| Operation::OnKey(call, pick(step));
@@ -68,6 +68,14 @@ fn operation(step: Step) -> Option<Operation> {
         28 => on_key(KeyCall::Scrape),
         29 => on_key(KeyCall::ForEach),
         30 => on_key(KeyCall::Drain),
+        32 => Operation::BeginScope,
+        33 => Operation::EndScope(detail),
+        34 => Operation::Capture,
+        35 => Operation::BeginIn(detail),
+        36 => Operation::FreeContext(detail),
+        37 => Operation::CreateTask,
+        38 => Operation::RunTask(detail),
+        39 => Operation::CancelTask(detail),
         _ => return None,
     })
 }
@@ -98,7 +106,9 @@ fn kind(number: u8, detail: u8) -> Kind {
     };
     let bit = |at: u8| detail >> at & 1 == 1;
     let enumerable = Rules::ENUMERABLE.given(number & 2 != 0);
-    let rules = Rules::ANY.given(number & 1 != 0).and(enumerable);
+    let inherit = Rules::INHERIT.given(number & 12 == 4);
+    let worker = Rules::WORKER.given(number & 12 == 8);
+    let rules = Rules::ANY.given(number & 1 != 0).and(enumerable).and(inherit).and(worker);
     Kind { destroy: !bit(2), init, user_free: !bit(3), rules }
 }
 

@@ -217,10 +217,15 @@ impl Map {
         }
     }
 
-    /// Shows the empty table in the calling thread's hot slot.
-    pub fn hide(&self) {
+    /// Another map is about to be shown in its place.
+    pub(super) fn step_back(&self) {
         self.shown.set(false);
         self.mailbox.owner.store(0, Ordering::Relaxed);
+    }
+
+    /// Shows the empty table in the calling thread's hot slot.
+    pub fn hide(&self) {
+        self.step_back();
         block::set_view(View::empty());
         block::set_stale(core::ptr::null());
         block::set_depth(0);

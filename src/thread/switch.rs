@@ -82,6 +82,7 @@ pub unsafe fn destroy(map: MapPointer) -> Result<(), Error> {
 /// # Safety
 ///
 /// `map` is from [`create`] and not destroyed yet.
+#[inline(always)]
 pub unsafe fn switch(map: Option<MapPointer>) -> Result<Option<MapPointer>, Error> {
     let thread = record::attached()?;
     // SAFETY: The caller's premise is the callee's.
@@ -94,6 +95,7 @@ pub fn current() -> Option<MapPointer> {
     record::current().and_then(ThreadRecord::visiting)
 }
 
+#[inline(always)]
 unsafe fn switch_on(
     thread: &ThreadRecord,
     map: Option<MapPointer>,
@@ -118,8 +120,10 @@ unsafe fn switch_on(
 }
 
 /// Shows another map to the calling thread, which has it.
+#[inline(always)]
 fn work_on(thread: &ThreadRecord, map: Option<MapPointer>) {
-    thread.map().hide();
+    // Its table stays in sight until the other's is shown.
+    thread.map().step_back();
     thread.work_on(map);
     thread.map().show(thread.number.get());
 }

@@ -8,6 +8,7 @@ mod change;
 mod cleanup;
 mod get;
 mod scale;
+mod tasks;
 
 use crate::kernels::Kernels;
 use crate::subjects::Subject;
@@ -105,6 +106,7 @@ pub fn all(kernels: &Kernels, scale: Scale) -> Vec<Row> {
     let mut rows = get::rows(kernels);
     rows.extend(change::rows(kernels));
     rows.extend(cleanup::rows(kernels));
+    rows.extend(tasks::rows(kernels));
     rows.extend(scale::rows(kernels, scale));
     rows
 }

@@ -14,6 +14,7 @@ pub struct Ours {
     count: usize,
     order: Order,
     granule: u64,
+    inherited: bool,
     /// Where the keys' destroy callback counts; without it they have none.
     destroyed: Option<Box<AtomicU64>>,
     replaced: u64,
@@ -35,6 +36,7 @@ impl Ours {
             count,
             order: Order::Created,
             granule: count.max(1) as u64,
+            inherited: false,
             destroyed: None,
             replaced: 0,
             line: None,
@@ -55,6 +57,11 @@ impl Ours {
 
     pub fn scattered(self) -> Ours {
         Ours { order: Order::Scattered, ..self }
+    }
+
+    /// With keys whose values a context takes along.
+    pub fn inherited(self) -> Ours {
+        Ours { inherited: true, ..self }
     }
 
     /// For a kernel that stores two values in turn.
@@ -85,6 +92,7 @@ impl Subject for Ours {
         let churn = if self.order == Order::Scattered { CHURN } else { 1 };
         for _ in 0..self.count * churn {
             let key = match &self.destroyed {
+                None if self.inherited => library::create_inherited()?,
                 None => library::create()?,
                 // SAFETY: the counter is boxed and lives as long as `self`;
                 // `finish` releases the key and destroys its value, and only
