@@ -132,6 +132,9 @@ pub struct Mailbox {
     /// `Relaxed`: whoever knows by other means that a release has returned is
     /// ordered after it by those means; it counts, it publishes nothing.
     pub stale: AtomicUsize,
+    /// Entries of the map whose value another thread has taken, and which the
+    /// owner has not cleared away yet. `Relaxed`: for reports.
+    pub reaped: unwatched::AtomicUsize,
     /// The holder records that were put in, the latest first.
     first: AtomicPtr<Holder>,
     /// The map's thread is not in this process: it was left behind by a fork.
@@ -164,6 +167,7 @@ impl Mailbox {
     pub const fn new() -> Self {
         Self {
             stale: AtomicUsize::new(0),
+            reaped: unwatched::AtomicUsize::new(0),
             first: AtomicPtr::new(null_mut()),
             vanished: unwatched::AtomicBool::new(false),
             owner: unwatched::AtomicU64::new(0),

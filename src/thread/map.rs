@@ -360,6 +360,9 @@ impl Map {
         if fields.rules.get().inherits() {
             self.inherited.remove(holder);
         }
+        if fields.rules.get().reachable() && fields.reaped.get() {
+            self.mailbox.reaped.fetch_sub(1, Ordering::Relaxed);
+        }
         // SAFETY: Invariant 2: an entry has its record in the list of its depth.
         unsafe { self.order_at(fields.depth.get()).remove(holder) };
     }

@@ -14,7 +14,7 @@ use core::ptr::null_mut;
 use super::map::{record, Map};
 use super::scopes::Shadow;
 use crate::key::holder::{Holder, HolderPointer, Stand};
-use crate::sys::sync::Cell;
+use crate::sys::sync::{Cell, Ordering};
 
 impl Map {
     /// Whether another thread has taken the entry's value.
@@ -69,6 +69,7 @@ impl Map {
             };
             fields.reaped.set(true);
             fields.owes.set(fields.replacing.get() > 0);
+            self.mailbox.reaped.fetch_add(1, Ordering::Relaxed);
             Some(value)
         })
     }

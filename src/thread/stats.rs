@@ -250,7 +250,7 @@ pub(super) fn report_before(last: u64) -> Option<MapReport> {
                     number: map.number.get(),
                     kind: map.kind.get(),
                     thread: map.mailbox.owner.load(Ordering::Relaxed),
-                    entries: map.counters.entries.load(Ordering::Relaxed),
+                    entries: entries_of(map),
                     stale: map.mailbox.stale.load(Ordering::Relaxed) as u64,
                     capacity: map.counters.capacity.load(Ordering::Relaxed),
                 });
@@ -258,6 +258,13 @@ pub(super) fn report_before(last: u64) -> Option<MapReport> {
         }
         None
     })
+}
+
+/// Values that a map has: without those that other threads have taken.
+fn entries_of(map: &Map) -> u64 {
+    let entries = map.counters.entries.load(Ordering::Relaxed);
+    // The two are not read at one instant.
+    entries.saturating_sub(map.mailbox.reaped.load(Ordering::Relaxed) as u64)
 }
 
 /// What a map has counted, as opposed to what it holds.
@@ -284,7 +291,7 @@ pub fn collect() -> Stats {
             let is_context = map.kind.get() == Kind::Context;
             sum.maps += u64::from(!is_context);
             sum.contexts += u64::from(is_context);
-            sum.entries += map.counters.entries.load(Ordering::Relaxed);
+            sum.entries += entries_of(map);
             sum.stale += map.mailbox.stale.load(Ordering::Relaxed) as u64;
             sum.capacity += map.counters.capacity.load(Ordering::Relaxed);
             sum.unwatched += map.counters.unwatched.load(Ordering::Relaxed);

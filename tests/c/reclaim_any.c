@@ -108,6 +108,7 @@ a_release_ends_all_threads_values_before_it_returns(void)
     CHECK_UINT(ended.count_at_free, WORKERS + 1);
     CHECK_UINT(test_stats().dead_keys, 0);
     CHECK_UINT(test_stats().stale, 0);
+    CHECK_UINT(test_stats().entries, 0); /* though no owner has looked yet */
     for (i = 0; i < WORKERS; i++) {
         CHECK_UINT(worker_stale_count(&workers[i]), 0);
         CHECK_PTR(worker_get(&workers[i], key), NULL);
