@@ -119,6 +119,7 @@ macro_rules! pools {
 
 pools! {
     pthreads { example_sources: &["examples/pool/pool.c"] }
+    glibc { flags: POSIX }
     glib { package: Some("glib-2.0"), debian: "libglib2.0-dev" }
     libuv { package: Some("libuv"), debian: "libuv1-dev", flags: POSIX }
     openmp { flags: &["-fopenmp"] }
