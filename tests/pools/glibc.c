@@ -5,7 +5,9 @@
  * with them, unseen.
  */
 #include <aio.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -145,6 +147,8 @@ an_asynchronous_reads_threads_end_what_they_have(void)
         control.aio_sigevent = call_on_a_thread();
         CHECK_INT(aio_read(&control), 0);
         while (test_count(&calls) < i)
+            sched_yield();
+        while (aio_error(&control) == EINPROGRESS) /* told before it is marked */
             sched_yield();
         CHECK_INT(aio_error(&control), 0);
         CHECK_INT(aio_return(&control), sizeof(bytes));
