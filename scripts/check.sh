@@ -21,6 +21,7 @@ step_format() {
 step_clippy() {
   headline 'Clippy, every warning an error'
   if ! "$CARGO" clippy --version >/dev/null 2>&1; then skipped 'clippy: cargo has no clippy (rustup component add clippy)'; return; fi
+  "$CARGO" clippy --locked -- -D warnings
   "$CARGO" clippy --locked --all-targets -- -D warnings
   "$CARGO" clippy --locked --all-targets --features global-dynamic -- -D warnings
   RUSTFLAGS='--cfg modelled' "$CARGO" clippy --locked --manifest-path tests/schedules/Cargo.toml \

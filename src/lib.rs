@@ -30,6 +30,8 @@
 //! The Rust interface below `capi` exists for the tests and benchmarks of this
 //! package. What is stable is the C API.
 
+// As C programs link it, the library needs the C library alone (`sys::runtime`).
+#![cfg_attr(not(any(feature = "std", storage = "plain")), no_std)]
 // What a model does not need is cut off by early returns.
 #![cfg_attr(modelled, allow(unreachable_code, unused))]
 

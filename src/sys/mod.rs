@@ -1,16 +1,17 @@
 //! Everything that differs by platform, and nothing else.
 //!
-//! Eight small seams; no other module names an operating system, a C library or
+//! Nine small seams; no other module names an operating system, a C library or
 //! a processor:
 //!
 //! | module | what it gives | on Linux |
 //! |---|---|---|
-//! | [`block`] | this library's own words of thread-local storage | initial-exec TLS by assembly, or plain TLS |
+//! | [`block`] | this library's own words of thread-local storage | initial-exec or general-dynamic TLS by assembly |
 //! | [`condition`] | waiting under a lock, with a time limit | `pthread_cond_t` |
 //! | [`fork`] | calls around a fork | `pthread_atfork` |
 //! | [`lock`] | a mutual exclusion lock, usable in a `static` | `pthread_mutex_t` |
 //! | [`memory`] | zeroed memory that may run out | `calloc`, `free` |
 //! | [`os_key`] | a call-back when a thread ends | one pthread key |
+//! | `runtime` | what Rust wants without its standard library | `abort` |
 //! | [`sync`] | the atomics, so that a model checker can watch them | `core::sync::atomic` |
 //! | [`thread_id`] | the number that the OS shows for a thread | `gettid` |
 //!
@@ -30,5 +31,7 @@ pub mod memory;
 #[cfg(modelled)]
 pub mod modelled;
 pub mod os_key;
+#[cfg(not(any(feature = "std", storage = "plain")))]
+mod runtime;
 pub mod sync;
 pub mod thread_id;

@@ -12,9 +12,10 @@
 //! Where the processor is known, the block is defined in assembly and read
 //! with the *initial-exec* sequence: its distance from the thread pointer is a
 //! load-time constant, so an access is two loads. [`offset`] hands that same
-//! distance to the code inlined in the callers. Elsewhere, and with the
-//! feature `global-dynamic`, a plain `thread_local!` without a destructor
-//! holds the block, `offset` is 0, and inlined code always makes the call.
+//! distance to the code inlined in the callers. With the feature
+//! `global-dynamic` the same block is read with the *general-dynamic* sequence,
+//! and where the processor is not known a `thread_local!` without a destructor
+//! holds it; `offset` is 0 then, and inlined code always makes the call.
 //!
 //! # Layout
 //!
@@ -55,26 +56,12 @@ use core::mem::size_of;
 
 use super::sync::{compiler_fence, unwatched, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-#[cfg(all(
-    any(target_arch = "x86_64", target_arch = "aarch64"),
-    target_os = "linux",
-    target_pointer_width = "64",
-    not(feature = "global-dynamic"),
-    not(miri),
-    not(modelled)
-))]
-#[path = "initial_exec.rs"]
-mod storage;
-
-#[cfg(not(all(
-    any(target_arch = "x86_64", target_arch = "aarch64"),
-    target_os = "linux",
-    target_pointer_width = "64",
-    not(feature = "global-dynamic"),
-    not(miri),
-    not(modelled)
-)))]
-#[path = "plain.rs"]
+// `build.rs` decides which.
+#[cfg(not(storage = "plain"))]
+mod image;
+#[cfg_attr(storage = "initial_exec", path = "initial_exec.rs")]
+#[cfg_attr(storage = "general_dynamic", path = "general_dynamic.rs")]
+#[cfg_attr(storage = "plain", path = "plain.rs")]
 mod storage;
 
 /// One entry of a table, as the inlined hit knows it: 16 bytes, version 1.
