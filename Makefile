@@ -56,7 +56,7 @@ help:
 all: lib
 
 lib:
-	@$(CARGO) build --locked --release --lib
+	@$(CARGO) rustc --locked --release --lib --crate-type cdylib,staticlib
 
 plot:
 	@$(CARGO) build --locked --release --manifest-path tools/plot/Cargo.toml --target-dir $(TARGET)/plot

@@ -46,11 +46,12 @@ fn main() {
     println!("cargo:rustc-env=BENCH_COMPILER={}", compiler_version());
 }
 
-/// Runs `cargo build --release --lib` and returns the shared library's path.
+/// Builds the library as `make` does and returns the shared library's path.
 fn build_library(root: &Path, target: &Path) -> PathBuf {
     let cargo = env::var_os("CARGO").expect("set by cargo");
     let built = Command::new(cargo)
-        .args(["build", "--release", "--lib", "--message-format=json", "--manifest-path"])
+        .args(["rustc", "--release", "--lib", "--crate-type", "cdylib,staticlib"])
+        .args(["--message-format=json", "--manifest-path"])
         .arg(root.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(target)

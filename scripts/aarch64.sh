@@ -115,7 +115,7 @@ needed_libraries() {
 
 build_library() {
   RUSTC=$RUSTC_FOR_TARGET CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$CROSS-gcc \
-    "$CARGO" build --locked --quiet --lib --release --target $TRIPLE --target-dir "$WORK/build"
+    build_library --target $TRIPLE --target-dir "$WORK/build"
   LIBRARY=$WORK/build/$TRIPLE/release
   ln -sf libthreadlocalmap.so "$LIBRARY/libthreadlocalmap.so.0"
 }
@@ -124,9 +124,8 @@ build_library() {
 run_program() {
   local program="$WORK/$1"
   $CROSS-gcc -std=c11 -O2 -D_GNU_SOURCE -Iinclude "$2" -o "$program-shared" -L"$LIBRARY" -lthreadlocalmap -pthread
-  # shellcheck disable=SC2086
   $CROSS-gcc -std=c11 -O2 -D_GNU_SOURCE -Iinclude "$2" -o "$program-static" "$LIBRARY/libthreadlocalmap.a" \
-    $NATIVE_STATIC_LIBS
+    -pthread -ldl
   if ! timeout 300 "${QEMU[@]}" -E LD_LIBRARY_PATH="$LIBRARY" "$program-shared" >"$program.log" 2>&1 ||
     ! timeout 300 "${QEMU[@]}" "$program-static" >"$program.log" 2>&1; then
     tail -n 20 "$program.log"

@@ -7,7 +7,7 @@
 GCC=${GXX:-g++} CLANG=${CLANGXX:-clang++}
 build=$(realpath -m "$TARGET/check-cpp")
 mkdir -p "$build/lib"
-"$CARGO" build --locked --quiet --release --lib
+build_library
 for name in libthreadlocalmap.so libthreadlocalmap.so.0; do
   ln -sf "$(realpath "$TARGET/release/libthreadlocalmap.so")" "$build/lib/$name"
 done

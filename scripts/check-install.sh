@@ -8,7 +8,7 @@ work=$(realpath -m "$TARGET/check-install")
 
 # check_layout LIBDIR
 check_layout() {
-  local root=$work/$1 flags
+  local root=$work/$1 flags linked
   rm -rf "$root"
   DESTDIR=$root/staged scripts/install.sh /opt/tls "/opt/tls/$1"
   [ "$(readelf -d "$root/staged/opt/tls/$1/libthreadlocalmap.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')" = \
@@ -29,6 +29,16 @@ check_layout() {
   # shellcheck disable=SC2086
   "$CC" -include threadlocalmap_pthread.h tests/migrating/many_keys.c $flags -pthread -o "$root/many-keys"
   LD_LIBRARY_PATH=$root/moved/$1 "$root/many-keys" >/dev/null
+
+  # The archive: one object, with nothing of Rust's to be linked beside it.
+  local archive=$root/moved/$1/libthreadlocalmap.a
+  [ "$(ar t "$archive")" = threadlocalmap.o ] || fail "the archive has more than one object: $(ar t "$archive" | paste -sd ' ')"
+  [ "$(stat -c %s "$archive")" -le 300000 ] || fail "the archive has $(stat -c %s "$archive") bytes"
+  for linked in '' -static -static-pie; do
+    # shellcheck disable=SC2086
+    "$CC" -Iinclude tests/linking/alone.c "$archive" $linked -o "$root/alone" || fail "cc alone.c libthreadlocalmap.a $linked"
+    "$root/alone" >/dev/null
+  done
 
   rm "$root/moved/$1"/libthreadlocalmap.so*
   flags=$(pkg-config --cflags --libs --static threadlocalmap)

@@ -85,7 +85,7 @@ step_examples() {
   done
   "${CXX:-c++}" -std=c++17 -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Ibindings/cpp/include -Iinclude \
     -fsyntax-only examples/hello.cpp
-  "$CARGO" build --locked --quiet --release --lib
+  build_library
   # examples/hello.c is run as README.md says, by the step readme; examples/pool by the demo.
   run_example counters '^while they count: ' '^when they have ended: 0 living counters, 4000000 requests in the total$'
   run_example idle_workers '^the worker on a condition variable frees its buffer: the document has died$' \
@@ -101,9 +101,8 @@ run_example() {
   local name=$1 output line
   shift
   mkdir -p "$TARGET/examples"
-  # shellcheck disable=SC2086
-  "$CC" -std=c11 -O2 -Iinclude "examples/$name.c" -o "$TARGET/examples/$name" \
-    "$TARGET/release/libthreadlocalmap.a" $NATIVE_STATIC_LIBS
+  "$CC" -std=c11 -O2 -Iinclude "examples/$name.c" "$TARGET/release/libthreadlocalmap.a" -pthread \
+    -o "$TARGET/examples/$name"
   output=$(timeout 60 "$TARGET/examples/$name") || fail "examples/$name.c ended with status $?"
   for line in "$@"; do
     grep -q "$line" <<<"$output" || fail "examples/$name.c did not print $line, but: $output"
@@ -164,7 +163,7 @@ step_python() {
   headline 'Python: objects end on their thread, with their task, key or pool'
   have python3 || { skipped 'the Python module (no python3)'; return 0; }
   local library printed
-  "$CARGO" build --locked --quiet --release --lib
+  build_library
   library=$(realpath "$TARGET/release/libthreadlocalmap.so")
   # No compiled modules among the sources.
   local -x THREADLOCALMAP_LIBRARY=$library PYTHONPATH=bindings/python PYTHONDONTWRITEBYTECODE=1
@@ -186,7 +185,7 @@ step_readme() {
 
 step_install() {
   headline 'Installing'
-  "$CARGO" build --locked --quiet --release --lib
+  build_library
   scripts/check-install.sh
 }
 

@@ -14,10 +14,10 @@ mkdir -p "$TARGET"
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then BOLD=$'\033[1m' RED=$'\033[31m' YELLOW=$'\033[33m' PLAIN=$'\033[0m'
 else BOLD='' RED='' YELLOW='' PLAIN=''; fi
 
-# What a program linked with the static library needs from the system. scripts/check-install.sh
-# compares it with what rustc says.
-# shellcheck disable=SC2034
-NATIVE_STATIC_LIBS='-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc'
+# build_library [OPTION...]: the shared and the static library. Plain `cargo build` makes an rlib too,
+# for the Rust tests, and then does not optimise the two as a whole: both are larger, and the archive
+# cannot be linked beside another one of the same Rust compiler's.
+build_library() { "$CARGO" rustc --locked --quiet --release --lib --crate-type cdylib,staticlib "$@"; }
 
 headline() { printf '\n%s== %s%s\n' "$BOLD" "$*" "$PLAIN"; }
 say() { printf '   %s\n' "$*"; }

@@ -28,7 +28,7 @@ run() {
   shift 2
   program=$WORK/$name
   # shellcheck disable=SC2086
-  "$CC" -std=c17 -O1 -g "$@" -Iinclude "tests/c/$name.c" $SHIM -o "$program" "$library" $NATIVE_STATIC_LIBS
+  "$CC" -std=c17 -O1 -g "$@" -Iinclude "tests/c/$name.c" $SHIM -o "$program" "$library" -pthread -ldl
   if ! timeout 300 "$program" >"$program.log" 2>&1; then
     tail -n 60 "$program.log"
     fail "$name failed with $*"
@@ -37,7 +37,7 @@ run() {
 
 build_for_threads() {
   RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=thread -Zexternal-clangrt -Cunsafe-allow-abi-mismatch=sanitizer' \
-    "$CARGO" build --locked --quiet --release --lib --target "$TRIPLE" --target-dir "$WORK/thread" >"$WORK/build.log" 2>&1
+    build_library --target "$TRIPLE" --target-dir "$WORK/thread" >"$WORK/build.log" 2>&1
 }
 
 headline 'The threaded part of the C suite under ThreadSanitizer'
@@ -59,7 +59,7 @@ if ! can_link -fsanitize=address,undefined; then
   skipped 'AddressSanitizer (the C compiler cannot link -fsanitize=address,undefined)'
   exit 0
 fi
-"$CARGO" build --locked --quiet --release --lib
+build_library
 SHIM=''
 ran=0
 for source in tests/c/*.c; do

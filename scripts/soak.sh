@@ -9,7 +9,7 @@ seconds=${1:-300}
 out=$TARGET/soak
 flags=(-std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Iinclude)
 
-"$CARGO" build --locked --quiet --release --lib
+build_library
 mkdir -p "$out"
 cp "$TARGET/release/libthreadlocalmap.so" "$out/libthreadlocalmap.so.0"
 ln -sf libthreadlocalmap.so.0 "$out/libthreadlocalmap.so"

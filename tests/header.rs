@@ -1,12 +1,10 @@
-//! The header and the shared library's face: that each compiles, says and
-//! exports what it should.
+//! The header: that it compiles, and says what it should.
 //!
 //! `THREADLOCALMAP_WRITE_HEADER=1 cargo test --test header` writes
 //! `include/threadlocalmap.h` anew from the Rust sources.
 
 mod support;
 
-use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,8 +13,8 @@ use std::time::Duration;
 
 use support::compiler::{compile, compiler, link, Linkage, Standard};
 use support::declarations::declarations;
-use support::library::{self, library, NATIVE_STATIC_LIBS, SONAME};
-use support::{process, scratch, source_root, INITIAL_EXEC};
+use support::library::{self, library};
+use support::{process, scratch, source_root};
 
 const STANDARDS: [Standard; 6] = [
     Standard::c("c99"),
@@ -304,97 +302,4 @@ fn every_function_is_documented() {
             assert!(comment.contains(part), "the comment on {} lacks {part:?}", function.name);
         }
     }
-}
-
-// ---- What the shared library shows ------------------------------------------
-
-fn tool(variable: &str, name: &str) -> Command {
-    Command::new(env::var_os(variable).unwrap_or_else(|| name.into()))
-}
-
-fn dynamic_symbols(which: &str) -> BTreeSet<String> {
-    let mut command = tool("NM", "nm");
-    command.args(["-D", "--format=posix", which]).arg(&library().shared);
-    let output = process::output_of(&mut command);
-    // A version, as of an undefined symbol, follows an `@`.
-    let name = |line: &str| Some(line.split_whitespace().next()?.split('@').next()?.to_owned());
-    output.lines().filter_map(name).collect()
-}
-
-#[test]
-fn the_shared_library_exports_the_headers_functions_and_nothing_else() {
-    let declared: BTreeSet<String> =
-        declarations(&header()).into_iter().map(|function| function.name).collect();
-    assert_eq!(
-        dynamic_symbols("--defined-only"),
-        declared,
-        "exported on the left, declared in the header on the right"
-    );
-}
-
-#[test]
-fn the_shared_library_has_a_soname_and_is_never_unloaded() {
-    let mut command = tool("READELF", "readelf");
-    command.args(["--dynamic", "--wide"]).arg(&library().shared);
-    let dynamic = process::output_of(&mut command);
-    let line = |tag: &str| {
-        let line = dynamic.lines().find(|line| line.contains(tag));
-        line.unwrap_or_else(|| panic!("no {tag} in the dynamic section:\n{dynamic}"))
-    };
-    let soname = format!("[{SONAME}]");
-    assert!(line("(SONAME)").contains(&soname), "{}", line("(SONAME)"));
-    assert!(line("(FLAGS_1)").contains("NODELETE"), "{}", line("(FLAGS_1)"));
-    if INITIAL_EXEC {
-        assert!(line("(FLAGS)").contains("STATIC_TLS"), "{}", line("(FLAGS)"));
-    }
-}
-
-/// A call for each access to thread-local storage would cost more than the
-/// access itself. The Rust library makes such calls for its panic messages;
-/// none of this library's functions does. (That it registers no thread-local
-/// destructors either is shown by `tests/c/os_footprint.c`.)
-#[test]
-fn no_function_makes_a_call_to_reach_thread_local_storage() {
-    if !INITIAL_EXEC {
-        return;
-    }
-    let mut command = tool("OBJDUMP", "objdump");
-    command.args(["--disassemble", "--no-show-raw-insn"]).arg(&library().shared);
-    let listing = process::output_of(&mut command);
-    let mut functions = BTreeSet::new();
-    let mut function = "";
-    for line in listing.lines() {
-        if let Some((_, name)) = line.strip_suffix(">:").and_then(|line| line.split_once(" <")) {
-            function = name;
-            functions.insert(name);
-        } else if line.contains("<__tls_get_addr") {
-            let is_rusts = function.contains("3std") || function.ends_with("@plt");
-            assert!(is_rusts, "{function} calls __tls_get_addr: {line}");
-        }
-    }
-    assert!(functions.contains("tls_get"), "the listing shows the exported functions");
-}
-
-// ---- What users of the static library must link -----------------------------
-
-/// The same libraries, whatever their order.
-fn set_of(libraries: &str) -> BTreeSet<&str> {
-    libraries.split_whitespace().collect()
-}
-
-#[test]
-fn the_native_libraries_are_those_that_rustc_names() {
-    // A build directory of its own: other options for rustc are another build.
-    let mut command = library::cargo("rustc");
-    command.arg("--target-dir").arg(scratch("native-static-libs"));
-    command.args(["--crate-type", "staticlib", "--", "--print", "native-static-libs"]);
-    let output = command.output().expect("cargo runs");
-    let messages = String::from_utf8_lossy(&output.stderr);
-    let marker = "native-static-libs: ";
-    let line = messages.lines().find_map(|line| line.split_once(marker));
-    let (_, libraries) = line.unwrap_or_else(|| panic!("rustc names no libraries:\n{messages}"));
-    assert_eq!(set_of(libraries), set_of(NATIVE_STATIC_LIBS), "support::library");
-
-    let readme = fs::read_to_string(source_root().join("README.md")).expect("README.md is there");
-    assert!(readme.contains(NATIVE_STATIC_LIBS), "README.md does not say: {NATIVE_STATIC_LIBS}");
 }

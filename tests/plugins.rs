@@ -7,7 +7,6 @@
 
 mod support;
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +14,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use support::compiler::{compile, compiler, Standard};
-use support::library::{library, library_in, Library, NATIVE_STATIC_LIBS, TARGET};
+use support::library::{library, library_in, Library};
 use support::{process, scratch, source_root, INITIAL_EXEC};
 
 const C17: Standard = Standard::c("c17");
@@ -56,7 +55,7 @@ impl With<'_> {
                 command.arg(&library.shared).arg(format!("-Wl,-rpath,{directory}"));
             }
             Self::Static(library) | Self::StaticForAll(library) => {
-                command.arg(&library.archive).args(NATIVE_STATIC_LIBS.split_whitespace());
+                command.arg(&library.archive);
             }
             Self::Nothing => {}
         }
@@ -167,30 +166,6 @@ fn a_plugin_uses_the_copy_that_its_program_exports() {
     let program = workshop.program("two_copies", &With::StaticForAll(library()));
     let plugin = workshop.plugin("plugin", &With::Shared(library()));
     workshop.run(&program, [&*plugin, Path::new("together")]);
-}
-
-/// Whichever of the two comes first on the linker's command line.
-#[test]
-fn two_static_libraries_of_rusts_make_one_program() {
-    let workshop = Workshop::new("two-rusts");
-    let other = workshop.directory.join("libother_rust.a");
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let mut command = Command::new(rustc);
-    command.args(["--edition", "2021", "-O", "--crate-type", "staticlib", "--target", TARGET]);
-    command.arg(source_root().join("tests/plugins/other_rust.rs")).arg("-o").arg(&other);
-    process::output_of(&mut command);
-    let file = source_root().join("tests/plugins/two_rusts.c");
-    let object = workshop.directory.join("two_rusts.o");
-    compile(&file, C17, &library().include, [""; 0], &object)
-        .unwrap_or_else(|message| panic!("{message}"));
-    for archives in [[&other, &library().archive], [&library().archive, &other]] {
-        let program = workshop.directory.join("two_rusts");
-        let mut command = compiler(C17);
-        command.arg(&object).args(archives).arg("-o").arg(&program).arg("-pthread");
-        command.args(NATIVE_STATIC_LIBS.split_whitespace());
-        process::output_of(&mut command);
-        workshop.run(&program, []);
-    }
 }
 
 /// glibc keeps 1664 bytes for libraries that come late; there must be room for

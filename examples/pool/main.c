@@ -5,9 +5,9 @@
  * happens to the buffers then is what this program shows, for three ways of keeping them.
  *
  * `make demo` runs them all. By hand, from the root of the repository:
- *   cargo build --release --lib
- *   cc -std=c11 -Iinclude examples/pool/[a-z]*.c target/release/libthreadlocalmap.a \
- *      -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc -o pool && ./pool --help
+ *   make all
+ *   cc -std=c11 -Iinclude examples/pool/[a-z]*.c target/release/libthreadlocalmap.a -o pool
+ *   ./pool --help
  */
 #define _XOPEN_SOURCE 700
 #include "document.h"

@@ -9,6 +9,9 @@ use core::panic::PanicInfo;
 
 /// Ends the process. No error path panics: a panic is a broken invariant, and
 /// no caller in C can be unwound.
+///
+/// Every Rust archive has such a handler. It is a local symbol where the crates
+/// are optimised as a whole (`lto` in Cargo.toml), so that two archives link.
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
     // SAFETY: The C library: no requirement.

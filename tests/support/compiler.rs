@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
-use super::library::{Library, HOST, NATIVE_STATIC_LIBS, TARGET};
+use super::library::{Library, HOST, TARGET};
 use super::process::try_output_of;
 
 /// A language and its standard.
@@ -97,14 +97,15 @@ pub(crate) fn link(
         Linkage::Shared => {
             let mut rpath = std::ffi::OsString::from("-Wl,-rpath,");
             rpath.push(&library.run_time_directory);
-            // -ldl: before glibc 2.34, dlsym is not in the C library itself.
-            command.arg(&library.shared).arg(rpath).args(["-pthread", "-ldl"]);
+            command.arg(&library.shared).arg(rpath);
         }
         Linkage::Static => {
-            command.arg(&library.archive).arg("-pthread");
-            command.args(NATIVE_STATIC_LIBS.split_whitespace());
+            command.arg(&library.archive);
         }
     }
+    // The programs want these: before glibc 2.34, threads and dlsym are not in
+    // the C library itself.
+    command.args(["-pthread", "-ldl"]);
     try_output_of(&mut command).map(drop)
 }
 

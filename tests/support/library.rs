@@ -1,6 +1,6 @@
 //! The library under test: shared, static, and the header.
 //!
-//! Cargo is asked to build it as users get it (`--release`) and where it has
+//! Cargo is asked to build it as `make` does (scripts/lib.sh) and where it has
 //! put it. `THREADLOCALMAP_LIB_DIR` names a directory with an installed copy
 //! to test instead, `THREADLOCALMAP_INCLUDE_DIR` one with its header.
 
@@ -17,11 +17,6 @@ use super::{process, scratch, source_root};
 
 /// What a program loads at run time.
 pub(crate) const SONAME: &str = "libthreadlocalmap.so.0";
-
-/// The system's libraries that a program must name after the static one.
-///
-/// `tests/header.rs` compares this with what rustc says.
-pub(crate) const NATIVE_STATIC_LIBS: &str = "-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc";
 
 /// The triple that the library is built for.
 pub(crate) const TARGET: &str = env!("THREADLOCALMAP_TARGET");
@@ -46,7 +41,7 @@ pub(crate) fn library() -> &'static Library {
     LIBRARY.get_or_init(|| {
         let (shared, archive) = match env::var_os("THREADLOCALMAP_LIB_DIR") {
             Some(directory) => installed(Path::new(&directory)),
-            None => built(cargo("build")),
+            None => built(cargo()),
         };
         let run_time_directory = scratch("lib");
         link_as_soname(&shared, &run_time_directory);
@@ -63,7 +58,7 @@ pub(crate) fn include() -> PathBuf {
 /// A library that cargo builds with more options, below a directory of its own:
 /// two builds of one target directory would overwrite each other.
 pub(crate) fn library_in(target: &Path, options: &[&str]) -> Library {
-    let mut command = cargo("build");
+    let mut command = cargo();
     command.args(options).arg("--target-dir").arg(target);
     let (shared, archive) = built(command);
     let run_time_directory = target.join("lib");
@@ -84,7 +79,7 @@ fn installed(directory: &Path) -> (PathBuf, PathBuf) {
 }
 
 /// Cargo's options that choose the same build as this test's.
-pub(crate) fn build_options() -> Vec<&'static str> {
+fn build_options() -> Vec<&'static str> {
     let mut options = vec!["--release"];
     if TARGET != HOST {
         // Naming the host as a target would build everything a second time.
@@ -96,15 +91,23 @@ pub(crate) fn build_options() -> Vec<&'static str> {
     options
 }
 
-/// The cargo that runs this test, in the source tree.
-pub(crate) fn cargo(subcommand: &str) -> Command {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from(env!("CARGO")));
-    let mut command = Command::new(cargo);
-    command.current_dir(source_root()).arg(subcommand).args(["--lib"]).args(build_options());
+/// The cargo that runs this test, in the source tree, to build the library.
+fn cargo() -> Command {
+    let mut command = cargo_with(["rustc", "--lib", "--crate-type", "cdylib,staticlib"]);
+    command.args(build_options());
     command
 }
 
-fn built(mut command: Command) -> (PathBuf, PathBuf) {
+/// The cargo that runs this test, in the source tree.
+pub(crate) fn cargo_with<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from(env!("CARGO")));
+    let mut command = Command::new(cargo);
+    command.current_dir(source_root()).args(arguments);
+    command
+}
+
+/// Runs a cargo that builds the library; the shared and the static one.
+pub(crate) fn built(mut command: Command) -> (PathBuf, PathBuf) {
     // The file names are cargo's to choose and have changed before, so they
     // are asked for. The lock of the build directory is free while tests run.
     command.arg("--message-format=json-render-diagnostics");

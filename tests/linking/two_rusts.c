@@ -1,10 +1,11 @@
 /*
- * N04: two static libraries of Rust's in one C program. Each brings std along;
- * the linker takes each symbol from the first that has it.
+ * N04: two static libraries of Rust's in one C program. The other one brings
+ * the standard library along, and unwinds.
  */
 #include "../c/test.h"
 
 uint64_t other_digits(uint32_t count);
+uint64_t other_unwinds(void);
 
 static void *
 use_both(void *argument)
@@ -13,6 +14,7 @@ use_both(void *argument)
 
     CHECK_OK(tls_set(key, argument));
     CHECK_UINT(other_digits(100), 10 + 90 * 2);
+    CHECK_UINT(other_unwinds(), 1);
     CHECK_PTR(tls_get(key), argument);
     CHECK_OK(tls_key_release(key));
     return argument;
