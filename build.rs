@@ -22,6 +22,9 @@ fn main() {
     // SONAME: pre-1.0 the number after `.so.` still promises binary
     // compatibility; it changes only when an old program would break.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libthreadlocalmap.so.0");
+    // The C library. The libc crate asks for it only with glibc: it leaves the
+    // others to std.
+    println!("cargo:rustc-cdylib-link-arg=-lc");
     // A thread that used the library runs our pthread-key destructor when it
     // ends, possibly after a dlclose: the code must stay mapped.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");

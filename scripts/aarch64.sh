@@ -113,7 +113,7 @@ needed_libraries() {
     done
 }
 
-build_library() {
+build_for_aarch64() {
   RUSTC=$RUSTC_FOR_TARGET CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$CROSS-gcc \
     build_library --target $TRIPLE --target-dir "$WORK/build"
   LIBRARY=$WORK/build/$TRIPLE/release
@@ -138,7 +138,7 @@ check_header
 headline 'aarch64: the library and the C suite under qemu-user'
 have qemu-aarch64 || { skipped 'aarch64: running the C suite (no qemu-aarch64; Debian: qemu-user)'; exit 0; }
 find_rust || { skipped "aarch64: running the C suite (no Rust standard library for $TRIPLE here)"; exit 0; }
-build_library
+build_for_aarch64
 # qemu runs them some ten times slower than the machine.
 export THREADLOCALMAP_TEST_SCALE=${THREADLOCALMAP_TEST_SCALE:-20}
 ran=0

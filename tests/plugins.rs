@@ -175,7 +175,7 @@ fn a_plugin_uses_the_copy_that_its_program_exports() {
 fn most_of_the_static_storage_may_be_taken_before_the_library_comes() {
     let workshop = Workshop::new("static-tls");
     let program = workshop.program("static_tls", &With::Nothing);
-    let glutton = workshop.glutton(0, 1024);
+    let glutton = workshop.glutton(0, 1536);
     workshop.run(&program, [&*library().shared, Path::new("works"), &glutton]);
 }
 
@@ -185,7 +185,7 @@ fn most_of_the_static_storage_may_be_taken_before_the_library_comes() {
 fn without_static_storage_the_library_is_refused_and_works_on_plain_storage() {
     let workshop = Workshop::new("no-static-tls");
     let program = workshop.program("static_tls", &With::Nothing);
-    let glutton = workshop.glutton(0, 1600);
+    let glutton = workshop.glutton(0, 1664);
     if INITIAL_EXEC {
         workshop.run(&program, [&*library().shared, Path::new("refused"), &glutton]);
     }
