@@ -254,18 +254,6 @@
 #define TLS_KEY_INHERIT 4
 
 /**
- * Who may do what to a key's values: a set of facts, in one byte so that it
- * can be copied into every holder record and read atomically before there is
- * one.
- */
-typedef struct Rules Rules;
-
-/**
- * The threads that go over all values of a key. All zero: none.
- */
-typedef struct Visits Visits;
-
-/**
  * The values that a task takes along from where it was submitted.
  */
 typedef struct tls_context_t tls_context_t;
@@ -319,6 +307,7 @@ typedef int (*tls_init_fn)(void **value, void *user);
  * or begun. Runs on the thread that captures, and once more on each thread that
  * begins a scope with the context, possibly on several at once; it may call any
  * function of this library, but must not end the value that it copies.
+ * A key that is released while its value is captured ends when this returns.
  */
 typedef int (*tls_copy_fn)(void *value, void **copy, void *user);
 
@@ -469,8 +458,6 @@ typedef uint64_t tls_scope_t;
 
 
 
-
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -519,10 +506,17 @@ size_t tls_stale_count(void);
  * value that was set is safe in signal handlers, and the thread's end is known
  * to be seen. Attaching an attached thread does nothing.
  *
+ * The C library runs the destructors of an ending thread's pthread keys up to four
+ * times. A value that another key's destructor stores is destroyed in the next of
+ * these passes; after the last, tls_set() answers TLS_ERR_EXITING. A thread that
+ * first uses the library in the last pass can't be seen to end: its values are not
+ * destroyed, and stay counted. Attach such a thread before it ends.
+ *
  * Threads: any. Blocks: no. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (the
  * process has no pthread key left, so this thread's end can't be seen; values
- * work all the same, but call tls_thread_detach() before it ends).
+ * work all the same, but call tls_thread_detach() before it ends);
+ * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_thread_attach(void);
@@ -551,7 +545,8 @@ int tls_thread_detach(void);
  * Threads: any. Blocks: no. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_INVALID (fn is NULL); TLS_ERR_NO_MEMORY;
  * TLS_ERR_EXITING; TLS_ERR_LIMIT (this thread's end can't be seen: no pthread
- * key is left).
+ * key is left);
+ * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_at_thread_exit(void (*fn)(void *arg), void *arg);
@@ -649,11 +644,12 @@ int tls_for_each_local(void (*visit)(tls_key_t key, void *value, void *arg), voi
  * (memory permitting), and none costs a pthread key.
  *
  * Threads: any. Blocks: no. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (key is NULL, options->size is too small,
- * bytes beyond the known structure are not zero, unknown reclaim or flags,
+ * Returns TLS_OK; TLS_ERR_INVALID (key is NULL, options->size is too small
+ * or ends inside a member, bytes beyond the known structure are not zero, unknown reclaim or flags,
  * TLS_KEY_INHERIT with TLS_KEY_WORKER, or with destroy but without copy);
  * TLS_ERR_NO_MEMORY;
- * TLS_ERR_LIMIT (4294967294 keys live).
+ * TLS_ERR_LIMIT (4294967294 keys live);
+ * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_key_create(tls_key_t *key, const struct tls_key_options_t *options);
@@ -666,7 +662,7 @@ int tls_key_create(tls_key_t *key, const struct tls_key_options_t *options);
  *
  * Threads: any. Blocks: no. Signals: safe.
  * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (a dead key can't be
- * revived); TLS_ERR_LIMIT (4294967295 references).
+ * revived); TLS_ERR_LIMIT (4194303 references).
  * Since 0.1.0.
  */
 int tls_key_retain(tls_key_t key);
@@ -685,7 +681,8 @@ int tls_key_retain(tls_key_t key);
  * to the number of threads that have a value.
  *
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (released too often).
+ * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (released too often);
+ * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_key_release(tls_key_t key);
@@ -721,7 +718,8 @@ int tls_key_name(tls_key_t key, char *buffer, size_t capacity);
  * map: receives it; yours, to be destroyed with tls_map_destroy().
  *
  * Threads: any. Blocks: no. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (map is NULL); TLS_ERR_NO_MEMORY.
+ * Returns TLS_OK; TLS_ERR_INVALID (map is NULL); TLS_ERR_NO_MEMORY;
+ * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_map_create(struct tls_map_t **map);
@@ -751,8 +749,8 @@ int tls_map_destroy(struct tls_map_t *map);
  * belongs to the thread and not to its map stays: hooks, and tls_thread_on_stale(),
  * which tells of keys that die in the thread's own map.
  * A map is attached to one thread at a time; while it is attached to none it
- * goes on hearing of dead keys, and whoever attaches it next expunges. A thread
- * that ends with a map switched to leaves it to whoever attaches it. Attaches
+ * goes on hearing of dead keys, and the one who attaches it next expunges. A thread
+ * that ends with a map switched to leaves it to the one who attaches it. Attaches
  * the thread itself.
  *
  * map: from tls_map_create(); NULL: the thread's own. previous: receives the
@@ -810,7 +808,8 @@ size_t tls_expunge_all_threads(void);
  * Returns TLS_OK; TLS_ERR_INVALID (not an ANY key); TLS_ERR_BUSY (the key is
  * being visited, taken or purged); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
  * TLS_ERR_LIMIT (no reference is left to take); TLS_ERR_NO_MEMORY;
- * TLS_ERR_EXITING.
+ * TLS_ERR_EXITING;
+ * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_key_purge(tls_key_t key, size_t *destroyed);
@@ -870,7 +869,8 @@ int tls_thread_on_stale(void (*notify)(void *arg), void *arg);
  * Returns TLS_OK; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
  * TLS_ERR_BUSY (values of the key are being purged or taken, by another thread
  * or further out on this one: try again later); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to
- * take); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
+ * take); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
+ * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_for_each(tls_key_t key,
@@ -890,7 +890,8 @@ int tls_for_each(tls_key_t key,
  * Returns TLS_OK; TLS_ERR_INVALID (take is NULL, or not an enumerable key);
  * TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
  * TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to take);
- * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
+ * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
+ * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_scrape(tls_key_t key, tls_visit_fn take, void *arg);
@@ -903,7 +904,8 @@ int tls_scrape(tls_key_t key, tls_visit_fn take, void *arg);
  *
  * Threads: any. Blocks: for as long as a thread takes to attach. Cost: O(keys
  * that ever lived at once + attached threads). Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (stats is NULL, or its size is too small).
+ * Returns TLS_OK; TLS_ERR_INVALID (stats is NULL, or its size
+ * is too small or ends inside a member).
  * Since 0.1.0.
  */
 int tls_stats(struct tls_stats_t *stats);
@@ -1042,7 +1044,8 @@ void tls_task_cancel(struct tls_task_t *task);
  * makes, stored; else NULL.
  *
  * The value stays the library's: it is destroyed when it is replaced, removed,
- * when its key dies or its thread ends. A stored NULL and every error are NULL
+ * when its key dies or its thread ends. A miss destroys at most 8 of the thread's
+ * stale values before it looks. A stored NULL and every error are NULL
  * too: use tls_try_get() to tell them apart. On a key that has died on another
  * thread it may return the value that this thread has not expunged yet; never
  * another key's.
@@ -1093,7 +1096,8 @@ int tls_try_get(tls_key_t key, void **value);
  * destroy). The value that it replaces is destroyed (TLS_REASON_REPLACED),
  * unless it is the same pointer. The first set on a thread attaches it. Inside a
  * scope, a value that was set outside of it is not replaced but hidden, until
- * the scope ends (tls_scope_begin()).
+ * the scope ends (tls_scope_begin()). A set that has more to do than exchange a
+ * value destroys at most 8 of the thread's stale values first.
  *
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY;
@@ -1128,7 +1132,10 @@ int tls_swap(tls_key_t key, void *value, void **old);
  * Threads: any. Blocks: no. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_ABSENT (no value); TLS_ERR_INVALID (old is NULL);
  * TLS_ERR_BUSY (another thread is visiting the value, tls_for_each());
- * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
+ * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY and TLS_ERR_EXITING
+ * (inside a scope: hiding an outer value takes a little memory, and nothing can
+ * be hidden any more while the scope's last values are given up);
+ * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_take(tls_key_t key, void **old);
@@ -1142,7 +1149,8 @@ int tls_take(tls_key_t key, void **old);
  *
  * Threads: any. Blocks: no, but runs the destroy callback. Signals: not safe.
  * Returns TLS_OK (also without a value); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
- * TLS_ERR_NO_MEMORY (hiding an outer value takes a little).
+ * TLS_ERR_NO_MEMORY and TLS_ERR_EXITING (inside a scope, as tls_take());
+ * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_remove(tls_key_t key);

@@ -39,10 +39,14 @@ __attribute__((constructor, unused)) static void tls_private_find_hot_slot(void)
 
 #if defined(__x86_64__)
 
+/* The assembly in both of the compiler's dialects, {-masm=att|-masm=intel}. */
+
 /* A constant once it is not 0, so this asm is not volatile: it may leave a loop. */
 __attribute__((always_inline, unused)) static inline ptrdiff_t tls_private_offset(void) {
   ptrdiff_t offset;
-  __asm__("movq %c1(%%rip), %0" : "=r"(offset) : "i"(&tls_private_hot_offset));
+  __asm__("{movq %c1(%%rip), %0|mov %0, QWORD PTR %c1[rip]}"
+          : "=r"(offset)
+          : "i"(&tls_private_hot_offset));
   return offset;
 }
 
@@ -50,7 +54,11 @@ __attribute__((always_inline, unused)) static inline ptrdiff_t tls_private_offse
 __attribute__((always_inline, unused)) static inline const struct tls_private_entry_v1 *
 tls_private_home(ptrdiff_t offset, tls_key_t key) {
   uint64_t at = key;
-  __asm__ volatile("andq %%fs:8(%1), %0\n\taddq %%fs:(%1), %0" : "+&r"(at) : "r"(offset) : "cc");
+  __asm__ volatile("{andq %%fs:8(%1), %0|and %0, QWORD PTR fs:[%1+8]}\n\t"
+                   "{addq %%fs:(%1), %0|add %0, QWORD PTR fs:[%1]}"
+                   : "+&r"(at)
+                   : "r"(offset)
+                   : "cc");
   return (const struct tls_private_entry_v1 *)at;
 }
 
@@ -58,7 +66,9 @@ tls_private_home(ptrdiff_t offset, tls_key_t key) {
 __attribute__((always_inline, unused)) static inline const size_t *
 tls_private_stale(ptrdiff_t offset) {
   const size_t *stale;
-  __asm__ volatile("movq %%fs:16(%1), %0" : "=r"(stale) : "r"(offset));
+  __asm__ volatile("{movq %%fs:16(%1), %0|mov %0, QWORD PTR fs:[%1+16]}"
+                   : "=r"(stale)
+                   : "r"(offset));
   return stale;
 }
 

@@ -14,14 +14,38 @@
 //!   ------------------------------------------------------------------
 //!   capi      the exports: thin; their documentation becomes the header
 //!     |
-//!   thread    the calling thread: values, init, expunging, exit, detach
+//!   thread    what a thread does: one file a chapter of the header
 //!     |
-//!   key       handles, slots, references; who holds what, and is told
+//!   local     a map and its thread: records, their states, what ends them
+//!     |
+//!   key       handles, slots, references; the holders that learn of a death
 //!     |
 //!   map       the ThreadLocalMap: one table. No globals, no threads, no C
 //!     |
 //!   sys       what differs by platform: TLS words, locks, memory, OS key
 //! ```
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | key, handle, slot | what values are stored under; its number; its place in the registry |
+//! | live, dead | a key with a reference or a visit; one without |
+//! | generation | how many keys a slot has served |
+//! | map, table | the entries of one thread, or of one fiber; its open-addressing table |
+//! | record, link | an entry's states and links; the part by which it is a holder of its key |
+//! | holder | a record in its key's list |
+//! | pin | what keeps a slot, or a record, while a callback runs for it |
+//! | inbox, post, drain | where a map learns of deaths; to put a record there; to take all out |
+//! | stale | of a dead key, and not destroyed yet |
+//! | retire | to take an entry out because it ends; of a key: to end what it has |
+//! | expunge | to retire stale entries |
+//! | cover, placeholder | to take an outer value's place in a scope; what hides one |
+//! | deferred | to be destroyed when nobody visits it any more |
+//! | taken | its value is another thread's |
+//! | mark | what keeps a value while it is looked at |
+//! | waker | what a thread wants called when its inbox is not empty any more |
+//! | lost in fork | of a thread that is not in the child |
 //!
 //! Arrows go down only. Each module begins with what it is for, its idea and
 //! its numbered invariants; `docs/architecture.md` has the life of a key and
@@ -38,6 +62,7 @@
 pub mod capi;
 pub mod error;
 pub mod key;
+pub mod local;
 pub mod map;
 pub mod sys;
 pub mod thread;

@@ -126,6 +126,7 @@ macro_rules! programs {
 }
 
 programs! { CPP_PROGRAMS run_cpp
+    ended_threads_destructors
     thread_local_destructors
 }
 
@@ -133,6 +134,7 @@ programs! { C_PROGRAMS run_c
     abandoned_callbacks
     abandoned_visits
     allocation_failure
+    allocator_calls
     arguments
     callbacks
     calling_allocator
@@ -140,10 +142,13 @@ programs! { C_PROGRAMS run_c
     churn
     context_callbacks
     context_lives
+    clock
     contexts
     dump
     dump_memory
     dump_races
+    ended_threads
+    ends_twice
     enumerate
     enumerate_races
     errors
@@ -153,12 +158,17 @@ programs! { C_PROGRAMS run_c
     foreign_destructors
     fibers
     fork
+    fork_handlers
     fork_in_callbacks
     fork_in_tasks
+    fork_leftovers
     fork_stress
+    given_up_while_visited
     handles
     idle_workers
+    inherited_keys
     init
+    late_threads
     local_entries
     many_keys
     moving_map_callbacks
@@ -171,8 +181,10 @@ programs! { C_PROGRAMS run_c
     process_endings
     process_exit
     races
+    rare_codes
     reclaim_any
     reclaim_races
+    returned_values
     scope_deaths
     scope_visits
     scope_ends
@@ -180,15 +192,20 @@ programs! { C_PROGRAMS run_c
     scopes
     signals
     spacing
+    table_growth
+    stale_values_end
     stats
     thread_exit
+    task_switches
     tasks
     tasks_without_memory
     threads
     timer_signals
     user_mutexes
     values
+    visits_end
     without_memory
+    wrong_numbers
 }
 
 #[test]

@@ -132,6 +132,53 @@ fn the_inlined_calls_compile_with_every_optimisation_and_as_position_independent
     check_all(outcomes);
 }
 
+/// The code of an object, as the disassembler shows it.
+fn code_of(object: &Path) -> String {
+    let mut command = tool("OBJDUMP", "objdump");
+    command.args(["--disassemble", "--reloc", "--no-show-raw-insn"]).arg(object);
+    let listing = process::output_of(&mut command);
+    // The first lines name the file.
+    listing.lines().filter(|line| !line.contains("file format")).collect::<Vec<_>>().join("\n")
+}
+
+/// The compilers that know x86-64's two dialects of assembly; clang only where
+/// it is installed.
+fn compilers_of_both_dialects() -> Vec<Command> {
+    let mut found = vec![compiler(Standard::c("c11"))];
+    let clang = || Command::new("clang");
+    if clang().arg("--version").output().is_ok_and(|output| output.status.success()) {
+        let mut command = clang();
+        command.args(["-std=c11", "-O2", "-g"]);
+        found.push(command);
+    }
+    found
+}
+
+/// `-masm=intel` changes what the assembly inside of functions is read as. The
+/// hit is the same code then, to the last instruction.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn both_dialects_of_assembly_give_the_same_code() {
+    let directory = scratch("header-dialects");
+    let source = write(&directory, "use.c", USE);
+    for options in [&["-O2"][..], &["-Os"], &["-O0"], &["-O2", "-fPIC"]] {
+        for number in 0..compilers_of_both_dialects().len() {
+            let code = ["att", "intel"].map(|dialect| {
+                // One name: the listing shows it.
+                let object = directory.join("use.o");
+                let mut command = compilers_of_both_dialects().swap_remove(number);
+                command.args(options).arg(format!("-masm={dialect}")).arg("-DNAME=use_one");
+                command.arg("-I").arg(library::include());
+                command.args(["-x", "c", "-c"]).arg(&source).arg("-o").arg(&object);
+                process::output_of(&mut command);
+                code_of(&object)
+            });
+            assert!(code[0].contains("%fs:"), "the hit is inlined:\n{}", code[0]);
+            assert_eq!(code[0], code[1], "-masm=att on the left, {options:?}");
+        }
+    }
+}
+
 /// Two translation units, one of them in another language or without inlining,
 /// in one program: each brings its own copy of what the header defines.
 #[test]
@@ -302,4 +349,9 @@ fn every_function_is_documented() {
             assert!(comment.contains(part), "the comment on {} lacks {part:?}", function.name);
         }
     }
+}
+
+/// A tool of the compiler's, or the one that the environment names.
+fn tool(variable: &str, name: &str) -> Command {
+    Command::new(std::env::var_os(variable).unwrap_or_else(|| name.into()))
 }

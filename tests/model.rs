@@ -1,6 +1,6 @@
 //! The library against a plain model: 1.6 million random operations.
 //!
-//! # What is played
+//! # What is run
 //!
 //! A case is a list of operations: keys made, retained, released; values set,
 //! read, swapped, taken, removed; stale entries expunged; maps made, switched to
@@ -31,10 +31,11 @@
 //!
 //! # What is left open
 //!
-//! An owner's insert or miss ends stale values on its way: at least what its
-//! budget promises, at most all. Which, is not promised; so the player reads in
-//! the log which values ended, and the model checks that each was stale there.
-//! Outside of that nothing may end that need not.
+//! An owner's insert or miss destroys stale values before its own work, and the
+//! end of a scope after it: as many as there are, at most 8. Which, is not
+//! promised; so the runner reads in the log which values ended, and the model
+//! checks that each was stale there. Nor is it promised which stale entries the
+//! table gives up on the way. Nothing else may end.
 //!
 //! # Scopes, contexts and tasks
 //!
@@ -42,54 +43,58 @@
 //! away and end with it. Some keys are `WORKER`, some `INHERIT`; contexts are
 //! captured in one map, entered in another, and freed on another thread; tasks
 //! run empty, which moves their values into a scope and ends it. Stale values that
-//! a scope hides may be ended on the way like any others (`scopes.rs`).
+//! a scope hides may be destroyed on the way like any others (`scopes.rs`).
 //!
 //! # Callbacks that do something
 //!
 //! In these cases callbacks write a log and do nothing else. `reentrant.rs` has
-//! those that call the library themselves, and keeps books instead of a model.
+//! those that call the library themselves, and keeps a shadow instead of a model.
 //!
 //! `THREADLOCALMAP_MODEL_CASES` sets the number of short cases; the other tests
 //! follow in proportion. A failure prints its seed and the shortest case found.
 
-#[path = "model/deed.rs"]
-mod deed;
+#[path = "support/api.rs"]
+mod api;
 #[path = "model/draw.rs"]
 mod draw;
 #[path = "model/events.rs"]
 mod events;
+#[path = "model/fixture.rs"]
+mod fixture;
+#[path = "support/internals.rs"]
+mod internals;
+#[path = "model/op.rs"]
+mod op;
 #[path = "model/operation.rs"]
 mod operation;
 #[path = "model/others.rs"]
 mod others;
-#[path = "model/player.rs"]
-mod player;
 #[path = "model/reentrant.rs"]
 mod reentrant;
 #[path = "model/reference.rs"]
 mod reference;
-#[path = "model/stage.rs"]
-mod stage;
+#[path = "model/runner.rs"]
+mod runner;
 
 use draw::Shape;
+use fixture::{in_a_thread, Fixture};
 use operation::Case;
-use player::Player;
 use proptest::prelude::*;
-use stage::{in_a_thread, Stage};
+use runner::Runner;
 
-/// Plays a case: on one thread until that ends, then another clears away.
+/// Runs a case: on one thread until that ends, then another clears away.
 /// Everything is compared after each `survey_every`th operation.
-fn play(case: &Case, survey_every: usize) {
-    let stage = Stage::enter(draw::SLOTS);
-    let mut player = Player::new(stage.before, case.keys, survey_every);
-    for work in [Player::play, |player: &mut Player, _: &Case| player.clear_away()] {
-        player = in_a_thread(|| {
-            work(&mut player, case);
-            player
+fn run(case: &Case, survey_every: usize) {
+    let fixture = Fixture::enter(draw::SLOTS);
+    let mut runner = Runner::new(fixture.before, case.keys, survey_every);
+    for work in [Runner::run, |runner: &mut Runner, _: &Case| runner.clear_away()] {
+        runner = in_a_thread(|| {
+            work(&mut runner, case);
+            runner
         });
-        player.thread_has_ended();
+        runner.thread_has_ended();
     }
-    stage.assert_empty_again();
+    fixture.assert_empty_again();
 }
 
 /// Tables of one size, and everything compared all the time.
@@ -104,7 +109,7 @@ proptest! {
 
     #[test]
     fn short_runs_over_few_keys(case in draw::case(SHORT)) {
-        play(&case, 1);
+        run(&case, 1);
     }
 }
 
@@ -113,7 +118,7 @@ proptest! {
 
     #[test]
     fn runs_over_tables_that_grow_and_shrink(case in draw::case(MIDDLING)) {
-        play(&case, 4);
+        run(&case, 4);
     }
 }
 
@@ -122,7 +127,7 @@ proptest! {
 
     #[test]
     fn long_runs_over_hundreds_of_keys(case in draw::case(LONG)) {
-        play(&case, 32);
+        run(&case, 32);
     }
 }
 
@@ -130,7 +135,7 @@ proptest! {
     #![proptest_config(draw::config(2))]
 
     #[test]
-    fn callbacks_that_call_back_lose_nothing_and_repeat_nothing(steps in deed::case(80)) {
-        reentrant::play(&steps);
+    fn callbacks_that_call_back_lose_nothing_and_repeat_nothing(steps in op::case(80)) {
+        reentrant::run(&steps);
     }
 }

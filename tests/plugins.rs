@@ -168,6 +168,27 @@ fn a_plugin_uses_the_copy_that_its_program_exports() {
     workshop.run(&program, [&*plugin, Path::new("together")]);
 }
 
+/// However the linker binds a plugin's calls, and whether the loader shows its
+/// symbols to all or not: a part of one copy never works on the state of another.
+#[test]
+fn two_plugins_with_a_static_copy_each_keep_them_apart() {
+    let workshop = Workshop::new("twins");
+    let program = workshop.program("twins", &With::Nothing);
+    for (kind, binding) in
+        [("plain", ""), ("functions", "-Wl,-Bsymbolic-functions"), ("all", "-Wl,-Bsymbolic")]
+    {
+        let mut flags = vec!["-shared", "-fPIC", "-Wl,-z,nodelete"];
+        flags.extend((!binding.is_empty()).then_some(binding));
+        let [first, second] = ["first", "second"].map(|name| {
+            let name = format!("twin-{kind}-{name}.so");
+            workshop.build("twin", &name, &flags, &With::Static(library()))
+        });
+        for mode in ["local", "global"] {
+            workshop.run(&program, [&*first, &second, Path::new(mode)]);
+        }
+    }
+}
+
 /// glibc keeps 1664 bytes for libraries that come late; there must be room for
 /// others beside this one.
 #[cfg(target_env = "gnu")]

@@ -1,7 +1,7 @@
 //! Real threads: keys that are shared, released under their users, and left
 //! behind by threads that end.
 //!
-//! The model test plays every order of operations that one thread can bring
+//! The model test runs every order of operations that one thread can bring
 //! about. Here several threads do things at the same time, and what can be said
 //! is less, but must hold whatever the schedule:
 //!
@@ -16,6 +16,8 @@
 //! Nothing here is timed. What threads do is drawn from fixed seeds; when they
 //! do it is the machine's.
 
+#[path = "support/api.rs"]
+mod api;
 #[path = "threads/ledger.rs"]
 mod ledger;
 #[path = "threads/moving_maps.rs"]
@@ -30,9 +32,7 @@ use std::thread;
 
 use ledger::{Key, Page};
 use threadlocalmap::error::Error;
-use threadlocalmap::key;
 use threadlocalmap::sys::block;
-use threadlocalmap::thread::{keys, record, stale, values};
 
 /// Numbers that look random and are the same in every run (SplitMix64).
 struct Random(u64);
@@ -108,7 +108,7 @@ impl Drop for Passage<'_> {
 /// Stores a new value; it stays the caller's if the key has died.
 fn set_fresh(key: Key) -> Result<(), Error> {
     let value = key.make_value();
-    values::set(key.handle, value).inspect_err(|_| key.receive(value))
+    api::set(key.handle, value).inspect_err(|_| key.receive(value))
 }
 
 // ---- Keys that threads share ---------------------------------------------------
@@ -127,7 +127,7 @@ impl Shelf {
     fn borrow(&self, place: usize) -> Option<Key> {
         let place = self.places[place].lock().expect("no panic elsewhere");
         let key = (*place)?;
-        assert_eq!(key::retain(key.handle), Ok(()), "the place has a reference");
+        assert_eq!(api::retain(key.handle), Ok(()), "the place has a reference");
         Some(key)
     }
 
@@ -136,7 +136,7 @@ impl Shelf {
         let before =
             std::mem::replace(&mut *self.places[place].lock().expect("no panic elsewhere"), key);
         if let Some(before) = before {
-            assert_eq!(keys::release(before.handle), Ok(()));
+            assert_eq!(api::release(before.handle), Ok(()));
         }
     }
 
@@ -149,23 +149,23 @@ impl Shelf {
 fn use_key(random: &mut Random, key: Key) {
     match random.below(12) {
         0..5 => assert_eq!(set_fresh(key), Ok(())),
-        5 | 6 => key.assert_owns(values::get(key.handle)),
-        7 => match values::try_get(key.handle) {
+        5 | 6 => key.assert_owns(api::get(key.handle)),
+        7 => match api::try_get(key.handle) {
             Ok(value) => key.assert_owns(value),
             Err(error) => assert_eq!(error, Error::Absent),
         },
         8 => {
-            let old = values::swap(key.handle, key.make_value()).expect("a live key");
+            let old = api::swap(key.handle, key.make_value()).expect("a live key");
             if !old.is_null() {
                 key.receive(old);
             }
         }
-        9 => match values::take(key.handle) {
+        9 => match api::take(key.handle) {
             Ok(old) => key.receive(old),
             Err(error) => assert_eq!(error, Error::Absent),
         },
-        10 => assert_eq!(values::remove(key.handle), Ok(())),
-        _ => key.assert_owns(values::get_existing(key.handle)),
+        10 => assert_eq!(api::remove(key.handle), Ok(())),
+        _ => key.assert_owns(api::get_existing(key.handle)),
     }
 }
 
@@ -176,15 +176,15 @@ fn use_perhaps_dead_key(random: &mut Random, key: Key) {
             Ok(()) | Err(Error::DeadKey) => {}
             Err(error) => panic!("{error:?}"),
         },
-        1 => key.assert_owns(values::get(key.handle)),
-        2 => match key::retain(key.handle) {
+        1 => key.assert_owns(api::get(key.handle)),
+        2 => match api::retain(key.handle) {
             Ok(()) => {
                 use_key(random, key);
-                assert_eq!(keys::release(key.handle), Ok(()));
+                assert_eq!(api::release(key.handle), Ok(()));
             }
             Err(error) => assert_eq!(error, Error::DeadKey),
         },
-        _ => match values::try_get(key.handle) {
+        _ => match api::try_get(key.handle) {
             Ok(value) => key.assert_owns(value),
             Err(error) => assert!(matches!(error, Error::Absent | Error::DeadKey), "{error:?}"),
         },
@@ -195,13 +195,13 @@ fn use_perhaps_dead_key(random: &mut Random, key: Key) {
 fn clean_up(random: &mut Random) {
     match random.below(32) {
         0..20 => {
-            stale::expunge_some(random.below(4));
+            api::expunge_some(random.below(4));
         }
         20..28 => {
-            stale::expunge();
+            api::expunge();
         }
-        28..31 => assert_eq!(values::remove_all(), Ok(())),
-        _ => assert_eq!(record::detach(), Ok(())),
+        28..31 => assert_eq!(api::remove_all(), Ok(())),
+        _ => assert_eq!(api::detach(), Ok(())),
     }
 }
 
@@ -219,7 +219,7 @@ fn threads_that_share_random_keys_end_every_value_once() {
             match shelf.borrow(place) {
                 Some(key) if random.below(12) > 0 => {
                     use_key(&mut random, key);
-                    assert_eq!(keys::release(key.handle), Ok(()));
+                    assert_eq!(api::release(key.handle), Ok(()));
                     seen.push(key);
                 }
                 borrowed => {
@@ -228,7 +228,7 @@ fn threads_that_share_random_keys_end_every_value_once() {
                     assert_eq!(set_fresh(key), Ok(()));
                     shelf.put(place, Some(key));
                     if let Some(key) = borrowed {
-                        assert_eq!(keys::release(key.handle), Ok(()));
+                        assert_eq!(api::release(key.handle), Ok(()));
                     }
                 }
             }
@@ -269,7 +269,7 @@ fn a_key_that_dies_under_its_users_ends_once_and_shows_no_other_key() {
                 }
                 // Nobody pairs this handle with the next label.
                 handle.store(0, SeqCst);
-                assert_eq!(keys::release(key.handle), Ok(()));
+                assert_eq!(api::release(key.handle), Ok(()));
             }
             return;
         }
@@ -308,7 +308,7 @@ fn threads_that_end_while_their_keys_die_leave_nothing() {
                 ready.wait_for(3);
                 drop(go.ahead());
                 for key in &made {
-                    assert_eq!(keys::release(key.handle), Ok(()));
+                    assert_eq!(api::release(key.handle), Ok(()));
                 }
                 return;
             }

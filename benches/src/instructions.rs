@@ -2,7 +2,7 @@
 //!
 //! A count is the same on a busy machine as on an idle one, so it can be
 //! compared between two builds to the last digit. The program starts itself
-//! again under a counter, twice for each subject: with N operations and with
+//! again under a counter, twice for each contender: with N operations and with
 //! 2 N. What start-up and preparation cost is in both, so the difference is N
 //! operations. The counter is `perf stat` where the processor's counters can
 //! be had (seldom in a virtual machine), else valgrind's callgrind, which runs
@@ -10,7 +10,7 @@
 
 use std::process::Command;
 
-use crate::judge::InstructionRecord;
+use crate::compare::InstructionRecord;
 use crate::rows::Row;
 use crate::Fallible;
 
@@ -19,31 +19,31 @@ const OPERATIONS: u64 = 200_000;
 
 /// What one run under a counter does: `--count ROW SUBJECT OPERATIONS`.
 pub fn run_counted(rows: &mut [Row], arguments: &[String]) -> Fallible<()> {
-    let [id, subject, operations] = arguments else {
+    let [id, contender, operations] = arguments else {
         return Err("--count takes three values".into());
     };
-    let subject: usize = subject.parse().map_err(|_| "--count: not a subject's number")?;
+    let contender: usize = contender.parse().map_err(|_| "--count: not a contender's number")?;
     let operations: u64 = operations.parse().map_err(|_| "--count: not a number of operations")?;
     let row = rows.iter_mut().find(|row| row.id == id).ok_or("--count: no such row")?;
-    let subject = row.subjects_mut().nth(subject).ok_or("--count: no such subject")?;
-    subject.prepare()?;
-    subject.run(0, operations);
-    subject.finish()
+    let contender = row.contenders_mut().nth(contender).ok_or("--count: no such contender")?;
+    contender.prepare()?;
+    contender.run(0, operations);
+    contender.finish()
 }
 
 pub fn count(rows: &[Row]) -> Fallible<Vec<InstructionRecord>> {
     let counter = Counter::available()?;
     let mut records = Vec::new();
     for row in rows.iter().filter(|row| row.counted) {
-        for (index, subject) in row.subjects().enumerate() {
-            eprintln!("counting {} {}", row.id, subject.name());
+        for (index, contender) in row.contenders().enumerate() {
+            eprintln!("counting {} {}", row.id, contender.name());
             let of = |operations: u64| counter.count(row.id, index, operations);
             let (once, twice) = (of(OPERATIONS)?, of(2 * OPERATIONS)?);
-            let name = if index == 0 { "us" } else { subject.name() };
+            let name = if index == 0 { "us" } else { contender.name() };
             records.push(InstructionRecord {
                 row: row.id,
                 work: row.work.clone(),
-                subject: name.to_string(),
+                contender: name.to_string(),
                 instructions: twice.saturating_sub(once) as f64 / OPERATIONS as f64,
                 counter: counter.name(),
             });
@@ -84,7 +84,7 @@ impl Counter {
     }
 
     /// The instructions of a whole run of this program.
-    fn count(&self, row: &str, subject: usize, operations: u64) -> Fallible<u64> {
+    fn count(&self, row: &str, contender: usize, operations: u64) -> Fallible<u64> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = match self {
             Counter::Perf => {
@@ -98,7 +98,12 @@ impl Counter {
                 command
             }
         };
-        command.arg(program).args(["--count", row, &subject.to_string(), &operations.to_string()]);
+        command.arg(program).args([
+            "--count",
+            row,
+            &contender.to_string(),
+            &operations.to_string(),
+        ]);
         let output = command.output().map_err(|error| error.to_string())?;
         let count = match self {
             Counter::Perf => perf_count(&output.stderr),

@@ -36,7 +36,7 @@ pub struct Kernel {
 
 impl Kernel {
     pub fn run(&self, placement: usize, input: &Input, operations: u64) {
-        // SAFETY: the input was built by `subjects`, for this kernel: its
+        // SAFETY: the input was built by `contenders`, for this kernel: its
         // array holds `count` handles that live until the kernel returns.
         unsafe { self.placements[placement % PLACEMENTS](input, operations) }
     }

@@ -1,33 +1,33 @@
 //! threadlocalmap beside its peers, in one run, against the bars of its design.
 //!
-//! How it hangs together: a *subject* (`subjects`) is one piece of work that
+//! How it hangs together: a *contender* (`contenders`) is one piece of work that
 //! can be repeated: ours or a peer's. A *row* (`rows`) is one of ours, the
 //! peers beside it, and what is asked of the ratio. `measure` runs all rows in
-//! interleaved rounds, `statistics` takes medians, `judge` holds them against
-//! the bars, `report` prints. An *outcome* (`outcomes`) is a promise that is
+//! interleaved rounds, `statistics` takes medians, `compare` holds them against
+//! the bars, `report` prints. A *check* (`checks`) is a promise that is
 //! checked and not timed. `instructions` counts instead of timing, for
 //! machines that are too busy for nanoseconds. `README.md` says how to read
 //! the result.
 
-mod crowd;
+mod checks;
+mod compare;
+mod contenders;
+mod idle_threads;
 mod instructions;
-mod judge;
 mod kernels;
 mod library;
 mod machine;
 mod measure;
 mod options;
-mod outcomes;
 mod report;
 mod rows;
 mod statistics;
-mod subjects;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::judge::Record;
+use crate::compare::Record;
 use crate::machine::Machine;
 use crate::options::Options;
 
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Fallible<bool> {
     // glibc leaves out atomic instructions while a process has one thread
     // only. No thread pool has; so neither side may profit.
-    let _second = crowd::parked_thread()?;
+    let _second = idle_threads::parked_thread()?;
 
     let kernels = kernels::load()?;
     let scale = options.scale();
@@ -61,13 +61,13 @@ fn run(options: &Options) -> Fallible<bool> {
         instructions::run_counted(&mut rows, counted)?;
         return Ok(true);
     }
-    let mut outcomes = outcomes::all(scale);
-    outcomes.retain(|outcome| options.wants(outcome.id, &outcome.work));
+    let mut checks = checks::all(scale);
+    checks.retain(|check| options.wants(check.id, &check.work));
     if options.list {
-        report::list(&rows, &outcomes);
+        report::list(&rows, &checks);
         return Ok(true);
     }
-    if rows.is_empty() && outcomes.is_empty() {
+    if rows.is_empty() && checks.is_empty() {
         return Err("no row has such a name; --list shows them all".into());
     }
 
@@ -79,12 +79,12 @@ fn run(options: &Options) -> Fallible<bool> {
         report::instructions(&record.instructions);
     } else {
         report::method(options);
-        let (first, later): (Vec<_>, Vec<_>) = outcomes.iter().partition(|outcome| outcome.first);
-        record.outcomes.extend(first.into_iter().map(judge::outcome));
+        let (first, later): (Vec<_>, Vec<_>) = checks.iter().partition(|check| check.first);
+        record.checks.extend(first.into_iter().map(compare::check));
         let samples = measure::rounds(&mut rows, options)?;
-        record.rows = judge::rows(&rows, &samples);
-        record.points = judge::points(&rows, &samples);
-        record.outcomes.extend(later.into_iter().map(judge::outcome));
+        record.rows = compare::rows(&rows, &samples);
+        record.points = compare::points(&rows, &samples);
+        record.checks.extend(later.into_iter().map(compare::check));
         report::table(&record);
     }
     if let Some(path) = &options.json {

@@ -12,9 +12,9 @@
 
 use std::io::{IsTerminal, Write};
 
+use crate::contenders::Contender;
 use crate::options::Options;
 use crate::rows::Row;
-use crate::subjects::Subject;
 use crate::Fallible;
 
 /// For one row: for each round that measured it, the nanoseconds of one
@@ -26,8 +26,8 @@ pub fn rounds(rows: &mut [Row], options: &Options) -> Fallible<Vec<Samples>> {
     let mut batches = Vec::with_capacity(rows.len());
     for row in rows.iter_mut() {
         let mut sizes = Vec::new();
-        for subject in row.subjects_mut() {
-            sizes.push(batch_size(subject, options.batch_nanoseconds())?);
+        for contender in row.contenders_mut() {
+            sizes.push(batch_size(contender, options.batch_nanoseconds())?);
         }
         batches.push(sizes);
     }
@@ -55,37 +55,37 @@ fn one_round(row: &mut Row, sizes: &[u64], round: u32) -> Fallible<Vec<f64>> {
     if turn / placements % 2 == 1 {
         order.reverse();
     }
-    let mut subjects: Vec<&mut dyn Subject> = row.subjects_mut().collect();
+    let mut contenders: Vec<&mut dyn Contender> = row.contenders_mut().collect();
     for index in order {
-        sample[index] = timed(&mut *subjects[index], (turn % placements) as usize, sizes[index])?;
+        sample[index] = timed(&mut *contenders[index], (turn % placements) as usize, sizes[index])?;
     }
     Ok(sample)
 }
 
 /// One batch: nanoseconds of one operation.
-fn timed(subject: &mut dyn Subject, placement: usize, operations: u64) -> Fallible<f64> {
-    subject.prepare()?;
-    let granule = subject.granule();
-    subject.run(placement, (operations / 16).next_multiple_of(granule));
+fn timed(contender: &mut dyn Contender, placement: usize, operations: u64) -> Fallible<f64> {
+    contender.prepare()?;
+    let granule = contender.granule();
+    contender.run(placement, (operations / 16).next_multiple_of(granule));
     let start = processor_time();
-    subject.run(placement, operations);
+    contender.run(placement, operations);
     let taken = processor_time() - start;
-    subject.finish()?;
+    contender.finish()?;
     Ok(taken / operations as f64)
 }
 
 /// How many operations take about as long as a batch should.
-fn batch_size(subject: &mut dyn Subject, nanoseconds: f64) -> Fallible<u64> {
-    if let Some(operations) = subject.operations() {
+fn batch_size(contender: &mut dyn Contender, nanoseconds: f64) -> Fallible<u64> {
+    if let Some(operations) = contender.operations() {
         return Ok(operations);
     }
-    if let Some(inner) = subject.sized_by() {
+    if let Some(inner) = contender.sized_by() {
         return batch_size(inner, nanoseconds);
     }
-    let granule = subject.granule();
+    let granule = contender.granule();
     let mut operations = 1000_u64.next_multiple_of(granule);
     loop {
-        let taken = timed(subject, 0, operations)? * operations as f64;
+        let taken = timed(contender, 0, operations)? * operations as f64;
         if taken >= nanoseconds / 4.0 {
             let wanted = operations as f64 * nanoseconds / taken;
             return Ok((wanted as u64).max(1).next_multiple_of(granule));

@@ -53,7 +53,7 @@ impl Options {
         Scale { quick: self.quick }
     }
 
-    /// How long one subject runs in one round.
+    /// How long one contender runs in one round.
     pub fn batch_nanoseconds(&self) -> f64 {
         if self.quick {
             0.5e6

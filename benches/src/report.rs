@@ -1,19 +1,19 @@
 //! What the terminal shows.
 
-use crate::judge::{InstructionRecord, Judgement, Record, RowRecord};
+use crate::checks::Check;
+use crate::compare::{Comparison, InstructionRecord, Record, RowRecord};
 use crate::machine::Machine;
 use crate::options::Options;
-use crate::outcomes::Outcome;
 use crate::rows::Row;
 
 const WIDTH: usize = 118;
 
-pub fn list(rows: &[Row], outcomes: &[Outcome]) {
+pub fn list(rows: &[Row], checks: &[Check]) {
     for row in rows {
         println!("{:<30} {}", row.id, row.work);
     }
-    for outcome in outcomes {
-        println!("{:<30} {}", outcome.id, outcome.work);
+    for check in checks {
+        println!("{:<30} {}", check.id, check.work);
     }
 }
 
@@ -39,7 +39,7 @@ pub fn table(record: &Record) {
         heading();
         record.rows.iter().for_each(row);
     }
-    outcomes(record);
+    checks(record);
     aims(record);
     summary(record);
 }
@@ -55,15 +55,15 @@ fn heading() {
 fn row(row: &RowRecord) {
     let mut work = row.work.as_str();
     let mut us = format!("{:.2}", row.us.median);
-    if let Some(judgement) = row.nanoseconds {
-        let limit = format!("{:.0} ns", judgement.limit);
-        println!("{work:<45} {us:>7}  {:<51}  {limit:>8}  {}", "", verdict(judgement));
+    if let Some(comparison) = row.nanoseconds {
+        let limit = format!("{:.0} ns", comparison.limit);
+        println!("{work:<45} {us:>7}  {:<51}  {limit:>8}  {}", "", verdict(comparison));
         (work, us) = ("", String::new());
     }
     for peer in &row.peers {
         let ratio = peer.ratio;
         let (bar, met) = match peer.bar {
-            Some(judgement) => (format!("{:.2}", judgement.limit), verdict(judgement)),
+            Some(comparison) => (format!("{:.2}", comparison.limit), verdict(comparison)),
             None => (String::new(), ""),
         };
         println!(
@@ -77,8 +77,8 @@ fn row(row: &RowRecord) {
     }
 }
 
-fn verdict(judgement: Judgement) -> &'static str {
-    match (judgement.met, judgement.close) {
+fn verdict(comparison: Comparison) -> &'static str {
+    match (comparison.met, comparison.close) {
         (true, false) => "met",
         (true, true) => "met, barely",
         (false, true) => "missed, barely",
@@ -86,15 +86,15 @@ fn verdict(judgement: Judgement) -> &'static str {
     }
 }
 
-fn outcomes(record: &Record) {
-    if record.outcomes.is_empty() {
+fn checks(record: &Record) {
+    if record.checks.is_empty() {
         return;
     }
-    println!("\noutcomes\n{}", "-".repeat(WIDTH));
-    for outcome in &record.outcomes {
-        let met = if outcome.met { "met" } else { "MISSED" };
-        println!("{:<58} {}: {met} ({:.2} s)", outcome.work, outcome.bar, outcome.seconds);
-        println!("  {}", outcome.found);
+    println!("\nchecks\n{}", "-".repeat(WIDTH));
+    for check in &record.checks {
+        let met = if check.met { "met" } else { "MISSED" };
+        println!("{:<58} {}: {met} ({:.2} s)", check.work, check.bar, check.seconds);
+        println!("  {}", check.found);
     }
 }
 
@@ -118,10 +118,10 @@ fn aims(record: &Record) {
 }
 
 fn summary(record: &Record) {
-    let judgements = record.judgements();
-    let bars = judgements.len() + record.outcomes.len();
-    let met = judgements.iter().filter(|judgement| judgement.met).count()
-        + record.outcomes.iter().filter(|outcome| outcome.met).count();
+    let comparisons = record.comparisons();
+    let bars = comparisons.len() + record.checks.len();
+    let met = comparisons.iter().filter(|comparison| comparison.met).count()
+        + record.checks.iter().filter(|check| check.met).count();
     println!("\n{met} of {bars} bars met");
 }
 
@@ -138,6 +138,6 @@ pub fn instructions(records: &[InstructionRecord]) {
     for record in records {
         let work = if record.row == last { "" } else { &record.work };
         last = record.row;
-        println!("{work:<45} {:<20} {:>8.1}", record.subject, record.instructions);
+        println!("{work:<45} {:<20} {:>8.1}", record.contender, record.instructions);
     }
 }

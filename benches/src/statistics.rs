@@ -4,7 +4,7 @@
 //! changed clock rate, an interrupt. They make things slower, never faster,
 //! and for longer than one batch. So the median of many short batches stands
 //! for each side, and the ratio is taken *within* each round, where both sides
-//! met the same weather, and the median of these ratios is what is judged.
+//! met the same weather, and the median of these ratios is what is compared.
 //! The quartiles tell how far to trust it.
 
 use serde::Serialize;

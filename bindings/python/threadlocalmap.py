@@ -162,7 +162,7 @@ def _copy(number, copied, _user):
     value = _values[number]
     try:
         copy = _Value(value.copy(value.object), value.destroy, value.copy)
-    except BaseException as error:  # it is raised again by whoever captures
+    except BaseException as error:  # it is raised again by the one who captures
         _local.failure = error
         return 1
     number = next(_numbers)

@@ -1,7 +1,7 @@
 //! One thread and several maps, against the plain model of `tests/model`.
 //!
-//! What is compared, and when, stands in `tests/model.rs`. Here bytes decide
-//! what is played, and everything is compared after every operation.
+//! `tests/model.rs` says what is compared, and when. Here bytes decide what is
+//! run, and everything is compared after every operation.
 //!
 //! ```text
 //!   byte 0   how many keys may live at a time: 1 .. 64
@@ -10,12 +10,11 @@
 //!            none (3)
 //! ```
 
-use threadlocalmap::key::options::Rules;
-
+use crate::api::Rules;
 use crate::events::{Init, Kind};
+use crate::fixture::{in_a_thread, Fixture};
 use crate::operation::{Case, KeyCall, Operation, Pick, Stored};
-use crate::player::Player;
-use crate::stage::{in_a_thread, Stage};
+use crate::runner::Runner;
 use crate::steps::{steps, Step};
 
 /// More than a case has keys that live, or that are dead and have entries.
@@ -105,14 +104,16 @@ fn kind(number: u8, detail: u8) -> Kind {
         _ => Init::Fails,
     };
     let bit = |at: u8| detail >> at & 1 == 1;
-    let enumerable = Rules::ENUMERABLE.given(number & 2 != 0);
-    let inherit = Rules::INHERIT.given(number & 12 == 4);
-    let worker = Rules::WORKER.given(number & 12 == 8);
-    let rules = Rules::ANY.given(number & 1 != 0).and(enumerable).and(inherit).and(worker);
+    let rules = Rules {
+        any: number & 1 != 0,
+        enumerable: number & 2 != 0,
+        inherit: number & 12 == 4,
+        worker: number & 12 == 8,
+    };
     Kind { destroy: !bit(2), init, user_free: !bit(3), rules }
 }
 
-/// Plays the case that a byte string is: on one thread until that ends, then
+/// Runs the case that a byte string is: on one thread until that ends, then
 /// another clears away.
 ///
 /// # Panics
@@ -120,16 +121,16 @@ fn kind(number: u8, detail: u8) -> Kind {
 /// When the library does not do what the model says.
 pub fn play(bytes: &[u8]) {
     let case = case(bytes);
-    let stage = Stage::enter(SLOTS);
-    let mut player = Player::new(stage.before, case.keys, 1);
-    for work in [Player::play, |player: &mut Player, _: &Case| player.clear_away()] {
-        player = in_a_thread(|| {
-            work(&mut player, &case);
-            player
+    let fixture = Fixture::enter(SLOTS);
+    let mut runner = Runner::new(fixture.before, case.keys, 1);
+    for work in [Runner::run, |runner: &mut Runner, _: &Case| runner.clear_away()] {
+        runner = in_a_thread(|| {
+            work(&mut runner, &case);
+            runner
         });
-        player.thread_has_ended();
+        runner.thread_has_ended();
     }
-    stage.assert_empty_again();
+    fixture.assert_empty_again();
 }
 
 /// The case that a byte string is, one operation a line.

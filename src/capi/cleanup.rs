@@ -5,7 +5,7 @@ use core::ffi::{c_int, c_void};
 use super::code;
 use crate::error::Error;
 use crate::sys::block;
-use crate::thread::{exit, record, stale};
+use crate::thread::{attach, exit, expunge};
 
 /// Destroys all of the calling thread's stale values, now.
 ///
@@ -18,7 +18,19 @@ use crate::thread::{exit, record, stale};
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_expunge() -> usize {
-    stale::expunge()
+    match expunge::stale_count() {
+        0 => 0,
+        _ => expunge_some(usize::MAX),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn expunge_some(budget: usize) -> usize {
+    match attach::current() {
+        Ok(Some(thread)) => expunge::expunge_some(thread, budget),
+        _ => 0,
+    }
 }
 
 /// Destroys at most `budget` of the calling thread's stale values.
@@ -30,7 +42,7 @@ pub extern "C" fn tls_expunge() -> usize {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_expunge_some(budget: usize) -> usize {
-    stale::expunge_some(budget)
+    expunge_some(budget)
 }
 
 /// How many values of the calling thread are stale: what tls_expunge() would
@@ -44,7 +56,7 @@ pub extern "C" fn tls_expunge_some(budget: usize) -> usize {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_stale_count() -> usize {
-    stale::stale_count()
+    expunge::stale_count()
 }
 
 /// Attaches the calling thread, with all memory that its first value needs.
@@ -53,14 +65,21 @@ pub extern "C" fn tls_stale_count() -> usize {
 /// value that was set is safe in signal handlers, and the thread's end is known
 /// to be seen. Attaching an attached thread does nothing.
 ///
+/// The C library runs the destructors of an ending thread's pthread keys up to four
+/// times. A value that another key's destructor stores is destroyed in the next of
+/// these passes; after the last, tls_set() answers TLS_ERR_EXITING. A thread that
+/// first uses the library in the last pass can't be seen to end: its values are not
+/// destroyed, and stay counted. Attach such a thread before it ends.
+///
 /// Threads: any. Blocks: no. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (the
 /// process has no pthread key left, so this thread's end can't be seen; values
-/// work all the same, but call tls_thread_detach() before it ends).
+/// work all the same, but call tls_thread_detach() before it ends);
+/// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_thread_attach() -> c_int {
-    code(record::attach_in_full())
+    code(attach::attach_in_full())
 }
 
 /// The calling thread's whole cleanup, now: hooks, then values.
@@ -75,7 +94,7 @@ pub extern "C" fn tls_thread_attach() -> c_int {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_thread_detach() -> c_int {
-    code(record::detach())
+    code(attach::detach())
 }
 
 /// Registers a cleanup hook for the calling thread's end, or its detaching.
@@ -87,7 +106,8 @@ pub extern "C" fn tls_thread_detach() -> c_int {
 /// Threads: any. Blocks: no. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (fn is NULL); TLS_ERR_NO_MEMORY;
 /// TLS_ERR_EXITING; TLS_ERR_LIMIT (this thread's end can't be seen: no pthread
-/// key is left).
+/// key is left);
+/// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_at_thread_exit(
@@ -95,7 +115,11 @@ pub extern "C" fn tls_at_thread_exit(
     arg: *mut c_void,
 ) -> c_int {
     let function = r#fn.ok_or(Error::Invalid);
-    code(function.and_then(|function| exit::at_thread_exit(function, arg)))
+    code(function.and_then(|function| {
+        let thread = attach::attached()?;
+        attach::track(thread)?;
+        exit::at_thread_exit(thread, function, arg)
+    }))
 }
 
 /// For the inlined look-up of this header only: where a thread's hot slot is.

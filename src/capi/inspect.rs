@@ -5,7 +5,7 @@ use core::ffi::{c_char, c_int, c_void};
 use super::code;
 use super::constants::tls_key_t;
 use crate::error::Error;
-use crate::thread::{dump, inspect};
+use crate::thread::{attach, report};
 
 /// Writes a report of every map, every key, and who has a value under which, as
 /// JSON.
@@ -43,7 +43,7 @@ pub extern "C" fn tls_dump(
     arg: *mut c_void,
 ) -> c_int {
     let write = write.ok_or(Error::Invalid);
-    code(write.and_then(|write| dump::dump(write, arg)))
+    code(write.and_then(|write| report::dump(attach::current()?, write, arg)))
 }
 
 /// Calls `visit` with each of the calling thread's values that tls_get() would
@@ -64,5 +64,10 @@ pub extern "C" fn tls_for_each_local(
     arg: *mut c_void,
 ) -> c_int {
     let visit = visit.ok_or(Error::Invalid);
-    code(visit.and_then(|visit| inspect::for_each_local(visit, arg)))
+    code(visit.and_then(|visit| {
+        if let Some(thread) = attach::current()? {
+            report::for_each_local(thread, visit, arg);
+        }
+        Ok(())
+    }))
 }

@@ -6,13 +6,13 @@ use super::constants::{
     tls_key_t, TLS_KEY_ENUMERABLE, TLS_KEY_INHERIT, TLS_KEY_WORKER, TLS_RECLAIM_ANY,
     TLS_RECLAIM_OWNER,
 };
-use super::{code, given, read_sized, store};
+use super::{code, given, read_sized, store, versioned};
 use crate::error::Error;
 use crate::key::{
     self,
     options::{Callbacks, KeyOptions, Rules},
 };
-use crate::thread::keys;
+use crate::thread::{attach, fork, keys};
 
 /// Ends the life of one value.
 ///
@@ -42,6 +42,7 @@ pub type tls_init_fn =
 /// or begun. Runs on the thread that captures, and once more on each thread that
 /// begins a scope with the context, possibly on several at once; it may call any
 /// function of this library, but must not end the value that it copies.
+/// A key that is released while its value is captured ends when this returns.
 #[allow(non_camel_case_types)]
 pub type tls_copy_fn = Option<
     unsafe extern "C" fn(value: *mut c_void, copy: *mut *mut c_void, user: *mut c_void) -> c_int,
@@ -77,6 +78,10 @@ pub struct tls_key_options_t {
     /// TLS_KEY_* together.
     pub flags: u32,
 }
+
+versioned!(tls_key_options_t:
+    size, name, destroy, init, copy, user, user_free, reclaim, flags,
+);
 
 /// The options that the core knows, out of what the caller gave.
 ///
@@ -127,11 +132,12 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
 /// (memory permitting), and none costs a pthread key.
 ///
 /// Threads: any. Blocks: no. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (key is NULL, options->size is too small,
-/// bytes beyond the known structure are not zero, unknown reclaim or flags,
+/// Returns TLS_OK; TLS_ERR_INVALID (key is NULL, options->size is too small
+/// or ends inside a member, bytes beyond the known structure are not zero, unknown reclaim or flags,
 /// TLS_KEY_INHERIT with TLS_KEY_WORKER, or with destroy but without copy);
 /// TLS_ERR_NO_MEMORY;
-/// TLS_ERR_LIMIT (4294967294 keys live).
+/// TLS_ERR_LIMIT (4294967294 keys live);
+/// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_key_create(
@@ -152,7 +158,9 @@ pub unsafe extern "C" fn tls_key_create(
         };
         &given
     };
-    let made = keys::create(options);
+    let made = fork::protect()
+        .and_then(|()| attach::current())
+        .and_then(|thread| keys::create(thread, options));
     // SAFETY: Not null; the caller: it can be written.
     unsafe { store(key, made) }
 }
@@ -164,7 +172,7 @@ pub unsafe extern "C" fn tls_key_create(
 ///
 /// Threads: any. Blocks: no. Signals: safe.
 /// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (a dead key can't be
-/// revived); TLS_ERR_LIMIT (4294967295 references).
+/// revived); TLS_ERR_LIMIT (4194303 references).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_key_retain(key: tls_key_t) -> c_int {
@@ -184,11 +192,24 @@ pub extern "C" fn tls_key_retain(key: tls_key_t) -> c_int {
 /// to the number of threads that have a value.
 ///
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (released too often).
+/// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (released too often);
+/// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_key_release(key: tls_key_t) -> c_int {
-    code(keys::release(key))
+    code(attach::current().and_then(|thread| match thread {
+        Some(thread) => keys::release(thread, key),
+        None => release_unattached(key),
+    }))
+}
+
+#[cold]
+#[inline(never)]
+fn release_unattached(key: tls_key_t) -> Result<(), Error> {
+    if keys::release_unattached(key, || attach::attached().ok())? {
+        attach::detach_if_unused();
+    }
+    Ok(())
 }
 
 /// Whether the handle names a live key.
@@ -219,6 +240,9 @@ pub unsafe extern "C" fn tls_key_name(
     buffer: *mut c_char,
     capacity: usize,
 ) -> c_int {
-    // SAFETY: Not null; the caller: room for `capacity` bytes.
-    code(given(buffer).and_then(|()| unsafe { key::name(key, buffer, capacity) }))
+    code(given(buffer).and_then(|()| {
+        attach::current()?;
+        // SAFETY: Not null; the caller: room for `capacity` bytes.
+        unsafe { key::name(key, buffer, capacity) }
+    }))
 }

@@ -6,6 +6,7 @@ use core::ptr::{null_mut, NonNull};
 use super::{code, given, store, TLS_OK};
 use crate::error::Error;
 use crate::thread::switch::{self, MapPointer};
+use crate::thread::{attach, fork};
 
 /// A map of its own, for a thread that is not the operating system's: a fiber,
 /// a coroutine, a green thread.
@@ -21,11 +22,16 @@ fn pointer(map: Option<MapPointer>) -> *mut tls_map_t {
 /// map: receives it; yours, to be destroyed with tls_map_destroy().
 ///
 /// Threads: any. Blocks: no. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (map is NULL); TLS_ERR_NO_MEMORY.
+/// Returns TLS_OK; TLS_ERR_INVALID (map is NULL); TLS_ERR_NO_MEMORY;
+/// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_map_create(map: *mut *mut tls_map_t) -> c_int {
-    let made = given(map).and_then(|()| switch::create());
+    let made = given(map).and_then(|()| {
+        attach::current()?;
+        fork::protect()?;
+        switch::create()
+    });
     // SAFETY: `made` is only a map if it is not null; the caller: it can be
     // written.
     unsafe { store(map, made.map(|map| pointer(Some(map)))) }
@@ -47,8 +53,9 @@ pub unsafe extern "C" fn tls_map_create(map: *mut *mut tls_map_t) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_map_destroy(map: *mut tls_map_t) -> c_int {
     let Some(map) = NonNull::new(map.cast()) else { return TLS_OK };
+    let thread = attach::attached();
     // SAFETY: The caller: a map that is not destroyed yet.
-    code(unsafe { switch::destroy(map) })
+    code(thread.and_then(|thread| unsafe { switch::destroy(thread, map) }))
 }
 
 /// Makes a map the calling thread's current one, in constant time.
@@ -58,8 +65,8 @@ pub unsafe extern "C" fn tls_map_destroy(map: *mut tls_map_t) -> c_int {
 /// belongs to the thread and not to its map stays: hooks, and tls_thread_on_stale(),
 /// which tells of keys that die in the thread's own map.
 /// A map is attached to one thread at a time; while it is attached to none it
-/// goes on hearing of dead keys, and whoever attaches it next expunges. A thread
-/// that ends with a map switched to leaves it to whoever attaches it. Attaches
+/// goes on hearing of dead keys, and the one who attaches it next expunges. A thread
+/// that ends with a map switched to leaves it to the one who attaches it. Attaches
 /// the thread itself.
 ///
 /// map: from tls_map_create(); NULL: the thread's own. previous: receives the
@@ -82,8 +89,10 @@ pub unsafe extern "C" fn tls_map_switch(
     map: *mut tls_map_t,
     previous: *mut *mut tls_map_t,
 ) -> c_int {
+    let thread = attach::attached();
     // SAFETY: The caller: a map that is not destroyed yet, or null.
-    let switched = unsafe { switch::switch(NonNull::new(map.cast())) };
+    let switched =
+        thread.and_then(|thread| unsafe { switch::switch(thread, NonNull::new(map.cast())) });
     if previous.is_null() {
         return code(switched.map(|_| ()));
     }
@@ -99,5 +108,5 @@ pub unsafe extern "C" fn tls_map_switch(
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_map_current() -> *mut tls_map_t {
-    pointer(switch::current())
+    pointer(attach::current().ok().and_then(switch::current))
 }

@@ -27,7 +27,7 @@ pub mod values;
 pub mod version;
 
 use core::ffi::c_int;
-use core::mem::size_of;
+use core::mem::{align_of, size_of};
 
 use crate::error::Error;
 pub(crate) use constants::TLS_OK;
@@ -59,24 +59,102 @@ unsafe fn store<T>(out: *mut T, result: Result<T, Error>) -> c_int {
     }
 }
 
+/// A structure that begins with its size and may grow at its end.
+///
+/// # Safety
+///
+/// The first member is a `size_t`, and all zero is valid.
+unsafe trait Versioned: Sized {
+    /// The members, in order.
+    const MEMBERS: &'static [Member];
+}
+
+/// Where a member of a structure is.
+struct Member {
+    start: usize,
+    alignment: usize,
+    end: usize,
+}
+
+impl Member {
+    /// The member at `start` that `_reach` leads to.
+    const fn new<S, M>(start: usize, _reach: fn(&S) -> &M) -> Self {
+        Self { start, alignment: align_of::<M>(), end: start + size_of::<M>() }
+    }
+
+    /// Whether these are all members of a structure of `size` bytes: one that
+    /// was left out makes a gap.
+    const fn are_all(members: &[Self], size: usize) -> bool {
+        let mut end = 0_usize;
+        let mut index = 0;
+        while index < members.len() {
+            if members[index].start != end.next_multiple_of(members[index].alignment) {
+                return false;
+            }
+            end = members[index].end;
+            index += 1;
+        }
+        end == size
+    }
+}
+
+/// Names the members of a structure, all of them and in order; the compiler
+/// refuses a list with a gap.
+macro_rules! versioned {
+    ($structure:ty: $($member:ident),* $(,)?) => {
+        // SAFETY: The list begins with `size`, and nothing is in front of the
+        // first member; the structure holds numbers, pointers and optional
+        // functions.
+        unsafe impl $crate::capi::Versioned for $structure {
+            const MEMBERS: &'static [$crate::capi::Member] = &[$($crate::capi::Member::new(
+                core::mem::offset_of!($structure, $member),
+                |structure: &$structure| &structure.$member,
+            )),*];
+        }
+        const _: () = assert!($crate::capi::Member::are_all(
+            <$structure as $crate::capi::Versioned>::MEMBERS,
+            size_of::<$structure>(),
+        ));
+    };
+}
+pub(crate) use versioned;
+
+/// How many bytes of a structure of `size` bytes this version knows.
+///
+/// A structure of an older version ends where one of the members ends: any
+/// other size cuts a member in two, and is a mistake. A larger one is of a newer
+/// version.
+fn known_size<T: Versioned>(size: usize) -> Result<usize, Error> {
+    if size >= size_of::<T>() {
+        return Ok(size_of::<T>());
+    }
+    let ends_there = T::MEMBERS.iter().any(|member| member.end == size);
+    ends_there.then_some(size).ok_or(Error::Invalid)
+}
+
 /// Reads a structure that begins with its size, as the caller knew it.
 ///
 /// Shorter than ours: the rest is zero. Longer: the rest must be zero, or the
 /// caller wants something that this version does not know.
 ///
+/// # Errors
+///
+/// [`Error::Invalid`]: the size ends inside a member, or the rest is not zero.
+///
 /// # Safety
 ///
 /// `source` points at a `size_t` with the number of readable bytes, itself
-/// included; `T` is valid whatever zero or the caller's bytes are in it.
-unsafe fn read_sized<T>(source: *const T) -> Result<T, Error> {
+/// included; `T` is valid whatever the caller's bytes are in it.
+unsafe fn read_sized<T: Versioned>(source: *const T) -> Result<T, Error> {
     // SAFETY: The caller: the size comes first.
     let size = unsafe { source.cast::<usize>().read() };
-    if size < size_of::<usize>() {
-        return Err(Error::Invalid);
+    if size == size_of::<T>() {
+        // SAFETY: The caller: so many bytes are readable, and any are valid.
+        return Ok(unsafe { source.read() });
     }
-    // SAFETY: The caller: all zero is valid.
+    let known = known_size::<T>(size)?;
+    // SAFETY: `Versioned`: all zero is valid.
     let mut result = unsafe { core::mem::zeroed::<T>() };
-    let known = size.min(size_of::<T>());
     // SAFETY: The caller: `size` bytes are readable, and `known` is no more.
     unsafe {
         core::ptr::copy_nonoverlapping(source.cast::<u8>(), (&raw mut result).cast::<u8>(), known);
@@ -93,16 +171,17 @@ unsafe fn read_sized<T>(source: *const T) -> Result<T, Error> {
 /// Writes a structure that begins with its size, for a caller that may know a
 /// shorter or a longer one.
 ///
+/// # Errors
+///
+/// [`Error::Invalid`]: the size ends inside a member.
+///
 /// # Safety
 ///
 /// `target` points at a `size_t` with the number of writable bytes.
-unsafe fn write_sized<T>(target: *mut T, value: &T) -> Result<(), Error> {
+unsafe fn write_sized<T: Versioned>(target: *mut T, value: &T) -> Result<(), Error> {
     // SAFETY: The caller: the size comes first.
     let size = unsafe { target.cast::<usize>().read() };
-    if size < size_of::<usize>() {
-        return Err(Error::Invalid);
-    }
-    let known = size.min(size_of::<T>());
+    let known = known_size::<T>(size)?;
     let source = core::ptr::from_ref(value).cast::<u8>();
     let target = target.cast::<u8>();
     let first = size_of::<usize>();

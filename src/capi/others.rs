@@ -5,7 +5,7 @@ use core::ffi::{c_int, c_void};
 use super::constants::{tls_key_t, TLS_ERR_TIMEOUT, TLS_OK};
 use super::{code, store};
 use crate::error::Error;
-use crate::thread::{others, reach, visit, wait};
+use crate::thread::{attach, drain, expunge, visit};
 
 /// Destroys whatever is stale, as far as the calling thread may, and wakes the
 /// owners of the rest.
@@ -20,7 +20,7 @@ use crate::thread::{others, reach, visit, wait};
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_expunge_all_threads() -> usize {
-    others::expunge_all_threads()
+    attach::current().map_or(0, expunge::expunge_all_threads)
 }
 
 /// Destroys every thread's value under a live TLS_RECLAIM_ANY key, now.
@@ -35,11 +35,12 @@ pub extern "C" fn tls_expunge_all_threads() -> usize {
 /// Returns TLS_OK; TLS_ERR_INVALID (not an ANY key); TLS_ERR_BUSY (the key is
 /// being visited, taken or purged); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
 /// TLS_ERR_LIMIT (no reference is left to take); TLS_ERR_NO_MEMORY;
-/// TLS_ERR_EXITING.
+/// TLS_ERR_EXITING;
+/// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_key_purge(key: tls_key_t, destroyed: *mut usize) -> c_int {
-    let result = reach::purge(key);
+    let result = attach::current().and_then(|_| visit::purge(attach::attached, key));
     if destroyed.is_null() {
         return code(result.map(|_| ()));
     }
@@ -70,7 +71,8 @@ pub unsafe extern "C" fn tls_key_drain(
     timeout_ms: c_int,
     left: *mut usize,
 ) -> c_int {
-    let count = match wait::drain(key, timeout_ms) {
+    let drained = attach::current().and_then(|thread| drain::drain(thread, key, timeout_ms));
+    let count = match drained {
         Ok(count) => count,
         Err(error) => return error.number(),
     };
@@ -104,7 +106,7 @@ pub extern "C" fn tls_thread_on_stale(
     notify: Option<unsafe extern "C" fn(arg: *mut c_void)>,
     arg: *mut c_void,
 ) -> c_int {
-    code(others::on_stale(notify, arg))
+    code(attach::attached().and_then(|thread| expunge::on_stale(thread, notify, arg)))
 }
 
 /// Called with one thread's value. thread: the OS's number of the thread that
@@ -128,12 +130,16 @@ pub type tls_visit_fn =
 /// Returns TLS_OK; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
 /// TLS_ERR_BUSY (values of the key are being purged or taken, by another thread
 /// or further out on this one: try again later); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to
-/// take); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
+/// take); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
+/// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_void) -> c_int {
     let visit = visit.ok_or(Error::Invalid);
-    code(visit.and_then(|visit| visit::for_each(key, visit, arg)))
+    code(visit.and_then(|visit| {
+        attach::current()?;
+        visit::for_each(attach::attached, key, visit, arg)
+    }))
 }
 
 /// Takes every thread's value under a TLS_KEY_ENUMERABLE key out, and hands
@@ -148,10 +154,14 @@ pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_
 /// Returns TLS_OK; TLS_ERR_INVALID (take is NULL, or not an enumerable key);
 /// TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
 /// TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to take);
-/// TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
+/// TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
+/// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_scrape(key: tls_key_t, take: tls_visit_fn, arg: *mut c_void) -> c_int {
     let take = take.ok_or(Error::Invalid);
-    code(take.and_then(|take| reach::scrape(key, take, arg)))
+    code(take.and_then(|take| {
+        attach::current()?;
+        visit::scrape(attach::attached, key, take, arg)
+    }))
 }

@@ -2,7 +2,8 @@
 
 use core::ffi::c_int;
 
-use super::{code, given, write_sized};
+use super::{code, given, versioned, write_sized};
+use crate::thread::fork;
 use crate::thread::stats::collect;
 
 /// What the library holds now and has done so far, in the whole process.
@@ -47,6 +48,11 @@ pub struct tls_stats_t {
     pub unscoped: u64,
 }
 
+versioned!(tls_stats_t:
+    size, keys, dead_keys, maps, entries, stale, expunged, destroyed, leaked, rehashes,
+    longest_probe, capacity, bytes, unwatched, contexts, unscoped,
+);
+
 /// Tells what the library holds now and has done so far.
 ///
 /// stats: its `size` is set by the caller; that many bytes are filled, what
@@ -54,13 +60,15 @@ pub struct tls_stats_t {
 ///
 /// Threads: any. Blocks: for as long as a thread takes to attach. Cost: O(keys
 /// that ever lived at once + attached threads). Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (stats is NULL, or its size is too small).
+/// Returns TLS_OK; TLS_ERR_INVALID (stats is NULL, or its size
+/// is too small or ends inside a member).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_stats(stats: *mut tls_stats_t) -> c_int {
     if let Err(error) = given(stats) {
         return error.number();
     }
+    fork::check();
     let now = collect();
     let filled = tls_stats_t {
         size: 0, // the caller's stays
@@ -76,7 +84,7 @@ pub unsafe extern "C" fn tls_stats(stats: *mut tls_stats_t) -> c_int {
         longest_probe: now.longest_probe,
         capacity: now.capacity,
         bytes: now.bytes,
-        unwatched: now.unwatched,
+        unwatched: now.untracked,
         contexts: now.contexts,
         unscoped: now.unscoped,
     };

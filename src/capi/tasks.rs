@@ -5,9 +5,9 @@ use core::ptr::NonNull;
 
 use super::{code, given, store};
 use crate::error::Error;
-use crate::thread::context::{self, ContextPointer};
-use crate::thread::scope;
-use crate::thread::task::{self, TaskPointer};
+use crate::local::contexts::ContextPointer;
+use crate::thread::context::{self, TaskPointer};
+use crate::thread::{attach, expunge, scope};
 
 /// The name of an open scope.
 #[allow(non_camel_case_types)]
@@ -53,11 +53,11 @@ pub unsafe extern "C" fn tls_scope_begin(
     if let Err(error) = given(scope) {
         return error.number();
     }
-    let begun = match NonNull::new(context.cast()) {
-        None => scope::begin(),
+    let begun = attach::attached().and_then(|thread| match NonNull::new(context.cast()) {
+        None => scope::begin(thread),
         // SAFETY: The caller: a context that is not freed meanwhile.
-        Some(context) => unsafe { context::enter(context, false) },
-    };
+        Some(context) => unsafe { context::enter(thread, context) },
+    });
     // SAFETY: Not null; the caller: it can be written.
     unsafe { store(scope, begun) }
 }
@@ -78,7 +78,10 @@ pub unsafe extern "C" fn tls_scope_begin(
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_scope_end(scope: tls_scope_t) -> c_int {
-    code(scope::end(scope))
+    code(attach::current().and_then(|thread| {
+        let thread = thread.ok_or(Error::Invalid)?;
+        scope::end(thread, scope)
+    }))
 }
 
 /// Captures the calling thread's values of all TLS_KEY_INHERIT keys.
@@ -101,7 +104,7 @@ pub extern "C" fn tls_scope_end(scope: tls_scope_t) -> c_int {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_context_capture(context: *mut *mut tls_context_t) -> c_int {
-    let captured = given(context).and_then(|()| context::capture());
+    let captured = given(context).and_then(|()| attach::attached()).and_then(context::capture);
     // SAFETY: `captured` is only a context if it is not null; the caller: it can
     // be written.
     unsafe { store(context, captured.map(|context: ContextPointer| context.as_ptr().cast())) }
@@ -121,7 +124,7 @@ pub unsafe extern "C" fn tls_context_capture(context: *mut *mut tls_context_t) -
 pub unsafe extern "C" fn tls_context_free(context: *mut tls_context_t) {
     if let Some(context) = NonNull::new(context.cast()) {
         // SAFETY: The caller: a context that is not freed yet.
-        unsafe { context::free(context) };
+        unsafe { context::free(attach::attached().ok(), context) };
     }
 }
 
@@ -143,7 +146,7 @@ pub unsafe extern "C" fn tls_task_create(
 ) -> c_int {
     let made = given(task)
         .and_then(|()| r#fn.ok_or(Error::Invalid))
-        .and_then(|function| task::create(function, arg));
+        .and_then(|function| context::create_task(attach::attached()?, function, arg));
     // SAFETY: `made` is only a task if it is not null; the caller: it can be
     // written.
     unsafe { store(task, made.map(|task: TaskPointer| task.as_ptr().cast())) }
@@ -172,7 +175,24 @@ pub unsafe extern "C" fn tls_task_create(
 pub unsafe extern "C" fn tls_task_run(task: *mut c_void) {
     if let Some(task) = NonNull::new(task.cast()) {
         // SAFETY: The caller: a task that is neither run nor cancelled yet.
-        unsafe { task::run(task) };
+        let begun = unsafe { context::begin_task(attach::attached().ok(), task) };
+        begun.call();
+        end_task(begun.scope);
+    }
+}
+
+// Not inlined: the task may have been a fiber's that went on on another thread.
+// With plain thread-local storage a compiler keeps its address over a call, but
+// not from one function to another.
+#[inline(never)]
+fn end_task(scope: Option<u64>) {
+    // Looked up anew: the task may have detached the thread, too.
+    let Ok(Some(thread)) = attach::current() else { return };
+    match scope {
+        Some(scope) => scope::end_of_task(thread, scope),
+        None => {
+            expunge::expunge_some(thread, usize::MAX);
+        }
     }
 }
 
@@ -187,6 +207,6 @@ pub unsafe extern "C" fn tls_task_run(task: *mut c_void) {
 pub unsafe extern "C" fn tls_task_cancel(task: *mut tls_task_t) {
     if let Some(task) = NonNull::new(task.cast()) {
         // SAFETY: The caller: a task that is neither run nor cancelled yet.
-        unsafe { task::cancel(task) };
+        unsafe { context::free(attach::attached().ok(), task) };
     }
 }

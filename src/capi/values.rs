@@ -1,16 +1,22 @@
 //! The calling thread's values.
 
 use core::ffi::{c_int, c_void};
+use core::ptr::null_mut;
 
 use super::constants::tls_key_t;
-use super::{code, given, store};
-use crate::thread::values;
+use super::{code, given, store, TLS_OK};
+use crate::error::Error;
+use crate::key;
+use crate::local::thread::Thread;
+use crate::thread::attach;
+use crate::thread::values::{self, Over};
 
 /// The calling thread's value under a key; else what the key's init callback
 /// makes, stored; else NULL.
 ///
 /// The value stays the library's: it is destroyed when it is replaced, removed,
-/// when its key dies or its thread ends. A stored NULL and every error are NULL
+/// when its key dies or its thread ends. A miss destroys at most 8 of the thread's
+/// stale values before it looks. A stored NULL and every error are NULL
 /// too: use tls_try_get() to tell them apart. On a key that has died on another
 /// thread it may return the value that this thread has not expunged yet; never
 /// another key's.
@@ -25,7 +31,31 @@ use crate::thread::values;
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_get(key: tls_key_t) -> *mut c_void {
-    values::get(key)
+    match values::hit(key) {
+        Some(value) => value,
+        None => get_after_miss(key),
+    }
+}
+
+// Of a key that does not stand at its home.
+#[cold]
+#[inline(never)]
+fn get_after_miss(key: tls_key_t) -> *mut c_void {
+    match values::hit_anywhere(key) {
+        Some(value) => value,
+        None => get_absent(key).unwrap_or(null_mut()),
+    }
+}
+
+// Of a key that the thread has no value of. It is attached when a value is to be
+// made.
+fn get_absent(key: tls_key_t) -> Result<*mut c_void, Error> {
+    let thread = match attach::current()? {
+        Some(thread) => thread,
+        None if values::makes_values(key)? => attach::attached()?,
+        None => return Err(Error::Absent),
+    };
+    values::get_absent(thread, key)
 }
 
 /// The calling thread's value under a key, or NULL; never runs init.
@@ -37,7 +67,17 @@ pub extern "C" fn tls_get(key: tls_key_t) -> *mut c_void {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_get_existing(key: tls_key_t) -> *mut c_void {
-    values::get_existing(key)
+    match values::hit(key) {
+        Some(value) => value,
+        None => get_existing_after_miss(key),
+    }
+}
+
+// Of a key that does not stand at its home.
+#[cold]
+#[inline(never)]
+fn get_existing_after_miss(key: tls_key_t) -> *mut c_void {
+    values::hit_anywhere(key).unwrap_or(null_mut())
 }
 
 /// Like tls_get(), with every outcome told apart.
@@ -56,8 +96,17 @@ pub extern "C" fn tls_get_existing(key: tls_key_t) -> *mut c_void {
 pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) -> c_int {
     match given(value) {
         // SAFETY: Not null; the caller: it can be written.
-        Ok(()) => unsafe { store(value, values::try_get(key)) },
+        Ok(()) => unsafe { store(value, try_get(key)) },
         Err(error) => error.number(),
+    }
+}
+
+// `tls_try_get`, with every outcome told apart.
+fn try_get(key: tls_key_t) -> Result<*mut c_void, Error> {
+    key::live(key)?;
+    match values::hit_anywhere(key) {
+        Some(value) => Ok(value),
+        None => get_absent(key),
     }
 }
 
@@ -68,7 +117,8 @@ pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) ->
 /// destroy). The value that it replaces is destroyed (TLS_REASON_REPLACED),
 /// unless it is the same pointer. The first set on a thread attaches it. Inside a
 /// scope, a value that was set outside of it is not replaced but hidden, until
-/// the scope ends (tls_scope_begin()).
+/// the scope ends (tls_scope_begin()). A set that has more to do than exchange a
+/// value destroys at most 8 of the thread's stale values first.
 ///
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY;
@@ -77,7 +127,33 @@ pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) ->
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_set(key: tls_key_t, value: *mut c_void) -> c_int {
-    code(values::set(key, value))
+    match values::set_over(key, value) {
+        Over::Stored => TLS_OK,
+        over => set_with_thread(key, value, over),
+    }
+}
+
+#[inline(never)]
+fn set_with_thread(key: tls_key_t, value: *mut c_void, over: Over) -> c_int {
+    code(match over {
+        Over::Stored => Ok(()),
+        Over::Failed(error) => Err(error),
+        // The thread has a value, so it is attached.
+        Over::Replaced(record, old) => {
+            attach::attached().map(|thread| values::destroy_replaced(thread, record, old))
+        }
+        Over::Absent => attached_for(key).and_then(|thread| values::set(thread, key, value, true)),
+        Over::Slow => attached_for(key).and_then(|thread| values::set(thread, key, value, false)),
+    })
+}
+
+// The calling thread, to store something under a key: a wrong key is told before
+// a late thread.
+fn attached_for(key: tls_key_t) -> Result<&'static Thread, Error> {
+    match attach::current()? {
+        Some(thread) => Ok(thread),
+        None => key::live(key).and_then(|_| attach::attached()),
+    }
 }
 
 /// Stores a value for the calling thread and hands the old one over.
@@ -99,7 +175,9 @@ pub unsafe extern "C" fn tls_swap(
 ) -> c_int {
     match given(old) {
         // SAFETY: Not null; the caller: it can be written.
-        Ok(()) => unsafe { store(old, values::swap(key, value)) },
+        Ok(()) => unsafe {
+            store(old, attached_for(key).and_then(|thread| values::swap(thread, key, value)))
+        },
         Err(error) => error.number(),
     }
 }
@@ -113,13 +191,18 @@ pub unsafe extern "C" fn tls_swap(
 /// Threads: any. Blocks: no. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_ABSENT (no value); TLS_ERR_INVALID (old is NULL);
 /// TLS_ERR_BUSY (another thread is visiting the value, tls_for_each());
-/// TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
+/// TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY and TLS_ERR_EXITING
+/// (inside a scope: hiding an outer value takes a little memory, and nothing can
+/// be hidden any more while the scope's last values are given up);
+/// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_take(key: tls_key_t, old: *mut *mut c_void) -> c_int {
     match given(old) {
         // SAFETY: Not null; the caller: it can be written.
-        Ok(()) => unsafe { store(old, values::take(key)) },
+        Ok(()) => unsafe {
+            store(old, attach::current().and_then(|thread| values::take(thread, key)))
+        },
         Err(error) => error.number(),
     }
 }
@@ -132,11 +215,12 @@ pub unsafe extern "C" fn tls_take(key: tls_key_t, old: *mut *mut c_void) -> c_in
 ///
 /// Threads: any. Blocks: no, but runs the destroy callback. Signals: not safe.
 /// Returns TLS_OK (also without a value); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
-/// TLS_ERR_NO_MEMORY (hiding an outer value takes a little).
+/// TLS_ERR_NO_MEMORY and TLS_ERR_EXITING (inside a scope, as tls_take());
+/// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_remove(key: tls_key_t) -> c_int {
-    code(values::remove(key))
+    code(attach::current().and_then(|thread| values::remove(thread, key)))
 }
 
 /// Removes and destroys all of the calling thread's values.
@@ -153,5 +237,5 @@ pub extern "C" fn tls_remove(key: tls_key_t) -> c_int {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_remove_all() -> c_int {
-    code(values::remove_all())
+    code(attach::current().and_then(|thread| thread.map_or(Ok(()), values::remove_all)))
 }

@@ -1,435 +1,373 @@
-//! All holders of one key: who is told when it dies.
+//! The holders of one key: the records that learn of its death.
 //!
 //! # The problem
 //!
-//! Most keys die with one holder, the thread that releases them: an object is
-//! made, used and ended by one task. That must not cost two locks. Others have
-//! a thousand, on threads that come, go and release at the same time.
+//! Most keys die with one holder, on the thread that releases them: that must
+//! cost no lock. Others have a thousand, on threads that come, go, walk the
+//! list and release at the same time. Nobody may be forgotten, and nobody may
+//! touch a record that has gone.
 //!
 //! # The idea
 //!
+//! One word heads the list: null, the newest link, or [`DEAD`]. Its lowest bit,
+//! the *tag*, says "somebody has walked this list".
+//!
 //! ```text
-//!   sole:    null --- link ---> a record --- unlink ---> null      one exchange,
-//!                                   |                              no lock
-//!                                   +------- burial ----> BURIED
-//!   shared:  false, and true for good once `list` has been used
-//!   list:    all other records, under the key's lock
+//!   head --> link --next--> link --next--> link --> null      the key is live
+//!    tag      <--previous--      <--previous--                (previous is filled
+//!                                                              in lazily, by
+//!   head = DEAD      dying --> link --> link --> null          the one who has the lock)
 //! ```
 //!
-//! The first record takes the `sole` place, by a compare-exchange. The burial,
-//! when the releaser's own record is there and nobody has ever used the list,
-//! is one compare-exchange as well. In every other case it takes the lock.
+//! | who | does | lock |
+//! |---|---|---|
+//! | *link* | pushes by a compare-exchange, then looks at the generation once more | none |
+//! | *leave* | alone and untagged: one compare-exchange to null; else takes the link out | none; the key's |
+//! | *seize*, by the release of the last reference | alone and untagged: one compare-exchange to [`DEAD`]; else swaps `DEAD` in, and has the whole chain | none; the key's |
+//! | *walk* | sets the tag, then goes from link to link | the key's |
 //!
-//! # Why nobody is forgotten
+//! A link is part of a record, and the record is `crate::local`'s: nothing here
+//! knows more of it than these two words.
 //!
-//! 1. *In the sole place*: linking and burying are read-modify-writes of one
-//!    word. Either the burial comes later and finds the record, or the link
-//!    finds `BURIED` and fails.
-//! 2. *In the list*: a linker, with the lock, first says `shared`, then looks
-//!    whether the key is alive. The releaser first takes the last reference
-//!    away, then looks at `shared`. All four are `SeqCst`: in their one order,
-//!    either the releaser sees `shared` and takes the lock, or the linker sees
-//!    the key dead.
-//! 3. *Too late*: a linker may have been delayed for so long that the slot
-//!    serves another key by the time it takes the sole place. It looks at the
-//!    generation once more afterwards, and leaves again. If that other key is
-//!    buried in between, the record is orphaned like any holder's, and meets
-//!    an obligation that was counted for it.
+//! # Invariants
 //!
-//! # Why no burial touches a record that is gone
+//! 1. *Nobody is forgotten.* Linking and seizing are read-modify-writes of one
+//!    word: either the seizing comes later and has the link in its chain, or the
+//!    linker finds `DEAD`. A linker that was delayed until the slot serves
+//!    another key sees that when it looks at the generation, and leaves.
+//! 2. *Nobody who is walked over goes.* The one who leaves without the lock needs an
+//!    untagged word, and a walker sets the tag before it follows the first link.
+//! 3. `previous` is right, or null; the null ones are a prefix of the list. So
+//!    filling in costs what has been pushed since the last time.
+//! 4. `next` of a link in the list is written by its pusher before the push, and
+//!    with the lock after it. `previous`, `dying`: with the lock.
+//! 5. A link of a dead key is in `dying`, or was taken out of it, which says so
+//!    in `previous` ([`is_posted`]). It goes from the one to the other once,
+//!    with the lock.
 //!
-//! Records in the list, and a sole record of another thread's, are touched
-//! with the lock held only; each is orphaned and posted in one go. (The lock is
-//! given back between two of them when somebody is to be notified. An owner
-//! may take its record out then: it was counted, and meets its obligation.) An owner whose `unlink` finds its record buried
-//! takes that lock before it goes on, so the burial is over by then. Without
-//! the lock a burial touches only the releaser's own record.
+//! # Orderings
+//!
+//! `head` is the one atomic that carries data. *Link* is `AcqRel`: `Release`, so
+//! that who finds the link sees the record filled in; `Acquire`, with the
+//! `Release` in *open*, so that a linker who comes too late sees the generation
+//! that says so. *Leave* is `Release`: a seizing that finds nobody, and the
+//! key's `user_free` after it, come after the callbacks of those who have left.
+//! *Seize* and *walk* are `AcqRel` or `Acquire`, to see both. All changes are
+//! read-modify-writes, so a release sequence goes through all of them. `next` is
+//! `Relaxed`: the head, or the lock, orders it.
 
 use core::ptr::{null_mut, NonNull};
 
-use super::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, Notice, Place, Stand};
-use crate::error::Error;
 use crate::sys::lock::Lock;
-use crate::sys::sync::{AtomicBool, AtomicPtr, Ordering};
+use crate::sys::sync::{AtomicPtr, Cell, Ordering};
 
-/// In the sole place: the key has been buried.
-const BURIED: *mut Holder = NonNull::dangling().as_ptr();
-
-/// What a burial leaves to the releaser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Burial {
-    /// The releaser's own entry: to be destroyed now.
-    pub standing: Option<HolderPointer>,
-    /// The releaser has no record of its own that stands for the burial, or
-    /// others have to be told as well: it owes an [`obligation_met`](super::slot::KeySlot::obligation_met).
-    pub owed: bool,
-    /// Nobody else has a record.
-    pub lonely: bool,
-    /// Scopes of the releaser's map hide values: told of like others', to be
-    /// destroyed after that.
-    pub hidden: bool,
-    /// Obligations of the calling thread.
-    own: u32,
-}
-
-/// How a record has left its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Departure {
-    /// Out of a live key's holders.
-    Left,
-    /// Out of the holders of a key that is being buried, which had counted it:
-    /// its obligation is to be met.
-    Counted,
-    /// Not here: it has been orphaned, and is in its map's mailbox.
-    Orphaned,
-}
-
+/// What makes a record a holder of its key.
+///
 /// Why a record could not be linked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unlinked {
+pub enum Refused {
     /// It is in no list.
-    Free(Error),
-    /// It was linked too late, and counted by a burial; it is in no list, but
-    /// its obligation is to be met.
-    Counted(Error),
-    /// It was linked too late and has been orphaned since: it is to be
-    /// finished like any other.
-    Orphaned(Error),
+    Unlinked,
+    /// It was linked too late, to a key that has died since, and was counted.
+    Counted,
+    /// The same, and it is in its map's inbox.
+    Posted,
 }
 
-/// The holders of one key. All zero: none.
+/// While its key lives it is in the key's list. Of a dead key, `next` is the
+/// inbox's ([`crate::local::inbox`]) and then the owner's.
+#[repr(C)]
+pub struct Link {
+    /// The next older one.
+    pub next: AtomicPtr<Link>,
+    /// The next younger one, null where it is not filled in yet, or [`POSTED`].
+    pub previous: Cell<*mut Link>,
+}
+
+/// A pointer to a link, as lists have it.
+pub type LinkPointer = NonNull<Link>;
+
+/// The head's lowest bit, in bytes: links are aligned to 8.
+const TAG: usize = 1;
+
+/// The head of a key that has died.
+const DEAD: *mut Link = null_mut::<Link>().wrapping_byte_add(2);
+
+/// In `previous`: taken out of a dead key's chain.
+const POSTED: *mut Link = null_mut::<Link>().wrapping_byte_add(4);
+
+/// How a link has left its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// Out of the list of a live key.
+    Left,
+    /// Out of the chain of a dead key, which has counted it: its pin is to be
+    /// dropped.
+    Counted,
+    /// Not here: it was posted to its map's inbox, and has a pin.
+    Posted,
+}
+
+/// The holders of one key. All zero: none, of a slot that was never opened.
 #[repr(C)]
 pub struct Holders {
-    sole: AtomicPtr<Holder>,
-    list: HolderList<KeyLinks>,
-    shared: AtomicBool,
+    head: AtomicPtr<Link>,
+    /// What is left of the chain of a dead key. With the lock.
+    dying: Cell<*mut Link>,
+}
+
+fn link<'a>(pointer: LinkPointer) -> &'a Link {
+    // SAFETY: The callers have it from the list, with the lock that its record
+    // needs to go away, or it is their own.
+    unsafe { pointer.as_ref() }
+}
+
+fn is_tagged(head: *mut Link) -> bool {
+    head as usize & TAG != 0
+}
+
+fn untagged(head: *mut Link) -> *mut Link {
+    head.wrapping_byte_sub(head as usize & TAG)
+}
+
+fn with_tag_of(pointer: *mut Link, head: *mut Link) -> *mut Link {
+    pointer.wrapping_byte_add(head as usize & TAG)
+}
+
+/// Whether a link was taken out of a dead key's chain. With the key's lock.
+#[must_use]
+pub fn is_posted(pointer: LinkPointer) -> bool {
+    link(pointer).previous.get() == POSTED
+}
+
+/// Says of a link of a dead key that it is in nobody's chain.
+pub fn mark_posted(pointer: LinkPointer) {
+    link(pointer).previous.set(POSTED);
 }
 
 impl Holders {
     /// No holders.
     pub(super) const fn new() -> Self {
-        Self {
-            sole: AtomicPtr::new(null_mut()),
-            list: HolderList::new(),
-            shared: AtomicBool::new(false),
-        }
+        Self { head: AtomicPtr::new(null_mut()), dying: Cell::new(null_mut()) }
     }
 
-    /// Opens for a new key. The caller publishes it. With `shared`, all its
-    /// records go into the list.
-    pub(super) fn open(&self, shared: bool) {
-        // Release: see `link`.
-        self.sole.store(null_mut(), Ordering::Release);
-        self.shared.store(shared, Ordering::Relaxed);
-    }
-
-    /// The records in the list. The caller has the lock.
-    pub(super) fn list(&self) -> &HolderList<KeyLinks> {
-        &self.list
-    }
-
-    /// Enters a record if `alive` says that the key is.
-    ///
-    /// # Safety
-    ///
-    /// `holder` is the caller's, filled in, and in no list by these links.
-    #[inline(always)]
-    pub(super) unsafe fn link(
-        &self,
-        lock: &Lock,
-        holder: HolderPointer,
-        alive: impl Fn() -> Result<(), Error>,
-    ) -> Result<(), Unlinked> {
-        // Release: the burial that finds it there sees it filled in. Acquire:
-        // with the Release in `open`, so that a linker that comes too late sees
+    /// Opens for a new key, which the caller publishes.
+    pub(super) fn open(&self) {
+        // Release: a linker of the slot's last key that pushes onto this sees
         // that its key is dead.
-        let alone = !self.shared.load(Ordering::Relaxed)
-            && self.sole.load(Ordering::Relaxed).is_null()
-            && self
-                .sole
-                .compare_exchange(null_mut(), holder.as_ptr(), Ordering::AcqRel, Ordering::Relaxed)
-                .is_ok();
-        if !alone {
-            // SAFETY: The caller's premise is the callee's.
-            return unsafe { self.link_shared(lock, holder, alive) };
-        }
-        let Err(error) = alive() else { return Ok(()) };
-        // SAFETY: Linked above; the caller owns it.
-        Err(match unsafe { self.unlink(lock, holder) } {
-            Departure::Left => Unlinked::Free(error),
-            Departure::Counted => Unlinked::Counted(error),
-            Departure::Orphaned => Unlinked::Orphaned(error),
-        })
+        self.head.store(null_mut(), Ordering::Release);
     }
 
-    #[inline(never)]
-    unsafe fn link_shared(
-        &self,
-        lock: &Lock,
-        holder: HolderPointer,
-        alive: impl Fn() -> Result<(), Error>,
-    ) -> Result<(), Unlinked> {
-        lock.with(|| {
-            // Before the look at the key: reason 2 in the module's text.
-            self.shared.store(true, Ordering::SeqCst);
-            alive().map_err(Unlinked::Free)?;
-            // SAFETY: The caller: in no list. The lock is held.
-            unsafe { self.list.push_back(holder) };
-            Ok(())
-        })
-    }
-
-    /// Takes a record out, and says how it left.
+    /// Enters a link. With false the key is dead, and nothing was done.
     ///
     /// # Safety
     ///
-    /// `holder` was linked here, and the caller owns its map.
-    pub(super) unsafe fn unlink(&self, lock: &Lock, holder: HolderPointer) -> Departure {
-        // Release: a burial that finds nobody here comes after the callbacks of
-        // those who have left, and so does the key's `user_free`.
-        let mine = holder.as_ptr();
-        let left_alone = self.sole.load(Ordering::Relaxed) == mine
-            && self
-                .sole
-                .compare_exchange(mine, null_mut(), Ordering::Release, Ordering::Relaxed)
-                .is_ok();
-        if left_alone {
+    /// The link is the caller's, in no list, and its record is filled in.
+    #[inline(always)]
+    pub(super) unsafe fn link(&self, mine: LinkPointer) -> bool {
+        let fields = link(mine);
+        fields.previous.set(null_mut());
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            if head == DEAD {
+                return false;
+            }
+            fields.next.store(untagged(head), Ordering::Relaxed);
+            let new = with_tag_of(mine.as_ptr(), head);
+            // AcqRel: see the module's text.
+            match self.head.compare_exchange_weak(head, new, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Takes a link out, and says how it left.
+    ///
+    /// # Safety
+    ///
+    /// It was linked here, and the caller owns its record.
+    #[inline(always)]
+    pub(super) unsafe fn leave(&self, lock: &Lock, mine: LinkPointer) -> Departure {
+        if self.exchange_alone(mine, null_mut(), Ordering::Release) {
             return Departure::Left;
         }
-        lock.with(|| {
-            // SAFETY: The caller owns it; the lock orders the releaser's store.
-            if unsafe { holder.as_ref() }.orphaned.get() {
-                return Departure::Orphaned;
-            }
-            // SAFETY: Neither sole nor orphaned, so in the list.
-            unsafe { self.list.remove(holder) };
-            if self.sole.load(Ordering::Relaxed) == BURIED {
-                return Departure::Counted;
-            }
-            Departure::Left
-        })
+        // SAFETY: The caller's premise.
+        unsafe { self.leave_shared(lock, mine) }
     }
 
-    /// Begins the burial of a key that has just died: `count` is told the
-    /// obligations before the first other map is told anything.
-    ///
-    /// `mine` is the mailbox of the calling thread's own map, or null, and
-    /// `own` that map's standing record. The caller then calls
-    /// [`post`](Self::post) until that returns nothing, and has an obligation
-    /// that is not met meanwhile.
-    #[inline(always)]
-    pub(super) fn bury(
-        &self,
-        lock: &Lock,
-        mine: *const Mailbox,
-        own: Option<HolderPointer>,
-        count: impl Fn(u32),
-    ) -> Burial {
-        if let Some(burial) = own.and_then(|own| self.bury_alone(own)) {
-            // One obligation, which is what stands there from the first.
-            return burial;
-        }
-        self.bury_shared(lock, mine, own, count)
-    }
-
-    /// [`bury`](Self::bury) of a key that others may hold.
     #[inline(never)]
-    fn bury_shared(
-        &self,
-        lock: &Lock,
-        mine: *const Mailbox,
-        own: Option<HolderPointer>,
-        count: impl Fn(u32),
-    ) -> Burial {
+    unsafe fn leave_shared(&self, lock: &Lock, mine: LinkPointer) -> Departure {
         lock.with(|| {
-            // Acquire: with the Release in `link`.
-            let sole = self.sole.swap(BURIED, Ordering::Acquire);
-            if let Some(sole) = NonNull::new(sole) {
-                // SAFETY: In the sole place, so in no list; the lock is held.
-                unsafe { self.list.push_back(sole) };
+            if is_posted(mine) {
+                return Departure::Posted;
             }
-            let burial = self.keep_own(mine, own);
-            count(self.present() + burial.own);
-            burial
+            // SAFETY: The caller's premise, and the lock is held.
+            unsafe { self.remove(mine) }
         })
     }
 
-    /// The burial of a key that only the releaser holds.
-    #[inline(always)]
-    fn bury_alone(&self, own: HolderPointer) -> Option<Burial> {
-        // After the last reference went: reason 2 in the module's text.
-        if self.shared.load(Ordering::SeqCst) {
-            return None;
-        }
-        self.sole
-            .compare_exchange(own.as_ptr(), BURIED, Ordering::Acquire, Ordering::Relaxed)
-            .ok()?;
-        // SAFETY: The calling thread's own record.
-        let record = unsafe { own.as_ref() };
-        record.orphaned.set(true);
-        record.place.set(Place::Orphaned);
-        Some(Burial { standing: Some(own), owed: false, lonely: true, hidden: false, own: 1 })
-    }
-
-    /// Orphans the calling thread's own records, and takes them out of the
-    /// list: no other thread has to be told of them.
+    /// Takes a link out that was not posted. With the lock.
     ///
-    /// Of several, `own` is the one that stands: the others are of values that
-    /// have been taken, or are being made or ended.
-    fn keep_own(&self, mine: *const Mailbox, own: Option<HolderPointer>) -> Burial {
-        let mut burial =
-            Burial { standing: None, owed: false, lonely: false, hidden: false, own: 0 };
-        let mut next = self.list.first();
-        while let Some(holder) = next {
-            // SAFETY: The lock is held, and it is in the list.
-            let record = unsafe { holder.as_ref() };
-            next = NonNull::new(record.next.get());
-            if record.mailbox.get() != mine {
-                continue;
+    /// # Safety
+    ///
+    /// It is in this list or chain.
+    pub unsafe fn remove(&self, mine: LinkPointer) -> Departure {
+        let head = self.tag();
+        if head == DEAD {
+            self.remove_dying(mine);
+            return Departure::Counted;
+        }
+        let next = link(mine).next.load(Ordering::Relaxed);
+        if head == mine.as_ptr() && self.replace_head(mine, next) {
+            // The new head's is not known, which null says.
+            if let Some(next) = NonNull::new(next) {
+                link(next).previous.set(null_mut());
             }
-            // One that a scope hides is told of like other maps' (and ended by
-            // the releaser when it has been).
-            if record.stand.get() == Stand::Aside {
-                burial.hidden = true;
-                continue;
-            }
-            // SAFETY: As above.
-            unsafe { self.list.remove(holder) };
-            record.orphaned.set(true);
-            record.place.set(Place::Orphaned);
-            burial.own += 1;
-            if own == Some(holder) {
-                burial.standing = own;
+            return Departure::Left;
+        }
+        self.fill_previous(mine);
+        if let Some(previous) = NonNull::new(link(mine).previous.get()) {
+            link(previous).next.store(next, Ordering::Relaxed);
+            if let Some(next) = NonNull::new(next) {
+                link(next).previous.set(previous.as_ptr());
             }
         }
-        burial.lonely = self.list.is_empty();
-        // Without a record of its own, or if it is going to call out, the
-        // burial itself is an obligation.
-        burial.owed = burial.own == 0 || !burial.lonely;
-        burial.own += u32::from(burial.owed);
-        burial
+        Departure::Left
     }
 
-    /// Records in the list whose maps are in this process.
-    fn present(&self) -> u32 {
+    /// Puts a new link in front of another: the one who has walked past that one, or
+    /// is at it, does not come to the new one; all others do. With the lock.
+    ///
+    /// # Safety
+    ///
+    /// `new` is the caller's, in no list, and its record is filled in; `at` is
+    /// in the list of this live key.
+    pub unsafe fn insert_before(&self, at: LinkPointer, new: LinkPointer) {
+        let head = self.tag();
+        debug_assert_ne!(head, DEAD, "somebody who walks keeps the key alive");
+        link(new).next.store(at.as_ptr(), Ordering::Relaxed);
+        link(new).previous.set(null_mut());
+        if head == at.as_ptr() && self.replace_head(at, new.as_ptr()) {
+            link(at).previous.set(new.as_ptr());
+            return;
+        }
+        self.fill_previous(at);
+        if let Some(previous) = NonNull::new(link(at).previous.replace(new.as_ptr())) {
+            link(new).previous.set(previous.as_ptr());
+            link(previous).next.store(new.as_ptr(), Ordering::Relaxed);
+        }
+    }
+
+    /// Puts another link at the tagged head's place, if nobody has pushed.
+    fn replace_head(&self, at: LinkPointer, new: *mut Link) -> bool {
+        let (old, new) = (at.as_ptr().wrapping_byte_add(TAG), new.wrapping_byte_add(TAG));
+        // AcqRel: what is put there is published, and walkers see the rest.
+        self.head.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// One exchange of the head, if `mine` is all there is and nobody has
+    /// walked.
+    #[inline(always)]
+    fn exchange_alone(&self, mine: LinkPointer, new: *mut Link, ordering: Ordering) -> bool {
+        link(mine).next.load(Ordering::Relaxed).is_null()
+            && self.head.load(Ordering::Relaxed) == mine.as_ptr()
+            && self.head.compare_exchange(mine.as_ptr(), new, ordering, Ordering::Relaxed).is_ok()
+    }
+
+    /// Sets the tag; returns the head without it. With the lock.
+    fn tag(&self) -> *mut Link {
+        let mut head = self.head.load(Ordering::Acquire);
+        while head != DEAD && !is_tagged(head) {
+            let tagged = head.wrapping_byte_add(TAG);
+            // Acquire: with the Release of each push. Release: those who leave
+            // later go on with it.
+            match self.head.compare_exchange_weak(head, tagged, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => head = tagged,
+                Err(now) => head = now,
+            }
+        }
+        untagged(head)
+    }
+
+    /// Fills in `previous` up to a link of the list. With the lock, and the tag.
+    fn fill_previous(&self, upto: LinkPointer) {
+        if !link(upto).previous.get().is_null() {
+            return;
+        }
+        let mut at = untagged(self.head.load(Ordering::Acquire));
+        while let Some(here) = NonNull::new(at).filter(|here| *here != upto) {
+            at = link(here).next.load(Ordering::Relaxed);
+            if let Some(next) = NonNull::new(at) {
+                link(next).previous.set(here.as_ptr());
+            }
+        }
+    }
+
+    /// Makes the key dead if `own` is its only holder, and nobody has walked.
+    #[inline(always)]
+    pub(super) fn seize_alone(&self, own: LinkPointer) -> bool {
+        self.exchange_alone(own, DEAD, Ordering::AcqRel)
+    }
+
+    /// Makes the key dead, and takes its whole list over as a chain. With the
+    /// lock. Returns how many there are.
+    pub(super) fn seize(&self) -> u32 {
+        // AcqRel: see the module's text.
+        let chain = untagged(self.head.swap(DEAD, Ordering::AcqRel));
+        if chain == DEAD {
+            return 0;
+        }
+        self.dying.set(chain);
         let mut number = 0;
-        let mut next = self.list.first();
-        while let Some(holder) = next {
-            // SAFETY: The lock is held, and it is in the list.
-            let record = unsafe { holder.as_ref() };
-            next = NonNull::new(record.next.get());
-            number += u32::from(!has_vanished(record));
+        let mut previous = null_mut();
+        let mut next = chain;
+        while let Some(here) = NonNull::new(next) {
+            link(here).previous.set(previous);
+            previous = here.as_ptr();
+            next = link(here).next.load(Ordering::Relaxed);
+            number += 1;
         }
         number
     }
 
-    /// Orphans the remaining records of a key that is being buried and tells
-    /// their maps, until one of them wants somebody to be notified: that is to
-    /// be done with no lock held, and then this is to be called again.
-    pub(super) fn post(&self, lock: &Lock) -> Option<Notice> {
-        lock.with(|| self.post_some())
+    /// Takes the next link out of a dead key's chain, to be posted. With the lock.
+    pub fn next_dying(&self) -> Option<LinkPointer> {
+        let first = NonNull::new(self.dying.get())?;
+        self.remove_dying(first);
+        mark_posted(first);
+        Some(first)
     }
 
-    /// Begins the burial of a dead key that its releaser had not begun when it
-    /// was left behind by a fork. All locks are held. Returns whether there was
-    /// anybody to bury it for.
-    pub(super) fn bury_after_fork(&self) -> bool {
-        let sole = self.present_sole();
-        if sole == BURIED || (sole.is_null() && self.list.is_empty()) {
-            return false;
+    fn remove_dying(&self, mine: LinkPointer) {
+        let next = link(mine).next.load(Ordering::Relaxed);
+        let previous = link(mine).previous.get();
+        match NonNull::new(previous) {
+            Some(previous) => link(previous).next.store(next, Ordering::Relaxed),
+            None => self.dying.set(next),
         }
-        self.sole.store(BURIED, Ordering::Relaxed);
-        if let Some(sole) = NonNull::new(sole) {
-            // SAFETY: In the sole place, so in no list; the lock is held.
-            unsafe { self.list.push_back(sole) };
-        }
-        true
-    }
-
-    /// In a forked process: what is in the sole place, after a record whose map
-    /// is not here has been taken out of it.
-    pub(super) fn present_sole(&self) -> *mut Holder {
-        let sole = self.sole.load(Ordering::Relaxed);
-        if sole == BURIED {
-            return sole;
-        }
-        // SAFETY: Its memory is there, and only this thread is.
-        if unsafe { sole.as_ref() }.is_some_and(has_vanished) {
-            self.sole.store(null_mut(), Ordering::Relaxed);
-        }
-        self.sole.load(Ordering::Relaxed)
-    }
-
-    /// The rest of a burial that a fork has cut off. All locks are held.
-    pub(super) fn post_after_fork(&self) {
-        if self.sole.load(Ordering::Relaxed) == BURIED {
-            while self.post_some().is_some() {}
+        if let Some(next) = NonNull::new(next) {
+            link(next).previous.set(previous);
         }
     }
 
-    fn post_some(&self) -> Option<Notice> {
-        while let Some(holder) = self.list.first() {
-            // SAFETY: It is in the list, and the lock is held.
-            unsafe { self.list.remove(holder) };
-            // SAFETY: As above.
-            let record = unsafe { holder.as_ref() };
-            if has_vanished(record) {
-                continue;
-            }
-            record.orphaned.set(true);
-            // An end that was put off has been counted already.
-            let counted = record.deferred.get() == 0 && !record.reaped.get();
-            // SAFETY: Its map can't end before it has unlinked this record,
-            // for which it needs the lock that is held here.
-            let mailbox = unsafe { &*record.mailbox.get() };
-            // Looked at before: once the record is in the mailbox, the map's
-            // thread may take it out and end, and the map with it.
-            let notice = mailbox.notice();
-            // SAFETY: Just orphaned, and the lock is held.
-            let first = unsafe { mailbox.put(holder, counted) };
-            if let Some(notice) = notice.filter(|_| first) {
-                return Some(notice);
-            }
-        }
-        None
+    /// The newest link of a live key. From here on all who leave take the lock.
+    /// With the lock.
+    pub fn first(&self) -> Option<LinkPointer> {
+        NonNull::new(self.tag()).filter(|head| head.as_ptr() != DEAD)
     }
 
-    /// Has every record in the list, for a report. The caller has the lock.
-    ///
-    /// The sole record's owner may be leaving, which takes no lock: whichever
-    /// exchange comes first decides, and an owner that comes second waits for
-    /// the lock. From here on the key is shared.
-    pub(super) fn share_all(&self) {
-        let sole = self.sole.load(Ordering::Relaxed);
-        if sole == BURIED {
-            return;
-        }
-        let Some(record) = NonNull::new(sole) else { return };
-        // Before the exchange, like a linker: reason 2 in the module's text.
-        self.shared.store(true, Ordering::SeqCst);
-        // Acquire: with the Release in `link`.
-        let moved =
-            self.sole.compare_exchange(sole, null_mut(), Ordering::Acquire, Ordering::Relaxed);
-        if moved.is_ok() {
-            // SAFETY: Just taken out of the sole place, so in no list; its owner
-            // needs the lock to take it away.
-            unsafe { self.list.push_back(record) };
-        }
+    /// The link after another one. With the lock.
+    #[must_use]
+    pub fn after(at: LinkPointer) -> Option<LinkPointer> {
+        NonNull::new(link(at).next.load(Ordering::Relaxed))
     }
 
-    /// How many maps of this process have a record here.
-    pub(super) fn number(&self, lock: &Lock) -> u32 {
-        lock.with(|| {
-            // Acquire: who waits for the last one to leave comes after it.
-            let sole = self.sole.load(Ordering::Acquire);
-            self.present() + u32::from(!sole.is_null() && sole != BURIED)
-        })
+    /// In the child of a fork: forgets everybody. The one who is there is linked
+    /// anew. The key is live, or `dead`.
+    pub(super) fn forget_all(&self, dead: bool) {
+        self.dying.set(null_mut());
+        self.head.store(if dead { DEAD } else { null_mut() }, Ordering::Relaxed);
     }
-}
-
-/// Whether a record's map was left behind by a fork.
-pub(crate) fn has_vanished(record: &Holder) -> bool {
-    // SAFETY: The caller found it in a list under its lock, so its map lives;
-    // or has vanished, with its memory left in place.
-    unsafe { &*record.mailbox.get() }.vanished.load(Ordering::Relaxed)
 }

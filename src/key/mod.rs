@@ -4,19 +4,20 @@
 //!
 //! A key is made at run time, any number of them, and released by threads that
 //! know nothing of each other. Its entries must not keep it alive; everybody
-//! who has one must learn of its death; and whoever still has its handle must
+//! who has one must learn of its death; and the one who still has its handle must
 //! get an error for ever, not the next key's value.
 //!
 //! # The idea
 //!
 //! ```text
-//!   handle -> registry -> KeySlot                 Holder          Holder
-//!             (slots      +--------------+       +-------+       +-------+
-//!              never      | generation : |   +-->| map A |<----->| map B |
-//!              move)      |  references  |   |   +-------+       +-------+
-//!                         | holders -----|---+     one for each map that has
-//!                         | obligations  |         an entry under the key
-//!                         | options      |
+//!   handle -> registry -> KeySlot                 record           record
+//!             (slots      +--------------+       +--------+       +--------+
+//!              never      | generation : |   +-->| link   |------>| link   |--> null
+//!              move)      |  visits :    |   |   |  of    |       |  of    |
+//!                         |  references  |   |   |  map A |       |  map B |
+//!                         | holders -----|---+   +--------+       +--------+
+//!                         | pins         |         one for each map that has
+//!                         | options      |         an entry under the key
 //!                         +--------------+
 //! ```
 //!
@@ -24,33 +25,32 @@
 //!   generation, and is never given out twice.
 //! * [`mod@registry`]: the slots, in chunks that never move; a lock-free list of
 //!   free ones.
-//! * [`slot`]: generation and reference count in *one* atomic word, so that a
-//!   reference can be taken only from a key that is alive at that instant.
-//! * [`visits`]: who goes over all of a key's values.
-//! * [`holders`]: all of a key's, without a lock while there is only one.
-//! * [`holder`]: one record for each entry, which the releaser of the last
-//!   reference finds and puts into its map's mailbox: death is pushed, in
+//! * [`slot`]: a key's place. [`word`]: generation, visits and references in *one*
+//!   atomic word, so that a reference can be taken only from a key that is alive at
+//!   that instant.
+//! * [`holders`]: the records that learn of the key's death: pushed, in
 //!   O(holders), and nobody ever searches for it.
+//! * [`waiters`]: threads that wait until a key is over.
+//! * [`call`]: a call in progress, as its thread's chain has it.
 //!
 //! # Invariants
 //!
 //! 1. The generation of a slot only goes up, and only while it serves no key.
-//! 2. References go from 1 to 0 once for each generation, and never back up.
-//! 3. A slot serves its next key only when the last one is dead and no map has
-//!    an entry under it, stale ones included: the *obligations* are met.
-//! 4. A holder is either in its key's list or *orphaned*; it goes from the one
-//!    to the other under the key's lock, when the key dies, and never back.
-//! 5. No callback runs while a lock is held.
+//! 2. A key dies once: the lower half of its word goes to 0 and never back up.
+//! 3. A slot serves its next key only when the last one is dead and has no pin:
+//!    no map has an entry under it that another thread has not taken, and no
+//!    callback of it runs.
+//! 4. No callback runs while a lock is held.
 
+pub mod call;
 pub mod handle;
-pub mod holder;
 pub mod holders;
 mod name;
 pub mod options;
 pub mod registry;
 pub mod slot;
-mod slot_fork;
-pub mod visits;
+pub mod waiters;
+pub mod word;
 
 use core::ffi::c_char;
 
@@ -84,7 +84,8 @@ pub fn live(handle: u64) -> Result<&'static KeySlot, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::BadKey`], [`Error::DeadKey`]; [`Error::Limit`] past 2^32 - 1.
+/// [`Error::BadKey`], [`Error::DeadKey`]; [`Error::Limit`] past
+/// [`word::MOST_REFERENCES`].
 pub fn retain(handle: u64) -> Result<(), Error> {
     REGISTRY.find(handle)?.retain(handle::generation(handle))
 }

@@ -1,68 +1,90 @@
 //! A key's name, for reports: copied when the key is made, copied out when
-//! somebody asks, and freed under the key's lock, so that nobody is reading it.
+//! somebody asks, and freed with the key's lock, so that nobody is reading it.
 
 use core::ffi::c_char;
-use core::ptr::NonNull;
+use core::ptr::{null_mut, NonNull};
 
-use super::slot::KeySlot;
 use crate::error::Error;
 use crate::sys::memory;
-use crate::sys::sync::Ordering;
+use crate::sys::sync::{AtomicPtr, Ordering};
 
-impl KeySlot {
-    /// Copies the live key's name out.
+/// The place of a key's name in its slot. All zero: no name.
+#[repr(transparent)]
+pub(super) struct Name(AtomicPtr<c_char>);
+
+impl Name {
+    /// No name.
+    pub(super) const fn new() -> Self {
+        Self(AtomicPtr::new(null_mut()))
+    }
+
+    /// Sets the name of a new key, [`copy`]'s or null. The caller alone has it.
+    #[inline(always)]
+    pub(super) fn open(&self, name: *mut c_char) {
+        // Release: who copies it then also sees that the slot's last key is dead.
+        self.0.store(name, Ordering::Release);
+    }
+
+    /// Whether there is none.
+    #[inline(always)]
+    pub(super) fn is_none(&self) -> bool {
+        self.0.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Takes the name out, to be [freed](free). With the key's lock.
+    pub(super) fn take(&self) -> *mut c_char {
+        self.0.swap(null_mut(), Ordering::Relaxed)
+    }
+
+    /// Copies the name out, if `check` finds its key alive. With the key's lock.
     ///
     /// # Errors
     ///
-    /// [`Error::DeadKey`], [`Error::BadKey`], [`Error::Limit`].
+    /// As `check`; [`Error::Limit`] if it does not fit.
     ///
     /// # Safety
     ///
     /// `buffer` has room for `capacity` bytes.
-    pub(super) unsafe fn copy_name(
+    pub(super) unsafe fn copy_out(
         &self,
-        generation: u32,
+        check: impl FnOnce() -> Result<(), Error>,
         buffer: *mut c_char,
         capacity: usize,
     ) -> Result<(), Error> {
-        self.lock().with(|| {
-            // Acquire, and looked at before the key: a name of the slot's next
-            // key is never taken for this one's.
-            let name = self.name.load(Ordering::Acquire).cast_const();
-            self.check(generation)?;
-            let name = if name.is_null() { c"".as_ptr() } else { name };
-            // SAFETY: The C library: `open` stored a terminated copy, which
-            // `close` does not free without the lock.
-            let length = unsafe { libc::strlen(name) } + 1;
-            if length > capacity {
-                return Err(Error::Limit);
-            }
-            // SAFETY: The caller: `buffer` has room; it can't overlap with our
-            // own copy of the name.
-            unsafe { core::ptr::copy_nonoverlapping(name, buffer, length) };
-            Ok(())
-        })
+        // Acquire, and looked at before the key: a name of the slot's next key is
+        // never taken for this one's.
+        let name = self.0.load(Ordering::Acquire).cast_const();
+        check()?;
+        let name = if name.is_null() { c"".as_ptr() } else { name };
+        // SAFETY: The C library: a terminated copy, which is not freed without the
+        // lock.
+        let length = unsafe { libc::strlen(name) } + 1;
+        if length > capacity {
+            return Err(Error::Limit);
+        }
+        // SAFETY: The caller: `buffer` has room; it can't overlap with our own copy
+        // of the name.
+        unsafe { core::ptr::copy_nonoverlapping(name, buffer, length) };
+        Ok(())
     }
 
-    /// Copies as much of the name as fits, without a final zero byte, of a key
-    /// that may be dead; for a report. Returns how many bytes.
-    pub fn name_prefix(&self, buffer: &mut [u8]) -> usize {
-        self.lock().with(|| {
-            let name = self.name.load(Ordering::Acquire).cast_const();
-            if name.is_null() {
-                return 0;
-            }
-            // SAFETY: The C library: `open` stored a terminated copy, which
-            // `close` does not free without the lock.
-            let length = unsafe { libc::strnlen(name, buffer.len()) };
-            // SAFETY: As above; the buffer has room for as many.
-            unsafe { core::ptr::copy_nonoverlapping(name.cast(), buffer.as_mut_ptr(), length) };
-            length
-        })
+    /// Copies as much of the name as fits, without a final zero byte, of a key that
+    /// may be dead; for a report. Returns how many bytes. With the key's lock.
+    pub(super) fn prefix(&self, buffer: &mut [u8]) -> usize {
+        let name = self.0.load(Ordering::Acquire).cast_const();
+        if name.is_null() {
+            return 0;
+        }
+        // SAFETY: The C library: a terminated copy, which is not freed without the
+        // lock.
+        let length = unsafe { libc::strnlen(name, buffer.len()) };
+        // SAFETY: As above; the buffer has room for as many.
+        unsafe { core::ptr::copy_nonoverlapping(name.cast(), buffer.as_mut_ptr(), length) };
+        length
     }
 }
 
-/// A copy of a name for [`KeySlot::open`]; null for null.
+/// A copy of a name; null for null.
 ///
 /// # Errors
 ///
@@ -71,9 +93,9 @@ impl KeySlot {
 /// # Safety
 ///
 /// `name` is null or a terminated string.
-pub(super) unsafe fn copy_of_name(name: *const c_char) -> Result<*mut c_char, Error> {
+pub(super) unsafe fn copy(name: *const c_char) -> Result<*mut c_char, Error> {
     if name.is_null() {
-        return Ok(core::ptr::null_mut());
+        return Ok(null_mut());
     }
     // SAFETY: The caller: it is terminated.
     let length = unsafe { libc::strlen(name) } + 1;
@@ -87,10 +109,10 @@ pub(super) unsafe fn copy_of_name(name: *const c_char) -> Result<*mut c_char, Er
 ///
 /// # Safety
 ///
-/// `name` is null or [`copy_of_name`]'s, and is not used again.
-pub(super) unsafe fn free_name(name: *mut c_char) {
+/// `name` is null or [`copy`]'s, and is not used again.
+pub(super) unsafe fn free(name: *mut c_char) {
     let Some(memory) = NonNull::new(name) else { return };
-    // SAFETY: `copy_of_name` terminated it.
+    // SAFETY: `copy` terminated it.
     let length = unsafe { libc::strlen(name) } + 1;
     // SAFETY: Allocated with this length; the caller gives it up.
     unsafe { memory::free_bytes(memory.cast(), length) };

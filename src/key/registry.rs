@@ -20,7 +20,7 @@ use core::mem::size_of;
 use core::ptr::{null_mut, NonNull};
 
 use super::handle;
-use super::name::copy_of_name;
+use super::name;
 use super::options::KeyOptions;
 use super::slot::KeySlot;
 use crate::error::Error;
@@ -44,8 +44,8 @@ pub struct Registry {
 }
 
 /// The chunk of a slot behind the first ones, the chunk's size, and the slot's
-/// place in it.
-const fn place(index: u32) -> (usize, u32, u32) {
+/// offset in it.
+const fn locate(index: u32) -> (usize, u32, u32) {
     let size = 1 << index.ilog2();
     ((index.ilog2() - FIRST_SLOTS.ilog2()) as usize, size, index - size)
 }
@@ -67,12 +67,12 @@ impl Registry {
         if let Some(slot) = self.first.get(index as usize) {
             return slot;
         }
-        let (chunk, _, offset) = place(index);
+        let (chunk, _, offset) = locate(index);
         // Acquire: with the Release that published the zeroed chunk.
         let slots = self.chunks[chunk].load(Ordering::Acquire);
         debug_assert!(!slots.is_null());
         // SAFETY: Layout: an index below `issued` has its chunk, which is as
-        // large as `place` says and lives as long as the registry.
+        // large as `locate` says and lives as long as the registry.
         unsafe { &*slots.add(offset as usize) }
     }
 
@@ -111,17 +111,17 @@ impl Registry {
     ///
     /// [`Error::NoMemory`], [`Error::Limit`].
     pub fn create(&self, options: &KeyOptions) -> Result<u64, Error> {
-        let slot = self.free_slot()?;
-        self.create_in(slot, options).inspect_err(|_| self.give_back(slot))
+        let slot = self.acquire_slot()?;
+        self.create_in(slot, options).inspect_err(|_| self.release_slot(slot))
     }
 
     /// A slot that no key is in: the caller's, for [`create_in`](Self::create_in)
-    /// or [`give_back`](Self::give_back).
+    /// or [`release_slot`](Self::release_slot).
     ///
     /// # Errors
     ///
     /// [`Error::NoMemory`], [`Error::Limit`].
-    pub fn free_slot(&self) -> Result<&KeySlot, Error> {
+    pub fn acquire_slot(&self) -> Result<&KeySlot, Error> {
         let index = match self.pop_free() {
             Some(index) => index,
             None => self.fresh()?,
@@ -136,19 +136,19 @@ impl Registry {
     /// [`Error::NoMemory`]; the slot is then still the caller's.
     pub fn create_in(&self, slot: &KeySlot, options: &KeyOptions) -> Result<u64, Error> {
         // SAFETY: The caller of the C API: the name is null or terminated.
-        let name = unsafe { copy_of_name(options.name) }?;
+        let name = unsafe { name::copy(options.name) }?;
         // SAFETY: The caller alone has the slot; the name was just made.
         Ok(unsafe { slot.open(options, name) })
     }
 
-    /// Clears a slot whose key is dead and has no obligation left, after its
-    /// `user_free` has run. It is the caller's then, unless its generations
-    /// have run out.
+    /// Closes a slot whose key is dead and has no pin left, after its `user_free`
+    /// has run. It is the caller's then, unless its generations have run out.
     ///
     /// # Safety
     ///
-    /// [`KeySlot::obligation_met`] has returned true to the caller, once.
-    pub unsafe fn recycle<'a>(&self, slot: &'a KeySlot) -> Option<&'a KeySlot> {
+    /// [`KeySlot::unpin`] has returned true to the caller, once.
+    #[inline(always)]
+    pub unsafe fn close<'a>(&self, slot: &'a KeySlot) -> Option<&'a KeySlot> {
         // SAFETY: The caller's premise is the callee's.
         unsafe { slot.close() }.then_some(slot)
     }
@@ -160,8 +160,8 @@ impl Registry {
             if issued >= MOST_SLOTS {
                 return Err(Error::Limit);
             }
-            self.provide_chunk(issued)?;
-            // Release: whoever sees the larger count sees the chunk.
+            self.ensure_chunk(issued)?;
+            // Release: the one who sees the larger count sees the chunk.
             match self.issued.compare_exchange_weak(
                 issued,
                 issued + 1,
@@ -179,17 +179,17 @@ impl Registry {
     }
 
     /// Makes sure that the chunk of slot `index` is there.
-    fn provide_chunk(&self, index: u32) -> Result<(), Error> {
+    fn ensure_chunk(&self, index: u32) -> Result<(), Error> {
         if index < FIRST_SLOTS {
             return Ok(());
         }
-        let (chunk, size, _) = place(index);
+        let (chunk, size, _) = locate(index);
         if !self.chunks[chunk].load(Ordering::Acquire).is_null() {
             return Ok(());
         }
         let bytes = size as usize * size_of::<KeySlot>();
         let made = memory::allocate_bytes(bytes)?;
-        // Release: whoever sees the pointer sees zeroed slots. Acquire on
+        // Release: the one who sees the pointer sees zeroed slots. Acquire on
         // failure: this thread then uses the winner's.
         let published = self.chunks[chunk].compare_exchange(
             null_mut(),
@@ -205,7 +205,7 @@ impl Registry {
     }
 
     fn pop_free(&self) -> Option<u32> {
-        // Acquire: with the Release in `give_back`: the slot's last user is
+        // Acquire: with the Release in `release_slot`: the slot's last user is
         // through with it.
         let mut head = self.free.load(Ordering::Acquire);
         loop {
@@ -226,7 +226,7 @@ impl Registry {
     }
 
     /// Puts a recycled slot on the list of free ones.
-    pub fn give_back(&self, slot: &KeySlot) {
+    pub fn release_slot(&self, slot: &KeySlot) {
         let index = slot.index();
         let mut head = self.free.load(Ordering::Relaxed);
         loop {
@@ -258,9 +258,9 @@ impl Registry {
 
     /// How many keys are alive, and how many are dead but not forgotten.
     #[must_use]
-    pub fn census(&self) -> (u64, u64) {
+    pub fn count(&self) -> (u64, u64) {
         self.slots()
-            .map(KeySlot::census)
+            .map(KeySlot::count)
             .fold((0, 0), |sum, (live, dead)| (sum.0 + u64::from(live), sum.1 + u64::from(dead)))
     }
 }
@@ -277,7 +277,7 @@ impl Drop for Registry {
         let mut size = FIRST_SLOTS as usize;
         for chunk in &self.chunks {
             if let Some(slots) = NonNull::new(chunk.load(Ordering::Acquire)) {
-                // SAFETY: Allocated by `provide_chunk` with this size; `&mut
+                // SAFETY: Allocated by `ensure_chunk` with this size; `&mut
                 // self` says that nobody uses it.
                 unsafe { memory::free_bytes(slots.cast(), size * size_of::<KeySlot>()) };
             }

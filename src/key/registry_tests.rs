@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::key::slot::Released;
+use crate::key::word::MOST_REFERENCES;
 
 fn make(registry: &Registry) -> u64 {
     registry.create(&KeyOptions::DEFAULT).expect("memory for a key")
@@ -11,12 +12,12 @@ fn make(registry: &Registry) -> u64 {
 fn end(registry: &Registry, key: u64) {
     let slot = registry.find(key).expect("a key");
     assert_eq!(slot.release(handle::generation(key)), Ok(Released::Dead));
-    let burial = slot.bury(core::ptr::null(), None);
-    assert!(burial.standing.is_none() && burial.owed);
-    assert!(slot.obligation_met(), "no holder: the burial is the only obligation");
-    // SAFETY: The obligation was just met, once.
-    if let Some(slot) = unsafe { registry.recycle(slot) } {
-        registry.give_back(slot);
+    slot.seize();
+    slot.with_holders(|holders| assert!(holders.next_dying().is_none(), "a holder"));
+    assert!(slot.unpin(), "no holder: the key's own pin is the only one");
+    // SAFETY: The last pin was just dropped, once.
+    if let Some(slot) = unsafe { registry.close(slot) } {
+        registry.release_slot(slot);
     }
 }
 
@@ -24,11 +25,11 @@ fn end(registry: &Registry, key: u64) {
 fn places_follow_each_other_without_a_gap() {
     let mut expected = (0, 0);
     for index in FIRST_SLOTS..100_000 {
-        let (chunk, size, offset) = place(index);
+        let (chunk, size, offset) = locate(index);
         assert_eq!((chunk, offset), expected, "slot {index}");
         expected = if offset + 1 == size { (chunk + 1, 0) } else { (chunk, offset + 1) };
     }
-    assert_eq!(place(u32::MAX), (CHUNKS - 1, 1 << 31, (1 << 31) - 1));
+    assert_eq!(locate(u32::MAX), (CHUNKS - 1, 1 << 31, (1 << 31) - 1));
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn references_stop_at_their_limit_and_a_dead_key_stays_dead() {
     let key = make(&registry);
     let generation = handle::generation(key);
     let slot = registry.find(key).expect("a key");
-    slot.seed_references(generation, u32::MAX);
+    slot.seed_references(generation, MOST_REFERENCES);
     assert_eq!(slot.retain(generation), Err(Error::Limit));
     assert_eq!(slot.release(generation), Ok(Released::Live));
     assert_eq!(slot.retain(generation), Ok(()));
@@ -107,7 +108,7 @@ fn threads_that_make_and_end_keys_never_share_one() {
             });
         }
     });
-    assert_eq!(registry.census(), (0, 0));
+    assert_eq!(registry.count(), (0, 0));
     let issued = registry.issued.load(Ordering::Relaxed);
     assert!(issued <= 32, "4 threads with 8 keys each used {issued} slots");
 }

@@ -3,101 +3,94 @@
 //! # The life of a key
 //!
 //! ```text
-//!    free ----create----> live ----last release----> dead
-//!     ^   generation + 1   |  ^    references 1 -> 0   |
-//!     |   references = 1   +--+                        | bury: every holder is
-//!     |                  retain, release               | orphaned and told
-//!     |                                                v
-//!     +---- recycle <---- obligations met <---- each value destroyed
-//!           user_free     (the last one of the      by its owner
-//!           has run       holders and the burial)
+//!    free ----create----> live ----the last one----> dead
+//!     ^   generation + 1   |  ^    leaves             |
+//!     |   references = 1   +--+                       | every holder is posted
+//!     |     retain, release, join, leave_visit        | to its map's inbox
+//!     |                                               v
+//!     +---- close <---- no pin is left <---- each value destroyed
+//!           user_free
+//!           has run
 //! ```
 //!
-//! A slot whose generation is 2^32 - 1 is not recycled but retired.
+//! A slot whose generation is 2^32 - 1 serves no further key.
 //!
-//! # The word
+//! The word is in [`super::word`].
 //!
-//! `generation << 32 | references`. A reference is added by a compare-exchange
-//! that demands the caller's generation and at least one reference, so a dead
-//! key can't come back to life and a handle can't touch the slot's next key.
-//! That compare-exchange needs no ordering: it publishes nothing. Taking the
-//! last reference away is `AcqRel`: what other threads did while they had a
-//! reference comes before what the burial leads to.
+//! # Pins
 //!
-//! # Locks
+//! A *pin* keeps the slot of a key as it is, with its callbacks and its `user`,
+//! after the key has died. The key itself has one from `open` on, which the release
+//! of its last reference drops when it is done. When the key dies, each holder in
+//! its chain gets one, dropped when its value has been destroyed. A captured value
+//! has one, and so has a running callback of a value that was replaced where
+//! another thread may end the entry meanwhile. Who drops the last one runs
+//! `user_free` and closes the slot.
 //!
-//! What of [`Holders`] needs a lock is under one of [`LOCKS`], chosen by the
-//! slot's index: few enough to be taken together at a fork, many enough that
-//! two keys seldom meet.
+//! # Orderings
+//!
+//! `state`: `open` is `Release` and `check` `Acquire`: who sees the key live sees
+//! its callbacks. `retain` and `join` are `Relaxed`: they succeed only from a live
+//! state, and publish nothing. `release` and `leave_visit` are `AcqRel`: what any
+//! thread did while it kept the key alive comes before what its death leads to.
+//! `pins`: dropping one is `Release`, and the last one is seen with `Acquire`, so
+//! `user_free` comes after every destroy callback. Adding is `Relaxed`: who adds
+//! keeps another pin or the live key meanwhile.
 
 use core::ffi::{c_char, c_void};
-use core::mem::size_of;
-use core::ptr::null_mut;
+use core::mem::{offset_of, size_of};
 
+use super::call::Call;
 use super::handle::{self, first_generation};
-use super::holder::{Holder, HolderList, HolderPointer, KeyLinks, Mailbox, Notice};
-use super::holders::{Burial, Departure, Holders, Unlinked};
-use super::name::free_name;
+pub use super::holders::Refused;
+use super::holders::{Departure, Holders, LinkPointer};
+use super::name::{self, Name};
 use super::options::{Callbacks, KeyOptions, Rules, UserFree};
-use super::visits::Visits;
+pub use super::word::Released;
+use super::word::{references, visits, MOST_REFERENCES, TAKER, VISIT};
 use crate::error::Error;
 use crate::sys::lock::Lock;
-use crate::sys::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicU8, Cell, Ordering};
+use crate::sys::sync::{AtomicU32, AtomicU64, AtomicU8, Cell, Ordering};
 
-/// How many locks the holders' lists of all keys share. A fork takes them all,
-/// and the thread sanitizer gives up at more than 64 held by one thread.
+/// How many locks all keys share. The thread sanitizer gives up at more than 64
+/// held by one thread.
 const LOCK_COUNT: usize = 32;
 
-/// The locks over the holders' lists.
-pub(super) static LOCKS: [Apart; LOCK_COUNT] = [const { Apart(Lock::new()) }; LOCK_COUNT];
+/// The keys' locks: over their lists of holders, their chains and their names.
+static LOCKS: [Apart; LOCK_COUNT] = [const { Apart(Lock::new()) }; LOCK_COUNT];
 
 /// A lock on a cache line of its own, so that neighbours do not contend.
 #[repr(align(64))]
-pub(super) struct Apart(pub(super) Lock);
-
-/// What giving back a reference has led to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Released {
-    /// Others still have references.
-    Live,
-    /// It was the last: the key is dead, and the caller must [`KeySlot::bury`].
-    Dead,
-}
+struct Apart(Lock);
 
 /// One key's place. All zero: never used.
 #[repr(C)]
 pub struct KeySlot {
-    /// `generation << 32 | references`.
-    pub(super) state: AtomicU64,
-    /// Who is told when the key dies; see [`LOCKS`].
-    pub(super) holders: Holders,
-    /// From the burial on: orphaned holders, and the burial itself; 1 before
-    /// it, from `open` on; 0 in a free slot.
-    pub(super) obligations: AtomicU32,
+    state: AtomicU64,
+    holders: Holders,
+    pins: AtomicU32,
     /// The next free slot's index plus one, while this one is free.
     pub(super) next_free: AtomicU32,
     /// This slot's index. Written when the slot is first used.
     index: Cell<u32>,
     /// The home of its keys' handles: reversing bits is slow. Written with it.
     home: Cell<u32>,
-    /// Threads that are visiting, taking or purging all values. Under the lock.
-    visits: Cell<Visits>,
     /// Who may do what to its values ([`Rules`]). An atomic, for those who have
     /// no record yet.
     rules: AtomicU8,
-    /// See `burial_link()`.
-    burial_link: Cell<*const KeySlot>,
-    /// The live key's name; see `copy_name`.
-    pub(super) name: AtomicPtr<c_char>,
-    /// Written by `open`, before the key is live; constant until `recycle`.
+    /// In the chain of the thread that releases the key, or runs its `user_free`.
+    call: Call,
+    /// The live key's name.
+    name: Name,
+    /// Written by `open`, before the key is live; constant until `close`.
     callbacks: Cell<Callbacks>,
 }
 
 // SAFETY: Layout: what is not atomic has its rules. `holders` has its own.
 // `index` and `home` are written once, before the slot's first key is
-// published. `burial_link` is the burying thread's. `visits` is under the
-// lock. `callbacks` is written by the one thread that has the free slot, and
-// read by threads with a linked record, which have seen its key live.
+// published. `call` is the thread's that ends the key. `callbacks` is written by
+// the one thread that has the free slot, and read by threads that have a pin, or
+// a record linked, and have seen its key live.
 unsafe impl Sync for KeySlot {}
 
 impl KeySlot {
@@ -106,14 +99,13 @@ impl KeySlot {
         Self {
             state: AtomicU64::new(0),
             holders: Holders::new(),
-            obligations: AtomicU32::new(0),
+            pins: AtomicU32::new(0),
             next_free: AtomicU32::new(0),
             index: Cell::new(0),
             home: Cell::new(0),
-            visits: Cell::new(Visits::NONE),
             rules: AtomicU8::new(0),
-            burial_link: Cell::new(core::ptr::null()),
-            name: AtomicPtr::new(null_mut()),
+            call: Call::new(),
+            name: Name::new(),
             callbacks: Cell::new(Callbacks::NONE),
         }
     }
@@ -122,7 +114,14 @@ impl KeySlot {
         &LOCKS[self.index.get() as usize % LOCK_COUNT].0
     }
 
+    /// Runs `work` on the key's holders, with the key's lock.
+    #[cfg_attr(modelled, track_caller)]
+    pub fn with_holders<T>(&self, work: impl FnOnce(&Holders) -> T) -> T {
+        self.lock().with(|| work(&self.holders))
+    }
+
     /// The slot's generation: that of the key that it serves or served last.
+    #[inline]
     #[must_use]
     pub fn generation(&self) -> u32 {
         (self.state.load(Ordering::Relaxed) >> 32) as u32
@@ -144,24 +143,29 @@ impl KeySlot {
         self.index.get()
     }
 
+    /// The handle of the key that it serves or served last.
+    #[must_use]
+    pub fn handle(&self) -> u64 {
+        handle::combine(self.home.get(), self.generation())
+    }
+
     /// Opens a free slot for a new key with one reference. Returns its handle.
     ///
     /// # Safety
     ///
-    /// The caller alone has this slot; `name` is null or [`copy_of_name`](super::name::copy_of_name)'s.
+    /// The caller alone has this slot; `name` is null or [`name::copy`]'s.
     #[inline(always)]
     pub(super) unsafe fn open(&self, options: &KeyOptions, name: *mut c_char) -> u64 {
         let generation = (self.generation() + 1).max(first_generation());
-        // Other threads reach its holders one by one: always with the lock.
-        self.holders.open(options.rules.reachable());
+        self.holders.open();
         let rules = options.rules.and(Rules::HAS_INIT.given(options.callbacks.init.is_some()));
-        self.rules.store(rules.to_bits(), Ordering::Relaxed);
+        // Release: see `rules`.
+        self.rules.store(rules.to_bits(), Ordering::Release);
         self.callbacks.set(options.callbacks);
-        // From here to `close` it is never 0: see `outstanding`.
-        self.obligations.store(1, Ordering::Relaxed);
-        // Release: `copy_name` then also sees that the slot's last key is dead.
-        self.name.store(name, Ordering::Release);
-        // Release: whoever sees the key live sees its options.
+        // The key's own pin. From here to `close` it is never 0: see `outstanding`.
+        self.pins.store(1, Ordering::Relaxed);
+        self.name.open(name);
+        // Release: the one who sees the key live sees its options.
         self.state.store(u64::from(generation) << 32 | 1, Ordering::Release);
         handle::combine(self.home.get(), generation)
     }
@@ -171,11 +175,10 @@ impl KeySlot {
     /// # Errors
     ///
     /// [`Error::DeadKey`]; [`Error::BadKey`] for a generation yet to come.
-    #[inline]
+    #[inline(always)]
     pub fn check(&self, generation: u32) -> Result<(), Error> {
-        // Acquire: with the Release in `open`. More than that, for linkers:
-        // reason 2 in the text of `holders`.
-        let state = self.state.load(Ordering::SeqCst);
+        // Acquire: with the Release in `open`.
+        let state = self.state.load(Ordering::Acquire);
         if (state >> 32) as u32 == generation && state as u32 != 0 {
             return Ok(());
         }
@@ -183,14 +186,27 @@ impl KeySlot {
     }
 
     /// Whether the key is alive of which the calling thread has just found an
-    /// entry: the slot serves no other while there is one. (Where the value may
-    /// be reaped, and the slot go on to another key, whoever asks looks again
-    /// under the map's lock.)
-    #[inline]
+    /// entry: the slot serves no other while there is one. (Where another thread
+    /// may take the value, and the slot go on to another key, the one who asks looks
+    /// again with the map's lock.)
+    #[inline(always)]
     pub fn check_held(&self) -> Result<(), Error> {
         // Acquire: as in `check`.
         match self.state.load(Ordering::Acquire) as u32 {
             0 => Err(Error::DeadKey),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a handle's generation is that of a key that this slot serves or
+    /// has served, dead or alive.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadKey`].
+    pub fn check_past(&self, generation: u32) -> Result<(), Error> {
+        match Self::error_of(self.state.load(Ordering::Relaxed), generation) {
+            Error::BadKey => Err(Error::BadKey),
             _ => Ok(()),
         }
     }
@@ -203,147 +219,172 @@ impl KeySlot {
         Error::DeadKey
     }
 
-    /// Adds a reference to a live key.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::DeadKey`], [`Error::BadKey`]; [`Error::Limit`] past 2^32 - 1.
-    pub fn retain(&self, generation: u32) -> Result<(), Error> {
+    /// Changes a live key's word; `change` says what to, or why not.
+    #[inline(always)]
+    fn change_live(
+        &self,
+        generation: u32,
+        ordering: Ordering,
+        change: impl Fn(u64) -> Result<u64, Error>,
+    ) -> Result<u64, Error> {
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
             if (state >> 32) as u32 != generation || state as u32 == 0 {
                 return Err(Self::error_of(state, generation));
             }
-            if state as u32 == u32::MAX {
-                return Err(Error::Limit);
-            }
-            // Relaxed: see the module's text.
-            match self.state.compare_exchange_weak(
-                state,
-                state + 1,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Ok(()),
+            let new = change(state)?;
+            match self.state.compare_exchange_weak(state, new, ordering, Ordering::Relaxed) {
+                Ok(_) => return Ok(new),
                 Err(now) => state = now,
             }
         }
+    }
+
+    /// Adds a reference.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeadKey`], [`Error::BadKey`]; [`Error::Limit`] past
+    /// [`MOST_REFERENCES`].
+    pub fn retain(&self, generation: u32) -> Result<(), Error> {
+        let more = |state| match references(state) {
+            MOST_REFERENCES => Err(Error::Limit),
+            _ => Ok(state + 1),
+        };
+        // Relaxed: see the module's text.
+        self.change_live(generation, Ordering::Relaxed, more).map(|_| ())
     }
 
     /// Takes a reference away.
     ///
     /// # Errors
     ///
-    /// [`Error::DeadKey`], [`Error::BadKey`].
+    /// [`Error::DeadKey`], also if only a visit keeps the key alive;
+    /// [`Error::BadKey`].
+    #[inline(always)]
     pub fn release(&self, generation: u32) -> Result<Released, Error> {
-        let mut state = self.state.load(Ordering::Relaxed);
-        loop {
-            if (state >> 32) as u32 != generation || state as u32 == 0 {
-                return Err(Self::error_of(state, generation));
-            }
-            // AcqRel: see the module's text. More than that, for linkers:
-            // reason 2 in the text of `holders`.
-            match self.state.compare_exchange_weak(
-                state,
-                state - 1,
-                Ordering::SeqCst,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) if state as u32 == 1 => return Ok(Released::Dead),
-                Ok(_) => return Ok(Released::Live),
-                Err(now) => state = now,
-            }
-        }
+        let fewer = |state| match references(state) {
+            0 => Err(Error::DeadKey),
+            _ => Ok(state - 1),
+        };
+        // AcqRel: see the module's text.
+        let state = self.change_live(generation, Ordering::AcqRel, fewer)?;
+        Ok(if state as u32 == 0 { Released::Dead } else { Released::Live })
     }
 
-    /// Enters a holder record of a live key.
-    ///
-    /// From here until the record's obligation is met or it is unlinked, the
-    /// slot serves this key and no other, so its callbacks may be read.
+    /// Begins to go over all values, or to take them.
     ///
     /// # Errors
     ///
-    /// [`Error::DeadKey`] or [`Error::BadKey`], and what became of the record.
+    /// [`Error::Busy`] if those who are there are in the way; [`Error::Limit`]
+    /// if they are too many; [`Error::DeadKey`], [`Error::BadKey`].
+    pub fn join(&self, generation: u32, takes: bool) -> Result<(), Error> {
+        let joined = |state| match (takes, visits(state)) {
+            (true, 0) => Ok(state + VISIT * u64::from(TAKER)),
+            (true, _) | (false, TAKER) => Err(Error::Busy),
+            (false, number) if number == TAKER - 1 => Err(Error::Limit),
+            (false, _) => Ok(state + VISIT),
+        };
+        // Relaxed: see the module's text.
+        self.change_live(generation, Ordering::Relaxed, joined).map(|_| ())
+    }
+
+    /// Ends what [`join`](Self::join) began.
+    pub fn leave_visit(&self) -> Released {
+        let left = |state| {
+            let all = visits(state) == TAKER;
+            Ok(state - VISIT * if all { u64::from(TAKER) } else { 1 })
+        };
+        // AcqRel: see the module's text.
+        match self.change_live(self.generation(), Ordering::AcqRel, left) {
+            Ok(state) if state as u32 == 0 => Released::Dead,
+            _ => Released::Live,
+        }
+    }
+
+    /// Threads that go over all values.
+    #[must_use]
+    pub fn visits(&self) -> u32 {
+        match visits(self.state.load(Ordering::Relaxed)) {
+            TAKER => 1,
+            number => number,
+        }
+    }
+
+    /// Enters a record's link. From here until the record leaves, or its pin is
+    /// dropped, the slot serves this key, so its callbacks may be read.
+    ///
+    /// # Errors
+    ///
+    /// The key is dead; and what became of the link.
     ///
     /// # Safety
     ///
-    /// `holder` is the caller's, filled in, and in no list by these links.
+    /// The link is the caller's, in no list, and its record is filled in.
     #[inline(always)]
-    pub unsafe fn link(&self, generation: u32, holder: HolderPointer) -> Result<(), Unlinked> {
+    pub unsafe fn link(&self, generation: u32, link: LinkPointer) -> Result<(), Refused> {
         // SAFETY: The caller's premise is the callee's.
-        unsafe { self.holders.link(self.lock(), holder, || self.check(generation)) }
-    }
-
-    /// Takes a record out of the key's holders, and says how it left.
-    ///
-    /// # Safety
-    ///
-    /// `holder` was linked here, and the caller owns its map.
-    pub unsafe fn unlink(&self, holder: HolderPointer) -> Departure {
-        // SAFETY: The caller's premise is the callee's.
-        unsafe { self.holders.unlink(self.lock(), holder) }
-    }
-
-    /// Begins the burial of a key that has just died.
-    ///
-    /// The records of the calling thread's own map (`mine`, or null; `own` is
-    /// its standing one) are orphaned at once: the standing one is returned,
-    /// for the caller to destroy. Where there is none, the caller owes one
-    /// obligation. The others are told by [`post`](Self::post), which the
-    /// caller calls next, until it returns nothing.
-    #[inline(always)]
-    pub fn bury(&self, mine: *const Mailbox, own: Option<HolderPointer>) -> Burial {
-        self.holders.bury(self.lock(), mine, own, |count| {
-            // Relaxed: the mailboxes' Release publishes it, or the lock does.
-            self.obligations.store(count, Ordering::Relaxed);
+        if !unsafe { self.holders.link(link) } {
+            return Err(Refused::Unlinked);
+        }
+        if self.check(generation).is_ok() {
+            return Ok(());
+        }
+        // SAFETY: Linked above; the caller owns it.
+        Err(match unsafe { self.leave(link) } {
+            Departure::Left => Refused::Unlinked,
+            Departure::Counted => Refused::Counted,
+            Departure::Posted => Refused::Posted,
         })
     }
 
-    /// Goes on with a burial: orphans the other holders and tells their maps.
-    /// Whoever is returned is to be notified with no lock held; then this is
-    /// to be called again.
-    #[must_use]
-    pub fn post(&self) -> Option<Notice> {
-        self.holders.post(self.lock())
+    /// Takes a link out, and says how it left.
+    ///
+    /// # Safety
+    ///
+    /// It was linked here, and the caller owns its record.
+    #[inline(always)]
+    pub unsafe fn leave(&self, link: LinkPointer) -> Departure {
+        // SAFETY: The caller's premise is the callee's.
+        unsafe { self.holders.leave(self.lock(), link) }
     }
 
-    /// How many maps have a value under the key of this generation, or are
-    /// still ending one, and how many threads visit it; 0 once the slot has
-    /// been cleared.
-    #[must_use]
-    pub fn outstanding(&self, generation: u32) -> u32 {
-        if self.check(generation).is_ok() {
-            let visits = self.lock().with(|| self.visits.get().number());
-            let holders = self.holders.number(self.lock());
-            // Looked at again: when the key has died meanwhile, its burial may
-            // have emptied the list that was counted.
-            if self.check(generation).is_ok() {
-                return visits + holders;
-            }
-        }
-        // Of a dead key that is not buried yet, this is the 1 of `open`.
-        let left = self.obligations.load(Ordering::Acquire);
-        // Looked at after: it may have been the next key's.
-        if self.generation() == generation {
-            left
-        } else {
-            0
-        }
+    /// Retires a key that has just died, if `own` is its only holder: that has
+    /// the key's own pin then.
+    #[inline(always)]
+    pub fn seize_alone(&self, own: LinkPointer) -> bool {
+        self.holders.seize_alone(own)
     }
 
-    /// One holder's value has ended, or the burial has. Returns whether it was
-    /// the last: the caller must then run [`user_free`](Self::user_free) and
-    /// recycle the slot.
+    /// Retires a key that has just died: each of its holders has a pin then, and
+    /// is to be posted ([`Holders::next_dying`]).
+    pub fn seize(&self) {
+        self.with_holders(|holders| {
+            let number = holders.seize();
+            // Relaxed: with the lock, before any of them is posted.
+            self.pins.fetch_add(number, Ordering::Relaxed);
+        });
+    }
+
+    /// Adds a pin. The caller keeps the slot as it is meanwhile.
+    pub fn pin(&self) {
+        // Relaxed: see the module's text.
+        self.pins.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Drops a pin. Returns whether it was the last: the caller must then run
+    /// [`user_free`](Self::user_free), and close the slot.
+    #[inline(always)]
     #[must_use]
-    pub fn obligation_met(&self) -> bool {
+    pub fn unpin(&self) -> bool {
         // Acquire: a lone 1 is the caller's own, and what the others did
-        // before their subtraction comes before what the caller does now. It
+        // before they dropped theirs comes before what the caller does now. It
         // stays until `close`, for those who wait for the key's very end.
-        let mut left = self.obligations.load(Ordering::Acquire);
+        let mut left = self.pins.load(Ordering::Acquire);
         while left > 1 {
-            // Release: for whoever is last after this one. Acquire: the same
+            // Release: for the one who is last after this one. Acquire: the same
             // as above, for the next round.
-            match self.obligations.compare_exchange_weak(
+            match self.pins.compare_exchange_weak(
                 left,
                 left - 1,
                 Ordering::Release,
@@ -353,54 +394,56 @@ impl KeySlot {
                 Err(now) => left = now,
             }
         }
-        // Not 1, but 0: a fork has taken the key's end upon itself.
+        // Not 1 but 0: the child of a fork has closed it.
         left == 1
     }
 
-    /// Whether any thread may end the key's values. For those who may read its
-    /// callbacks.
+    /// How many values there are under the key of this generation, in maps and
+    /// in contexts, and how many threads visit it; of a dead key, how many are
+    /// not destroyed yet. 0 once the slot is closed.
     #[must_use]
-    pub fn is_any(&self) -> bool {
-        // Relaxed: the caller has seen the key alive.
-        Rules::from_bits(self.rules.load(Ordering::Relaxed)).any()
-    }
-
-    /// Runs `work` on the holders of a reachable key, under the key's lock.
-    #[cfg_attr(modelled, track_caller)]
-    pub fn with_holders<T>(&self, work: impl FnOnce(&HolderList<KeyLinks>) -> T) -> T {
-        self.lock().with(|| work(self.holders.list()))
-    }
-
-    /// Runs `work` on all holders of any key, under the key's lock, for a report.
-    pub fn with_every_holder<T>(&self, work: impl FnOnce(&HolderList<KeyLinks>) -> T) -> T {
-        self.lock().with(|| {
-            self.holders.share_all();
-            work(self.holders.list())
-        })
+    pub fn outstanding(&self, generation: u32) -> u32 {
+        if self.check(generation).is_ok() {
+            let holders = self.with_holders(|holders| {
+                let mut number = 0;
+                let mut next = holders.first();
+                while let Some(link) = next {
+                    number += 1;
+                    next = Holders::after(link);
+                }
+                number
+            });
+            // Acquire: who waits for the last pin comes after what led to it.
+            let others = self.pins.load(Ordering::Acquire).saturating_sub(1) + self.visits();
+            // Looked at again: when the key has died meanwhile, its list may
+            // have been emptied before it was counted.
+            if self.check(generation).is_ok() {
+                return holders + others;
+            }
+        }
+        let left = self.pins.load(Ordering::Acquire);
+        // Looked at after: it may have been the next key's.
+        if self.generation() == generation {
+            left
+        } else {
+            0
+        }
     }
 
     /// References, for a report; 0 of a dead key.
     #[must_use]
     pub fn references(&self) -> u32 {
-        self.state.load(Ordering::Relaxed) as u32
+        let state = self.state.load(Ordering::Relaxed);
+        references(state) + self.visits()
     }
 
-    /// Obligations of a dead key, for a report.
+    /// Pins, for a report.
     #[must_use]
-    pub fn obligations(&self) -> u32 {
-        self.obligations.load(Ordering::Relaxed)
+    pub fn pins(&self) -> u32 {
+        self.pins.load(Ordering::Relaxed)
     }
 
-    /// Threads that are visiting all values. Only inside `with_holders`.
-    #[must_use]
-    pub fn visits(&self) -> &Cell<Visits> {
-        &self.visits
-    }
-
-    /// The key's callbacks.
-    ///
-    /// The caller has a record linked here whose obligation is not met yet, or
-    /// has the slot alone.
+    /// The key's callbacks. The caller has a pin, or a record linked here.
     #[inline]
     #[must_use]
     pub fn callbacks(&self) -> Callbacks {
@@ -412,14 +455,24 @@ impl KeySlot {
     /// # Errors
     ///
     /// [`Error::DeadKey`], [`Error::BadKey`].
+    #[inline(always)]
     pub fn rules(&self, generation: u32) -> Result<Rules, Error> {
+        // Acquire: with the Release in `open`: who sees the next key's rules sees
+        // that the last key is dead.
         let rules = Rules::from_bits(self.rules.load(Ordering::Acquire));
         // Looked at after: if the slot has gone on to another key, whose
         // rules these may have been, this says so.
         self.check(generation).map(|()| rules)
     }
 
-    /// What to call when the last obligation is met.
+    /// The rules of a key that the caller keeps the slot for.
+    #[must_use]
+    pub fn held_rules(&self) -> Rules {
+        // Relaxed: the caller has seen the key alive.
+        Rules::from_bits(self.rules.load(Ordering::Relaxed))
+    }
+
+    /// What to call when the last pin is dropped.
     #[must_use]
     pub fn user_free(&self) -> Option<(UserFree, *mut c_void)> {
         let callbacks = self.callbacks.get();
@@ -431,36 +484,68 @@ impl KeySlot {
     ///
     /// # Safety
     ///
-    /// The last obligation is met and the caller alone has this slot.
+    /// The last pin is dropped and the caller alone has this slot.
+    #[inline(always)]
     pub(super) unsafe fn close(&self) -> bool {
         // Release: who waits for the end sees all that led to it.
-        self.obligations.store(0, Ordering::Release);
-        if !self.name.load(Ordering::Relaxed).is_null() {
-            // Under the lock: `copy_name` may be in the middle of it, for a
-            // key that it found alive.
-            let name = self.lock().with(|| self.name.swap(null_mut(), Ordering::Relaxed));
-            // SAFETY: Made by `copy_of_name`; nobody else has it any more.
-            unsafe { free_name(name) };
+        self.pins.store(0, Ordering::Release);
+        if !self.name.is_none() {
+            // With the lock: somebody may be copying it, of a key that was alive.
+            let name = self.lock().with(|| self.name.take());
+            // SAFETY: Made by `name::copy`; nobody else has it any more.
+            unsafe { name::free(name) };
         }
         self.generation() != u32::MAX
     }
 
-    /// The slot whose burial is further out on the stack of the same thread.
-    #[must_use]
-    pub fn burial_link(&self) -> *const KeySlot {
-        self.burial_link.get()
+    /// Copies the live key's name, with its final zero byte.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeadKey`], [`Error::BadKey`]; [`Error::Limit`] if it does not fit.
+    ///
+    /// # Safety
+    ///
+    /// `buffer` has room for `capacity` bytes.
+    pub(super) unsafe fn copy_name(
+        &self,
+        generation: u32,
+        buffer: *mut c_char,
+        capacity: usize,
+    ) -> Result<(), Error> {
+        let check = || self.check(generation);
+        // SAFETY: The caller's premise is the callee's.
+        self.lock().with(|| unsafe { self.name.copy_out(check, buffer, capacity) })
     }
 
-    /// Sets [`burial_link`](Self::burial_link). For the burying thread only.
-    pub fn set_burial_link(&self, outer: *const KeySlot) {
-        self.burial_link.set(outer);
+    /// Copies as much of a key's name as fits, for a report.
+    pub fn name_prefix(&self, buffer: &mut [u8]) -> usize {
+        self.lock().with(|| self.name.prefix(buffer))
     }
 
-    /// Live, dead with obligations, or neither, for the statistics.
+    /// The node by which the slot is in the chain of a thread that ends its key.
     #[must_use]
-    pub fn census(&self) -> (bool, bool) {
+    pub fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// The slot whose [`call`](Self::call) this is.
+    ///
+    /// # Safety
+    ///
+    /// It is a slot's.
+    #[must_use]
+    pub unsafe fn of_call(call: &Call) -> &'static Self {
+        let slot = core::ptr::from_ref(call).wrapping_byte_sub(offset_of!(Self, call));
+        // SAFETY: The caller; and slots live for ever.
+        unsafe { &*slot.cast() }
+    }
+
+    /// Live, dead with pins, or neither, for the statistics.
+    #[must_use]
+    pub fn count(&self) -> (bool, bool) {
         let live = self.state.load(Ordering::Relaxed) as u32 != 0;
-        (live, !live && self.obligations.load(Ordering::Relaxed) != 0)
+        (live, !live && self.pins.load(Ordering::Relaxed) != 0)
     }
 
     /// Sets the number of references of a live key.
@@ -476,8 +561,35 @@ impl KeySlot {
     }
 }
 
+/// What the child of a fork does to all slots, while it is alone; see
+/// `crate::thread::fork`.
+impl KeySlot {
+    /// Makes the locks of all keys anew.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread is the only one of its process, and has none of them.
+    pub unsafe fn reset_locks() {
+        // SAFETY: The caller's premise.
+        LOCKS.iter().for_each(|lock| unsafe { lock.0.reset() });
+    }
+
+    /// Forgets all holders, the pins of all but the key itself, and all visits
+    /// but so many of this thread's. Returns whether the key is alive then.
+    pub fn forget_others(&self, own_visits: u32) -> bool {
+        let state = self.state.load(Ordering::Relaxed);
+        let taken = visits(state) == TAKER && own_visits > 0;
+        let visits = if taken { u64::from(TAKER) } else { u64::from(own_visits) };
+        let kept = (state >> 32 << 32) | (VISIT * visits) | u64::from(references(state));
+        self.state.store(kept, Ordering::Relaxed);
+        let live = kept as u32 != 0;
+        self.holders.forget_all(!live);
+        if self.pins.load(Ordering::Relaxed) != 0 {
+            self.pins.store(1, Ordering::Relaxed);
+        }
+        live
+    }
+}
+
 // A chunk of slots comes from `calloc`: all zero must be right, and small.
-const _: () = {
-    assert!(size_of::<KeySlot>() <= 128);
-    assert!(size_of::<Holder>() <= 88, "88 bytes fit a malloc block of 96");
-};
+const _: () = assert!(size_of::<KeySlot>() <= 128);

@@ -51,9 +51,8 @@
 //!    is no table yet, and nothing is allocated).
 //! 2. From a key's home to its entry there is no empty entry: it is reachable.
 //! 3. No key stands twice.
-//! 4. `size` is the number of entries, stale ones included; with those that are
-//!    promised room it is below the capacity, so that every walk ends at an
-//!    empty entry.
+//! 4. `size` is the number of entries, stale and vacated ones included, and below
+//!    the capacity, so that every walk ends at an empty entry.
 //! 5. An empty entry's value is null (see [`Entry`]).
 //! 6. The stale entries are exactly those that the owner says are stale, as
 //!    many as it says.
@@ -77,6 +76,7 @@ use core::mem::size_of;
 
 pub use crate::sys::block::{Entry, View};
 pub use crate::sys::memory::OutOfMemory;
+pub use resize::Rebuilt;
 pub use table::{find, record_at};
 
 use table::Table;
@@ -95,11 +95,11 @@ pub struct Removed<R> {
     pub record: R,
 }
 
-/// Whoever keeps a map: answers what the map cannot know.
+/// The one who keeps a map: answers what the map cannot know.
 ///
 /// None of these may use the map, or run code that could.
 pub trait Owner<R: Copy> {
-    /// Whether the entry with this record is stale: its key is dead.
+    /// Whether the entry with this record is stale, and may be expunged now.
     fn is_stale(&self, record: R) -> bool;
     /// Whether any entry is: with false there is nothing to sweep for.
     fn has_stale(&self) -> bool;
@@ -115,7 +115,6 @@ pub trait Owner<R: Copy> {
 pub struct ThreadLocalMap<R: Copy> {
     table: Table<R>,
     size: usize,
-    promised: usize,
     longest_probe: usize,
     rehashes: u64,
     changes: u64,
@@ -125,39 +124,13 @@ impl<R: Copy> ThreadLocalMap<R> {
     /// A map without entries. Allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            table: Table::none(),
-            size: 0,
-            promised: 0,
-            longest_probe: 0,
-            rehashes: 0,
-            changes: 0,
-        }
+        Self { table: Table::none(), size: 0, longest_probe: 0, rehashes: 0, changes: 0 }
     }
 
     /// Entries, stale ones included.
     #[must_use]
     pub const fn size(&self) -> usize {
         self.size
-    }
-
-    /// Entries that have been taken out to come back: there is room for them.
-    #[must_use]
-    pub const fn promised(&self) -> usize {
-        self.promised
-    }
-
-    /// Keeps room for an entry that has been taken out, or is about to be, so
-    /// that it can come back without memory.
-    pub fn promise(&mut self) {
-        self.promised += 1;
-    }
-
-    /// Gives up room that was [promised](Self::promise): the entry is about to
-    /// come back, or never will.
-    pub fn redeem(&mut self) {
-        debug_assert!(self.promised > 0, "nothing was promised");
-        self.promised -= 1;
     }
 
     /// Slots of the table: 0 before the first insert.
@@ -233,11 +206,36 @@ impl<R: Copy> ThreadLocalMap<R> {
         self.table.vacate(position)
     }
 
-    /// Gives the entry at a position another record and value.
-    pub fn substitute(&mut self, position: usize, record: R, value: *mut c_void) -> *mut c_void {
-        let old = self.table.read(position);
-        self.table.write(position, old.key, value, record);
-        old.value
+    /// Gives the entry at a position another record, and the word and value that
+    /// go with it: a key, or [`Entry::vacated`] and null.
+    pub fn substitute(&mut self, position: usize, word: u64, value: *mut c_void, record: R) {
+        self.table.write(position, word, value, record);
+    }
+
+    /// The word at a position: a key, or what [`vacate`](Self::vacate) left.
+    #[must_use]
+    pub fn word(&self, position: usize) -> u64 {
+        self.table.key(position)
+    }
+
+    /// The first entry of a vacated word in the run of `key`'s home, whose record
+    /// `is_it` is true of.
+    #[must_use]
+    pub fn find_vacated(&self, key: u64, is_it: impl Fn(R) -> bool) -> Option<usize> {
+        if self.size == 0 {
+            return None;
+        }
+        let word = Entry::vacated(key);
+        let mut position = self.table.home(key);
+        loop {
+            match self.table.key(position) {
+                0 => return None,
+                found if found == word && is_it(self.table.record(position)) => {
+                    return Some(position);
+                }
+                _ => position = self.table.next(position),
+            }
+        }
     }
 
     /// Looks for a key that does not stand at its home, and expunges the stale
@@ -284,26 +282,31 @@ impl<R: Copy> ThreadLocalMap<R> {
     /// Makes sure that the next [`set`](Self::set) needs no memory.
     ///
     /// At the threshold all stale entries are expunged, and if that does not
-    /// leave a quarter of it free, the table doubles.
+    /// leave a quarter of it free, the table doubles. An owner whose table other
+    /// threads reach uses the two steps of this, [`rebuilt`](Self::rebuilt) and
+    /// [`adopt`](Self::adopt).
     ///
     /// # Errors
     ///
     /// [`OutOfMemory`]; every entry that is not stale is where it was.
     pub fn reserve(&mut self, owner: &mut impl Owner<R>) -> Result<(), OutOfMemory> {
-        if self.capacity() == 0 {
-            return self.resize(INITIAL_CAPACITY, owner);
-        }
         if self.has_room() {
             return Ok(());
         }
-        self.rehash(owner)
+        match self.rebuilt(owner) {
+            Ok(rebuilt) => {
+                drop(self.adopt(rebuilt, owner));
+                Ok(())
+            }
+            Err(error) => self.make_room_in_place(owner).ok_or(error),
+        }
     }
 
     /// Whether [`reserve`](Self::reserve) has nothing to do.
     #[inline]
     #[must_use]
     pub const fn has_room(&self) -> bool {
-        self.size + self.promised + 1 < self.set_threshold()
+        self.size + 1 < self.set_threshold()
     }
 
     /// Stores `value` under `key`; returns what it replaces.
@@ -311,7 +314,7 @@ impl<R: Copy> ThreadLocalMap<R> {
     /// The caller has called [`reserve`](Self::reserve) since its last `set`.
     /// No key ever stands twice: a stale entry on the way is replaced only
     /// after the whole run was searched for the key.
-    #[inline(always)]
+    #[inline(never)]
     pub fn set(
         &mut self,
         key: u64,
@@ -345,17 +348,45 @@ impl<R: Copy> ThreadLocalMap<R> {
         None
     }
 
-    /// Takes `key`'s entry out, whether stale or not, and closes the gap.
-    pub fn remove(&mut self, key: u64, owner: &mut impl Owner<R>) -> Option<Removed<R>> {
-        self.get_entry(key).map(|position| self.remove_at(position, owner))
+    /// Stores `value` under `key`, of which there is no entry. As [`set`](Self::set).
+    #[inline(always)]
+    pub fn insert_absent(
+        &mut self,
+        key: u64,
+        value: *mut c_void,
+        record: R,
+        owner: &mut impl Owner<R>,
+    ) {
+        if owner.has_stale() {
+            // One of them may give its place.
+            self.set(key, value, record, owner);
+            return;
+        }
+        debug_assert!(self.size + 1 < self.capacity(), "reserve was not called");
+        let home = self.table.home(key);
+        let mut position = home;
+        while self.table.key(position) != 0 {
+            position = self.table.next(position);
+        }
+        self.table.write(position, key, value, record);
+        self.size += 1;
+        self.note_probe(home, position);
     }
 
-    /// Takes the entry out at a position that a look-up returned.
-    #[inline(always)]
-    pub fn remove_at(&mut self, position: usize, owner: &mut impl Owner<R>) -> Removed<R> {
-        let removed = self.take_out(position);
-        self.shrink(owner);
+    /// Takes `key`'s entry out, whether stale or not, and closes the gap.
+    pub fn remove(&mut self, key: u64, owner: &mut impl Owner<R>) -> Option<Removed<R>> {
+        let removed = self.get_entry(key).map(|position| self.remove_at(position));
+        if self.can_shrink() {
+            self.shrink(owner);
+        }
         removed
+    }
+
+    /// Takes the entry out at a position that a look-up returned. The table keeps
+    /// its capacity: see [`can_shrink`](Self::can_shrink).
+    #[inline(always)]
+    pub fn remove_at(&mut self, position: usize) -> Removed<R> {
+        self.take_out(position)
     }
 
     /// Asks the owner about the entry at `position`.
@@ -364,6 +395,7 @@ impl<R: Copy> ThreadLocalMap<R> {
     }
 
     /// Keeps the longest walk for the statistics.
+    #[inline(always)]
     fn note_probe(&mut self, home: usize, position: usize) {
         let looked_at = self.table.distance(home, position) + 1;
         if looked_at > self.longest_probe {

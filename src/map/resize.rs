@@ -2,71 +2,95 @@
 //!
 //! | | when | to |
 //! |---|---|---|
-//! | grow | an insert would reach 2/3 of the capacity, and after a full sweep 1/2 is still reached | twice |
-//! | shrink | a removal leaves at most 1/8 of the capacity, above the initial one | half, as often as that holds |
+//! | grow | an insert would reach 2/3 of the capacity, and without the stale entries 1/2 is still reached | twice |
+//! | keep | the same, but without the stale entries 1/2 is not reached | the same |
+//! | shrink | at most 1/8 of the capacity is in use, above the initial one | half, as often as that holds |
 //!
 //! So the doubling comes with the 10th, 21st, 42nd, 85th ... live entry, as in
 //! the JDK, and between growing and shrinking lies a factor of four: a size
 //! that swings around a limit does not make the table swing.
 //!
-//! A new table is filled completely before the owner is told; the old one is
-//! freed after. A shrink that finds no memory just does not happen.
+//! All three are one: a new table is *built beside* the one in use, without the
+//! stale entries (the owner of a table that shrinks may keep them), and is then
+//! *adopted*. Building reads only, so an owner whose
+//! table other threads reach does it without a lock; adopting is short. The old
+//! table is freed last. A shrink that finds no memory just does not happen, and
+//! where there is no memory to grow the stale entries are expunged in place.
 
 use super::table::Table;
 use super::{OutOfMemory, Owner, ThreadLocalMap, INITIAL_CAPACITY};
 
+/// A table that was built beside the one in use, or was in use before it.
+pub struct Rebuilt<R: Copy>(Table<R>);
+
 impl<R: Copy> ThreadLocalMap<R> {
-    /// Expunges every stale entry, then doubles the table unless that left a
-    /// quarter of the threshold free.
-    pub(super) fn rehash(&mut self, owner: &mut impl Owner<R>) -> Result<(), OutOfMemory> {
-        self.rehashes += 1;
-        self.changes += 1;
-        self.expunge_stale_entries(owner);
-        let threshold = self.set_threshold();
-        if self.size + self.promised + 1 < threshold - threshold / 4 {
-            return Ok(());
+    /// Builds a table without the stale entries, with room for one more.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`].
+    pub fn rebuilt(&self, owner: &impl Owner<R>) -> Result<Rebuilt<R>, OutOfMemory> {
+        let stays =
+            |position: &usize| self.table.key(*position) != 0 && !self.is_stale(*position, owner);
+        let staying = (0..self.capacity()).filter(stays).count();
+        let mut table = Table::allocate(self.capacity_for(staying)?)?;
+        for position in (0..self.capacity()).filter(stays) {
+            table.insert_absent(self.table.read(position));
         }
-        let doubled = self.capacity().checked_mul(2).ok_or(OutOfMemory)?;
-        self.resize(doubled, owner)
+        Ok(Rebuilt(table))
     }
 
-    /// Moves all entries to a table of `capacity`.
-    pub(super) fn resize(
-        &mut self,
-        capacity: usize,
-        owner: &mut impl Owner<R>,
-    ) -> Result<(), OutOfMemory> {
-        let mut larger = Table::allocate(capacity)?;
-        for position in 0..self.table.capacity() {
-            if self.table.key(position) != 0 {
-                larger.insert_absent(self.table.read(position));
+    /// Takes a rebuilt table into use; hands what is stale to the owner. Nothing
+    /// has changed since it was built. Returns the old one, to be dropped.
+    #[must_use]
+    pub fn adopt(&mut self, rebuilt: Rebuilt<R>, owner: &mut impl Owner<R>) -> Rebuilt<R> {
+        let old = core::mem::replace(&mut self.table, rebuilt.0);
+        // With nothing stale this takes no time that grows with the table.
+        let positions = if owner.has_stale() { old.capacity() } else { 0 };
+        for position in 0..positions {
+            if old.key(position) != 0 && owner.is_stale(old.record(position)) {
+                self.size -= 1;
+                owner.expunged(old.read(position));
             }
         }
         self.rehashes += 1;
         self.changes += 1;
-        let old = core::mem::replace(&mut self.table, larger);
         owner.moved(self.table.view());
-        drop(old);
-        Ok(())
+        Rebuilt(old)
     }
 
-    /// Halves the table while at most an eighth of it is in use.
-    #[inline(always)]
-    pub(super) fn shrink(&mut self, owner: &mut impl Owner<R>) {
-        if self.capacity() > INITIAL_CAPACITY {
-            self.shrink_large(owner);
+    /// The capacity for so many entries and one more.
+    fn capacity_for(&self, entries: usize) -> Result<usize, OutOfMemory> {
+        let mut capacity = self.capacity().max(INITIAL_CAPACITY);
+        let threshold = capacity * 2 / 3;
+        if entries + 1 >= threshold - threshold / 4 && self.capacity() > 0 {
+            return capacity.checked_mul(2).ok_or(OutOfMemory);
         }
-    }
-
-    #[inline(never)]
-    fn shrink_large(&mut self, owner: &mut impl Owner<R>) {
-        let mut capacity = self.capacity();
-        while capacity > INITIAL_CAPACITY && self.size + self.promised <= capacity / 8 {
+        while capacity > INITIAL_CAPACITY && entries <= capacity / 8 {
             capacity /= 2;
         }
-        if capacity < self.capacity() {
-            // Without memory for the smaller table the larger one serves on.
-            let _ = self.resize(capacity, owner);
+        Ok(capacity)
+    }
+
+    /// Expunges the stale entries where they are. Whether that has made room.
+    pub fn make_room_in_place(&mut self, owner: &mut impl Owner<R>) -> Option<()> {
+        if owner.has_stale() {
+            self.expunge_stale_entries(owner);
+        }
+        self.has_room().then_some(())
+    }
+
+    /// Whether a [rebuilt](Self::rebuilt) table would be smaller.
+    #[inline(always)]
+    #[must_use]
+    pub const fn can_shrink(&self) -> bool {
+        self.size <= self.capacity() / 8 && self.capacity() > INITIAL_CAPACITY
+    }
+
+    /// Rebuilds the table; without memory it serves on as it is.
+    pub(super) fn shrink(&mut self, owner: &mut impl Owner<R>) {
+        if let Ok(rebuilt) = self.rebuilt(owner) {
+            drop(self.adopt(rebuilt, owner));
         }
     }
 }

@@ -15,9 +15,10 @@
 //! A signal handler on the owning thread may look a key up between any two
 //! stores. So an entry is written value first and key last; cleared key first
 //! and value last; and one that changes from one key to another is
-//! [`Entry::RESERVED`] in between, so that no key is ever seen with another
-//! key's value. The compiler is kept from reordering them; the processor
-//! does not reorder a thread's stores before its own handler's eyes.
+//! [`Entry::reserved`] in between, so that no key is ever seen with another
+//! key's value, and no number that is not a key is seen with any. The compiler
+//! is kept from reordering them; the processor does not reorder a thread's
+//! stores before its own handler's eyes.
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
@@ -66,6 +67,7 @@ impl<R: Copy> Table<R> {
     pub(super) fn allocate(capacity: usize) -> Result<Self, OutOfMemory> {
         const { assert!(align_of::<R>() <= size_of::<Entry>()) };
         debug_assert!(capacity.is_power_of_two());
+        debug_assert!(capacity > 1, "`Entry::reserved` has another home than its own");
         let bytes = capacity.checked_mul(Self::SLOT).ok_or(OutOfMemory)?;
         let entries = memory::allocate_bytes(bytes)?.cast().as_ptr();
         Ok(Self { entries, capacity, records: PhantomData })
@@ -151,7 +153,7 @@ impl<R: Copy> Table<R> {
         unsafe { self.record_place(position).write(record) };
         let entry = self.entry(position);
         if entry.key.load(Ordering::Relaxed) != key {
-            entry.key.store(Entry::RESERVED, Ordering::Relaxed);
+            entry.key.store(Entry::reserved(position), Ordering::Relaxed);
             compiler_fence(Ordering::SeqCst);
         }
         entry.value.store(value, Ordering::Relaxed);
@@ -166,13 +168,16 @@ impl<R: Copy> Table<R> {
     pub(super) fn vacate(&self, position: usize) -> *mut c_void {
         let entry = self.entry(position);
         let key = entry.key.load(Ordering::Relaxed);
+        // The value first: a signal handler must not find it under the word.
+        let value = entry.value.swap(core::ptr::null_mut(), Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
         entry.key.store(Entry::vacated(key), Ordering::Relaxed);
-        entry.value.swap(core::ptr::null_mut(), Ordering::Relaxed)
+        value
     }
 
     /// Makes an entry unfindable, but keeps walks going over it.
     pub(super) fn close(&mut self, position: usize) {
-        self.entry(position).key.store(Entry::RESERVED, Ordering::Relaxed);
+        self.entry(position).key.store(Entry::reserved(position), Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
     }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// An owner that keeps what it is told.
+/// An owner that records the calls to it.
 #[derive(Default)]
 struct Keeper {
     dead: HashSet<u32>,

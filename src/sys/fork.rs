@@ -5,6 +5,16 @@ use super::memory::OutOfMemory;
 /// What the C library runs around a fork.
 pub type Handler = unsafe extern "C" fn();
 
+/// The number of the calling process.
+#[must_use]
+pub fn process() -> u32 {
+    if cfg!(modelled) {
+        return 0;
+    }
+    // SAFETY: The C library: no requirement.
+    unsafe { libc::getpid() as u32 }
+}
+
 /// Has `prepare` run before every fork from now on, on the forking thread, and
 /// `parent` or `child` after it.
 ///

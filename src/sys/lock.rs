@@ -55,12 +55,21 @@ impl Lock {
         }
     }
 
+    /// Makes the lock anew in the child of a fork: the one who had it is not there.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread is the only one of its process, and does not have it.
+    pub unsafe fn reset(&self) {
+        // SAFETY: The caller: nobody else looks at it.
+        unsafe { self.0.get().write(libc::PTHREAD_MUTEX_INITIALIZER) };
+    }
+
     /// Gives the lock back.
     ///
     /// # Safety
     ///
-    /// The calling thread has it, or the process was forked by the one that
-    /// had.
+    /// The calling thread has it.
     #[inline]
     pub unsafe fn release(&self) {
         #[cfg(modelled)]

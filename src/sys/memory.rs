@@ -35,7 +35,7 @@ pub fn bytes_in_use() -> usize {
 /// [`OutOfMemory`] when the allocator has none.
 pub fn allocate_bytes(count: usize) -> Result<NonNull<c_void>, OutOfMemory> {
     // SAFETY: The C library: `calloc` takes any two numbers.
-    let memory = unsafe { libc::calloc(1, count.max(1)) };
+    let memory = super::block::while_allocating(|| unsafe { libc::calloc(1, count.max(1)) });
     let memory = NonNull::new(memory).ok_or(OutOfMemory)?;
     BYTES.fetch_add(count, Ordering::Relaxed);
     #[cfg(modelled)]
@@ -55,9 +55,7 @@ pub unsafe fn free_bytes(memory: NonNull<c_void>, count: usize) {
     super::modelled::freed(memory.as_ptr() as usize, count);
     // SAFETY: The caller guarantees that this is `calloc`'s and still ours.
     #[cfg(not(modelled))]
-    unsafe {
-        libc::free(memory.as_ptr());
-    }
+    super::block::while_allocating(|| unsafe { libc::free(memory.as_ptr()) });
 }
 
 /// Allocates one `T`, all zero.

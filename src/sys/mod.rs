@@ -5,6 +5,7 @@
 //!
 //! | module | what it gives | on Linux |
 //! |---|---|---|
+//! | [`mod@array`] | an array that grows, of memory that may run out | - |
 //! | [`block`] | this library's own words of thread-local storage | initial-exec or general-dynamic TLS by assembly |
 //! | [`condition`] | waiting under a lock, with a time limit | `pthread_cond_t` |
 //! | [`fork`] | calls around a fork | `pthread_atfork` |
@@ -23,6 +24,7 @@
 //! memory, and valgrind reports what they leave. A pthread mutex is also
 //! understood by helgrind and DRD without a word of annotation.
 
+pub mod array;
 pub mod block;
 pub mod condition;
 pub mod fork;

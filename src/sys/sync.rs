@@ -20,7 +20,7 @@ pub use super::modelled::{
 /// The same words, for what no model checker needs to see: numbers that
 /// nothing is decided by, and words that one thread alone touches.
 pub mod unwatched {
-    pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize};
+    pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 }
 
 /// Memory that is read and changed in turn by threads that are ordered by other

@@ -1,430 +1,385 @@
-//! Contexts: the values that a task takes along from the thread that submits
-//! it.
+//! Contexts and tasks: the values that a task takes along from the thread that
+//! submits it.
 //!
 //! # The idea
 //!
-//! A capture makes a copy of each visible value of an `INHERIT` key, by the
-//! key's copy callback. The copies are kept in a map of their own that no
-//! thread is attached to: not in its table (nobody looks anything up in it),
-//! but with a holder record each, so that a key's death and a drain know of
-//! them. When a scope is begun with the context, outer values of `INHERIT` keys
-//! are hidden first (what was unset where the context was captured is unset
-//! inside), then each copy is copied once more; or moved, if the context serves
-//! one task only.
+//! A capture makes a copy of each visible value of an `INHERIT` key, by the key's
+//! copy callback, and keeps it in an array ([`crate::local::contexts`]). When a
+//! scope is begun with the context, outer values of `INHERIT` keys are hidden
+//! first (what was unset where the context was captured is unset inside), then
+//! each copy is copied once more; or moved, if the context serves one task only.
+//!
+//! ```text
+//!   create    capture a context                      on the submitting thread
+//!   run       scope; values moved in; task and       on any thread
+//!             context freed; fn(arg); scope's end;
+//!             expunge
+//!   cancel    context and task freed                 on any thread
+//! ```
+//!
+//! A task is its context, with a function in it: one piece of memory. All of it is
+//! freed before the function is called. So a callback or a function that never
+//! returns (`pthread_exit`) leaves nothing behind; the task's scope ends with the
+//! thread.
 //!
 //! # Invariants
 //!
-//! 1. Once captured, a context does not change until it is freed: any number
-//!    of threads may read it. (A key that dies orphans its record and no more.)
-//! 2. Whoever builds or frees a context has it in its thread's chain: a fork
-//!    finds it there, and so does the thread's exit, should a callback never
-//!    return.
-//! 3. A value in a context is ended by whoever frees the context, and by nobody
-//!    else: other threads can't reach it ([`Rules::NONE`]).
+//! 1. Once captured, a context does not change until it is freed: any number of
+//!    threads may read it.
+//! 2. The one who makes or frees a context has it in its thread's chain of calls: the
+//!    thread's exit, or the child of a fork, settles it.
+//! 3. A value in a context is destroyed by the one who frees the context, and by nobody
+//!    else.
+//! 4. While a value is captured it is marked, if another thread could take it; if not,
+//!    its key is joined, as by a visit: it does not die before the copy is made.
 
-use core::cell::Cell;
 use core::ffi::c_void;
-use core::mem::size_of;
-use core::ptr::{null_mut, NonNull};
+use core::ptr::{null, null_mut, NonNull};
 
-use super::destroy::{finish, finish_for, reserve_record, slot_of};
-use super::init;
-use super::map::{record as fields, Kind, Map};
-use super::reach::end;
-use super::record::{self, ThreadRecord};
-use super::stale::after_slow_path;
-use super::task::TaskFunction;
-use super::{keys, scope, stats};
+use super::{scope, values, visit};
 use crate::error::{Error, Reason};
-use crate::key::holder::{HolderPointer, Place};
-use crate::key::options::{Callbacks, Rules};
-use crate::key::slot::KeySlot;
-use crate::key::{self, handle};
-use crate::sys::memory;
-use crate::sys::sync::Ordering;
+use crate::key::call::CallKind;
+use crate::key::options::Callbacks;
+use crate::key::{self, handle, waiters};
+use crate::local::contexts::{Context, ContextPointer, Item, TaskFunction};
+use crate::local::map::Map;
+use crate::local::maps;
+use crate::local::record::{Record, RecordPointer, State};
+use crate::local::remote::{unmark, Unmarked};
+use crate::local::retire;
+use crate::local::thread::Thread;
+use crate::sys::{block, memory};
 
-/// A captured context. All zero: nothing in it.
-#[repr(C)]
-pub struct Context {
-    /// The map that has the copies.
-    map: Map,
-    /// While it is built: the keys to capture.
-    keys: Cell<*mut u64>,
-    room: Cell<usize>,
-    /// The key whose value is being copied, of which there is a reference; or 0.
-    copying: Cell<u64>,
-    /// The context that the same thread builds or frees further out.
-    outer: Cell<*mut Context>,
-    /// What a task does in it, if it is a task's.
-    pub(super) work: (Cell<Option<TaskFunction>>, Cell<*mut c_void>),
-}
-
-/// A context that somebody has.
-pub type ContextPointer = NonNull<Context>;
+/// A task that waits to be run, and that somebody has.
+pub type TaskPointer = ContextPointer;
 
 fn context<'a>(pointer: ContextPointer) -> &'a Context {
     // SAFETY: The callers have it, and it is not freed yet.
     unsafe { pointer.as_ref() }
 }
 
-/// Captures the calling thread's visible values of `INHERIT` keys.
+/// Captures the thread's visible values of `INHERIT` keys.
 ///
 /// # Errors
 ///
 /// [`Error::Init`] if a copy callback failed; [`Error::NoMemory`],
-/// [`Error::Exiting`], [`Error::Reentrant`]; [`Error::Limit`] if no reference
-/// of a key is left to take.
-pub fn capture() -> Result<ContextPointer, Error> {
-    let thread = record::attached()?;
-    if thread.map().is_busy() {
-        return Err(Error::Reentrant);
-    }
+/// [`Error::Exiting`].
+pub fn capture(thread: &Thread) -> Result<ContextPointer, Error> {
+    thread.check_open()?;
     let made = memory::allocate::<Context>()?;
-    // A new map is nobody's.
-    let _ = context(made).map.attach();
-    context(made).map.kind.set(Kind::Context);
-    stats::enter(&context(made).map);
-    thread.begin_context(made);
-    let captured = note_keys(thread.map(), made).and_then(|number| {
-        // SAFETY: `note_keys` has written so many.
-        let keys = unsafe { core::slice::from_raw_parts(context(made).keys.get(), number) };
-        keys.iter().try_for_each(|key| capture_one(thread, made, *key))
-    });
-    if let Err(error) = captured {
-        end_context(Some(thread), made);
+    context(made).call.begin(&thread.calls, CallKind::Context);
+    if let Err(error) =
+        note_keys(thread.map(), context(made)).and_then(|()| capture_noted(thread, context(made)))
+    {
+        destroy(Some(thread), made);
         return Err(error);
     }
-    free_keys(made);
-    thread.end_context(made);
-    context(made).map.detach();
+    context(made).keys.free();
+    context(made).call.end(&thread.calls);
+    maps::enter_context(context(made));
     Ok(made)
 }
 
-/// Notes which keys are to be captured: copy callbacks may change the map.
-fn note_keys(map: &Map, made: ContextPointer) -> Result<usize, Error> {
+/// Notes which keys are to be captured, the oldest last: copy callbacks may
+/// change the map.
+fn note_keys(map: &Map, made: &Context) -> Result<(), Error> {
     let number = map.inherited.len();
-    let memory = memory::allocate_bytes(number * size_of::<u64>())?.cast::<u64>();
-    context(made).keys.set(memory.as_ptr());
-    context(made).room.set(number);
-    let visible = (0..number).filter_map(|index| map.inherited.get(index));
-    let visible = visible.filter(|holder| fields(*holder).in_table());
-    let mut noted = 0;
-    for holder in visible {
-        // SAFETY: At most as many as there is room for.
-        unsafe { memory.as_ptr().add(noted).write(fields(holder).handle.get()) };
-        noted += 1;
+    made.keys.reserve(number)?;
+    made.items.reserve(number)?;
+    let visible = (0..number)
+        .filter_map(|index| map.inherited.get(index))
+        .filter(|record| map.state_of(*record) == State::Live);
+    for record in visible {
+        made.keys.push(record.as_ptr() as u64);
     }
-    Ok(noted)
+    // SAFETY: Nobody else uses the array, and each word is one of these records.
+    let noted = unsafe { made.keys.as_mut_slice() };
+    let record = |word: u64| RecordPointer::new(word as *mut Record).map(Record::at);
+    let age = |word: &u64| record(*word).map_or(0, |record| record.position.get());
+    sort_by_age(noted, age);
+    for word in noted {
+        *word = record(*word).map_or(0, |record| record.handle.get());
+    }
+    Ok(())
 }
 
-fn free_keys(made: ContextPointer) {
-    if let Some(keys) = NonNull::new(context(made).keys.replace(null_mut())) {
-        // SAFETY: `note_keys` allocated it with this room.
-        unsafe { memory::free_bytes(keys.cast(), context(made).room.get() * size_of::<u64>()) };
-    }
-}
-
-/// Captures the calling thread's value under a key, if it still has one and the
-/// key is alive.
-fn capture_one(thread: &ThreadRecord, made: ContextPointer, key: u64) -> Result<(), Error> {
-    let slot = match key::live(key).and_then(|slot| key::retain(key).map(|()| slot)) {
-        Ok(slot) => slot,
-        Err(Error::DeadKey) => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    context(made).copying.set(key);
-    let captured = match thread.map().find(key) {
-        Some(position) => copy_to(thread, made, slot, key, thread.map().value_at(position)),
-        None => Ok(()),
-    };
-    context(made).copying.set(0);
-    keys::release(key)?;
-    captured
-}
-
-/// Puts a copy of a value into the context. The key is alive: the context has
-/// a reference.
-fn copy_to(
-    thread: &ThreadRecord,
-    made: ContextPointer,
-    slot: &'static KeySlot,
-    key: u64,
-    value: *mut c_void,
-) -> Result<(), Error> {
-    let map = &context(made).map;
-    let holder = map.new_record_apart(slot, key)?;
-    // SAFETY: A new record is in no list, and filled in.
-    if unsafe { slot.link(handle::generation(key), holder) }.is_err() {
-        map.give_back(holder);
-        return Ok(());
-    }
-    map.begin_ending(holder);
-    let copied = copy(thread, slot.callbacks(), value);
-    map.end_ending(holder);
-    match copied {
-        Ok(value) => {
-            map.keep_apart(holder, value);
-            Ok(())
+/// Sorts so that the oldest is last: by a heap, whose code is small.
+fn sort_by_age(words: &mut [u64], age: impl Fn(&u64) -> u32) {
+    let sift = |words: &mut [u64], mut at: usize, end: usize| {
+        while let Some(mut child) = Some(2 * at + 1).filter(|child| *child < end) {
+            if child + 1 < end && age(&words[child + 1]) < age(&words[child]) {
+                child += 1;
+            }
+            if age(&words[at]) <= age(&words[child]) {
+                return;
+            }
+            words.swap(at, child);
+            at = child;
         }
-        Err(error) => {
-            finish(thread, map, holder);
-            Err(error)
+    };
+    for at in (0..words.len() / 2).rev() {
+        sift(words, at, words.len());
+    }
+    for end in (1..words.len()).rev() {
+        words.swap(0, end);
+        sift(words, 0, end);
+    }
+}
+
+fn capture_noted(thread: &Thread, made: &Context) -> Result<(), Error> {
+    while let Some(key) = made.keys.pop() {
+        capture_one(thread, made, key)?;
+    }
+    Ok(())
+}
+
+/// Captures the thread's value under a key, if it still has one and the key is
+/// alive.
+fn capture_one(thread: &Thread, made: &Context, key: u64) -> Result<(), Error> {
+    let (Ok(slot), map) = (key::live(key), thread.map()) else { return Ok(()) };
+    let Some(position) = map.find(key) else { return Ok(()) };
+    let record = map.table().record(position);
+    let value = if Record::at(record).is_reachable() {
+        let Some(value) = map.mark(record) else { return Ok(()) };
+        made.marked.set(record.as_ptr());
+        value
+    } else {
+        // The key lives until the copy is made, and so does the value. Without
+        // this if more threads copy at once than a key can count.
+        if slot.join(handle::generation(key), false).is_ok() {
+            made.joined.set(slot);
         }
+        map.table().value(position)
+    };
+    // The record keeps the slot until this pin does.
+    slot.pin();
+    made.copying.set(slot);
+    let copied = copy(slot.callbacks(), value);
+    if let Ok(value) = copied {
+        // Before anything calls back: the pin is the item's now. There is room for
+        // as many as were noted.
+        made.copying.set(null());
+        made.items.push(Item { key, value, slot });
+    }
+    release_mark(thread, made);
+    release_key(thread, made);
+    release_pin(Some(thread), made);
+    copied.map(|_| ())
+}
+
+/// Takes the mark of the value that is being copied back.
+fn release_mark(thread: &Thread, made: &Context) {
+    let Some(record) = NonNull::new(made.marked.replace(null_mut())) else { return };
+    let slot = Record::at(record).slot();
+    // So that a record that was posted meanwhile is in no list.
+    retire::drain(thread.map());
+    match slot.with_holders(|holders| unmark(slot, holders, record)) {
+        Unmarked::Done | Unmarked::Posted(_) => {}
+        Unmarked::Destroy(value, reason) => {
+            retire::destroy_deferred(thread, slot, value, reason);
+        }
+        Unmarked::DestroyAndFree(..) => debug_assert!(false, "the thread's own record"),
+    }
+}
+
+/// Lets the key die whose value is being copied.
+fn release_key(thread: &Thread, made: &Context) {
+    // SAFETY: Slots live for ever.
+    if let Some(slot) = unsafe { made.joined.replace(null()).as_ref() } {
+        visit::leave(Some(thread), slot);
+    }
+}
+
+/// Drops the pin of the value that is being copied, moved or destroyed.
+fn release_pin(thread: Option<&Thread>, made: &Context) {
+    // SAFETY: Slots live for ever.
+    if let Some(slot) = unsafe { made.copying.replace(null()).as_ref() } {
+        retire::unpin(thread, slot);
+        waiters::wake();
     }
 }
 
 /// A copy of a value by the key's callback; without one, and of null, the same
 /// pointer.
-fn copy(
-    thread: &ThreadRecord,
-    callbacks: Callbacks,
-    value: *mut c_void,
-) -> Result<*mut c_void, Error> {
+fn copy(callbacks: Callbacks, value: *mut c_void) -> Result<*mut c_void, Error> {
     let Some(copy) = callbacks.copy.filter(|_| !value.is_null()) else { return Ok(value) };
     let mut made = null_mut();
     // SAFETY: The key's maker promises a function that may be called with each
-    // value; a record keeps the key's callbacks in place; no lock is held.
-    let failed = thread.call_out(|| unsafe { copy(value, &mut made, callbacks.user) });
+    // value; a pin keeps the key's callbacks in place; no lock is held.
+    let failed = block::call_out(|| unsafe { copy(value, &mut made, callbacks.user) });
     if failed != 0 {
         return Err(Error::Init);
     }
     Ok(made)
 }
 
-/// Opens a scope in which the context's values are set: copied, or moved out of
-/// it. Returns its id.
+/// Opens a scope in which the context's values are set, each copied. Returns its
+/// id.
 ///
 /// # Errors
 ///
 /// As [`scope::begin`]; [`Error::Init`] if a copy callback failed. The scope is
-/// closed then; what was moved is ended with it.
+/// closed then.
 ///
 /// # Safety
 ///
-/// The context lives, and nobody frees it meanwhile; with `moves`, the calling
-/// thread alone has it.
-pub unsafe fn enter(pointer: ContextPointer, moves: bool) -> Result<u64, Error> {
-    let thread = record::attached()?;
+/// The context lives, and nobody frees it meanwhile.
+pub unsafe fn enter(thread: &Thread, pointer: ContextPointer) -> Result<u64, Error> {
+    begin_with(thread, |map| {
+        let items = &context(pointer).items;
+        (0..items.len())
+            .filter_map(|index| items.get(index))
+            .try_for_each(|item| enter_copy(thread, map, item))
+    })
+}
+
+/// Opens a scope, hides outer values of `INHERIT` keys in it, and sets others.
+fn begin_with(thread: &Thread, set: impl FnOnce(&Map) -> Result<(), Error>) -> Result<u64, Error> {
+    let id = scope::begin(thread)?;
     let map = thread.map();
-    let id = scope::begin()?;
-    let hidden = scope::hide_inherited(map);
-    let entered = hidden.and_then(|()| {
-        if moves {
-            move_all(thread, map, pointer)
-        } else {
-            context(pointer).map.order_at(0).iter().try_for_each(|holder| {
-                let value = fields(holder).value.get();
-                set_one(thread, map, holder, |callbacks| copy(thread, callbacks, value))
-            })
-        }
-    });
-    if let Err(error) = entered {
+    let hidden = scope::hide_all(map, |record| record.rules.get().inherits());
+    if let Err(error) = hidden.and_then(|()| set(map)) {
         scope::end_with_inner(thread, map, id);
         return Err(error);
     }
-    // What setting them has found stale.
-    after_slow_path(thread, map);
     Ok(id)
 }
 
-/// Moves the values of a context that the calling thread alone has.
-fn move_all(thread: &ThreadRecord, map: &Map, pointer: ContextPointer) -> Result<(), Error> {
-    let apart = &context(pointer).map;
-    while let Some(holder) = apart.order_at(0).first() {
-        let moved = Cell::new(false);
-        let set = set_one(thread, map, holder, |_| {
-            moved.set(true);
-            apart.leave_apart(holder);
-            // Where the thread's exit finds it, should a callback not return.
-            apart.begin_ending(holder);
-            Ok(fields(holder).value.get())
-        });
-        if moved.get() {
-            apart.end_ending(holder);
-            finish(thread, apart, holder);
-        } else if set.is_ok() {
-            // Its key has died.
-            end_one(Some(thread), apart, holder);
-        }
-        set?;
+fn enter_copy(thread: &Thread, map: &Map, item: Item) -> Result<(), Error> {
+    if item.is_stale() {
+        return Ok(());
     }
-    Ok(())
+    let value = copy(item.slot().callbacks(), item.value)?;
+    enter_value(thread, map, item, value)
 }
 
-/// Sets what `make` makes of a captured value in the scope that is open, unless
-/// its key has died.
-fn set_one(
-    thread: &ThreadRecord,
-    map: &Map,
-    captured: HolderPointer,
-    make: impl FnOnce(Callbacks) -> Result<*mut c_void, Error>,
-) -> Result<(), Error> {
-    let slot = slot_of(fields(captured));
-    let reserved = reserve_record(thread, map, slot, fields(captured).handle.get());
-    let holder = match reserved {
-        Ok(holder) => holder,
-        Err(Error::DeadKey) => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    map.begin_ending(holder);
-    let made = make(slot.callbacks());
-    map.end_ending(holder);
-    let stored = match made {
-        Ok(value) => init::store(thread, map, holder, value).map(|_| ()),
+/// Sets a value that is no map's, or destroys it. A key that has died is skipped.
+fn enter_value(thread: &Thread, map: &Map, item: Item, value: *mut c_void) -> Result<(), Error> {
+    let slot = item.slot();
+    let live = slot.check(handle::generation(item.key));
+    let set = live.and_then(|()| values::put(thread, map, slot, item.key, value, None));
+    match set {
+        Err(Error::DeadKey) => {
+            retire::destroy(Some(thread), slot, value, Reason::KeyDead);
+            Ok(())
+        }
         Err(error) => {
-            finish(thread, map, holder);
+            retire::destroy(Some(thread), slot, value, Reason::Removed);
             Err(error)
         }
-    };
-    // A key that has died meanwhile: its value has been ended.
-    stored.or_else(|error| if error == Error::DeadKey { Ok(()) } else { Err(error) })
+        Ok(_) => Ok(()),
+    }
 }
 
-/// Ends a context's values, and the context.
+/// Destroys a context's values, and frees the context.
 ///
 /// # Safety
 ///
 /// `pointer` is from [`capture`], not freed yet, and used by nobody.
-pub unsafe fn free(pointer: ContextPointer) {
-    // Without memory for a record it is done all the same, uncounted.
-    let thread = record::attached().ok();
-    let _ = context(pointer).map.attach();
+pub unsafe fn free(thread: Option<&Thread>, pointer: ContextPointer) {
+    maps::leave_context(context(pointer));
     if let Some(thread) = thread {
-        thread.begin_context(pointer);
+        context(pointer).call.begin(&thread.calls, CallKind::Context);
     }
-    end_context(thread, pointer);
+    destroy(thread, pointer);
 }
 
-/// Ends a context that the thread has in its chain, if it is attached.
-fn end_context(thread: Option<&ThreadRecord>, pointer: ContextPointer) {
-    let Context { map, copying, .. } = context(pointer);
-    map.take_mail();
-    // Copies whose callback never returned.
-    while let Some(holder) = map.first_ending() {
-        map.end_ending(holder);
-        finish_for(thread, map, holder);
+/// Destroys a context that the thread has in its chain, if it is attached, and
+/// nobody has in the list of contexts.
+fn destroy(thread: Option<&Thread>, pointer: ContextPointer) {
+    let made = context(pointer);
+    release_pin(thread, made);
+    while let Some(item) = made.items.pop() {
+        made.copying.set(item.slot);
+        let reason = if item.is_stale() { Reason::KeyDead } else { Reason::Removed };
+        retire::destroy(thread, item.slot(), item.value, reason);
+        release_pin(thread, made);
     }
-    while let Some(holder) = map.order_at(0).last() {
-        end_one(thread, map, holder);
-    }
-    if copying.get() != 0 {
-        let _ = keys::release(copying.replace(0));
-    }
-    free_keys(pointer);
     if let Some(thread) = thread {
-        thread.end_context(pointer);
+        made.call.end(&thread.calls);
     }
-    stats::leave(map);
-    map.release_memory();
+    made.items.free();
+    made.keys.free();
     // SAFETY: `capture` allocated it; nobody has it any more.
     unsafe { memory::free(pointer) };
 }
 
-/// Ends one value of a context.
-fn end_one(thread: Option<&ThreadRecord>, map: &Map, holder: HolderPointer) {
-    map.take_mail();
-    map.leave_apart(holder);
-    let dead = fields(holder).place.get() != Place::Listed;
-    map.withdraw_stale(holder);
-    map.begin_ending(holder);
-    let reason = if dead { Reason::KeyDead } else { Reason::Removed };
-    if dead {
-        stats::count_expunged();
-    }
-    end(thread, slot_of(fields(holder)), fields(holder).value.get(), reason as i32);
-    map.end_ending(holder);
-    finish_for(thread, map, holder);
+/// Ends what a callback that never returned has left of a context.
+pub(super) fn settle(thread: &Thread, pointer: ContextPointer) {
+    let made = context(pointer);
+    release_mark(thread, made);
+    release_key(thread, made);
+    destroy(Some(thread), pointer);
 }
 
-impl Map {
-    /// A record for a value that is kept apart from any table, filled in and
-    /// not linked yet.
-    fn new_record_apart(&self, slot: &KeySlot, key: u64) -> Result<HolderPointer, Error> {
-        let holder = self.take_spare()?;
-        self.fill_record(holder, slot, key, Rules::NONE);
-        fields(holder).depth.set(0);
-        Ok(holder)
-    }
-
-    /// Keeps a value apart.
-    fn keep_apart(&self, holder: HolderPointer, value: *mut c_void) {
-        fields(holder).value.set(value);
-        // SAFETY: Linked, and in no list by these links.
-        unsafe { self.order_at(0).push_back(holder) };
-        let entries = &self.counters.entries;
-        entries.store(entries.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    }
-
-    /// Takes a value that was kept apart out.
-    fn leave_apart(&self, holder: HolderPointer) {
-        // SAFETY: `keep_apart` has put it there.
-        unsafe { self.order_at(0).remove(holder) };
-        let entries = &self.counters.entries;
-        entries.store(entries.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
-    }
+/// Makes a task, and captures the thread's context for it.
+///
+/// # Errors
+///
+/// As [`capture`].
+pub fn create_task(
+    thread: &Thread,
+    function: TaskFunction,
+    argument: *mut c_void,
+) -> Result<TaskPointer, Error> {
+    let task = capture(thread)?;
+    // Just made, and nobody else has it.
+    context(task).function.set(Some(function));
+    context(task).argument.set(argument);
+    Ok(task)
 }
 
-/// In a forked process: takes back the reference that a capture has which is
-/// not here, if the map is that of a context.
-pub(super) fn forget_capture(map: &Map) {
-    if map.kind.get() != Kind::Context {
-        return;
-    }
-    // SAFETY: Layout: the map is the first field of its context.
-    let context = unsafe { &*core::ptr::from_ref(map).cast::<Context>() };
-    let key = context.copying.replace(0);
-    if let Some(slot) = key::find(key).ok().filter(|_| key != 0) {
-        slot.forget_references(1);
-    }
+/// A task that has begun: its function is to be called, and then its scope ended.
+pub struct Begun {
+    function: Option<TaskFunction>,
+    argument: *mut c_void,
+    /// The scope's id, if there is one.
+    pub scope: Option<u64>,
 }
 
-impl ThreadRecord {
-    fn begin_context(&self, pointer: ContextPointer) {
-        context(pointer).outer.set(self.contexts.replace(pointer.as_ptr()));
-    }
-
-    /// Takes a context out of the chain: the innermost, unless a callback has
-    /// ended the thread.
-    fn end_context(&self, pointer: ContextPointer) {
-        debug_assert_eq!(self.contexts.get(), pointer.as_ptr());
-        self.contexts.set(context(pointer).outer.get());
-    }
-
-    /// Ends the contexts that this thread was building or freeing when a
-    /// callback ended it.
-    pub(super) fn end_contexts(&self) {
-        while let Some(pointer) = NonNull::new(self.contexts.get()) {
-            end_context(Some(self), pointer);
+impl Begun {
+    /// Calls the task's function.
+    pub fn call(&self) {
+        if let Some(function) = self.function {
+            // SAFETY: The one who made the task promises that it may be called once.
+            unsafe { function(self.argument) };
         }
     }
-
-    /// Whether a map is that of a context that this thread builds or frees.
-    pub(super) fn has_context(&self, map: &Map) -> bool {
-        let mut next = self.contexts.get();
-        while let Some(pointer) = NonNull::new(next) {
-            if core::ptr::eq(map, &raw const context(pointer).map) {
-                return true;
-            }
-            next = context(pointer).outer.get();
-        }
-        false
-    }
 }
 
-/// Keeps a context in the calling thread's chain while `work` moves its values,
-/// then frees it.
+/// Opens a task's scope, moves its values in, and frees it.
+///
+/// Where there is no memory for the scope or for what is to be set in it, or
+/// where the thread is past its last cleanup, the function is to be called
+/// without, and that is counted ([`maps::Stats::unscoped`]): losing a task would
+/// be worse.
 ///
 /// # Safety
 ///
-/// As [`enter`] and [`free`]: the calling thread alone has it.
-pub(super) unsafe fn enter_and_free(
-    thread: &ThreadRecord,
-    pointer: ContextPointer,
-) -> Result<u64, Error> {
-    let _ = context(pointer).map.attach();
-    thread.begin_context(pointer);
-    // SAFETY: The caller's premise.
-    let entered = unsafe { enter(pointer, true) };
-    end_context(Some(thread), pointer);
-    entered
+/// `task` is from [`create_task`], and neither run nor cancelled yet.
+pub unsafe fn begin_task(thread: Option<&Thread>, task: TaskPointer) -> Begun {
+    let (function, argument) = (context(task).function.get(), context(task).argument.get());
+    maps::leave_context(context(task));
+    let scope = thread.and_then(|thread| {
+        context(task).call.begin(&thread.calls, CallKind::Context);
+        begin_with(thread, |map| move_items(thread, map, context(task))).ok()
+    });
+    destroy(thread, task);
+    if scope.is_none() {
+        maps::count_unscoped();
+    }
+    Begun { function, argument, scope }
+}
+
+fn move_items(thread: &Thread, map: &Map, made: &Context) -> Result<(), Error> {
+    // The oldest is set first.
+    // SAFETY: The task is this thread's alone.
+    unsafe { made.items.as_mut_slice() }.reverse();
+    while let Some(item) = made.items.pop() {
+        made.copying.set(item.slot);
+        let moved = enter_value(thread, map, item, item.value);
+        release_pin(Some(thread), made);
+        moved?;
+    }
+    Ok(())
 }

@@ -8,40 +8,37 @@
 //! ```
 //!
 //! A thread may end inside one of our callbacks (`pthread_exit`, cancellation).
-//! The stack is gone then, but every record is in a list: those in `condemned`
-//! still get their callback, those in `ending` had theirs.
+//! The stack is gone then. But each call that was in progress is in the thread's
+//! chain, and each record in its map's `order`, in a state that says how far it
+//! has come: [`settle_calls`] and [`retire::recover`] finish them. If the thread is
+//! cancelled in the middle of its own end, all of this begins again.
 
-use core::cell::Cell;
 use core::ffi::c_void;
 use core::ptr::{null_mut, NonNull};
 
-use super::destroy::{end_condemned, end_key, end_value, finish, finish_reaped, obligation_met};
-use super::map::{count, Map};
-use super::record::ThreadRecord;
-use super::{keys, record, scope, stale, stats, visit, EXIT_ROUNDS};
+use super::{context, keys, report, scope, visit, EXIT_ROUNDS};
 use crate::error::{Error, Reason};
-use crate::key::{self, holder::HolderPointer, holder::Place};
-use crate::sys::memory;
+use crate::key;
+use crate::key::call::CallKind;
+use crate::key::slot::KeySlot;
+use crate::local::contexts::Context;
+use crate::local::map::Map;
+use crate::local::record::{Location, Record, State};
+use crate::local::retire;
+use crate::local::thread::{Hook, HookFunction, Thread};
+use crate::sys::{block, memory};
 
-/// What a cleanup hook is.
-pub type HookFunction = unsafe extern "C" fn(argument: *mut c_void);
-
-/// A cleanup hook that waits for the thread's end.
-pub struct Hook {
-    function: Cell<Option<HookFunction>>,
-    argument: Cell<*mut c_void>,
-    older: Cell<*mut Hook>,
-}
-
-/// Registers a hook for the calling thread's end.
+/// Registers a hook for the thread's end.
 ///
 /// # Errors
 ///
-/// [`Error::NoMemory`], [`Error::Exiting`]; [`Error::Limit`] on a thread whose
-/// end can't be seen.
-pub fn at_thread_exit(function: HookFunction, argument: *mut c_void) -> Result<(), Error> {
-    let thread = record::attached()?;
-    thread.watch()?;
+/// [`Error::NoMemory`], [`Error::Exiting`].
+pub fn at_thread_exit(
+    thread: &Thread,
+    function: HookFunction,
+    argument: *mut c_void,
+) -> Result<(), Error> {
+    thread.check_open()?;
     let hook = memory::allocate::<Hook>()?;
     // SAFETY: Just allocated, all zero, which is a valid `Hook`.
     let fields = unsafe { hook.as_ref() };
@@ -52,7 +49,7 @@ pub fn at_thread_exit(function: HookFunction, argument: *mut c_void) -> Result<(
 }
 
 /// Runs the hooks that are there now, the latest first.
-fn run_hooks(thread: &ThreadRecord) {
+fn run_hooks(thread: &Thread) {
     // Out of the list one at a time, so that a hook that never returns leaves
     // the others; but what this round's hooks add waits for the next round.
     let mut next = thread.hooks.replace(null_mut());
@@ -65,186 +62,128 @@ fn run_hooks(thread: &ThreadRecord) {
         // SAFETY: `at_thread_exit` allocated it; it is in no list any more.
         unsafe { memory::free(hook) };
         if let Some(function) = function {
-            // SAFETY: Whoever registered it promises that it may be called
+            // SAFETY: The one who registered it promises that it may be called
             // once with this argument on this thread.
-            thread.call_out(|| unsafe { function(argument) });
+            block::call_out(|| unsafe { function(argument) });
         }
     }
 }
 
-/// Ends all values that were set at a depth of scopes and are there now, the
-/// youngest first.
-pub(super) fn end_all(thread: &ThreadRecord, map: &Map, depth: u16, reason: Reason) {
-    end_all_of(thread, map, depth, reason, |_| true);
+/// Puts the hooks of a round that was cut off in front of the others.
+fn requeue_hooks(thread: &Thread) {
+    let rest = thread.hooks_of_round.replace(null_mut());
+    let Some(mut oldest) = NonNull::new(rest) else { return };
+    // SAFETY: Hooks of a list that this thread alone has.
+    while let Some(older) = NonNull::new(unsafe { oldest.as_ref() }.older.get()) {
+        oldest = older;
+    }
+    // SAFETY: The same list's last hook.
+    unsafe { oldest.as_ref() }.older.set(thread.hooks.replace(rest));
 }
 
-/// [`end_all`] of those that `which` is true of.
-pub(super) fn end_all_of(
-    thread: &ThreadRecord,
-    map: &Map,
-    depth: u16,
-    reason: Reason,
-    which: impl Fn(HolderPointer) -> bool,
-) {
-    map.from_youngest(depth, |holder| {
-        // SAFETY: In the map's list by age, so whole; this thread's map.
-        let fields = unsafe { holder.as_ref() };
-        if !which(holder) {
-            return;
-        }
-        map.take_out_record(holder);
-        if map.is_reaped(holder) {
-            finish_reaped(thread, map, holder);
-            return;
-        }
-        let dead = fields.place.get() != Place::Listed;
-        map.withdraw_stale(holder);
-        if dead {
-            count(&map.counters.expunged);
-        }
-        end_value(thread, map, holder, if dead { Reason::KeyDead } else { reason });
+/// Frees hooks that no round is left for.
+fn free_hooks(thread: &Thread) {
+    while let Some(hook) = NonNull::new(thread.hooks.get()) {
+        // SAFETY: In the list, so whole; this thread's alone.
+        thread.hooks.set(unsafe { hook.as_ref() }.older.get());
+        // SAFETY: `at_thread_exit` allocated it; it has left the list.
+        unsafe { memory::free(hook) };
+    }
+}
+
+/// Finishes the calls that were in progress when a callback ended the thread.
+pub(super) fn settle_calls(thread: &Thread) {
+    thread.for_each_call(|call| match call.kind() {
+        // SAFETY: A call of this kind is a slot's.
+        CallKind::Release => keys::settle_release(thread, unsafe { KeySlot::of_call(call) }),
+        // SAFETY: As above.
+        CallKind::UserFree => keys::settle_user_free(thread, unsafe { KeySlot::of_call(call) }),
+        CallKind::Visit => visit::settle(thread, call),
+        CallKind::Context => context::settle(thread, Context::of_call(call)),
+        CallKind::Report => report::settle(thread, call),
     });
 }
 
 /// Ends everything that the thread has; afterwards its map is empty.
-pub(super) fn end_thread(thread: &ThreadRecord, reason: Reason) {
+pub(super) fn end_thread(thread: &Thread, reason: Reason) {
     let map = thread.map();
-    recover(thread, map);
-    thread.requeue_hooks();
-    thread.end_visits();
-    thread.end_contexts();
-    finish_burials(thread);
+    requeue_hooks(thread);
+    retire::recover(thread, map);
+    retire::drain(map);
     scope::end_every(thread, map);
     for _ in 0..EXIT_ROUNDS {
-        map.take_mail();
-        if thread.has_no_hooks() && map.is_empty_at(0) {
+        if thread.hooks.get().is_null() && !has_anything(map) {
             break;
         }
         run_hooks(thread);
-        map.take_mail();
-        scope::end_every(thread, map);
-        end_all(thread, map, 0, reason);
-        end_condemned(thread, map);
-        scope::end_every(thread, map);
+        end_values_of_round(thread, map, reason);
     }
     // A `user_free` may still run below; what it would set, nobody would end.
     thread.closing.set(true);
-    give_up(thread, map, 0);
-    settle_put_off(thread, map);
-    thread.free_hooks();
+    give_up(thread, map);
+    free_hooks(thread);
     if let Some(slot) = thread.exchange_spare_slot(None) {
-        key::registry().give_back(slot);
+        key::registry().release_slot(slot);
     }
 }
 
-/// Ends all values of a map that the thread has switched to.
-pub(super) fn end_map(thread: &ThreadRecord, map: &Map, reason: Reason) {
-    recover(thread, map);
-    scope::end_every(thread, map);
+/// Destroys all values of a map that the thread has switched to.
+pub(super) fn end_map(thread: &Thread, map: &Map, reason: Reason) {
+    retire::recover(thread, map);
     for _ in 0..EXIT_ROUNDS {
-        map.take_mail();
-        if map.is_empty_at(0) {
+        if !has_anything(map) {
             break;
         }
-        end_all(thread, map, 0, reason);
-        end_condemned(thread, map);
-        scope::end_every(thread, map);
+        end_values_of_round(thread, map, reason);
     }
     let was_closing = thread.closing.replace(true);
-    give_up(thread, map, 0);
-    settle_put_off(thread, map);
+    give_up(thread, map);
     thread.closing.set(was_closing);
 }
 
-/// Brings order into what a callback that never returned has left in a map.
-pub(super) fn recover(thread: &ThreadRecord, map: &Map) {
-    map.forget_cursors();
-    // A value was being replaced when the thread ended: its entry stands, and
-    // nobody out there will finish its record any more.
-    map.forget_callbacks();
-    map.scopes.forget_endings();
-    end_condemned(thread, map);
-    while let Some(holder) = map.find_ending(is_left_over) {
-        map.end_ending(holder);
-        finish(thread, map, holder);
+/// Whether a map has a value or an open scope.
+fn has_anything(map: &Map) -> bool {
+    retire::drain(map);
+    map.depth() > 0
+        || map.first_stale().is_some()
+        || map.records().any(|record| map.state_of(record).has_value())
+}
+
+fn end_values_of_round(thread: &Thread, map: &Map, reason: Reason) {
+    retire::drain(map);
+    scope::end_every(thread, map);
+    scope::end_values(thread, map, 0, reason, |_| true);
+    // Those that nobody visits any more.
+    retire::expunge(thread, map, usize::MAX);
+    scope::end_every(thread, map);
+}
+
+/// What the rounds have left. What is visited is left to its visitors.
+fn give_up(thread: &Thread, map: &Map) {
+    while map.depth() > 0 {
+        scope::end_every(thread, map);
     }
-}
-
-/// Whether a record in `ending` is there because its callback never returned,
-/// and not because its end is put off.
-fn is_left_over(holder: HolderPointer) -> bool {
-    // SAFETY: In the list, so whole; this thread's map.
-    unsafe { holder.as_ref() }.deferred.get() == 0
-}
-
-/// Ends what was put off, and leaves to its visitors what is visited still.
-fn settle_put_off(thread: &ThreadRecord, map: &Map) {
-    while let Some(holder) = map.first_ending() {
-        map.end_ending(holder);
-        if visit::abandon(map, holder) {
+    scope::leak_values(thread, map, 0, |_| true);
+    retire::drain(map);
+    retire::expunge(thread, map, usize::MAX);
+    while let Some(record) = map.records().next() {
+        let fields = Record::at(record);
+        let slot = fields.slot();
+        if map.leave_to_visitors(slot, record) {
             continue;
         }
-        map.begin_ending(holder);
-        if !stale::end_put_off(thread, map) {
-            // Its last visitor, of a key that any thread may end values of,
-            // has done so.
-            map.end_ending(holder);
-            finish(thread, map, holder);
+        // Nobody looks at it any more: it is in the inbox, or was ended.
+        slot.with_holders(|_| ());
+        retire::drain(map);
+        retire::expunge(thread, map, usize::MAX);
+        let still_there = map.records().next() == Some(record);
+        if still_there && map.state_of(record) == State::Taken {
+            debug_assert_ne!(fields.location.get(), Location::Dropped);
+            continue;
         }
-    }
-}
-
-/// What the rounds have left at a depth of scopes: values that set themselves
-/// again and again.
-pub(super) fn give_up(thread: &ThreadRecord, map: &Map, depth: u16) {
-    map.from_youngest(depth, |holder| {
-        // SAFETY: In the map's list by age, so whole; this thread's map.
-        let fields = unsafe { holder.as_ref() };
-        map.take_out_record(holder);
-        if !fields.value.get().is_null() {
-            stats::count_leaked();
-        }
-        finish(thread, map, holder);
-    });
-}
-
-/// Goes on with burials whose callback did not return.
-fn finish_burials(thread: &ThreadRecord) {
-    thread.for_each_burial(|slot| {
-        keys::tell(Some(thread), slot);
-        thread.end_burial(slot);
-        obligation_met(Some(thread), slot);
-    });
-    thread.for_each_last_call(|slot| {
-        thread.end_last_call(slot);
-        end_key(Some(thread), slot);
-    });
-}
-
-impl ThreadRecord {
-    fn has_no_hooks(&self) -> bool {
-        self.hooks.get().is_null()
-    }
-
-    /// Puts the hooks of a round that was cut off in front of the others.
-    fn requeue_hooks(&self) {
-        let rest = self.hooks_of_round.replace(null_mut());
-        let Some(mut oldest) = NonNull::new(rest) else { return };
-        // SAFETY: Hooks of a list that this thread alone has.
-        while let Some(older) = NonNull::new(unsafe { oldest.as_ref() }.older.get()) {
-            oldest = older;
-        }
-        // SAFETY: The same list's last hook.
-        unsafe { oldest.as_ref() }.older.set(self.hooks.replace(rest));
-    }
-
-    /// Frees hooks that no round is left for.
-    fn free_hooks(&self) {
-        while let Some(hook) = NonNull::new(self.hooks.get()) {
-            // SAFETY: In the list, so whole; this thread's alone.
-            self.hooks.set(unsafe { hook.as_ref() }.older.get());
-            // SAFETY: `at_thread_exit` allocated it; it has left the list.
-            unsafe { memory::free(hook) };
+        debug_assert!(!still_there, "{:?} is left", fields.state());
+        if still_there {
+            break;
         }
     }
 }

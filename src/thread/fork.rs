@@ -2,55 +2,81 @@
 //!
 //! # The problem
 //!
-//! Any thread may fork at any moment. In the child only that thread exists:
-//! locks that others held stay locked, their maps have no owner, and
-//! obligations that they had will never be met.
+//! Any thread may fork at any moment. In the child only that thread exists: locks
+//! that others held stay locked, what they were just changing is half changed,
+//! their maps have no owner, and pins that they had will never be dropped.
+//!
+//! A library can take its locks before the fork and give them back after it. But
+//! a program has `pthread_atfork` handlers of its own, which may take its locks or
+//! call this library; whether they run before or after ours depends on who was
+//! registered first. Holding locks while they run deadlocks in one order or the
+//! other.
 //!
 //! # The idea
 //!
-//! The forking thread takes every lock of the library before (in their order),
-//! and gives them back in both processes after: so in the child every list
-//! that a lock guards is whole. What has no lock is the owner's alone: the
-//! forking thread's own lists are whole, and nobody looks at the others'.
+//! Nothing is held around a fork: *the child builds anew what needs a lock.* That
+//! can be done from what no other thread changes:
 //!
-//! In the child:
+//! * the slots, whose words are atomics: who is alive, and its references;
+//! * the forking thread's own maps, those of nobody, and their records: each in a
+//!   state that says what it needs;
+//! * contexts, which do not change after their capture;
+//! * the thread's chain of calls in progress.
 //!
-//! 1. The maps of other threads *vanish*: out of the list of maps, and marked,
-//!    so that a burial passes over their records. Their memory stays where it
-//!    is (a list of another thread's may be half changed, so it can't be
-//!    taken apart), and their values' callbacks are not run: whatever the
-//!    values stand for, the parent ends.
-//! 2. The obligations of dead keys are counted again, from the records that
-//!    are here. A key that only vanished threads still had a value of is over:
-//!    its slot is free, and its `user_free` is not called, as above.
-//! 3. Maps that are attached to no thread are here, as they were.
+//! So every lock is made anew; every key's list of holders is linked again from
+//! the records that are there; the pins of every key are counted again; visits of
+//! other threads end, and the keys that only those kept alive are dead. Other
+//! threads' maps are *lost in fork*: their memory stays where it is, and their
+//! values' callbacks are not run: whatever the values stand for, the parent ends.
+//! A dead key that nobody here has a value of is over; its `user_free` is not
+//! called, as above.
+//!
+//! # When
+//!
+//! A program's handler in the child may run before ours, and call the library. So
+//! `prepare` says that somebody forks, and while somebody does, each call looks
+//! whether it is in the child already ([`check`]).
 
-use core::cell::Cell;
-
-use super::map::Map;
-use super::record::{self, ThreadRecord};
-use super::{context, stats, wait};
+use super::visit::Walk;
 use crate::error::Error;
-use crate::key;
-use crate::key::holder::HolderPointer;
+use crate::key::call::CallKind;
+use crate::key::holders::mark_posted;
 use crate::key::slot::KeySlot;
-use crate::key::visits::Visits;
-use crate::sys::fork::watch;
-use crate::sys::lock::Lock;
-use crate::sys::sync::{AtomicBool, Ordering};
-use crate::sys::thread_id;
+use crate::key::{self, waiters};
+use crate::local::contexts::Context;
+use crate::local::map::Map;
+use crate::local::maps;
+use crate::local::record::{Location, Record, RecordPointer, State};
+use crate::local::thread::Thread;
+use crate::sys::fork::{process, watch};
+use crate::sys::sync::unwatched::{AtomicBool, AtomicPtr, AtomicU32};
+use crate::sys::sync::Ordering;
 
-/// Over `WATCHED`: whoever comes second waits until the handlers are there.
-static LOCK: Lock = Lock::new();
+/// The handlers are registered.
 static WATCHED: AtomicBool = AtomicBool::new(false);
+
+/// Threads that are between `prepare` and what comes after the fork. `Relaxed`,
+/// like `PROCESS`: a thread reads what itself has written before the fork.
+static FORKING: AtomicU32 = AtomicU32::new(0);
+
+/// The thread that forks; null if it is not attached. For a thread that the child
+/// makes before the library's own handler has run there.
+static FORKER: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
+
+/// The process that the library's state belongs to.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
 
 /// Makes sure that forks are seen. Called before anything can be in the way of
 /// one: before the first key, and before the first thread attaches.
 ///
+/// Two threads that come first at once both register: a fork is then seen twice,
+/// and the second look finds nothing to do. No lock is taken, which a fork might
+/// leave locked.
+///
 /// # Errors
 ///
 /// [`Error::NoMemory`].
-#[inline]
+#[inline(always)]
 pub fn protect() -> Result<(), Error> {
     // Acquire: with the Release below.
     if WATCHED.load(Ordering::Acquire) {
@@ -61,162 +87,212 @@ pub fn protect() -> Result<(), Error> {
 
 #[cold]
 fn register() -> Result<(), Error> {
-    LOCK.with(|| {
-        if !WATCHED.load(Ordering::Relaxed) {
-            watch(prepare, parent, child)?;
-            WATCHED.store(true, Ordering::Release);
-        }
-        Ok(())
-    })
+    PROCESS.store(process(), Ordering::Relaxed);
+    watch(prepare, parent, child)?;
+    WATCHED.store(true, Ordering::Release);
+    Ok(())
 }
 
-/// Takes all locks, in their order.
-unsafe extern "C" fn prepare() {
-    LOCK.acquire();
-    wait::lock_for_fork();
-    KeySlot::lock_all();
-    stats::lock_for_fork();
-}
-
-/// Gives them back.
-///
-/// # Safety
-///
-/// The forking thread has them, from `prepare`.
-unsafe fn unlock() {
-    // SAFETY: The caller's premise is that of each.
-    unsafe {
-        stats::unlock_after_fork();
-        KeySlot::unlock_all();
-        wait::unlock_after_fork();
-        LOCK.release();
+/// Builds the library's state anew if this is the child of a fork in which that
+/// has not been done.
+#[inline(always)]
+pub fn check() {
+    if FORKING.load(Ordering::Relaxed) != 0 {
+        check_process();
     }
+}
+
+#[cold]
+#[inline(never)]
+fn check_process() {
+    if PROCESS.load(Ordering::Relaxed) != process() {
+        build_anew();
+    }
+}
+
+unsafe extern "C" fn prepare() {
+    let thread = Thread::current().map_or(core::ptr::null(), core::ptr::from_ref);
+    FORKER.store(thread.cast_mut(), Ordering::Relaxed);
+    FORKING.fetch_add(1, Ordering::Relaxed);
 }
 
 unsafe extern "C" fn parent() {
-    // SAFETY: `prepare` ran on this thread.
-    unsafe { unlock() };
+    FORKING.fetch_sub(1, Ordering::Relaxed);
 }
 
 unsafe extern "C" fn child() {
-    let thread = record::current();
+    check_process();
+    FORKING.store(0, Ordering::Relaxed);
+}
+
+/// In the child, on the one thread that there is.
+fn build_anew() {
+    PROCESS.store(process(), Ordering::Relaxed);
+    // SAFETY: The forking thread's, and it has come along.
+    let forker = || unsafe { FORKER.load(Ordering::Relaxed).as_ref() };
+    let thread = Thread::current().or_else(forker);
     if let Some(thread) = thread {
         // The child's thread has a number of its own.
-        thread.number.set(thread_id::current());
-        thread.map().mailbox.owner.store(thread.number.get(), Ordering::Relaxed);
+        thread.number.set(u64::from(process()));
+        thread.map().inbox.owner.store(thread.number.get(), Ordering::Relaxed);
     }
-    let forget = |map: &Map| {
-        if !is_here(thread, map) {
-            context::forget_capture(map);
-        }
-    };
-    // SAFETY: `prepare` has taken the locks, and no other thread is here.
+    // SAFETY: The only thread, and between two of the library's calls or in a
+    // callback: it has no lock.
     unsafe {
-        stats::for_each_map(forget);
-        stats::keep_only(|map| is_here(thread, map));
+        KeySlot::reset_locks();
+        waiters::reset();
+        maps::keep_only(|map| is_here(thread, map));
     }
-    recount(thread);
-    forget_visits(thread);
-    wait::forget_waiters();
-    // SAFETY: `prepare` ran on the thread that this one was copied from.
-    unsafe { unlock() };
-    end_recount();
+    for slot in key::registry().slots() {
+        slot.forget_others(count_calls(thread, |call| match call.kind() {
+            CallKind::Visit => core::ptr::eq(Walk::of_call(call).slot(), slot),
+            CallKind::Context => core::ptr::eq(context_of(call).joined.get(), slot),
+            _ => false,
+        }));
+    }
+    // SAFETY: The only thread.
+    unsafe {
+        maps::for_each_alone(|map| build_map_anew(thread, map));
+        maps::for_each_context_alone(pin_items);
+    }
+    pin_calls(thread);
+    close_unpinned(thread);
 }
 
 /// Whether a map has come along: the forking thread's, and those of nobody.
-fn is_here(thread: Option<&ThreadRecord>, map: &Map) -> bool {
+fn is_here(thread: Option<&Thread>, map: &Map) -> bool {
     let mine = thread.is_some_and(|thread| {
         thread.is_own(map)
             || core::ptr::eq(thread.map(), map)
             || core::ptr::eq(thread.beneath.get(), map)
-            || thread.has_context(map)
     });
     mine || !map.is_attached()
 }
 
-/// Takes back the marks and the references of visitors that are not here.
-/// (Those of captures are taken back with their maps.)
-fn forget_visits(thread: Option<&ThreadRecord>) {
-    for slot in key::registry().slots().filter(|slot| slot.visits().get() != Visits::NONE) {
-        let all = slot.visits().get();
-        let here = Cell::new(0);
-        if let Some(thread) = thread {
-            thread.for_each_visit(|visited, _| {
-                here.set(here.get() + u32::from(core::ptr::eq(slot, visited)));
-            });
-        }
-        for _ in here.get()..all.number() {
-            slot.visits().set(slot.visits().get().leave());
-        }
-        slot.forget_references(all.number() - here.get());
+/// How many of the thread's calls in progress `is_it` is true of.
+fn count_calls(
+    thread: Option<&Thread>,
+    is_it: impl Fn(&'static crate::key::call::Call) -> bool,
+) -> u32 {
+    let mut number = 0;
+    if let Some(thread) = thread {
+        thread.for_each_call(|call| number += u32::from(is_it(call)));
     }
-    // SAFETY: As in `child`.
-    unsafe {
-        stats::for_each_map(|map| {
-            map.for_each_record(|holder| forget_visitors(thread, map, holder))
-        });
-    }
+    number
 }
 
-fn forget_visitors(thread: Option<&ThreadRecord>, map: &Map, holder: HolderPointer) {
-    // SAFETY: In a list of a map that is here, so whole.
-    let record = unsafe { holder.as_ref() };
-    if record.visitors.get() == 0 {
+fn build_map_anew(thread: Option<&Thread>, map: &Map) {
+    // SAFETY: The only thread, and it has no lock.
+    unsafe { map.inbox.reset() };
+    map.forget_stale();
+    map.for_each_youngest_first(0, |record| build_record_anew(thread, map, record));
+}
+
+/// Links a record to its live key again, or has it known stale.
+fn build_record_anew(thread: Option<&Thread>, map: &Map, record: RecordPointer) {
+    let fields = Record::at(record);
+    let state = fields.state();
+    if state == State::Absent || fields.location.get() == Location::Dropped {
+        pin_callbacks(record);
         return;
     }
-    record.visitors.set(0);
-    if let Some(thread) = thread {
-        thread.for_each_visit(|_, at| {
-            record.visitors.set(record.visitors.get() + u32::from(at == holder.as_ptr()));
-        });
+    let marks = count_calls(thread, |call| match call.kind() {
+        CallKind::Visit => Walk::of_call(call).at() == record.as_ptr(),
+        CallKind::Context => context_of(call).marked.get() == record.as_ptr(),
+        _ => false,
+    });
+    map.set_marks(record, marks as u16);
+    if state == State::Taken && marks > 0 {
+        map.inbox.taken.fetch_add(1, Ordering::Relaxed);
     }
-    if record.visitors.get() == 0 && record.deferred.get() != 0 {
-        // The owner finds it when it next expunges.
-        map.mailbox.stale.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Counts the obligations of all dead keys again.
-fn recount(thread: Option<&ThreadRecord>) {
-    key::registry().slots().for_each(KeySlot::bury_after_fork);
-    let mut dead = 0;
-    for slot in key::registry().slots().filter(|slot| slot.census().1) {
-        slot.begin_recount();
-        dead += 1;
-    }
-    if dead == 0 {
-        return;
-    }
-    // SAFETY: As in `child`.
-    unsafe {
-        stats::for_each_map(|map| {
-            map.take_mail();
-            map.for_each_record(recount_one);
-        });
-    }
-    if let Some(thread) = thread {
-        thread.for_each_burial(KeySlot::recount_obligation);
-        thread.for_each_last_call(KeySlot::recount_obligation);
-    }
-}
-
-/// Frees the slots of keys that nobody here has an obligation of. Takes the
-/// keys' locks, so it comes last.
-fn end_recount() {
-    for slot in key::registry().slots().filter(|slot| slot.in_recount()) {
-        if slot.end_recount() {
-            // SAFETY: No obligation is left, and this is the only thread.
-            let free = unsafe { key::registry().recycle(slot) };
-            free.into_iter().for_each(|slot| key::registry().give_back(slot));
+    let slot = fields.slot();
+    pin_callbacks(record);
+    let dead = fields.check_key().is_err();
+    match (state, dead) {
+        (State::Taken, _) if marks == 0 => {
+            map.inbox.taken.fetch_add(1, Ordering::Relaxed);
+            map.clear_taken(record);
+            fields.location.set(Location::Dropped);
+            if fields.pins.get() == 0 {
+                map.release_record(record);
+            }
+        }
+        (State::Deferred, false) if marks == 0 => make_stale(map, record),
+        (_, false) => {
+            // SAFETY: The thread's own, and in no list any more.
+            let linked = unsafe {
+                slot.link(key::handle::generation(fields.handle.get()), Record::link_of(record))
+            };
+            debug_assert_eq!(linked, Ok(()), "its key is alive");
+            fields.location.set(Location::Linked);
+        }
+        (State::Live | State::Covered | State::Retired | State::Deferred, true) if marks == 0 => {
+            make_stale(map, record);
+        }
+        (_, true) => {
+            slot.pin();
+            mark_posted(Record::link_of(record));
+            fields.location.set(Location::Pinned);
         }
     }
 }
 
-fn recount_one(holder: HolderPointer) {
-    // SAFETY: In a list of a map that is here, so whole.
-    let record = unsafe { holder.as_ref() };
-    if record.orphaned.get() {
-        // SAFETY: Slots live for ever.
-        unsafe { &*record.slot.get() }.recount_obligation();
+/// Counts the pins of callbacks that run for a record again.
+fn pin_callbacks(record: RecordPointer) {
+    let fields = Record::at(record);
+    if fields.is_reachable() {
+        (0..fields.pins.get()).for_each(|_| fields.slot().pin());
+    }
+}
+
+fn make_stale(map: &Map, record: RecordPointer) {
+    Record::at(record).slot().pin();
+    map.push_stale(record);
+    map.inbox.stale.fetch_add(1, Ordering::Relaxed);
+}
+
+fn context_of<'a>(call: &crate::key::call::Call) -> &'a Context {
+    // SAFETY: A call of this kind is a context's, which lives while it is in the
+    // chain.
+    unsafe { &*Context::of_call(call).as_ptr() }
+}
+
+/// Counts the pins of a context's values again.
+fn pin_items(context: &Context) {
+    for index in 0..context.items.len() {
+        if let Some(item) = context.items.get(index) {
+            item.slot().pin();
+        }
+    }
+}
+
+/// The same for contexts that the thread makes or frees.
+fn pin_calls(thread: Option<&Thread>) {
+    count_calls(thread, |call| {
+        if call.kind() == CallKind::Context {
+            let context = context_of(call);
+            pin_items(context);
+            // SAFETY: Slots live for ever.
+            if let Some(slot) = unsafe { context.copying.get().as_ref() } {
+                slot.pin();
+            }
+        }
+        false
+    });
+}
+
+/// Drops the own pins of dead keys whose releaser is not here, and closes the
+/// slots of those that nobody here has a value of.
+fn close_unpinned(thread: Option<&Thread>) {
+    for slot in key::registry().slots().filter(|slot| slot.count().1) {
+        let ended_here = count_calls(thread, |call| {
+            let ends = matches!(call.kind(), CallKind::Release | CallKind::UserFree);
+            ends && core::ptr::eq(call, slot.call())
+        });
+        if ended_here == 0 && slot.unpin() {
+            // SAFETY: No pin is left, and this is the only thread.
+            let free = unsafe { key::registry().close(slot) };
+            free.into_iter().for_each(|slot| key::registry().release_slot(slot));
+        }
     }
 }

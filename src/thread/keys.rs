@@ -2,15 +2,17 @@
 
 use core::ptr::null;
 
-use super::destroy::{end_value, obligation_met, slot_of};
-use super::map::count;
-use super::record::{self, ThreadRecord};
-use super::{fork, reach, stale};
 use crate::error::{Error, Reason};
-use crate::key::holder::{HolderPointer, Notice};
+use crate::key::call::CallKind;
 use crate::key::options::KeyOptions;
 use crate::key::slot::{KeySlot, Released};
 use crate::key::{self, handle};
+use crate::local::inbox::Waker;
+use crate::local::record::{Location, Record};
+use crate::local::remote::{post_holders, Posted};
+use crate::local::retire;
+use crate::local::thread::Thread;
+use crate::sys::block;
 
 /// Makes a key with one reference, the caller's.
 ///
@@ -21,162 +23,140 @@ use crate::key::{self, handle};
 ///
 /// [`Error::NoMemory`]; [`Error::Limit`] when 2^32 - 2 slots are in use.
 #[inline(always)]
-pub fn create(options: &KeyOptions) -> Result<u64, Error> {
-    fork::protect()?;
-    let Some(thread) = record::current() else { return key::registry().create(options) };
+pub fn create(thread: Option<&Thread>, options: &KeyOptions) -> Result<u64, Error> {
+    let Some(thread) = thread else { return key::registry().create(options) };
     let slot = match thread.exchange_spare_slot(None) {
         Some(slot) => slot,
-        None => key::registry().free_slot()?,
+        None => key::registry().acquire_slot()?,
     };
     let made = key::registry().create_in(slot, options);
     match made {
         Ok(key) => thread.remember(key, slot),
-        Err(_) => key::registry().give_back(slot),
+        Err(_) => key::registry().release_slot(slot),
     }
     made
 }
 
-/// Gives a reference back. The last one ends the key: the calling thread's own
-/// value is destroyed before this returns; other maps that have one are told.
+/// Gives a reference back. The last one ends the key: the thread's own value is
+/// destroyed before this returns; other maps that have one are told.
 ///
 /// # Errors
 ///
 /// [`Error::BadKey`], [`Error::DeadKey`].
-pub fn release(key: u64) -> Result<(), Error> {
-    let Some(thread) = record::current() else { return release_unattached(key) };
+#[inline(always)]
+pub fn release(thread: &Thread, key: u64) -> Result<(), Error> {
     let map = thread.map();
-    let own = map.find(key).map(|position| (position, map.record_at(position)));
+    let position = map.find(key);
+    let own = position.map(|position| map.table().record(position));
+    // A made-up number may be the word of a vacated entry.
+    let own = own.filter(|record| Record::at(*record).handle.get() == key);
     let slot = match own {
         // Its record knows the slot: no need to work it out of the handle.
-        Some((_, holder)) => slot_of_record(holder),
-        None => key::find(key)?,
+        Some(record) => Record::at(record).slot(),
+        None => thread.slot_of(key)?,
     };
     if slot.release(handle::generation(key))? == Released::Live {
         return Ok(());
     }
-    let burial = slot.bury(&raw const map.mailbox, own.map(|(_, holder)| holder));
-    if !burial.lonely {
-        thread.begin_burial(slot);
+    if let Some(record) = own.filter(|record| slot.seize_alone(Record::link_of(*record))) {
+        // The key's own pin is the record's now.
+        Record::at(record).location.set(Location::Pinned);
+        retire::retire_lone(thread, map, record, position);
+        return Ok(());
     }
-    if let (Some(holder), Some((position, _))) = (burial.standing, own) {
-        // Before anything is called: the position is still right.
-        map.take_out_at(position);
-        count(&map.counters.expunged);
-        end_value(thread, map, holder, Reason::KeyDead);
-    }
-    if !burial.lonely {
-        tell(Some(thread), slot);
-        if burial.hidden {
-            stale::end_hidden(thread, map, key);
-        }
-        thread.end_burial(slot);
-    }
-    if burial.owed {
-        obligation_met(Some(thread), slot);
-    }
+    retire_key(Some(thread), slot, key);
     Ok(())
-}
-
-/// Tells the other maps that have a value, and whom they want to be told; or
-/// ends their values, if the key allows it.
-pub(super) fn tell(thread: Option<&ThreadRecord>, slot: &'static KeySlot) {
-    if slot.is_any() {
-        reach::bury_all(thread, slot);
-    }
-    while let Some(notice) = slot.post() {
-        notify(thread, notice);
-    }
-}
-
-impl ThreadRecord {
-    /// From here on the burial of `slot` is known to be this thread's, should
-    /// the thread end, or the process fork, in a callback. Burials that lie
-    /// one in the other form a chain, through the slots themselves.
-    pub(super) fn begin_burial(&self, slot: &'static KeySlot) {
-        slot.set_burial_link(self.burials.get());
-        self.burials.set(slot);
-    }
-
-    /// Undoes [`begin_burial`](Self::begin_burial), the latest first.
-    pub(super) fn end_burial(&self, slot: &'static KeySlot) {
-        self.burials.set(slot.burial_link());
-    }
-
-    /// As [`begin_burial`](Self::begin_burial), while the key's `user_free`
-    /// runs.
-    pub(super) fn begin_last_call(&self, slot: &'static KeySlot) {
-        slot.set_burial_link(self.last_calls.get());
-        self.last_calls.set(slot);
-    }
-
-    /// Undoes [`begin_last_call`](Self::begin_last_call), the latest first.
-    pub(super) fn end_last_call(&self, slot: &'static KeySlot) {
-        self.last_calls.set(slot.burial_link());
-    }
-
-    /// Keys whose `user_free` runs on this thread.
-    pub(super) fn for_each_last_call(&self, visit: impl Fn(&'static KeySlot)) {
-        for_each_linked(self.last_calls.get(), visit);
-    }
-
-    /// Keys that this thread is burying.
-    pub(super) fn for_each_burial(&self, visit: impl Fn(&'static KeySlot)) {
-        for_each_linked(self.burials.get(), visit);
-    }
-}
-
-/// Walks a chain of slots; `visit` may take the slot out of it.
-fn for_each_linked(first: *const KeySlot, visit: impl Fn(&'static KeySlot)) {
-    let mut next = first;
-    // SAFETY: Slots live for ever.
-    while let Some(slot) = unsafe { next.as_ref() } {
-        next = slot.burial_link();
-        visit(slot);
-    }
-}
-
-/// Calls whom a map wants to be told that it has mail.
-pub(super) fn notify(thread: Option<&ThreadRecord>, notice: Notice) {
-    let Some(function) = notice.notify else { return };
-    // SAFETY: Whoever registered it promises that any thread may call it with
-    // this argument; no lock is held.
-    let call = || unsafe { function(notice.argument) };
-    match thread {
-        Some(thread) => thread.call_out(call),
-        None => call(),
-    }
-}
-
-/// The slot of a standing record's key.
-fn slot_of_record(holder: HolderPointer) -> &'static KeySlot {
-    // SAFETY: The calling thread's map has just said that it stands there.
-    slot_of(unsafe { holder.as_ref() })
 }
 
 /// [`release`] on a thread that has no values.
 ///
 /// If callbacks have to be called, the thread is attached meanwhile, so that they
-/// are counted, and so that the burial is finished should one of them end the
-/// thread. Without memory for that they are called all the same.
-fn release_unattached(key: u64) -> Result<(), Error> {
+/// are counted, and so that the release is finished should one of them end the
+/// thread. Without memory for that they are called all the same. Returns whether
+/// `attach` was asked.
+///
+/// # Errors
+///
+/// As [`release`].
+pub fn release_unattached(
+    key: u64,
+    attach: impl FnOnce() -> Option<&'static Thread>,
+) -> Result<bool, Error> {
     let slot = key::find(key)?;
     if slot.release(handle::generation(key))? == Released::Live {
-        return Ok(());
+        return Ok(false);
     }
-    // With no record of its own, a burial always owes.
-    let burial = slot.bury(null(), None);
-    let quiet = burial.lonely && slot.user_free().is_none();
-    let thread = if quiet { None } else { record::attached().ok() };
+    slot.seize();
+    if slot.pins() == 1 && slot.user_free().is_none() {
+        // Nobody has a value, and nobody is called.
+        retire::unpin(None, slot);
+        return Ok(false);
+    }
+    finish_release(attach(), slot, key);
+    Ok(true)
+}
+
+/// Ends a key that has just died: tells all maps that have a value of it, and
+/// destroys what is this thread's.
+pub(super) fn retire_key(thread: Option<&Thread>, slot: &'static KeySlot, key: u64) {
+    slot.seize();
+    finish_release(thread, slot, key);
+}
+
+fn finish_release(thread: Option<&Thread>, slot: &'static KeySlot, key: u64) {
     if let Some(thread) = thread {
-        thread.begin_burial(slot);
+        slot.call().begin(&thread.calls, CallKind::Release);
     }
-    tell(thread, slot);
+    post_all(thread, slot);
     if let Some(thread) = thread {
-        thread.end_burial(slot);
+        destroy_own(thread, key);
+        slot.call().end(&thread.calls);
     }
-    obligation_met(thread, slot);
-    if thread.is_some() {
-        record::detach_if_unused();
+    retire::unpin(thread, slot);
+}
+
+/// Posts the holders of a dead key; wakes whom they want woken, and destroys the
+/// values of an `ANY` key.
+pub(super) fn post_all(thread: Option<&Thread>, slot: &'static KeySlot) {
+    let own = thread.map_or(null(), |thread| core::ptr::from_ref(thread.map()));
+    loop {
+        match post_holders(slot, own) {
+            Posted::All => return,
+            Posted::Wake(waker) => wake(waker),
+            Posted::Taken(value) => retire::destroy(thread, slot, value, Reason::KeyDead),
+        }
     }
-    Ok(())
+}
+
+/// Destroys the thread's own values of a dead key, those that scopes cover as
+/// well.
+fn destroy_own(thread: &Thread, key: u64) {
+    let map = thread.map();
+    retire::drain(map);
+    // Of what scopes have covered, a callback's insert may have swept the rest.
+    let swept = || (map.depth() > 0).then(|| map.find_retired(key)).flatten();
+    while let Some(record) = map.first_value_of(key).or_else(swept) {
+        retire::retire(thread, map, record, None, Reason::KeyDead);
+    }
+}
+
+/// Calls whom a map wants to be woken.
+pub(super) fn wake(waker: Waker) {
+    let Some(function) = waker.notify else { return };
+    // SAFETY: The one who registered it promises that any thread may call it with
+    // this argument; no lock is held.
+    block::call_out(|| unsafe { function(waker.argument) });
+}
+
+/// Goes on with a release whose callback never returned.
+pub(super) fn settle_release(thread: &Thread, slot: &'static KeySlot) {
+    post_all(Some(thread), slot);
+    slot.call().end(&thread.calls);
+    retire::unpin(Some(thread), slot);
+}
+
+/// Goes on with the end of a key whose `user_free` never returned.
+pub(super) fn settle_user_free(thread: &Thread, slot: &'static KeySlot) {
+    slot.call().end(&thread.calls);
+    retire::close(Some(thread), slot);
 }

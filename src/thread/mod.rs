@@ -1,4 +1,4 @@
-//! The calling thread: its map, how it comes and goes, and what it does.
+//! What a thread does: one file a chapter of the header.
 //!
 //! # The problem
 //!
@@ -10,88 +10,37 @@
 //! # The idea
 //!
 //! ```text
-//!   thread-local words            heap
-//!   +-------+------+-------+--------+
-//!   | table | mask | stale | thread |     crate::sys::block
-//!   +---|---+------+---|---+---|----+
-//!       |              |       v
-//!       |              |    ThreadRecord: hooks, callback depth, ...
-//!       |              |       |
-//!       |              v       v
-//!       |   +-> Map  [ mailbox | counters | lists ]<---- Holder.mailbox
-//!       |   |          ThreadLocalMap ------+
-//!       v   v                               |
-//!       [ Entry | Entry | ... | records ] <-+
+//!   attach   how a thread comes and goes          fork    the child of a fork
+//!     |                                            |
+//!   exit     hooks, calls in progress, values     switch  maps that move
+//!     |
+//!   context  captures and tasks
+//!     |
+//!   scope    what a task sets ends with it        drain   waiting for a key's end
+//!   values   get, set, swap, take, remove         report  what there is
+//!   visit    all threads' values                  stats   how much
+//!     |                                           expunge stale values
+//!   keys     making and releasing keys
 //! ```
 //!
-//! * [`record`]: the thread's record; attaching and detaching.
-//! * [`map`]: a map and the lists of its holder records.
-//! * [`values`]: get, set, swap, take, remove.
-//! * [`init`]: a get that finds nothing.
-//! * [`stale`]: the mailbox, and expunging.
-//! * [`keys`]: making and releasing keys.
-//! * [`destroy`]: the one place where a value's life ends.
-//! * [`wait`]: draining a key. [`fork`]: being there when the process forks.
-//! * [`exit`]: hooks and values at the end of a thread.
-//! * [`others`]: waking the owners of stale values.
-//! * [`reach`]: values that other threads end, or take. [`visit`]: looking at
-//!   them. [`exchange`]: what their owner does meanwhile. [`reachable`]: the part
-//!   of a map that all of them touch.
-//! * [`scope`]: what a task sets, and hides. [`context`]: what it takes along.
-//!   [`task`]: both in one.
-//! * [`switch`]: maps that are not a thread's own.
-//! * [`inspect`]: a look at one's own entries. [`dump`]: at everything, as JSON.
-//! * [`stats`]: sums over all threads.
-//!
-//! # Invariants
-//!
-//! 1. The hot slot shows the current map's table, or the empty one.
-//! 2. A record of a map is *reserved* (linked to its key, not in the table),
-//!    *standing* (in the table and in the list of its depth of scopes), *set
-//!    aside* (in that list, hidden by a scope, its room promised), *condemned* (out of the table,
-//!    in `condemned`, its value waiting for its end) or *ending* (in `ending`,
-//!    its callback running). It is freed after `ending` and at no other time.
-//! 3. Whenever a callback runs, no lock is held, no list is half changed, no
-//!    `&mut` exists, and the value that it ends is in no table any more.
-//! 4. Every loop over records that calls out starts again from the list, or
-//!    has a cursor in `cursors`, which removal of a record mends.
-//! 5. A callback that never returns (the thread ends inside it) leaves its
-//!    record in `ending`, where the thread's exit finds and finishes it.
+//! Arrows go down only. `capi` finds the calling thread ([`attach`]) and hands it
+//! down: nothing else here asks for it. What all of these stand on is
+//! [`crate::local`]: a map, its records and their states, and the one place that
+//! destroys values.
 
-mod aside;
+pub mod attach;
 pub mod context;
-pub mod destroy;
-pub mod dump;
-pub mod exchange;
+pub mod drain;
 pub mod exit;
+pub mod expunge;
 pub mod fork;
-mod inherit;
-pub mod init;
-pub mod inspect;
-mod invariants;
 pub mod keys;
-mod loops;
-pub mod map;
-pub mod others;
-pub mod reach;
-pub mod reachable;
-pub mod record;
-mod records;
+pub mod report;
 pub mod scope;
-mod scopes;
-pub mod stale;
 pub mod stats;
 pub mod switch;
-pub mod task;
 pub mod values;
 pub mod visit;
-pub mod wait;
-
-/// Most stale entries that a slow path ends on the way, beside its own work.
-///
-/// A thread that only sets and misses then stays ahead of any number of
-/// deaths, and no single call is long.
-pub const SLOW_PATH_BUDGET: usize = 8;
 
 /// How often hooks and values may add more while a thread ends; POSIX's least
 /// for destructors of pthread keys (`_POSIX_THREAD_DESTRUCTOR_ITERATIONS`).

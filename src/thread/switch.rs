@@ -3,8 +3,8 @@
 //! For threads that are not the operating system's (fibers, coroutines), and
 //! for tests that need several maps in one thread. A map is *attached* to at
 //! most one thread at a time, which is its owner then. While it is detached
-//! nobody is: its mailbox goes on filling, and whoever attaches or destroys it
-//! empties it.
+//! nobody is: its inbox goes on filling, and the one who attaches or destroys it
+//! drains it.
 //!
 //! Attaching is an `Acquire` exchange and detaching a `Release` store of one
 //! word, so that the next owner sees everything that the last one did.
@@ -15,11 +15,11 @@
 use core::ptr::{null, NonNull};
 
 use super::exit::end_map;
-use super::map::{Kind, Map};
-use super::record::{self, ThreadRecord};
-use super::{fork, stats};
 use crate::error::{Error, Reason};
-use crate::sys::memory;
+use crate::local::map::{Kind, Map};
+use crate::local::maps;
+use crate::local::thread::Thread;
+use crate::sys::{block, memory};
 
 /// A map that a thread can switch to.
 pub type MapPointer = NonNull<Map>;
@@ -30,80 +30,67 @@ pub type MapPointer = NonNull<Map>;
 ///
 /// [`Error::NoMemory`].
 pub fn create() -> Result<MapPointer, Error> {
-    fork::protect()?;
     let map = memory::allocate::<Map>()?;
     // SAFETY: Just allocated, all zero, which is a valid map.
     let fields = unsafe { map.as_ref() };
     fields.kind.set(Kind::Moving);
-    stats::enter(fields);
+    maps::enter(fields);
     Ok(map)
 }
 
-/// Ends all values of a map, and the map.
+/// Destroys all values of a map, and the map.
 ///
 /// # Errors
 ///
 /// [`Error::Busy`] while it is attached, to this thread too;
-/// [`Error::Reentrant`] inside a callback; [`Error::NoMemory`], [`Error::Exiting`].
+/// [`Error::Reentrant`] inside a callback; [`Error::Exiting`].
 ///
 /// # Safety
 ///
 /// `map` is from [`create`] and not destroyed yet.
-pub unsafe fn destroy(map: MapPointer) -> Result<(), Error> {
-    let thread = record::attached()?;
-    if thread.callback_depth.get() > 0 {
+pub unsafe fn destroy(thread: &Thread, map: MapPointer) -> Result<(), Error> {
+    thread.check_open()?;
+    if block::is_in_callback() {
         return Err(Error::Reentrant);
     }
     // SAFETY: The caller: it is a living map.
     let fields = unsafe { map.as_ref() };
     fields.attach()?;
     // The map that was current stays this thread's meanwhile.
-    let previous = thread.visiting();
+    let previous = thread.switched_map();
     thread.beneath.set(previous.map_or(null(), |previous| previous.as_ptr().cast_const()));
-    work_on(thread, Some(map));
+    thread.switch(Some(map));
     end_map(thread, fields, Reason::MapDestroyed);
-    work_on(thread, previous);
+    thread.switch(previous);
     thread.beneath.set(null());
-    stats::leave(fields);
+    maps::leave(fields);
     fields.release_memory();
     // SAFETY: `create` allocated it; no thread has it.
     unsafe { memory::free(map) };
     Ok(())
 }
 
-/// Makes a map the calling thread's current one; `None`: the thread's own.
-/// Returns the one that was, `None` for the thread's own.
+/// Makes a map the thread's current one; `None`: the thread's own. Returns the one
+/// that was, `None` for the thread's own.
 ///
 /// # Errors
 ///
 /// [`Error::Busy`] if another thread has it; [`Error::Reentrant`] inside a
-/// callback; [`Error::NoMemory`], [`Error::Exiting`].
+/// callback; [`Error::Exiting`].
 ///
 /// # Safety
 ///
 /// `map` is from [`create`] and not destroyed yet.
 #[inline(always)]
-pub unsafe fn switch(map: Option<MapPointer>) -> Result<Option<MapPointer>, Error> {
-    let thread = record::attached()?;
-    // SAFETY: The caller's premise is the callee's.
-    unsafe { switch_on(thread, map) }
-}
-
-/// The map that the calling thread has switched to; `None`: its own.
-#[must_use]
-pub fn current() -> Option<MapPointer> {
-    record::current().and_then(ThreadRecord::visiting)
-}
-
-#[inline(always)]
-unsafe fn switch_on(
-    thread: &ThreadRecord,
+pub unsafe fn switch(
+    thread: &Thread,
     map: Option<MapPointer>,
 ) -> Result<Option<MapPointer>, Error> {
-    if thread.callback_depth.get() > 0 {
+    thread.check_open()?;
+    if block::is_in_callback() {
         return Err(Error::Reentrant);
     }
-    let previous = thread.visiting();
+    let previous = thread.switched_map();
     if map == previous {
         return Ok(previous);
     }
@@ -111,7 +98,7 @@ unsafe fn switch_on(
         // SAFETY: The caller: it is a living map.
         unsafe { map.as_ref() }.attach()?;
     }
-    work_on(thread, map);
+    thread.switch(map);
     if let Some(previous) = previous {
         // SAFETY: It was current, so it lives.
         unsafe { previous.as_ref() }.detach();
@@ -119,11 +106,8 @@ unsafe fn switch_on(
     Ok(previous)
 }
 
-/// Shows another map to the calling thread, which has it.
-#[inline(always)]
-fn work_on(thread: &ThreadRecord, map: Option<MapPointer>) {
-    // Its table stays in sight until the other's is shown.
-    thread.map().step_back();
-    thread.work_on(map);
-    thread.map().show(thread.number.get());
+/// The map that the thread has switched to; `None`: its own.
+#[must_use]
+pub fn current(thread: Option<&Thread>) -> Option<MapPointer> {
+    thread.and_then(Thread::switched_map)
 }

@@ -1,19 +1,35 @@
 //! The calling thread's values: get, set, swap, take, remove.
 //!
-//! Each begins with a look at the hot slot, which needs no thread record and
-//! no attachment. `get` is the exported twin of the hit that the header
-//! inlines, and returns exactly what that one does.
+//! A hit needs the hot slot alone: no thread, no attachment, no lock. What it can't
+//! do is handed back, and `capi` goes on with the thread: [`set_over`] and then
+//! [`set`], [`hit`] and then [`get_absent`].
+//!
+//! # Init
+//!
+//! A get that finds nothing runs the key's init callback, with nothing held. It
+//! may set other keys, read them, and even release this one. So the record of the
+//! entry to come is reserved first: it keeps the key's options (and `user`) in
+//! place until the value is stored. Records whose init runs are in a chain of the
+//! map's: reading such a key again is an error and not an endless recursion.
+//!
+//! # What a call returns is alive
+//!
+//! Whatever may call back (the destruction of stale values, of a value that init
+//! has replaced) comes before the look-up whose result is returned.
 
 use core::ffi::c_void;
 use core::ptr::null_mut;
 
-use super::destroy::{end_replaced, end_value, finish, reserve_record};
-use super::record::{self, ThreadRecord};
-use super::stale::{after_slow_path, before_slow_path};
-use super::{exchange, init, scope};
+use super::scope;
 use crate::error::{Error, Reason};
-use crate::key;
-use crate::key::holder::HolderPointer;
+use crate::key::handle;
+use crate::key::options::Callbacks;
+use crate::key::slot::{KeySlot, Refused};
+use crate::local::covering::{Exchanged, Found, TakenOut};
+use crate::local::map::{count, Map};
+use crate::local::record::{Location, Record, RecordPointer, State};
+use crate::local::retire;
+use crate::local::thread::Thread;
 use crate::map::{find, record_at, Entry, View};
 use crate::sys::block;
 use crate::sys::sync::Ordering;
@@ -25,279 +41,486 @@ fn entry<'a>(view: View, distance: usize) -> &'a Entry {
     unsafe { view.entry(distance) }
 }
 
-/// The value under `key`; else what the key's init callback makes; else null.
+/// The value under `key`, if it stands at its home.
 #[inline(always)]
 #[must_use]
-pub fn get(key: u64) -> *mut c_void {
+pub fn hit(key: u64) -> Option<*mut c_void> {
     let view = block::view();
     let home = entry(view, key as usize & view.mask);
     if home.key.load(Ordering::Relaxed) == key {
-        return home.value.load(Ordering::Relaxed);
+        return Some(home.value.load(Ordering::Relaxed));
     }
-    get_after_miss(key)
+    None
 }
 
-/// [`get`] of a key that does not stand at its home.
-#[cold]
-#[inline(never)]
-fn get_after_miss(key: u64) -> *mut c_void {
+/// The value under `key`, wherever it stands.
+#[inline]
+#[must_use]
+pub fn hit_anywhere(key: u64) -> Option<*mut c_void> {
     let view = block::whole_view();
-    match find(view, key) {
-        Some(distance) => entry(view, distance).value.load(Ordering::Relaxed),
-        None => init::get_absent(key).unwrap_or(null_mut()),
-    }
+    find(view, key).map(|distance| entry(view, distance).value.load(Ordering::Relaxed))
 }
 
-/// The value under `key`, or null. Never runs a callback of the key.
+/// What became of a value that was to be stored over another one.
+pub enum Over {
+    /// It is stored.
+    Stored,
+    /// It is stored, and this value of the record is to be destroyed.
+    Replaced(RecordPointer, *mut c_void),
+    /// It can't be.
+    Failed(Error),
+    /// There is no value: see [`set`].
+    Absent,
+    /// That takes more than an exchange: see [`set`].
+    Slow,
+}
+
+/// Stores a value over another one of the same scope that no other thread
+/// reaches.
 #[inline(always)]
 #[must_use]
-pub fn get_existing(key: u64) -> *mut c_void {
+pub fn set_over(key: u64, value: *mut c_void) -> Over {
     let view = block::view();
-    let home = entry(view, key as usize & view.mask);
-    if home.key.load(Ordering::Relaxed) == key {
-        return home.value.load(Ordering::Relaxed);
-    }
-    get_existing_after_miss(key)
-}
-
-/// [`get_existing`] of a key that does not stand at its home.
-#[cold]
-#[inline(never)]
-fn get_existing_after_miss(key: u64) -> *mut c_void {
-    let view = block::whole_view();
-    match find(view, key) {
-        Some(distance) => entry(view, distance).value.load(Ordering::Relaxed),
-        None => null_mut(),
-    }
-}
-
-/// Like [`get`], with every outcome told apart.
-///
-/// # Errors
-///
-/// [`Error::Absent`] without a value and without an init callback;
-/// [`Error::Init`], [`Error::Reentrant`], [`Error::NoMemory`],
-/// [`Error::Exiting`] from making one; [`Error::BadKey`], [`Error::DeadKey`].
-pub fn try_get(key: u64) -> Result<*mut c_void, Error> {
-    key::live(key)?;
-    let view = block::view();
-    match find(view, key) {
-        Some(distance) => Ok(entry(view, distance).value.load(Ordering::Relaxed)),
-        None => init::get_absent(key),
-    }
-}
-
-/// A standing entry of a live key, as the hot slot shows it.
-struct Standing {
-    entry: &'static Entry,
-    holder: HolderPointer,
-}
-
-/// Finds the calling thread's entry of a live key.
-///
-/// # Errors
-///
-/// [`Error::DeadKey`] for an entry that is stale.
-#[inline(always)]
-fn standing(key: u64) -> Result<Option<Standing>, Error> {
-    let view = block::view();
-    let Some(distance) = find(view, key) else {
-        return Ok(None);
-    };
+    let Some(distance) = find(view, key) else { return Over::Absent };
     // SAFETY: The hot slot shows a map of this thread, whose records are
-    // holder pointers; the entry was just found in use.
-    let holder: HolderPointer = unsafe { record_at(view, distance) };
-    // SAFETY: The record of a standing entry is whole.
-    let record = unsafe { holder.as_ref() };
-    if record.handle.get() != key {
-        // A made-up number: the word that stands where a value was taken.
-        return Ok(None);
+    // record pointers; the entry was just found in use.
+    let record: RecordPointer = unsafe { record_at(view, distance) };
+    let fields = Record::at(record);
+    if fields.is_reachable() || usize::from(fields.depth.get()) != block::depth() {
+        return Over::Slow;
     }
-    // SAFETY: Slots live for ever.
-    let slot = unsafe { &*record.slot.get() };
-    slot.check_held()?;
-    Ok(Some(Standing { entry: entry(view, distance), holder }))
+    // A made-up number may be the word of a vacated entry.
+    if fields.handle.get() != key {
+        return Over::Slow;
+    }
+    let slot = fields.slot();
+    if let Err(error) = slot.check_held() {
+        return Over::Failed(error);
+    }
+    let stored = &entry(view, distance).value;
+    let old = stored.load(Ordering::Relaxed);
+    if old == value || old.is_null() || slot.callbacks().destroy.is_none() {
+        stored.store(value, Ordering::Relaxed);
+        return Over::Stored;
+    }
+    if block::is_allocating() {
+        // Inside the library's own allocation nothing may be destroyed.
+        return Over::Failed(Error::Reentrant);
+    }
+    stored.store(value, Ordering::Relaxed);
+    Over::Replaced(record, old)
 }
 
-/// Stores `value`; ends the one that it replaces, unless it is the same.
+/// Destroys what [`set_over`] has replaced.
+#[inline]
+pub fn destroy_replaced(thread: &Thread, record: RecordPointer, old: *mut c_void) {
+    thread.map().begin_callback(record);
+    retire::replaced(thread, thread.map(), record, old);
+}
+
+/// Stores `value`; destroys the one that it replaces, unless it is the same.
+/// `is_absent`: [`set_over`] has just found no value.
 ///
 /// # Errors
 ///
 /// [`Error::BadKey`], [`Error::DeadKey`], [`Error::NoMemory`],
 /// [`Error::Exiting`].
-#[inline]
-pub fn set(key: u64, value: *mut c_void) -> Result<(), Error> {
-    let Some(Standing { entry, holder }) = standing(key)? else {
-        return set_absent(key, value);
-    };
-    // SAFETY: As in `standing`.
-    let record = unsafe { holder.as_ref() };
-    if usize::from(record.plain_at.get()) != block::depth() {
-        return set_with_care(key, holder, value);
+#[inline(always)]
+pub fn set(thread: &Thread, key: u64, value: *mut c_void, is_absent: bool) -> Result<(), Error> {
+    let slot = thread.live(key)?;
+    thread.check_open()?;
+    let map = thread.map();
+    if is_absent && !map.has_reachable() && map.depth() == 0 && !needs_flush(map) {
+        let rules = slot.held_rules();
+        if !rules.reachable() && !rules.inherits() {
+            return set_first(thread, map, slot, key, value);
+        }
     }
-    let old = entry.value.load(Ordering::Relaxed);
-    entry.value.store(value, Ordering::Relaxed);
-    // SAFETY: As in `standing`.
-    let slot = unsafe { &*record.slot.get() };
-    if old != value && !old.is_null() && slot.callbacks().destroy.is_some() {
-        end_old(holder, old);
+    set_slowly(thread, map, slot, key, value)
+}
+
+/// The first value of a key, of which nothing is in the map.
+#[inline(always)]
+fn set_first(
+    thread: &Thread,
+    map: &Map,
+    slot: &'static KeySlot,
+    key: u64,
+    value: *mut c_void,
+) -> Result<(), Error> {
+    let record = reserve(thread, map, slot, key)?;
+    if let Err(error) = map.make_room() {
+        discard(thread, map, record);
+        return Err(error.into());
     }
+    map.insert_alone(record, value);
     Ok(())
 }
 
-/// [`set`] over a value that other threads reach, or that was set in another
-/// scope.
 #[inline(never)]
-fn set_with_care(key: u64, holder: HolderPointer, value: *mut c_void) -> Result<(), Error> {
-    if scope::set(holder, value)? {
+fn set_slowly(
+    thread: &Thread,
+    map: &Map,
+    slot: &'static KeySlot,
+    key: u64,
+    value: *mut c_void,
+) -> Result<(), Error> {
+    if needs_flush(map) {
+        retire::flush(thread, map);
+        slot.check(handle::generation(key))?;
+    }
+    // The same pointer again is not covered: it would be destroyed twice.
+    if map.depth() > 0 && map.is_outer_value(key, value) {
         return Ok(());
     }
-    set_absent(key, value)
+    put(thread, map, slot, key, value, None).map(|_| ())
 }
 
-#[inline(never)]
-fn end_old(holder: HolderPointer, old: *mut c_void) {
-    if let Some(thread) = record::current() {
-        end_replaced(thread, thread.map(), holder, old);
+/// Whether [`retire::flush`] would do anything.
+#[inline(always)]
+fn needs_flush(map: &Map) -> bool {
+    !map.inbox.is_empty() || map.first_stale().is_some()
+}
+
+/// A record for an entry to come, linked to its live key.
+///
+/// # Errors
+///
+/// [`Error::NoMemory`], [`Error::DeadKey`].
+#[inline(always)]
+fn reserve(
+    thread: &Thread,
+    map: &Map,
+    slot: &'static KeySlot,
+    key: u64,
+) -> Result<RecordPointer, Error> {
+    // Right if the link finds the key alive, and of no interest if it does not.
+    let record = map.new_record(slot, key, slot.held_rules())?;
+    // SAFETY: A new record is in no list, and filled in.
+    match unsafe { slot.link(handle::generation(key), Record::link_of(record)) } {
+        Ok(()) => {
+            Record::at(record).location.set(Location::Linked);
+            Ok(record)
+        }
+        Err(refused) => {
+            refuse(thread, map, record, refused);
+            Err(slot.check(handle::generation(key)).err().unwrap_or(Error::DeadKey))
+        }
     }
+}
+
+/// Gives a record back whose key has died before it was linked.
+#[cold]
+fn refuse(thread: &Thread, map: &Map, record: RecordPointer, refused: Refused) {
+    let location = match refused {
+        Refused::Unlinked => {
+            return map.free_record(record);
+        }
+        Refused::Counted => Location::Pinned,
+        Refused::Posted => Location::Linked,
+    };
+    Record::at(record).location.set(location);
+    discard(thread, map, record);
+}
+
+/// Gives a reserved record back that gets no value.
+fn discard(thread: &Thread, map: &Map, record: RecordPointer) {
+    let fields = Record::at(record);
+    map.guarded_if(fields.is_reachable(), || fields.become_state(State::Destroying));
+    retire::finish(Some(thread), map, record);
+}
+
+/// Stores a value, whatever there is of its key. `made`: a record that was
+/// reserved for it; on failure it still is. Returns whether a destroy callback has
+/// run after it was stored.
+///
+/// # Errors
+///
+/// [`Error::NoMemory`], [`Error::DeadKey`].
+#[inline(never)]
+pub(super) fn put(
+    thread: &Thread,
+    map: &Map,
+    slot: &'static KeySlot,
+    key: u64,
+    value: *mut c_void,
+    made: Option<RecordPointer>,
+) -> Result<bool, Error> {
+    loop {
+        let exchanged = map.exchange(key, value, true);
+        if let Exchanged::Over(..) | Exchanged::Replaced(..) = exchanged {
+            if let Some(made) = made {
+                discard(thread, map, made);
+            }
+            if let Exchanged::Replaced(record, old) = exchanged {
+                retire::replaced(thread, map, record, old);
+            }
+            return Ok(matches!(exchanged, Exchanged::Replaced(..)));
+        }
+        let record = match made {
+            Some(made) => made,
+            None => reserve(thread, map, slot, key)?,
+        };
+        let done = match exchanged {
+            Exchanged::Visited(old) => {
+                Ok(map.replace_visited(slot, old, record, value, Reason::Replaced as u8))
+            }
+            _ => map.ensure_insert(record).map(|()| map.insert(record, value).is_ok()),
+        };
+        match done {
+            Ok(true) => return Ok(false),
+            // Another thread has taken the value, or has left it, meanwhile.
+            Ok(false) if made.is_none() => discard(thread, map, record),
+            Ok(false) => {}
+            Err(error) => {
+                if made.is_none() {
+                    discard(thread, map, record);
+                }
+                return Err(error.into());
+            }
+        }
+    }
+}
+
+/// Stores a value that a callback has made, under the record that was reserved
+/// for it; or destroys it.
+///
+/// # Errors
+///
+/// As [`put`]: the value was destroyed.
+fn store(
+    thread: &Thread,
+    map: &Map,
+    slot: &'static KeySlot,
+    record: RecordPointer,
+    value: *mut c_void,
+) -> Result<bool, Error> {
+    let key = Record::at(record).handle.get();
+    let live = slot.check(handle::generation(key));
+    let stored = live.and_then(|()| put(thread, map, slot, key, value, Some(record)));
+    if let Err(error) = stored {
+        let dead = error == Error::DeadKey;
+        let fields = Record::at(record);
+        map.guarded_if(fields.is_reachable(), || {
+            fields.value.set(value);
+            fields.become_state(State::Destroying);
+        });
+        if dead {
+            count(&map.counters.expunged);
+        }
+        let reason = if dead { Reason::KeyDead } else { Reason::Removed };
+        retire::destroy_taken_out(thread, map, record, reason as i32);
+    }
+    stored
+}
+
+/// Whether a live key has an init callback.
+///
+/// # Errors
+///
+/// [`Error::BadKey`], [`Error::DeadKey`].
+pub fn makes_values(key: u64) -> Result<bool, Error> {
+    let slot = crate::key::find(key)?;
+    slot.rules(handle::generation(key)).map(|rules| rules.has_init())
+}
+
+/// The value that a live key's init callback makes for this thread.
+///
+/// # Errors
+///
+/// [`Error::Absent`] if the key has none, or if a callback has removed the value
+/// since; [`Error::Init`], [`Error::Reentrant`], [`Error::NoMemory`],
+/// [`Error::Exiting`]; [`Error::BadKey`], [`Error::DeadKey`].
+pub fn get_absent(thread: &Thread, key: u64) -> Result<*mut c_void, Error> {
+    let slot = thread.live(key)?;
+    let map = thread.map();
+    retire::flush(thread, map);
+    let rules = slot.rules(handle::generation(key))?;
+    if let Some(position) = map.find_after_miss(key) {
+        return Ok(map.table().value(position));
+    }
+    if !rules.has_init() {
+        return Err(Error::Absent);
+    }
+    thread.check_open()?;
+    if is_initialising(map, key) {
+        return Err(Error::Reentrant);
+    }
+    let (value, called_back) = initialise(thread, map, slot, key)?;
+    let Some(removals) = called_back else { return Ok(value) };
+    if let Some(position) = map.find(key) {
+        return Ok(map.table().value(position));
+    }
+    slot.check(handle::generation(key))?;
+    // Taken by another thread, which might have come after this call; or removed by
+    // the callback.
+    if removals == removals_of(thread, map) {
+        Ok(value)
+    } else {
+        Err(Error::Absent)
+    }
+}
+
+/// Goes up whenever this thread removes a value of the map, or takes values of
+/// whatever map.
+fn removals_of(thread: &Thread, map: &Map) -> u32 {
+    map.removals.get().wrapping_add(thread.takes.get())
+}
+
+/// Makes a value and stores it. If a destroy callback has run since: what
+/// [`removals_of`] was before.
+fn initialise(
+    thread: &Thread,
+    map: &Map,
+    slot: &'static KeySlot,
+    key: u64,
+) -> Result<(*mut c_void, Option<u32>), Error> {
+    let record = reserve(thread, map, slot, key)?;
+    // Before the callback, so that a call without memory changes nothing.
+    if let Err(error) = map.ensure_insert(record) {
+        discard(thread, map, record);
+        return Err(error.into());
+    }
+    let fields = Record::at(record);
+    fields.covers.set(map.initialising.replace(record.as_ptr()));
+    let made = run_init(slot.callbacks());
+    debug_assert_eq!(map.initialising.get(), record.as_ptr());
+    map.initialising.set(fields.covers.replace(null_mut()));
+    match made {
+        Ok(value) => {
+            let before = removals_of(thread, map);
+            let called_back = store(thread, map, slot, record, value)?;
+            Ok((value, called_back.then_some(before)))
+        }
+        Err(error) => {
+            discard(thread, map, record);
+            Err(error)
+        }
+    }
+}
+
+fn run_init(callbacks: Callbacks) -> Result<*mut c_void, Error> {
+    let init = callbacks.init.ok_or(Error::Absent)?;
+    let mut value = null_mut();
+    // SAFETY: The key's maker promises a function that may be called on any
+    // thread; `value` is this frame's.
+    let failed = block::call_out(|| unsafe { init(&mut value, callbacks.user) });
+    if failed != 0 {
+        return Err(Error::Init);
+    }
+    Ok(value)
+}
+
+/// Whether the init callback of `key` is running for the map.
+fn is_initialising(map: &Map, key: u64) -> bool {
+    let mut next = map.initialising.get();
+    // SAFETY: Records in the chain are reserved; where a callback never returned,
+    // the thread's exit clears the chain.
+    while let Some(record) = unsafe { next.as_ref() } {
+        if record.handle.get() == key {
+            return true;
+        }
+        next = record.covers.get();
+    }
+    false
 }
 
 /// Stores `value` and hands the old one over, undestroyed; null if none.
 ///
 /// # Errors
 ///
-/// As [`set`].
-pub fn swap(key: u64, value: *mut c_void) -> Result<*mut c_void, Error> {
-    let Some(Standing { entry, holder }) = standing(key)? else {
-        return set_absent(key, value).map(|()| null_mut());
-    };
-    if is_outer(holder) {
-        return scope::cover(holder, Some(value)).map(|()| null_mut());
-    }
-    // SAFETY: As in `standing`.
-    if unsafe { holder.as_ref() }.rules.get().reachable() {
-        let thread = record::attached()?;
-        return match exchange::swap(thread, holder, value)? {
-            Some(old) => Ok(old),
-            None => set_absent(key, value).map(|()| null_mut()),
-        };
-    }
-    let old = entry.value.load(Ordering::Relaxed);
-    entry.value.store(value, Ordering::Relaxed);
-    Ok(old)
-}
-
-/// Whether a standing entry was set outside of the scope that is open.
-fn is_outer(holder: HolderPointer) -> bool {
-    block::depth() > 0
-        && record::current().is_some_and(|thread| scope::is_outer(thread.map(), holder))
-}
-
-/// The first value of a thread under a key.
-#[cold]
-#[inline(never)]
-fn set_absent(key: u64, value: *mut c_void) -> Result<(), Error> {
-    let (thread, slot) = match record::current() {
-        Some(thread) if thread.closing.get() => {
-            // A wrong key is told before a late thread.
-            return key::live(key).and(Err(Error::Exiting));
-        }
-        Some(thread) => (thread, thread.live(key)?),
-        None => {
-            let slot = key::live(key)?;
-            (record::attached()?, slot)
-        }
-    };
+/// As [`set`]; [`Error::Busy`] while the old one is visited.
+pub fn swap(thread: &Thread, key: u64, value: *mut c_void) -> Result<*mut c_void, Error> {
+    let slot = thread.live(key)?;
+    thread.check_open()?;
     let map = thread.map();
-    before_slow_path(map)?;
-    let outcome = reserve_record(thread, map, slot, key).map(|holder| map.insert(holder, value));
-    after_slow_path(thread, map);
-    outcome
+    match map.exchange(key, value, false) {
+        Exchanged::Over(_, old) | Exchanged::Replaced(_, old) => return Ok(old),
+        Exchanged::Visited(_) => return Err(Error::Busy),
+        Exchanged::No => {}
+    }
+    if needs_flush(map) {
+        retire::flush(thread, map);
+        slot.check(handle::generation(key))?;
+        // A callback above may have set the key.
+        if let Found::Own(_) = map.look_up(key) {
+            return swap(thread, key, value);
+        }
+    }
+    put(thread, map, slot, key, value, None).map(|_| null_mut())
 }
 
-/// Takes the entry of a live key out of the calling thread's table.
-fn take_out(key: u64) -> Result<Option<(&'static ThreadRecord, HolderPointer)>, Error> {
-    key::live(key)?;
-    let Some(thread) = record::current() else { return Ok(None) };
-    Ok(thread.map().take_out(key).map(|holder| (thread, holder)))
-}
-
-/// Removes the value and hands it over, undestroyed.
+/// Removes the value and hands it over, undestroyed; hides one that was set
+/// outside of the scope that is open, and hands null over.
 ///
 /// # Errors
 ///
-/// [`Error::Absent`], [`Error::BadKey`], [`Error::DeadKey`].
-pub fn take(key: u64) -> Result<*mut c_void, Error> {
-    if let Some(Standing { holder, .. }) = standing(key)? {
-        if is_outer(holder) {
-            return scope::cover(holder, None).map(|()| null_mut());
-        }
-        // SAFETY: As in `standing`.
-        if unsafe { holder.as_ref() }.rules.get().reachable() {
-            let thread = record::attached()?;
-            let value = exchange::take(thread.map(), holder)?.ok_or(Error::Absent)?;
-            hand_over(thread, holder);
-            return Ok(value);
-        }
-    }
-    let (thread, holder) = take_out(key)?.ok_or(Error::Absent)?;
-    // SAFETY: It has left the table and is not finished yet.
-    let value = unsafe { holder.as_ref() }.value.get();
-    hand_over(thread, holder);
-    Ok(value)
-}
-
-/// Finishes a record whose value the caller has taken.
-fn hand_over(thread: &ThreadRecord, holder: HolderPointer) {
+/// [`Error::Absent`]; [`Error::Busy`] while it is visited; [`Error::NoMemory`]
+/// when hiding; [`Error::BadKey`], [`Error::DeadKey`].
+pub fn take(thread: Option<&Thread>, key: u64) -> Result<*mut c_void, Error> {
+    crate::key::live(key)?;
+    let thread = thread.ok_or(Error::Absent)?;
     let map = thread.map();
-    // SAFETY: It has left the table and is not finished yet.
-    if unsafe { holder.as_ref() }.callbacks.get() == 0 {
-        finish(thread, map, holder);
-    } else {
-        // A callback of this very entry is further out on the stack, and
-        // finishes the record when it returns.
-        map.begin_ending(holder);
+    match map.look_up(key) {
+        Found::Nothing | Found::Hidden(_) => Err(Error::Absent),
+        Found::Outer(outer) if map.state_of(outer) != State::Live => Err(Error::Absent),
+        Found::Outer(_) => {
+            map.hide_outer(key)?;
+            Ok(null_mut())
+        }
+        Found::Own(record) => match map.take_out(record, None, 0) {
+            TakenOut::Busy => Err(Error::Busy),
+            TakenOut::Out => {
+                let value = Record::at(record).value.replace(null_mut());
+                retire::finish_if_idle(thread, map, record);
+                Ok(value)
+            }
+            TakenOut::Taken | TakenOut::Deferred => Err(Error::Absent),
+        },
     }
 }
 
-/// Removes the value and ends it; hides one that was set outside of the scope
+/// Removes the value and destroys it; hides one that was set outside of the scope
 /// that is open. No value is no error.
 ///
 /// # Errors
 ///
 /// [`Error::BadKey`], [`Error::DeadKey`]; [`Error::NoMemory`] when hiding.
-pub fn remove(key: u64) -> Result<(), Error> {
-    if let Some(Standing { holder, .. }) = standing(key)? {
-        if is_outer(holder) {
-            return scope::cover(holder, None);
+pub fn remove(thread: Option<&Thread>, key: u64) -> Result<(), Error> {
+    crate::key::live(key)?;
+    let Some(thread) = thread else { return Ok(()) };
+    let map = thread.map();
+    match map.look_up(key) {
+        Found::Nothing | Found::Hidden(_) => {}
+        Found::Outer(_) => map.hide_outer(key)?,
+        Found::Own(record) => {
+            retire::retire(thread, map, record, None, Reason::Removed);
         }
-    }
-    if let Some((thread, holder)) = take_out(key)? {
-        end_value(thread, thread.map(), holder, Reason::Removed);
     }
     Ok(())
 }
 
-/// Removes and ends all values of the calling thread, the youngest first; hides
+/// Removes and destroys all of the thread's values, the youngest first; hides
 /// those that were set outside of the scope that is open. What callbacks set
 /// meanwhile stays.
 ///
 /// # Errors
 ///
 /// [`Error::NoMemory`] when hiding; nothing has changed then.
-pub fn remove_all() -> Result<(), Error> {
-    let Some(thread) = record::current() else { return Ok(()) };
+pub fn remove_all(thread: &Thread) -> Result<(), Error> {
     let map = thread.map();
-    before_slow_path(map)?;
-    let depth = map.scopes.depth();
-    scope::hide_outer(map)?;
-    super::exit::end_all(thread, map, depth, Reason::Removed);
+    retire::drain(map);
+    let depth = map.depth();
+    let start = map.innermost_scope().map_or(0, |scope| scope.start);
+    if depth > 0 {
+        scope::hide_all(map, |_| true)?;
+    }
+    scope::end_values(thread, map, start, Reason::Removed, |record| {
+        record.depth.get() == depth && !record.rules.get().worker() || depth == 0
+    });
     if depth > 0 {
         // A worker's values are in no scope.
-        super::exit::end_all_of(thread, map, 0, Reason::Removed, |holder| {
-            // SAFETY: In the map's list by age, so whole; this thread's map.
-            unsafe { holder.as_ref() }.rules.get().worker()
-        });
+        scope::end_values(thread, map, 0, Reason::Removed, |record| record.rules.get().worker());
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 /*
  * Calls about other threads' values whose thread ends inside them: a visitor
  * that never returns, a release on a thread that had never used the library,
- * a wait that is cancelled. Whoever comes after finds the key as if the call
+ * a wait that is cancelled. The one who comes after finds the key as if the call
  * had come to its end: nobody visits it, every value has its callback, the
  * name is free.
  */

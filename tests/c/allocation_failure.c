@@ -385,7 +385,7 @@ every_allocation_may_fail(void)
         { "create", prepare_attach, create_in_full,
           check_not_created, check_created_in_full, 0 },
         { "the first set of a thread", prepare_set, set_next, check_keys, check_set, 0 },
-        { "a set without growth", prepare_set, set_next, check_keys, check_set, 1 },
+        { "a set that needs more records", prepare_set, set_next, check_keys, check_set, 4 },
         { "the set that doubles 16", prepare_set, set_next, check_keys, check_set, 9 },
         { "the set that doubles 32", prepare_set, set_next, check_keys, check_set, 20 },
         { "the set that doubles 64", prepare_set, set_next, check_keys, check_set, 41 },

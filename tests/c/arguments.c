@@ -324,8 +324,9 @@ a_name_need_not_be_unique(void)
 
 /* ---- Statistics ------------------------------------------------------- */
 
-/* As with the options, `size` tells which header the program was built with:
- * no byte behind it is written, and what the library lacks is zero. */
+/* As with the options, `size` tells which header the program was built with: it
+ * ends where a member ends, no byte behind it is written, and what the library
+ * lacks is zero. All members of tls_stats_t have 8 bytes. */
 static void
 statistics_of_any_size(void)
 {
@@ -342,9 +343,11 @@ statistics_of_any_size(void)
     for (size = 0; size < sizeof(space); size++) {
         memset(buffer, 0xA5, sizeof(space));
         memcpy(buffer, &size, sizeof(size));
-        if (size < sizeof(size_t)) {
+        if (size < sizeof(size_t) || (size < sizeof(stats) && size % sizeof(uint64_t) != 0)) {
             CHECK_CODE(tls_stats(&space.aligned), TLS_ERR_INVALID);
             CHECK_INT(memcmp(buffer, &size, sizeof(size)), 0);
+            for (i = sizeof(size); i < sizeof(space); i++)
+                CHECK_INT(buffer[i], 0xA5);
         } else {
             CHECK_OK(tls_stats(&space.aligned));
             memcpy(&stats, buffer, size < sizeof(stats) ? size : sizeof(stats));

@@ -127,7 +127,7 @@ call_everything(void *value, int reason)
     CHECK_CODE(tls_thread_detach(), TLS_ERR_REENTRANT);
     CHECK_UINT(test_stats().size, sizeof(tls_stats_t));
 
-    /* The table grows and shrinks under whoever called us. */
+    /* The table grows and shrinks under the one who called us. */
     for (i = 0; i < OTHERS; i++)
         CHECK_OK(tls_set(others[i], VALUE(i + 1)));
     for (i = 0; i < OTHERS; i++)

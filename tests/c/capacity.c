@@ -170,7 +170,8 @@ stale_entries_go_before_the_table_doubles(void)
         CHECK_OK(worker_set(&worker, keys[i], VALUE(i + 1)));
     }
     for (round = 0; round < 50; round++) {
-        /* Nine entries, five of them stale: the tenth finds room. */
+        /* Nine entries, five of them stale: the tenth finds room, and no table is
+         * made for it. */
         for (i = 4; i < 9; i++) {
             keys[i] = test_key_logged(&ended);
             CHECK_OK(worker_set(&worker, keys[i], VALUE(i + 1)));
@@ -182,7 +183,7 @@ stale_entries_go_before_the_table_doubles(void)
         keys[9] = test_key_logged(&ended);
         CHECK_OK(worker_set(&worker, keys[9], VALUE(10)));
         CHECK_UINT(capacity(), 16);
-        CHECK_UINT(test_stats().rehashes, rehashes + 1);
+        CHECK_UINT(test_stats().rehashes, rehashes);
         CHECK_UINT(worker_stale_count(&worker), 0);
         for (i = 0; i < 4; i++)
             CHECK_PTR(worker_get(&worker, keys[i]), VALUE(i + 1));

@@ -232,13 +232,38 @@ release_all(void)
     CHECK_OK(tls_key_release(keys[0])); /* its value is being copied */
 }
 
+static void
+release_all_here(void)
+{
+    release_all();
+    CHECK_UINT(counts.ended[TLS_REASON_KEY_DEAD], KEYS - 1);
+}
+
+static void *
+release_all_there(void *unused)
+{
+    size_t i;
+
+    for (i = 0; i < KEYS; i++)
+        CHECK_OK(tls_key_release(keys[i]));
+    return unused;
+}
+
+static void
+release_all_elsewhere(void)
+{
+    test_in_thread(release_all_there, NULL);
+    tls_expunge();
+    CHECK_UINT(counts.ended[TLS_REASON_KEY_DEAD], KEYS - 1);
+}
+
 /* Its own too: the capture has a reference until the copy is made. */
 static void
 a_copy_may_release_keys(void)
 {
     tls_scope_t scope;
 
-    capture_and(release_all);
+    capture_and(release_all_here);
     CHECK_UINT(counts.copies, 1);
     CHECK_UINT(counts.ended[TLS_REASON_KEY_DEAD], KEYS);
     CHECK_UINT(copying_alive(&counts), 1);
@@ -252,6 +277,24 @@ a_copy_may_release_keys(void)
     CHECK_UINT(counts.freed, 0); /* the context's */
     CHECK_UINT(test_stats().entries, KEYS);
     CHECK_UINT(copying_alive(&counts), KEYS);
+    CHECK_OK(tls_scope_end(scope));
+    finish();
+}
+
+/* The value that is being copied outlives its key's release by another thread,
+ * whatever the callback calls then. */
+static void
+a_copied_value_outlives_its_key(void)
+{
+    tls_scope_t scope;
+
+    capture_and(release_all_elsewhere);
+    CHECK_UINT(counts.copies, 1);
+    CHECK_UINT(counts.ended[TLS_REASON_KEY_DEAD], KEYS);
+    CHECK_UINT(copying_alive(&counts), 1);
+    CHECK_UINT(counts.freed, KEYS - 1);
+    scope = begin(context);
+    CHECK_UINT(test_stats().entries, 1);
     CHECK_OK(tls_scope_end(scope));
     finish();
 }
@@ -498,6 +541,7 @@ main(void)
     RUN(a_copy_may_change_what_is_captured_after_it);
     RUN(a_copy_may_set_what_is_set_after_it);
     RUN(a_copy_may_release_keys);
+    RUN(a_copied_value_outlives_its_key);
     RUN(a_copy_may_capture_and_begin_scopes);
     RUN(a_copy_may_leave_a_scope_open);
     RUN(a_copy_may_end_its_thread);

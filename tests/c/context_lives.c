@@ -362,7 +362,7 @@ a_context_is_used_by_many_threads_at_the_same_time(void)
 #define CHAIN 100
 
 typedef struct link {
-    tls_context_t *context; /* of whoever makes the thread */
+    tls_context_t *context; /* of the one who makes the thread */
     size_t number;          /* the thread's, from 1 on */
 } link_t;
 

@@ -234,7 +234,7 @@ any_name_is_written_as_a_json_string(void)
     CHECK_OK(tls_key_release(key));
 }
 
-/* ---- Whoever writes ------------------------------------------------------ */
+/* ---- The one who writes ------------------------------------------------------ */
 
 enum { MANY = 300 };
 

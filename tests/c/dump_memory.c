@@ -83,10 +83,10 @@ each_allocation_of_a_report_may_fail(void)
         keys[i] = test_key();
         CHECK_OK(tls_set(keys[i], VALUE(i + 1)));
     }
-    /* One for each key, and one for the thread's own entries. */
-    CHECK_AT_LEAST(fail_each(call_dump), KEYS + 1);
+    /* What is noted for a key is noted in the same memory for the next. */
+    CHECK_UINT(fail_each(call_dump), 2);
     CHECK_AT_LEAST(parts, 1);
-    CHECK_UINT(fail_each(call_for_each_local), 1);
+    CHECK_UINT(fail_each(call_for_each_local), 0);
     CHECK_UINT(visits, KEYS);
     for (i = 0; i < KEYS; i++)
         CHECK_OK(tls_key_release(keys[i]));

@@ -1,5 +1,5 @@
 /*
- * Reports while other threads set, remove, release and end: whoever has the
+ * Reports while other threads set, remove, release and end: the one who has the
  * sole value of a key is entered where all can see it just then, and still every
  * value is destroyed exactly once, and every user_free runs once.
  */

@@ -331,7 +331,7 @@ visit_while(worker_t *worker, void (*job)(void *), void *value, bool again)
 /* OWNER: the end waits for the owner's next expunge, and is counted as stale.
  * ANY: the visitor brings it. */
 static void
-check_put_off(uint32_t reclaim, void (*job)(void *), void *value, int reason, bool again)
+check_deferred(uint32_t reclaim, void (*job)(void *), void *value, int reason, bool again)
 {
     bool any = reclaim == TLS_RECLAIM_ANY;
 
@@ -351,14 +351,14 @@ check_put_off(uint32_t reclaim, void (*job)(void *), void *value, int reason, bo
 }
 
 static void
-check_put_off_of_all_kinds(uint32_t reclaim)
+check_deferred_of_all_kinds(uint32_t reclaim)
 {
     int again;
 
     for (again = 0; again < 2; again++) {
-        check_put_off(reclaim, worker_job_set, VALUE(77), TLS_REASON_REPLACED, again);
-        check_put_off(reclaim, worker_job_remove, NULL, TLS_REASON_REMOVED, again);
-        check_put_off(reclaim, worker_job_detach, NULL, TLS_REASON_DETACHED, again);
+        check_deferred(reclaim, worker_job_set, VALUE(77), TLS_REASON_REPLACED, again);
+        check_deferred(reclaim, worker_job_remove, NULL, TLS_REASON_REMOVED, again);
+        check_deferred(reclaim, worker_job_detach, NULL, TLS_REASON_DETACHED, again);
     }
 }
 
@@ -368,10 +368,10 @@ a_visited_value_ends_later(void)
     int again;
 
     for (again = 0; again < 2; again++) {
-        check_put_off(TLS_RECLAIM_OWNER, worker_job_set, VALUE(77), TLS_REASON_REPLACED, again);
-        check_put_off(TLS_RECLAIM_OWNER, worker_job_remove, NULL, TLS_REASON_REMOVED, again);
+        check_deferred(TLS_RECLAIM_OWNER, worker_job_set, VALUE(77), TLS_REASON_REPLACED, again);
+        check_deferred(TLS_RECLAIM_OWNER, worker_job_remove, NULL, TLS_REASON_REMOVED, again);
     }
-    check_put_off_of_all_kinds(TLS_RECLAIM_ANY);
+    check_deferred_of_all_kinds(TLS_RECLAIM_ANY);
 }
 
 static void

@@ -1,7 +1,7 @@
 /*
  * Threads end, in every way, while others do everything that can be done to
  * all threads' values of the same key: visit, take, purge, drain, release.
- * Whoever wins, each value ends once or is taken once.
+ * The one who wins, each value ends once or is taken once.
  */
 #include "test.h"
 
@@ -9,7 +9,7 @@
 
 #define SPAWNERS 3
 
-/* A value's life. Its memory is given back when it is over, so that whoever
+/* A value's life. Its memory is given back when it is over, so that the one who
  * touches it later is seen by valgrind and AddressSanitizer. */
 enum { LIVING = 1, ENDED = 2 };
 
@@ -24,7 +24,7 @@ static size_t keys_made;
 static size_t keys_freed;
 static int stop;
 
-/* The key; whoever wants it takes a reference, under the mutex. */
+/* The key; the one who wants it takes a reference, under the mutex. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static tls_key_t key;
 static uint32_t reclaim;
@@ -231,7 +231,7 @@ exchange_and_drain(tls_key_t now)
     test_count_up(&drains);
 }
 
-static void (*const deeds[])(tls_key_t) = { visit, scrape, purge, exchange_and_drain };
+static void (*const ops[])(tls_key_t) = { visit, scrape, purge, exchange_and_drain };
 
 static void *
 do_until_stopped(void *argument)
@@ -241,7 +241,7 @@ do_until_stopped(void *argument)
     while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
         tls_key_t now = hold_key();
 
-        deeds[turn++ % 4](now);
+        ops[turn++ % 4](now);
         CHECK_OK(tls_key_release(now));
         tls_expunge();
     }

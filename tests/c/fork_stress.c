@@ -15,7 +15,7 @@
 /* In each of the six programs that are made of this source. */
 #define FORKS 1000
 /* Far longer than any child takes; then SIGALRM ends it, and the test. */
-#define PATIENCE 60
+#define WATCHDOG 60
 
 static size_t begun;
 static size_t turns;
@@ -151,7 +151,7 @@ look_around_and_leave(void)
 {
     size_t i;
 
-    alarm(PATIENCE);
+    alarm(WATCHDOG);
     CHECK_PTR(tls_get(kept), VALUE(99));
     CHECK_UINT(test_stats().maps, 1);
     use_everything();

@@ -1,5 +1,5 @@
 /*
- * Threads that do things to one key at the same time. Whoever wins, every
+ * Threads that do things to one key at the same time. The one who wins, every
  * value ends exactly once and nobody sees another key's value.
  */
 #include "test.h"

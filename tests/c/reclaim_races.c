@@ -11,7 +11,7 @@
 
 enum { LIVING = 1, ENDED = 2 };
 
-/* A value, with its state: whoever finds an ended one has found a bug. Its
+/* A value, with its state: the one who finds an ended one has found a bug. Its
  * memory is given back at the end of the test only. */
 typedef struct value {
     int state;

@@ -219,7 +219,7 @@ a_visited_value_comes_back(void)
 /* The scope ends at once; the end of the value comes after the visit: on the
  * worker, when it expunges, or with ANY on the visitor. */
 static void
-check_put_off(uint32_t reclaim)
+check_deferred(uint32_t reclaim)
 {
     bool any = reclaim == TLS_RECLAIM_ANY;
 
@@ -237,10 +237,10 @@ check_put_off(uint32_t reclaim)
 }
 
 static void
-the_end_of_a_visited_value_is_put_off(void)
+the_end_of_a_visited_value_is_deferred(void)
 {
-    check_put_off(TLS_RECLAIM_OWNER);
-    check_put_off(TLS_RECLAIM_ANY);
+    check_deferred(TLS_RECLAIM_OWNER);
+    check_deferred(TLS_RECLAIM_ANY);
 }
 
 static void
@@ -401,7 +401,7 @@ main(void)
     RUN(hidden_values_are_taken_and_do_not_come_back);
     RUN(a_visited_value_is_hidden);
     RUN(a_visited_value_comes_back);
-    RUN(the_end_of_a_visited_value_is_put_off);
+    RUN(the_end_of_a_visited_value_is_deferred);
     RUN(a_visited_value_is_replaced_inside_its_scope);
     RUN(a_visited_hidden_value_outlives_its_thread);
     RUN(values_are_visited_and_taken_while_scopes_begin_and_end);

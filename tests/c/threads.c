@@ -1,4 +1,4 @@
-/* Each thread has its own values, whoever made the thread. */
+/* Each thread has its own values, the one who made the thread. */
 #include "test.h"
 
 #include <sched.h>

@@ -47,6 +47,80 @@ TEST_CASE("every thread's value is visited once, with the thread that has it", "
     CHECK(sum_of(value.all_threads()) == 101);
 }
 
+namespace {
+
+void drop(const int *value) { delete value; }
+
+// Sets the owner's value, with a deleter of its own or without.
+void set(thread_local_ptr<const int> &pointer, int value, bool with_deleter)
+{
+    if (with_deleter) pointer.reset(new int(value), drop);
+    else pointer.reset(new int(value));
+}
+
+} // namespace
+
+TEST_CASE("a thread that gets or loses a deleter during a visit is visited once", "[all_threads]")
+{
+    for (int way = 0; way < 8; way++) {
+        thread_local_ptr<const int> value(options<const int>().enumerable());
+        worker first, second;
+        first.ask([&] { set(value, 1, (way & 1) != 0); });
+        second.ask([&] { set(value, 2, (way & 2) != 0); });
+        int met[3] = {};
+        value.all_threads().for_each([&](const int &each) {
+            if (met[1] + met[2] == 0) {
+                worker &other = each == 1 ? second : first;
+                const int same = each == 1 ? 2 : 1;
+                other.ask([&] { set(value, same, (way & 4) != 0); });
+            }
+            met[each]++;
+        });
+        CAPTURE(way);
+        CHECK(met[1] == 1);
+        CHECK(met[2] == 1);
+    }
+}
+
+TEST_CASE("a thread that replaces its value during every visit is visited once", "[all_threads]")
+{
+    for (const bool any : {false, true}) {
+        auto kind = options<int>().enumerable();
+        thread_local_ptr<int> value(any ? kind.any_thread_destroys() : kind);
+        worker owner;
+        owner.ask([&] { value.reset(new int(1)); });
+        int visits = 0;
+        value.all_threads().for_each([&](int &) {
+            if (++visits < 10) owner.ask([&] { value.reset(new int(1)); });
+        });
+        CHECK(visits == 1);
+    }
+}
+
+TEST_CASE("values whose end was put off do not pile up while their thread sets", "[all_threads]")
+{
+    ledger book;
+    {
+        thread_local_ptr<counted> value(options<counted>().enumerable());
+        worker owner;
+        const auto set_one = [&] { value.reset(new counted(book)); };
+        owner.ask(set_one);
+        int most = 0;
+        for (int i = 0; i < 100; i++) {
+            bool once = false;
+            value.all_threads().for_each([&](counted &) {
+                if (!once) owner.ask(set_one);
+                once = true;
+            });
+            owner.ask(set_one);
+            most = std::max(most, book.alive());
+        }
+        CHECK(most <= 3);
+        owner.end();
+    }
+    CHECK(book.alive() == 0);
+}
+
 TEST_CASE("a thread that has not used the object has no value in it", "[all_threads]")
 {
     local<int> value(options<int>().enumerable());

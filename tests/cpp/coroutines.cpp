@@ -1,6 +1,6 @@
 // C++20 coroutines that are resumed on different threads, through the C header.
 //
-// Each has a map of its own, which whoever resumes it switches to: its values are there on every
+// Each has a map of its own, which the one who resumes it switches to: its values are there on every
 // thread. Others have none: they find the values of the thread that resumes them, also where a
 // compiler sees a look-up before and a look-up after co_await in one function.
 //

@@ -30,18 +30,30 @@ impl Reference {
         value
     }
 
+    /// Whether a set needs no more than an exchange in the table: the value is of
+    /// the innermost scope, and no other thread reaches it. No stale value is
+    /// destroyed then.
+    fn is_replaced_at_once(&self, name: KeyName, entry: &Entry) -> bool {
+        let rules = self.keys[name].kind.rules;
+        let depth = self.maps[&self.current].depth;
+        !rules.any && !rules.enumerable && entry.depth == depth
+    }
+
     pub(super) fn set(&mut self, name: KeyName, entry: Option<Entry>, stored: Stored) -> Expected {
-        let sweep = self.slow_path();
+        let sweep = match entry {
+            Some(entry) if self.is_replaced_at_once(name, &entry) => Sweep::None,
+            _ => self.slow_path(),
+        };
         if let Some(outer) = entry.filter(|entry| self.is_outer(name, entry)) {
             if self.value_to_store(name, stored) == outer.value {
-                return Expected::done();
+                return Expected { sweep, ..Expected::done() };
             }
             self.cover(name, Some(stored));
             return Expected { sweep, ..Expected::done() };
         }
         let value = self.store(name, entry, stored);
-        let Some(old) = entry else { return Expected { sweep, ..Expected::done() } };
-        let mut expected = Expected::done();
+        let mut expected = Expected { sweep, ..Expected::done() };
+        let Some(old) = entry else { return expected };
         if old.value != value {
             self.end(name, old.value, Reason::Replaced, &mut expected.events);
         }
@@ -54,7 +66,7 @@ impl Reference {
             self.cover(name, Some(stored));
             return Expected { sweep, ..Expected::done() };
         }
-        let sweep = if entry.is_some() { Sweep::Exactly(0) } else { self.slow_path() };
+        let sweep = if entry.is_some() { Sweep::None } else { self.slow_path() };
         self.store(name, entry, stored);
         let old = entry.map_or(0, |entry| entry.value);
         Expected { sweep, ..Expected::only(Ok(old)) }

@@ -2,14 +2,13 @@
 
 use std::iter::repeat_n;
 
-use proptest::prelude::*;
-use proptest::test_runner::{Config, FileFailurePersistence};
-use threadlocalmap::key::options::Rules;
-
+use crate::api::Rules;
 use crate::events::{Init, Kind};
 use crate::operation::{Case, KeyCall, Operation, Pick, Stored};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, FileFailurePersistence};
 
-/// Short cases of a whole run; the other tests play a share of this number.
+/// Short cases of a whole run; the other tests run a share of this number.
 const SHORT_CASES: u32 = 10_000;
 
 /// Sets the number of short cases, and all others in proportion.
@@ -18,7 +17,7 @@ const CASES_VARIABLE: &str = "THREADLOCALMAP_MODEL_CASES";
 /// More slots than any case uses.
 pub(crate) const SLOTS: u32 = 1_024;
 
-/// How a test runs that plays one case for each `share` short ones.
+/// How a test runs that has one case for each `share` short ones.
 pub(crate) fn config(share: u32) -> Config {
     let short_cases = match std::env::var(CASES_VARIABLE) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{CASES_VARIABLE} is not a number")),
@@ -133,10 +132,11 @@ fn kind(detail: u8, number: u16) -> Kind {
         12..14 => Init::Null,
         _ => Init::Fails,
     };
-    let any = Rules::ANY.given(matches!(number % 8, 0 | 1));
-    let rules = any.and(Rules::ENUMERABLE.given(matches!(number % 8, 1 | 2)));
-    let inherit = Rules::INHERIT.given(matches!(number / 8 % 8, 0 | 1));
-    let worker = Rules::WORKER.given(number / 8 % 8 == 2);
-    let rules = rules.and(inherit).and(worker);
+    let rules = Rules {
+        any: matches!(number % 8, 0 | 1),
+        enumerable: matches!(number % 8, 1 | 2),
+        inherit: matches!(number / 8 % 8, 0 | 1),
+        worker: number / 8 % 8 == 2,
+    };
     Kind { destroy: detail % 8 != 7, init, user_free: detail % 16 < 14, rules }
 }

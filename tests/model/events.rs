@@ -6,10 +6,11 @@
 use core::ffi::{c_int, c_void};
 use std::sync::Mutex;
 
+use threadlocalmap::capi::keys::tls_key_options_t;
 use threadlocalmap::error::Reason;
-use threadlocalmap::key::options::{Callbacks, KeyOptions, Rules};
 
-use crate::stage::lock;
+use crate::api::{no_options, with_rules, Rules};
+use crate::fixture::lock;
 
 /// A key: how many were made before it in this case.
 pub(crate) type KeyName = usize;
@@ -39,7 +40,7 @@ pub(crate) enum Event {
     Made { key: KeyName, value: Value },
     /// init was called and failed.
     Failed { key: KeyName },
-    /// destroy was told to end a value.
+    /// destroy was called with a value.
     Ended { key: KeyName, value: Value, reason: Reason },
     /// copy made a copy of a value.
     Copied { key: KeyName, value: Value, copy: Value },
@@ -47,12 +48,12 @@ pub(crate) enum Event {
     Freed { key: KeyName },
     /// A visitor was shown a value, of a map that a thread has or of another.
     Visited { key: KeyName, value: Value, attached: bool },
-    /// A value was handed to whoever scrapes the key.
+    /// A scrape of the key handed a value over.
     Taken { key: KeyName, value: Value, attached: bool },
     /// A hook for the thread's end was called.
     Hook { number: usize },
-    /// Somebody was told that the thread's own map has stale values.
-    Told,
+    /// The waker of the thread's own map was called: it has stale values.
+    Woken,
 }
 
 impl Event {
@@ -65,7 +66,7 @@ impl Event {
             | Self::Copied { key, .. }
             | Self::Visited { key, .. }
             | Self::Taken { key, .. } => Some(key),
-            Self::Hook { .. } | Self::Told => None,
+            Self::Hook { .. } | Self::Woken => None,
         }
     }
 }
@@ -94,8 +95,8 @@ pub(crate) struct Kind {
 
 impl Kind {
     /// The options of a key of this kind.
-    pub(crate) fn options(self, name: KeyName) -> KeyOptions {
-        let callbacks = Callbacks {
+    pub(crate) fn options(self, name: KeyName) -> tls_key_options_t {
+        let options = tls_key_options_t {
             destroy: self.destroy.then_some(destroy as _),
             init: match self.init {
                 Init::None => None,
@@ -103,11 +104,12 @@ impl Kind {
                 Init::Null => Some(make_null),
                 Init::Fails => Some(fail),
             },
-            copy: self.rules.inherits().then_some(copy as _),
+            copy: self.rules.inherit.then_some(copy as _),
             user: name as *mut c_void,
             user_free: self.user_free.then_some(user_free as _),
+            ..no_options()
         };
-        KeyOptions { callbacks, rules: self.rules, ..KeyOptions::DEFAULT }
+        with_rules(options, self.rules)
     }
 }
 
@@ -192,7 +194,7 @@ pub(crate) unsafe extern "C" fn visit(value: *mut c_void, thread: u64, key: *mut
     lock(&LOG).events.push(Event::Visited { key, value, attached });
 }
 
-/// Somebody who scrapes; its argument is the key's name.
+/// The callback of a scrape; its argument is the key's name.
 pub(crate) unsafe extern "C" fn take(value: *mut c_void, thread: u64, key: *mut c_void) {
     let (key, value, attached) = (key as KeyName, value as Value, thread != 0);
     lock(&LOG).events.push(Event::Taken { key, value, attached });
@@ -203,7 +205,7 @@ pub(crate) unsafe extern "C" fn hook(number: *mut c_void) {
     lock(&LOG).events.push(Event::Hook { number: number as usize });
 }
 
-/// Told of stale values.
-pub(crate) unsafe extern "C" fn told(_: *mut c_void) {
-    lock(&LOG).events.push(Event::Told);
+/// The waker of a thread that has stale values.
+pub(crate) unsafe extern "C" fn wake(_: *mut c_void) {
+    lock(&LOG).events.push(Event::Woken);
 }

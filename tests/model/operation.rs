@@ -68,7 +68,7 @@ pub(crate) enum Operation {
     ExpungeAllThreads,
     /// Registers a hook for the thread's end.
     AtExit,
-    /// Has somebody told, or nobody, of the thread's stale values.
+    /// Gives the thread a waker, or takes it away.
     OnStale(bool),
     /// Opens a scope in the current map.
     BeginScope,
@@ -84,7 +84,7 @@ pub(crate) enum Operation {
     CancelTask(u8),
 }
 
-/// What is played: the operations, and what there is for them.
+/// What is run: the operations, and what there is for them.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     /// Keys alive at a time, at most.

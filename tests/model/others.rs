@@ -1,41 +1,38 @@
 //! The plain model's other threads: what a call does in maps that are not the
 //! current one.
 
-use threadlocalmap::error::{Error, Reason};
-use threadlocalmap::key::options::Rules;
-
+use crate::api::Rules;
 use crate::events::{Event, KeyName, Value};
 use crate::reference::{Expected, MapName, Reference, Sweep, OWN};
+use threadlocalmap::error::{Error, Reason};
 
-/// Whether somebody is told of stale values in the thread's own map.
+/// How often the waker of the thread's own map is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Wakes {
     Never,
-    /// There were stale values already; whether it had looked is its business.
-    Perhaps,
+    /// There were stale values already, and the thread may have seen them.
+    AtMostOnce,
     Once,
 }
 
 impl Reference {
-    /// The end of a release: the other maps learn of the death, or lose their
-    /// values if any thread may end them.
-    pub(crate) fn tell_of_death(&mut self, name: KeyName, expected: &mut Expected) {
-        if self.keys[name].kind.rules.any() {
+    /// The end of a release: the key's death is posted to the other maps, or they
+    /// lose their values if any thread may destroy them.
+    pub(crate) fn post_death(&mut self, name: KeyName, expected: &mut Expected) {
+        if self.keys[name].kind.rules.any {
             for map in self.holders(name) {
                 let value = self.take_from(map, name);
                 self.end(name, value, Reason::KeyDead, &mut expected.unordered);
                 self.leave(name);
             }
-        } else if self.wants_notice && self.has_here_or_hidden(OWN, name) {
-            // A thread may be told of what its own scopes hide.
+        } else if self.has_waker && self.current != OWN {
             let dead = self.holders(name).into_iter().filter(|map| *map == OWN).count();
-            let first = self.maps[&OWN].stale_number() == dead && self.current != OWN;
-            expected.told = if first { Told::Once } else { Told::Perhaps };
+            expected.wakes = match self.maps[&OWN].stale_number() - dead {
+                _ if dead == 0 => Wakes::Never,
+                0 => Wakes::Once,
+                _ => Wakes::AtMostOnce,
+            };
         }
-    }
-
-    fn has_here_or_hidden(&self, map: MapName, name: KeyName) -> bool {
-        self.holders(name).contains(&map)
     }
 
     /// Maps that have an entry under a key: once for each, hidden ones included.
@@ -49,10 +46,9 @@ impl Reference {
         maps.flat_map(times).collect()
     }
 
-    /// Takes a value from afar: its entry may stay in the table for a while.
+    /// Takes a value from afar.
     fn take_from(&mut self, map: MapName, name: KeyName) -> Value {
         let entries = self.maps.get_mut(&map).expect("a holder");
-        entries.taken += 1;
         let seen = entries.live.remove(&name).or_else(|| entries.stale.remove(&name));
         let hidden = || {
             let at = entries.hidden.iter().position(|hidden| hidden.name == name);
@@ -79,7 +75,7 @@ impl Reference {
     }
 
     pub(crate) fn purge(&mut self, name: KeyName) -> Expected {
-        if let Err(refused) = self.allows(name, Rules::any) {
+        if let Err(refused) = self.allows(name, |rules| rules.any) {
             return refused;
         }
         let holders = self.holders(name);
@@ -93,7 +89,7 @@ impl Reference {
     }
 
     pub(crate) fn scrape(&mut self, name: KeyName) -> Expected {
-        if let Err(refused) = self.allows(name, Rules::enumerable) {
+        if let Err(refused) = self.allows(name, |rules| rules.enumerable) {
             return refused;
         }
         let mut expected = Expected::done();
@@ -107,7 +103,7 @@ impl Reference {
     }
 
     pub(crate) fn for_each(&mut self, name: KeyName) -> Expected {
-        if let Err(refused) = self.allows(name, Rules::enumerable) {
+        if let Err(refused) = self.allows(name, |rules| rules.enumerable) {
             return refused;
         }
         let shown = |(map, value)| {
@@ -118,20 +114,20 @@ impl Reference {
         Expected { unordered, ..Expected::done() }
     }
 
-    /// The current map is expunged first; then it is counted who has a value.
+    /// The current map is expunged first; then the values that are left are counted.
     pub(crate) fn drain(&mut self, name: KeyName) -> Expected {
         let here = &self.maps[&self.current];
         let hidden = here.hidden.iter().filter(|hidden| hidden.stale && hidden.name == name);
         let ends_here = usize::from(here.stale.contains_key(&name)) + hidden.count();
         let left = self.keys[name].entries - ends_here;
-        let sweep = Sweep::Exactly(self.stale_here());
+        let sweep = Sweep::Before(self.stale_here());
         Expected { sweep, ..Expected::only(Ok(left)) }
     }
 
     pub(crate) fn expunge_all_threads(&mut self) -> Expected {
         let waits = self.current != OWN && self.maps[&OWN].stale_number() > 0;
-        let told = if waits && self.wants_notice { Told::Once } else { Told::Never };
-        Expected { told, ..self.expunge_some(usize::MAX) }
+        let wakes = if waits && self.has_waker { Wakes::Once } else { Wakes::Never };
+        Expected { wakes, ..self.expunge_some(usize::MAX) }
     }
 
     /// Registers a hook; its number.

@@ -1,19 +1,19 @@
 //! The plain model: what the library promises, said in two ordered maps.
 //!
-//! No hashing, no slots, no mailboxes, no budgets: a map is its live entries
-//! and its stale ones, a key is a number of references. What the design leaves
-//! to the library (which stale values a slow path ends on its way) the model
-//! does not guess: it says how many may go, and is told which went.
+//! No hashing, no slots, no inboxes: a map is its live entries and its stale ones,
+//! a key is a number of references. Two things are left to the library: which
+//! stale values a slow path destroys, and which stale entries the table gives up,
+//! so that no look-up finds them any more. The model says how many values are
+//! destroyed, and learns which; and it learns which entries were given up.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use threadlocalmap::error::{Error, Reason};
 use threadlocalmap::thread::stats::Stats;
-use threadlocalmap::thread::SLOW_PATH_BUDGET;
 
 use crate::events::{made_value, Event, Init, KeyName, Kind, Value};
 use crate::operation::{KeyCall, Pick};
-use crate::others::Told;
+use crate::others::Wakes;
 
 #[path = "changes.rs"]
 mod changes;
@@ -37,14 +37,25 @@ const DEAD_KEYS_IN_USE: usize = 32;
 /// What a call answers: the value's address, the count, or 0 for success.
 pub(crate) type Answer = Result<usize, Error>;
 
-/// How many stale values of the current map end in a call, beside those that
-/// must.
+/// Most stale values that a call destroys that is not there for destroying.
+pub(crate) const BUDGET: usize = 8;
+
+/// How many stale values of the current map a call destroys, whichever they are,
+/// and when: the events that the model expects come after, or before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sweep {
-    Exactly(usize),
-    /// The owner's insert or miss: what its budget promises, and whatever else
-    /// it comes across.
-    AtLeast(usize),
+    None,
+    Before(usize),
+    After(usize),
+}
+
+impl Sweep {
+    pub(crate) fn number(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Before(number) | Self::After(number) => number,
+        }
+    }
 }
 
 /// What a call must do.
@@ -56,7 +67,7 @@ pub(crate) struct Expected {
     /// Callbacks that must be called in any order: of values in several maps.
     pub(crate) unordered: Vec<Event>,
     pub(crate) sweep: Sweep,
-    pub(crate) told: Told,
+    pub(crate) wakes: Wakes,
 }
 
 impl Expected {
@@ -66,8 +77,8 @@ impl Expected {
             answer,
             events: VecDeque::new(),
             unordered: Vec::new(),
-            sweep: Sweep::Exactly(0),
-            told: Told::Never,
+            sweep: Sweep::None,
+            wakes: Wakes::Never,
         }
     }
 
@@ -105,8 +116,8 @@ pub(crate) struct Entry {
 pub(crate) struct Entries {
     pub(crate) live: BTreeMap<KeyName, Entry>,
     pub(crate) stale: BTreeMap<KeyName, Entry>,
-    /// Entries whose value was taken from afar, and that the map may have still.
-    pub(crate) taken: usize,
+    /// Keys of stale entries that the table has given up.
+    pub(crate) given_up: BTreeSet<KeyName>,
     /// Open scopes.
     pub(crate) depth: usize,
     /// Entries that scopes hide, the latest last.
@@ -126,7 +137,6 @@ pub(crate) struct Hidden {
 impl Entries {
     /// Takes everything out, the youngest first.
     fn drain_from_youngest(&mut self) -> Vec<(KeyName, Value, bool)> {
-        self.taken = 0;
         assert!(self.hidden.is_empty(), "scopes have been ended first");
         let live = std::mem::take(&mut self.live).into_iter().map(|entry| (entry, false));
         let stale = std::mem::take(&mut self.stale).into_iter().map(|entry| (entry, true));
@@ -143,9 +153,9 @@ pub(crate) struct Reference {
     live_keys: Vec<KeyName>,
     dead_keys: VecDeque<KeyName>,
     /// Dead keys that still have entries.
-    buried: u64,
+    dead_with_entries: u64,
     /// Dead keys without entries whose user_free has not been called.
-    owed: BTreeSet<KeyName>,
+    user_free_due: BTreeSet<KeyName>,
     pub(crate) maps: BTreeMap<MapName, Entries>,
     pub(crate) current: MapName,
     maps_ever: usize,
@@ -159,8 +169,8 @@ pub(crate) struct Reference {
     /// Hooks for the thread's end, the latest last.
     pub(crate) hooks: Vec<usize>,
     pub(crate) hooks_ever: usize,
-    /// Somebody wants to be told of stale values in the thread's own map.
-    pub(crate) wants_notice: bool,
+    /// The thread has a waker.
+    pub(crate) has_waker: bool,
     /// Contexts that are captured, and those of tasks.
     pub(crate) contexts: Vec<Captured>,
     pub(crate) tasks: Vec<Captured>,
@@ -205,8 +215,8 @@ impl Reference {
         self.maps[&self.current].stale_number()
     }
 
-    /// Whether an entry's end is seen: somebody is called.
-    fn is_told(&self, name: KeyName, value: Value) -> bool {
+    /// Whether the end of a value calls a destroy callback.
+    fn calls_destroy(&self, name: KeyName, value: Value) -> bool {
         self.keys[name].kind.destroy && value != 0
     }
 
@@ -219,7 +229,7 @@ impl Reference {
         events: &mut impl Extend<Event>,
     ) {
         self.expunged += u64::from(reason == Reason::KeyDead);
-        if self.is_told(name, value) {
+        if self.calls_destroy(name, value) {
             self.destroyed += 1;
             events.extend([Event::Ended { key: name, value, reason }]);
         }
@@ -230,14 +240,14 @@ impl Reference {
         let key = &mut self.keys[name];
         key.entries -= 1;
         if key.references == 0 && key.entries == 0 {
-            self.buried -= 1;
-            self.owe_user_free(name);
+            self.dead_with_entries -= 1;
+            self.expect_user_free(name);
         }
     }
 
-    fn owe_user_free(&mut self, name: KeyName) {
+    fn expect_user_free(&mut self, name: KeyName) {
         if self.keys[name].kind.user_free {
-            self.owed.insert(name);
+            self.user_free_due.insert(name);
         }
     }
 
@@ -245,55 +255,72 @@ impl Reference {
         let age = self.entries_ever;
         self.entries_ever += 1;
         self.keys[name].entries += 1;
-        let worker = self.keys[name].kind.rules.worker();
+        let worker = self.keys[name].kind.rules.worker;
         let depth = if worker { 0 } else { self.here().depth };
         self.here().live.insert(name, Entry { value, age, depth });
     }
 
     /// The owner's slow path.
     fn slow_path(&self) -> Sweep {
-        Sweep::AtLeast(self.stale_here().min(SLOW_PATH_BUDGET))
+        Sweep::Before(self.stale_here().min(BUDGET))
     }
 
-    /// Stale entries of the current map whose end nobody would be told.
-    pub(crate) fn silent_stale(&self) -> Vec<KeyName> {
-        let stale = self.maps[&self.current].stale.iter();
-        stale.filter(|(name, entry)| !self.is_told(**name, entry.value)).map(|(n, _)| *n).collect()
+    /// Stale entries of the current map whose end calls nobody; those that scopes
+    /// hide included.
+    pub(crate) fn silent_stale(&self) -> Vec<(KeyName, Entry)> {
+        let here = &self.maps[&self.current];
+        let seen = here.stale.iter().map(|(name, entry)| (*name, *entry));
+        let hidden = here.hidden.iter().filter(|hidden| hidden.stale);
+        let all = seen.chain(hidden.map(|hidden| (hidden.name, hidden.entry)));
+        all.filter(|(name, entry)| !self.calls_destroy(*name, entry.value)).collect()
     }
 
-    /// The same of those that scopes hide.
-    pub(crate) fn silent_hidden(&self) -> Vec<(KeyName, Entry)> {
-        let hidden = self.maps[&self.current].hidden.iter().filter(|hidden| hidden.stale);
-        let all = hidden.map(|hidden| (hidden.name, hidden.entry));
-        all.filter(|(name, entry)| !self.is_told(*name, entry.value)).collect()
+    /// The table of a map has given up the entry of a key: it must have been stale
+    /// there.
+    pub(crate) fn gave_up(&mut self, map: MapName, name: KeyName) -> bool {
+        let entries = self.maps.get_mut(&map).expect("a map of this case");
+        let is_it = |hidden: &Hidden| hidden.stale && hidden.name == name;
+        let was_stale = entries.stale.contains_key(&name) || entries.hidden.iter().any(is_it);
+        entries.given_up.insert(name);
+        was_stale
     }
 
-    /// The library has expunged this one: it must have been stale here.
+    /// The library has expunged this value: it must have been stale here.
     pub(crate) fn swept(&mut self, name: KeyName, value: Value) -> bool {
-        let is_it =
-            |hidden: &Hidden| hidden.stale && hidden.name == name && hidden.entry.value == value;
+        self.swept_if(name, |entry| entry.value == value)
+    }
+
+    /// The same, by where it was set too: a key's NULLs are all alike.
+    pub(crate) fn swept_at(&mut self, name: KeyName, swept: &Entry) -> bool {
+        self.swept_if(name, |entry| (entry.value, entry.depth) == (swept.value, swept.depth))
+    }
+
+    fn swept_if(&mut self, name: KeyName, is_it: impl Fn(&Entry) -> bool) -> bool {
         let here = self.here();
-        if here.stale.get(&name).is_some_and(|entry| entry.value == value) {
+        let is_hidden =
+            |hidden: &Hidden| hidden.stale && hidden.name == name && is_it(&hidden.entry);
+        let value = if let Some(entry) = here.stale.get(&name).copied().filter(&is_it) {
             here.stale.remove(&name);
-        } else if let Some(at) = here.hidden.iter().position(is_it) {
-            here.hidden.remove(at);
+            entry.value
+        } else if let Some(at) = here.hidden.iter().position(is_hidden) {
+            here.hidden.remove(at).entry.value
         } else {
             return false;
-        }
+        };
         self.expunged += 1;
-        self.destroyed += u64::from(self.is_told(name, value));
+        self.destroyed += u64::from(self.calls_destroy(name, value));
         self.leave(name);
         true
     }
 
     /// The library has called user_free: it must have been its time.
     pub(crate) fn freed(&mut self, name: KeyName) -> bool {
-        self.owed.remove(&name)
+        self.user_free_due.remove(&name)
     }
 
     /// Keys whose user_free should have been called by now.
-    pub(crate) fn owed(&self) -> &BTreeSet<KeyName> {
-        &self.owed
+    pub(crate) fn user_free_due(&self) -> &BTreeSet<KeyName> {
+        &self.user_free_due
     }
 
     /// What the library's statistics must say.
@@ -307,16 +334,16 @@ impl Reference {
         let stale = captured.flatten().filter(|(name, _)| !self.is_live(*name)).count() as u64;
         Stats {
             keys: before.keys + self.live_keys.len() as u64,
-            dead_keys: before.dead_keys + self.buried,
+            dead_keys: before.dead_keys + self.dead_with_entries,
             maps: before.maps + self.maps.len() as u64 - u64::from(!attached),
             contexts: before.contexts + (self.contexts.len() + self.tasks.len()) as u64,
+            untracked: before.untracked,
             unscoped: before.unscoped,
             stale: before.stale + sum(Entries::stale_number) + stale,
             expunged: before.expunged + self.expunged,
             destroyed: before.destroyed + self.destroyed,
             leaked: before.leaked,
-            // Between what there is and what may be there still.
-            entries: now.entries.clamp(entries, entries + sum(|map| map.taken)),
+            entries,
             // How tables are laid out and when they move is not promised.
             ..*now
         }
@@ -361,9 +388,11 @@ impl Reference {
         }
     }
 
-    /// A value that is stale and still there, as a hit shows it.
+    /// A value that is stale and still in the table, as a hit shows it.
     fn stale_value(&self, name: KeyName) -> Value {
-        self.maps[&self.current].stale.get(&name).map_or(0, |entry| entry.value)
+        let here = &self.maps[&self.current];
+        let found = here.stale.get(&name).filter(|_| !here.given_up.contains(&name));
+        found.map_or(0, |entry| entry.value)
     }
 
     fn release(&mut self, name: KeyName) -> Expected {
@@ -378,9 +407,9 @@ impl Reference {
             self.dead_keys.pop_front();
         }
         if self.keys[name].entries == 0 {
-            self.owe_user_free(name);
+            self.expect_user_free(name);
         } else {
-            self.buried += 1;
+            self.dead_with_entries += 1;
         }
         for map in self.maps.values_mut() {
             if let Some(entry) = map.live.remove(&name) {
@@ -395,7 +424,7 @@ impl Reference {
             self.end(name, entry.value, Reason::KeyDead, &mut expected.events);
             self.leave(name);
         }
-        self.tell_of_death(name, &mut expected);
+        self.post_death(name, &mut expected);
         self.end_hidden(name, &mut expected);
         expected
     }
@@ -442,7 +471,7 @@ impl Reference {
 
     pub(crate) fn expunge_some(&mut self, budget: usize) -> Expected {
         let count = budget.min(self.stale_here());
-        Expected { sweep: Sweep::Exactly(count), ..Expected::only(Ok(count)) }
+        Expected { sweep: Sweep::Before(count), ..Expected::only(Ok(count)) }
     }
 
     /// Whether another map may be made, and its name.
@@ -473,7 +502,7 @@ impl Reference {
     /// stay.
     pub(crate) fn end_thread(&mut self, reason: Reason) -> Expected {
         self.current = OWN;
-        self.wants_notice = false;
+        self.has_waker = false;
         // Scopes end before hooks are called, and hooks before the other values end.
         let mut expected = self.end_scopes(OWN);
         for number in std::mem::take(&mut self.hooks).into_iter().rev() {

@@ -5,9 +5,8 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use threadlocalmap::error::{Error, Reason};
-use threadlocalmap::thread::SLOW_PATH_BUDGET;
 
-use super::{Entries, Entry, Expected, Hidden, MapName, Reference, Sweep};
+use super::{Entries, Entry, Expected, Hidden, MapName, Reference, Sweep, BUDGET};
 use crate::events::{copied_value, Event, KeyName, Value};
 use crate::operation::Stored;
 
@@ -44,7 +43,7 @@ impl Entries {
 impl Reference {
     /// Whether an entry was set outside of the scope that is open.
     pub(super) fn is_outer(&self, name: KeyName, entry: &Entry) -> bool {
-        !self.keys[name].kind.rules.worker() && entry.depth < self.maps[&self.current].depth
+        !self.keys[name].kind.rules.worker && entry.depth < self.maps[&self.current].depth
     }
 
     /// Hides an outer entry behind a new one, or behind nothing.
@@ -103,7 +102,7 @@ impl Reference {
         let mut expected = Expected::done();
         let depth = self.here().depth;
         let mut gone = self.here().drain_at(depth, |_| true);
-        let worker: Vec<bool> = self.keys.iter().map(|key| key.kind.rules.worker()).collect();
+        let worker: Vec<bool> = self.keys.iter().map(|key| key.kind.rules.worker).collect();
         gone.extend(self.here().drain_at(0, |name| worker[name]));
         for (name, value, stale) in gone {
             let reason = if stale { Reason::KeyDead } else { Reason::Removed };
@@ -121,14 +120,14 @@ impl Reference {
 
     /// Ends the innermost scope of the current map.
     pub(crate) fn end_scope(&mut self) -> Expected {
-        let (events, unordered) = self.end_innermost(self.current);
-        let sweep = Sweep::AtLeast(self.stale_here().min(SLOW_PATH_BUDGET));
-        Expected { events, unordered, sweep, ..Expected::done() }
+        let events = self.end_innermost(self.current);
+        let sweep = Sweep::After(self.stale_here().min(BUDGET));
+        Expected { events, sweep, ..Expected::done() }
     }
 
-    /// What was set in a map's innermost scope ends, in order but for what is
-    /// stale: stale values may go earlier. Then what it hides is back.
-    fn end_innermost(&mut self, map: MapName) -> (VecDeque<Event>, Vec<Event>) {
+    /// What was set in a map's innermost scope ends, the youngest first, whether it
+    /// is stale or not. Then what the scope hides is back.
+    fn end_innermost(&mut self, map: MapName) -> VecDeque<Event> {
         let entries = self.maps.get_mut(&map).expect("a map of this case");
         let depth = entries.depth;
         entries.depth -= 1;
@@ -141,34 +140,21 @@ impl Reference {
                 (false, _) => entries.hidden.push(one),
             }
         }
-        let (mut events, mut unordered) = (VecDeque::new(), Vec::new());
+        let mut events = VecDeque::new();
         for (name, value, stale) in gone {
-            if stale {
-                self.end(name, value, Reason::KeyDead, &mut unordered);
-            } else {
-                self.end(name, value, Reason::ScopeEnd, &mut events);
-            }
+            let reason = if stale { Reason::KeyDead } else { Reason::ScopeEnd };
+            self.end(name, value, reason, &mut events);
             self.leave(name);
         }
-        (events, unordered)
+        events
     }
 
-    /// Ends all scopes of a map whose values are all going to end: of these,
-    /// stale ones may go at any time, then.
+    /// Ends all scopes of a map.
     pub(super) fn end_scopes(&mut self, map: MapName) -> Expected {
         let mut expected = Expected::done();
-        if self.maps[&map].depth == 0 {
-            return expected;
-        }
         while self.maps[&map].depth > 0 {
-            let (events, unordered) = self.end_innermost(map);
+            let events = self.end_innermost(map);
             expected.events.extend(events);
-            expected.unordered.extend(unordered);
-        }
-        let entries = self.maps.get_mut(&map).expect("a map of this case");
-        for (name, entry) in std::mem::take(&mut entries.stale) {
-            self.end(name, entry.value, Reason::KeyDead, &mut expected.unordered);
-            self.leave(name);
         }
         expected
     }
@@ -188,7 +174,7 @@ impl Reference {
     /// What a capture takes along, and the calls that it makes.
     pub(crate) fn capture(&mut self) -> (Captured, Expected) {
         let here = &self.maps[&self.current].live;
-        let inherits = |name: &KeyName| self.keys[*name].kind.rules.inherits();
+        let inherits = |name: &KeyName| self.keys[*name].kind.rules.inherit;
         let mut seen: Vec<_> = here.iter().filter(|(name, _)| inherits(name)).collect();
         seen.sort_unstable_by_key(|(_, entry)| entry.age);
         let seen: Captured = seen.into_iter().map(|(name, entry)| (*name, entry.value)).collect();
@@ -213,8 +199,8 @@ impl Reference {
     /// Opens a scope with copies of what a context has.
     pub(crate) fn begin_in(&mut self, context: &Captured) -> Expected {
         self.begin_scope();
-        self.hide_outer(|model, name| model.keys[name].kind.rules.inherits());
-        let mut expected = Expected { sweep: Sweep::AtLeast(0), ..Expected::done() };
+        self.hide_outer(|model, name| model.keys[name].kind.rules.inherit);
+        let mut expected = Expected::done();
         for (name, value) in context {
             if self.is_live(*name) {
                 let copy = self.copy(*name, *value, &mut expected.events);
@@ -228,20 +214,19 @@ impl Reference {
     /// and the map is expunged.
     pub(crate) fn run_task(&mut self, task: Captured) -> Expected {
         self.begin_scope();
-        self.hide_outer(|model, name| model.keys[name].kind.rules.inherits());
-        let mut unordered = Vec::new();
+        self.hide_outer(|model, name| model.keys[name].kind.rules.inherit);
+        let mut events = VecDeque::new();
         for (name, value) in task {
             if self.is_live(name) {
                 self.insert(name, value);
             } else {
-                self.end(name, value, Reason::KeyDead, &mut unordered);
+                self.end(name, value, Reason::KeyDead, &mut events);
             }
             self.leave(name);
         }
-        let (events, stale) = self.end_innermost(self.current);
-        unordered.extend(stale);
-        let sweep = Sweep::Exactly(self.stale_here());
-        Expected { events, unordered, sweep, ..Expected::done() }
+        events.extend(self.end_innermost(self.current));
+        let sweep = Sweep::After(self.stale_here());
+        Expected { events, sweep, ..Expected::done() }
     }
 
     /// What ending a scope that is not the innermost is answered.

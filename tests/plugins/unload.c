@@ -4,7 +4,7 @@
  *     unload PLUGIN    plugin.c, as a shared object
  *
  * Its key is released and drained first. After that nothing of the library's
- * leads into the plugin: it is unmapped, and whoever called into it would crash.
+ * leads into the plugin: it is unmapped, and the one who called into it would crash.
  */
 #include "loading.h"
 #include "plugin.h"

@@ -1,4 +1,4 @@
-/* soak --seconds N --plugin FILE [--csv FILE]: runs all parties together and judges what is left.
+/* soak --seconds N --plugin FILE [--csv FILE]: runs all parties together and checks what is left.
  * Status 0: nothing was wrong; 1: something was, and a sentence says what; 2: wrong usage. */
 #include "soak.h"
 
@@ -95,7 +95,7 @@ static void end_all(void) {
 
 /* ---- The verdict ----------------------------------------------------------------------------- */
 
-static void judge_work(void) {
+static void check_work(void) {
     const struct {
         const char *what;
         uint64_t done;
@@ -107,7 +107,7 @@ static void judge_work(void) {
         if (work[i].done == 0) soak_wrong("no %s in all that time", work[i].what);
 }
 
-static void judge_remains(const tls_stats_t *before) {
+static void check_remains(const tls_stats_t *before) {
     tls_stats_t after = {0};
     after.size = sizeof after;
     soak_ok("tls_stats", tls_stats(&after));
@@ -148,9 +148,9 @@ int main(int count, char **arguments) {
     end_all();
     record_sample(now() - began);
     record_progress();
-    if (!soak_went_wrong()) judge_work();
-    judge_remains(&before);
-    if (!soak_went_wrong()) record_judge_growth();
+    if (!soak_went_wrong()) check_work();
+    check_remains(&before);
+    if (!soak_went_wrong()) record_check_growth();
     record_end();
     fflush(stdout);
     if (soak_went_wrong()) {

@@ -94,7 +94,7 @@ static uint64_t median_rss(unsigned quarter) {
     return found[taken / 2];
 }
 
-void record_judge_growth(void) {
+void record_check_growth(void) {
     if (count < 8) {
         soak_wrong("there are %zu samples: too few to tell whether memory grows", count);
         return;

@@ -1,4 +1,4 @@
-/* Samples over time: printed, written to a file, and judged. */
+/* Samples over time: printed, written to a file, and checked. */
 #ifndef SOAK_RECORD_H
 #define SOAK_RECORD_H
 
@@ -14,7 +14,7 @@ void record_sample(double seconds);
 void record_progress(void);
 
 /* Says so (soak_wrong) if memory has grown. */
-void record_judge_growth(void);
+void record_check_growth(void);
 
 void record_end(void);
 

@@ -1,9 +1,9 @@
 /* A soak: everything that a long-lived process does with the library, all at once, for as long as
- * it is told to. Nothing may be left, nothing may grow.
+ * it has to. Nothing may be left, nothing may grow.
  *
  * Each party (objects.c, threads.c, forks.c, reloads.c) is a few threads that go on until
  * soak_stops(). What they store are values (value.c), which are counted when they are made and when
- * they are destroyed. main.c starts the parties, takes a sample now and then (record.c), and judges. */
+ * they are destroyed. main.c starts the parties, takes a sample now and then (record.c), and checks. */
 #ifndef SOAK_H
 #define SOAK_H
 
@@ -28,7 +28,7 @@ extern struct soak soak;
 
 bool soak_stops(void);
 
-/* Says what is wrong, once, and lets all parties end. The first sentence decides the outcome. */
+/* Says what is wrong, once, and lets all parties end. The first sentence decides the result. */
 void soak_wrong(const char *sentence, ...) __attribute__((format(printf, 1, 2)));
 bool soak_went_wrong(void);
 

@@ -30,7 +30,7 @@ pub(crate) fn try_output_of(command: &mut Command) -> Result<String, String> {
 /// Runs a test program to its end, its output going to the file `log`.
 ///
 /// One that is still there after `patience` hangs: it is killed. That is a
-/// guard for whoever waits, not a claim about speed, so it is generous.
+/// guard for the one who waits, not a claim about speed, so it is generous.
 pub(crate) fn run(command: &mut Command, log: &Path, patience: Duration) -> Result<(), String> {
     let status = run_for(command, log, patience);
     match status {

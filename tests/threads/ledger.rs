@@ -11,9 +11,10 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use threadlocalmap::key::options::{Callbacks, Init, KeyOptions};
-use threadlocalmap::thread::keys;
+use threadlocalmap::capi::keys::tls_key_options_t;
 use threadlocalmap::thread::stats::{collect, Stats};
+
+use crate::api::{self, no_options, Init};
 
 /// Values that all tests of a run make together, at most.
 const MOST_VALUES: usize = 1 << 22;
@@ -65,7 +66,7 @@ static VALUES_MADE: AtomicUsize = AtomicUsize::new(0);
 static KEYS_MADE: AtomicUsize = AtomicUsize::new(0);
 static THREADS: AtomicU32 = AtomicU32::new(0);
 
-/// Callbacks that found something wrong; what, stands in the test's output.
+/// Callbacks that found something wrong; the test's output says what.
 static FAULTS: AtomicUsize = AtomicUsize::new(0);
 
 fn fault(what: &str, label: u32) {
@@ -111,15 +112,14 @@ impl Key {
     fn create_with(init: Option<Init>, wanders: bool) -> Self {
         let label = KEYS_MADE.fetch_add(1, SeqCst);
         KEYS[label].wanders.store(wanders, SeqCst);
-        let callbacks = Callbacks {
+        let options = tls_key_options_t {
             destroy: Some(destroy),
             init,
             user: label as *mut c_void,
             user_free: Some(user_free),
-            ..Callbacks::NONE
+            ..no_options()
         };
-        let options = KeyOptions { callbacks, ..KeyOptions::DEFAULT };
-        Self { handle: keys::create(&options).expect("memory"), label: label as u32 }
+        Self { handle: api::create(&options).expect("memory"), label: label as u32 }
     }
 
     /// A new value, for the calling thread.

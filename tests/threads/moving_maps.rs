@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::Mutex;
 use std::thread;
 
+use threadlocalmap::capi::keys::tls_key_options_t;
 use threadlocalmap::error::Error;
-use threadlocalmap::key::options::{Callbacks, KeyOptions};
-use threadlocalmap::thread::switch::{self, MapPointer};
-use threadlocalmap::thread::{keys, stale, values};
 
+use crate::api::{self, no_options, MapPointer};
 use crate::ledger::{Key, Page};
 use crate::{on_threads, set_fresh, use_key, Milestone, Random, Shelf};
 
@@ -24,23 +23,23 @@ unsafe impl Sync for Parked {}
 
 impl Parked {
     fn create() -> Self {
-        Self(switch::create().expect("memory"))
+        Self(api::create_map().expect("memory"))
     }
 
     /// Runs `work` with the map as the calling thread's.
     fn visit(&self, work: impl FnOnce()) -> Result<(), Error> {
         // SAFETY: Only `destroy` destroys it, and takes it away.
-        let previous = unsafe { switch::switch(Some(self.0)) }?;
+        let previous = unsafe { api::switch_map(Some(self.0)) }?;
         assert_eq!(previous, None, "threads go from one map to the next by way of their own");
         work();
         // SAFETY: The thread's own map always lives.
-        assert_eq!(unsafe { switch::switch(None) }, Ok(Some(self.0)));
+        assert_eq!(unsafe { api::switch_map(None) }, Ok(Some(self.0)));
         Ok(())
     }
 
     fn destroy(self) {
         // SAFETY: Made by `create`, and nobody has it any more.
-        assert_eq!(unsafe { switch::destroy(self.0) }, Ok(()));
+        assert_eq!(unsafe { api::destroy_map(self.0) }, Ok(()));
     }
 }
 
@@ -66,12 +65,12 @@ fn maps_that_go_from_thread_to_thread_end_every_value_once() {
                     match shelf.borrow(place) {
                         Some(key) => {
                             use_key(&mut random, key);
-                            assert_eq!(keys::release(key.handle), Ok(()));
+                            assert_eq!(api::release(key.handle), Ok(()));
                         }
                         None => shelf.put(place, Some(Key::create_for_maps())),
                     }
                 }
-                stale::expunge_some(random.below(3));
+                api::expunge_some(random.below(3));
             });
             assert_eq!(visited, Ok(()));
             // Its holders are maps that are visited, and maps that are parked.
@@ -104,14 +103,14 @@ fn a_map_is_one_threads_at_a_time_and_hears_of_deaths_while_it_is_nobodys() {
             let visited = map.visit(|| {
                 assert_eq!(set_fresh(dying), Ok(()));
                 assert_eq!(set_fresh(lasting), Ok(()));
-                found.store(values::get(lasting.handle) as u64, SeqCst);
+                found.store(api::get(lasting.handle) as u64, SeqCst);
                 drop(visit);
                 refused.wait_for(1);
             });
             assert_eq!(visited, Ok(()));
-            assert_eq!(values::get_existing(lasting.handle), null_mut(), "not in its own map");
-            assert_eq!(keys::release(dying.handle), Ok(()));
-            assert_eq!(stale::stale_count(), 0, "stale in that map, not in this");
+            assert_eq!(api::get_existing(lasting.handle), null_mut(), "not in its own map");
+            assert_eq!(api::release(dying.handle), Ok(()));
+            assert_eq!(api::stale_count(), 0, "stale in that map, not in this");
             drop(leave);
         } else {
             visiting.wait_for(1);
@@ -120,9 +119,9 @@ fn a_map_is_one_threads_at_a_time_and_hears_of_deaths_while_it_is_nobodys() {
             drop(refusal);
             left.wait_for(1);
             let visited = map.visit(|| {
-                assert_eq!(stale::stale_count(), 1);
-                assert_eq!(values::get(lasting.handle) as u64, found.load(SeqCst));
-                assert_eq!(stale::expunge(), 1);
+                assert_eq!(api::stale_count(), 1);
+                assert_eq!(api::get(lasting.handle) as u64, found.load(SeqCst));
+                assert_eq!(api::expunge(), 1);
             });
             assert_eq!(visited, Ok(()));
         }
@@ -130,7 +129,7 @@ fn a_map_is_one_threads_at_a_time_and_hears_of_deaths_while_it_is_nobodys() {
     let map = Mutex::new(Some(map));
     on_threads(1, |_| {
         map.lock().expect("alone").take().expect("put there above").destroy();
-        assert_eq!(keys::release(lasting.handle), Ok(()));
+        assert_eq!(api::release(lasting.handle), Ok(()));
     });
     page.assert_balanced();
 }
@@ -153,21 +152,20 @@ fn a_map_stays_its_threads_while_the_thread_destroys_another() {
     let _page = Page::open();
     on_threads(1, |_| {
         let (current, other) = (Parked::create(), Parked::create());
-        let callbacks = Callbacks {
+        let options = tls_key_options_t {
             destroy: Some(let_another_thread_try),
             user: (&raw const current).cast_mut().cast(),
-            ..Callbacks::NONE
+            ..no_options()
         };
-        let options = KeyOptions { callbacks, ..KeyOptions::DEFAULT };
-        let key = keys::create(&options).expect("memory");
-        assert_eq!(other.visit(|| assert_eq!(values::set(key, 16 as *mut c_void), Ok(()))), Ok(()));
+        let key = api::create(&options).expect("memory");
+        assert_eq!(other.visit(|| assert_eq!(api::set(key, 16 as *mut c_void), Ok(()))), Ok(()));
         let visited = current.visit(|| {
             other.destroy();
-            assert_eq!(switch::current(), Some(current.0), "back where it was");
+            assert_eq!(api::current_map(), Some(current.0), "back where it was");
         });
         assert_eq!(visited, Ok(()));
         assert!(REFUSED.load(SeqCst), "another thread got the map");
-        assert_eq!(keys::release(key), Ok(()));
+        assert_eq!(api::release(key), Ok(()));
         current.destroy();
     });
 }

@@ -1,6 +1,6 @@
 //! Stale counts: exact in every thread as soon as a release has returned.
 //!
-//! Workers do what they are told, one thing at a time, and answer; the channel
+//! Workers obey commands, one at a time, and answer each; the channel
 //! is what orders a release before the look at another thread's count.
 
 use std::collections::BTreeSet;
@@ -8,12 +8,11 @@ use std::panic::resume_unwind;
 use std::sync::mpsc::{channel, Receiver, Sender};
 use std::thread;
 
-use threadlocalmap::thread::{keys, stale};
-
+use crate::api;
 use crate::ledger::{Key, Page};
 use crate::{set_fresh, Random};
 
-/// What a worker is told to do; it answers each with a number.
+/// A command to a worker; it answers each with a number.
 enum Command {
     /// Store a new value under each. Answers how many it has stored.
     Set(Vec<Key>),
@@ -24,7 +23,7 @@ enum Command {
     ExpungeSome(usize),
 }
 
-/// A thread that does as it is told, and what must be in its map.
+/// A thread that obeys commands, and what must be in its map.
 struct Worker {
     commands: Sender<Command>,
     answers: Receiver<usize>,
@@ -47,13 +46,13 @@ fn obey(commands: &Receiver<Command>, answers: &Sender<usize>) {
                 chosen.len()
             }
             Command::Release(chosen) => {
-                let release = |key: &Key| assert_eq!(keys::release(key.handle), Ok(()));
+                let release = |key: &Key| assert_eq!(api::release(key.handle), Ok(()));
                 chosen.iter().for_each(release);
                 chosen.len()
             }
-            Command::StaleCount => stale::stale_count(),
-            Command::Expunge => stale::expunge(),
-            Command::ExpungeSome(budget) => stale::expunge_some(budget),
+            Command::StaleCount => api::stale_count(),
+            Command::Expunge => api::expunge(),
+            Command::ExpungeSome(budget) => api::expunge_some(budget),
         };
         answers.send(answer).expect("the test waits for it");
     }
@@ -107,7 +106,7 @@ fn stale_counts_are_exact_when_a_release_has_returned() {
             // Released by a thread that has no values, and then by a holder.
             let first = draw(&mut random, &mut alive);
             for key in &first {
-                assert_eq!(keys::release(key.handle), Ok(()));
+                assert_eq!(api::release(key.handle), Ok(()));
             }
             note_deaths(&mut workers, &first, None);
             assert_stale_counts(&workers);
@@ -125,7 +124,7 @@ fn stale_counts_are_exact_when_a_release_has_returned() {
             }
             assert_stale_counts(&workers);
             // Some die while others of the same map are stale already.
-            alive.iter().for_each(|key| assert_eq!(keys::release(key.handle), Ok(())));
+            alive.iter().for_each(|key| assert_eq!(api::release(key.handle), Ok(())));
             note_deaths(&mut workers, &alive, None);
             assert_stale_counts(&workers);
             for worker in &mut workers {

@@ -1,8 +1,8 @@
 //! Storing values, and the life of a key.
 
 use super::Row;
+use crate::contenders::{CrateCycle, Ours, Pthread};
 use crate::kernels::{Kernels, Place};
-use crate::subjects::{CrateCycle, Ours, Pthread};
 
 pub fn rows(kernels: &Kernels) -> Vec<Row> {
     vec![set(kernels), set_with_callback(kernels), cycle(kernels)]
@@ -43,6 +43,6 @@ fn cycle(kernels: &Kernels) -> Row {
         Ours::new("a key's life", kernel("cycle"), 0),
     )
     .against(Pthread::new("pthread key's life", kernel("pthread_cycle"), 0), 4.0, Some(2.0))
-    .beside(CrateCycle)
+    .competitor(CrateCycle)
     .counted()
 }

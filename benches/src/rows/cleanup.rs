@@ -2,8 +2,8 @@
 //! task, nearly always in vain.
 
 use super::Row;
+use crate::contenders::{Ours, Pthread};
 use crate::kernels::{Kernels, Place};
-use crate::subjects::{Ours, Pthread};
 
 pub fn rows(kernels: &Kernels) -> Vec<Row> {
     vec![stale_count(kernels), expunge(kernels)]
@@ -17,7 +17,7 @@ fn stale_count(kernels: &Kernels) -> Row {
         Ours::new("", kernel("stale_count"), 1),
     )
     .at_most(2.0)
-    .beside(Pthread::new("pthread_getspecific", kernel("pthread_get_one"), 1))
+    .competitor(Pthread::new("pthread_getspecific", kernel("pthread_get_one"), 1))
     .counted()
 }
 

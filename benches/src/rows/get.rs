@@ -1,8 +1,8 @@
 //! Reading a value: the hit.
 
 use super::Row;
+use crate::contenders::{CrateGet, Ours, Plain, Pthread};
 use crate::kernels::{Kernels, Place};
-use crate::subjects::{CrateGet, Ours, Plain, Pthread};
 
 pub fn rows(kernels: &Kernels) -> Vec<Row> {
     let mut rows = vec![loop_alone(kernels), one_key(kernels)];
@@ -49,8 +49,8 @@ fn loop_alone(kernels: &Kernels) -> Row {
     let empty =
         |name, kernel, count| Plain::new(name, kernels.named(Place::Program, kernel), count);
     Row::new("loop", "the loop alone: part of every figure below", empty("", "empty_one", 1))
-        .beside(empty("over 100", "empty_many", 100))
-        .beside(empty("over 1000", "empty_many", 1000))
+        .competitor(empty("over 100", "empty_many", 100))
+        .competitor(empty("over 1000", "empty_many", 1000))
         .counted()
 }
 
@@ -62,8 +62,8 @@ fn one_key(kernels: &Kernels) -> Row {
             0.35,
             Some(0.22),
         )
-        .beside(CrateGet::new(1))
-        .beside(Plain::new("raw __thread", kernel("raw_one"), 1))
+        .competitor(CrateGet::new(1))
+        .competitor(Plain::new("raw __thread", kernel("raw_one"), 1))
         .counted()
 }
 
@@ -71,7 +71,7 @@ fn many_keys(kernels: &Kernels, id: &'static str, work: &'static str, count: usi
     let kernel = |name| kernels.named(Place::Program, name);
     Row::new(id, work, Ours::new("tls_get", kernel("get_many"), count))
         .against(Pthread::new("pthread_getspecific", kernel("pthread_get_many"), count), 0.5, None)
-        .beside(CrateGet::new(count))
+        .competitor(CrateGet::new(count))
         .counted()
 }
 
@@ -84,8 +84,10 @@ fn flatness(kernels: &Kernels) -> Row {
 fn shuffled(kernels: &Kernels, id: &'static str, work: &'static str, count: usize) -> Row {
     let kernel = |name| kernels.named(Place::Program, name);
     Row::new(id, work, Ours::new("tls_get", kernel("get_many"), count).shuffled())
-        .beside(Pthread::new("pthread_getspecific", kernel("pthread_get_many"), count).shuffled())
-        .beside(CrateGet::new(count).shuffled())
+        .competitor(
+            Pthread::new("pthread_getspecific", kernel("pthread_get_many"), count).shuffled(),
+        )
+        .competitor(CrateGet::new(count).shuffled())
 }
 
 /// Keys that follow one another share out the table evenly. These do not: some
@@ -93,8 +95,8 @@ fn shuffled(kernels: &Kernels, id: &'static str, work: &'static str, count: usiz
 fn scattered(kernels: &Kernels, id: &'static str, work: &'static str, count: usize) -> Row {
     let kernel = |name| kernels.named(Place::Program, name);
     Row::new(id, work, Ours::new("tls_get", kernel("get_many"), count).scattered())
-        .beside(Pthread::new("pthread_getspecific", kernel("pthread_get_many"), count))
-        .beside(CrateGet::new(count))
+        .competitor(Pthread::new("pthread_getspecific", kernel("pthread_get_many"), count))
+        .competitor(CrateGet::new(count))
         .counted()
 }
 
@@ -114,7 +116,7 @@ fn one_key_in_object(kernels: &Kernels) -> Row {
         Ours::new("tls_get", kernel("get_one"), 1),
     )
     .against(Pthread::new("pthread_getspecific", kernel("pthread_get_one"), 1), 0.6, Some(0.35))
-    .beside(Plain::new("raw __thread", kernel("raw_one"), 1))
+    .competitor(Plain::new("raw __thread", kernel("raw_one"), 1))
     .counted()
 }
 
@@ -127,7 +129,7 @@ fn many_keys_in_object(kernels: &Kernels) -> Row {
             0.6,
             Some(0.35),
         )
-        .beside(Plain::new("raw __thread", kernel("raw_many"), 1000))
+        .competitor(Plain::new("raw __thread", kernel("raw_many"), 1000))
 }
 
 /// A function that the compiler may not inline, with one access in it: the
@@ -135,9 +137,9 @@ fn many_keys_in_object(kernels: &Kernels) -> Row {
 fn alone_in_function(kernels: &Kernels, place: Place, id: &'static str, work: &'static str) -> Row {
     let kernel = |name| kernels.named(place, name);
     Row::new(id, work, Ours::new("tls_get", kernel("get_call"), 1))
-        .beside(Pthread::new("pthread_getspecific", kernel("pthread_get_call"), 1))
-        .beside(Plain::new("raw __thread", kernel("raw_call"), 1))
-        .beside(Plain::new("a function alone", kernel("empty_call"), 1))
+        .competitor(Pthread::new("pthread_getspecific", kernel("pthread_get_call"), 1))
+        .competitor(Plain::new("raw __thread", kernel("raw_call"), 1))
+        .competitor(Plain::new("a function alone", kernel("empty_call"), 1))
         .counted()
 }
 
@@ -153,5 +155,5 @@ fn exported_in_object(kernels: &Kernels) -> Row {
     let kernel = |name| kernels.named(Place::Object, name);
     let us = Ours::new("tls_get, called", kernel("get_exported_many"), 100);
     Row::new("exported-object-100", "exported, from a shared object, 100 keys", us)
-        .beside(Pthread::new("pthread_getspecific", kernel("pthread_get_many"), 100))
+        .competitor(Pthread::new("pthread_getspecific", kernel("pthread_get_many"), 100))
 }

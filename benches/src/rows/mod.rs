@@ -1,8 +1,8 @@
 //! The rows: what is measured beside what, and what is asked of it.
 //!
 //! To add a row, add a function to one of the modules below and a line to its
-//! list. A peer of a new kind is a new subject (`crate::subjects`), or only a
-//! new C kernel (`kernels/table.c`) under a subject that exists.
+//! list. A peer of a new kind is a new contender (`crate::contenders`), or only a
+//! new C kernel (`kernels/table.c`) under a contender that exists.
 
 mod change;
 mod cleanup;
@@ -10,15 +10,15 @@ mod get;
 mod scale;
 mod tasks;
 
+use crate::contenders::Contender;
 use crate::kernels::Kernels;
-use crate::subjects::Subject;
 
 /// One of ours, and who stands beside it.
 pub struct Row {
     /// For `--filter` and JSON; never changes once published.
     pub id: &'static str,
     pub work: String,
-    pub us: Box<dyn Subject>,
+    pub us: Box<dyn Contender>,
     /// A limit on ours alone, in nanoseconds.
     pub nanoseconds: Option<f64>,
     pub peers: Vec<Peer>,
@@ -28,9 +28,9 @@ pub struct Row {
     pub counted: bool,
 }
 
-/// A subject beside ours, and what the ratio of ours to it should be.
+/// A contender beside ours, and what the ratio of ours to it should be.
 pub struct Peer {
-    pub subject: Box<dyn Subject>,
+    pub contender: Box<dyn Contender>,
     /// Must hold.
     pub bar: Option<f64>,
     /// Where we are going.
@@ -38,7 +38,7 @@ pub struct Peer {
 }
 
 impl Row {
-    pub fn new(id: &'static str, work: impl Into<String>, us: impl Subject + 'static) -> Row {
+    pub fn new(id: &'static str, work: impl Into<String>, us: impl Contender + 'static) -> Row {
         Row {
             id,
             work: work.into(),
@@ -51,14 +51,19 @@ impl Row {
     }
 
     /// A peer with a bar and an aim on the ratio.
-    pub fn against(mut self, subject: impl Subject + 'static, bar: f64, aim: Option<f64>) -> Row {
-        self.peers.push(Peer { subject: Box::new(subject), bar: Some(bar), aim });
+    pub fn against(
+        mut self,
+        contender: impl Contender + 'static,
+        bar: f64,
+        aim: Option<f64>,
+    ) -> Row {
+        self.peers.push(Peer { contender: Box::new(contender), bar: Some(bar), aim });
         self
     }
 
     /// A peer for information.
-    pub fn beside(mut self, subject: impl Subject + 'static) -> Row {
-        self.peers.push(Peer { subject: Box::new(subject), bar: None, aim: None });
+    pub fn competitor(mut self, contender: impl Contender + 'static) -> Row {
+        self.peers.push(Peer { contender: Box::new(contender), bar: None, aim: None });
         self
     }
 
@@ -75,13 +80,15 @@ impl Row {
     }
 
     /// Ours first, then the peers.
-    pub fn subjects_mut<'a>(&'a mut self) -> impl Iterator<Item = &'a mut (dyn Subject + 'static)> {
-        std::iter::once(&mut *self.us).chain(self.peers.iter_mut().map(|peer| &mut *peer.subject))
+    pub fn contenders_mut<'a>(
+        &'a mut self,
+    ) -> impl Iterator<Item = &'a mut (dyn Contender + 'static)> {
+        std::iter::once(&mut *self.us).chain(self.peers.iter_mut().map(|peer| &mut *peer.contender))
     }
 
     /// Ours first, then the peers.
-    pub fn subjects(&self) -> impl Iterator<Item = &dyn Subject> {
-        std::iter::once(&*self.us).chain(self.peers.iter().map(|peer| &*peer.subject))
+    pub fn contenders(&self) -> impl Iterator<Item = &dyn Contender> {
+        std::iter::once(&*self.us).chain(self.peers.iter().map(|peer| &*peer.contender))
     }
 }
 

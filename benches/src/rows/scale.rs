@@ -1,12 +1,12 @@
 //! Costs that must not grow: with threads, and with keys.
 //!
 //! The same operation is measured beside many and beside few, in one round, and
-//! the bar is on the ratio. Crowds and keys are made anew for each batch, which
+//! the bar is on the ratio. IdleThreads and keys are made anew for each batch, which
 //! takes long: so not every round has these rows.
 
 use super::{Row, Scale};
+use crate::contenders::{AmongKeys, AmongThreads, Ours, Releases};
 use crate::kernels::{Kernels, Place};
-use crate::subjects::{Beside, BesideKeys, Ours, Releases};
 
 /// Flat, within what caches and a shared machine do to a small figure.
 const FLAT: f64 = 1.2;
@@ -21,8 +21,8 @@ pub fn rows(kernels: &Kernels, scale: Scale) -> Vec<Row> {
         release(kernels, "release-1", "release, 1 holder among 1000 threads", 1),
         release(kernels, "release-10", "release, 10 holders among 1000 threads", 10),
         release_all(kernels),
-        life_beside_threads(kernels, "cycle-crowd-100", 100),
-        life_beside_threads(kernels, "cycle-crowd", 1000),
+        life_beside_threads(kernels, "cycle-idle-100", 100),
+        life_beside_threads(kernels, "cycle-idle", 1000),
     ];
     rows.extend(beside_very_many_threads(kernels, scale));
     rows.extend(beside_very_many_keys(kernels, scale));
@@ -31,14 +31,17 @@ pub fn rows(kernels: &Kernels, scale: Scale) -> Vec<Row> {
 
 fn release(kernels: &Kernels, id: &'static str, work: &str, holders: usize) -> Row {
     let among = |threads| Releases::new(kernels.named(Place::Program, "release"), holders, threads);
-    Row::new(id, work, among(1000)).against(among(10), FLAT, Some(1.0)).beside(among(100)).every(3)
+    Row::new(id, work, among(1000))
+        .against(among(10), FLAT, Some(1.0))
+        .competitor(among(100))
+        .every(3)
 }
 
 fn release_all(kernels: &Kernels) -> Row {
     let all = |threads| Releases::of_all(kernels.named(Place::Program, "release"), threads);
     Row::new("release-all", "release, each holder's share, 1000 holders", all(1000))
         .against(all(100), FLAT_PER_HOLDER, None)
-        .beside(all(10))
+        .competitor(all(10))
         .every(3)
 }
 
@@ -49,7 +52,7 @@ fn life(kernels: &Kernels) -> Ours {
 
 fn life_beside_threads(kernels: &Kernels, id: &'static str, threads: usize) -> Row {
     let work = format!("a key's life beside {threads} idle threads");
-    Row::new(id, work, Beside::new(threads, life(kernels)))
+    Row::new(id, work, AmongThreads::new(threads, life(kernels)))
         .against(life(kernels), FLAT, Some(1.0))
         .every(3)
 }
@@ -58,17 +61,21 @@ fn life_beside_threads(kernels: &Kernels, id: &'static str, threads: usize) -> R
 fn beside_very_many_threads(kernels: &Kernels, scale: Scale) -> Vec<Row> {
     let threads = scale.of(10_000);
     let kernel = |name| kernels.named(Place::Program, name);
-    let row = |id, what: &str, subject: &dyn Fn() -> Ours| {
-        Row::new(id, format!("{what} beside {threads} threads"), Beside::new(threads, subject()))
-            .against(Beside::new(10, subject()), FLAT, Some(1.0))
-            .every(8)
+    let row = |id, what: &str, contender: &dyn Fn() -> Ours| {
+        Row::new(
+            id,
+            format!("{what} beside {threads} threads"),
+            AmongThreads::new(threads, contender()),
+        )
+        .against(AmongThreads::new(10, contender()), FLAT, Some(1.0))
+        .every(8)
     };
     vec![
-        row("get-crowd-10000", "tls_get hit inlined", &|| Ours::new("", kernel("get_one"), 1)),
-        row("set-crowd-10000", "tls_set over a value", &|| {
+        row("get-idle-10000", "tls_get hit inlined", &|| Ours::new("", kernel("get_one"), 1)),
+        row("set-idle-10000", "tls_set over a value", &|| {
             Ours::new("", kernel("set"), 1).storing()
         }),
-        row("cycle-crowd-10000", "a key's life", &|| life(kernels)),
+        row("cycle-idle-10000", "a key's life", &|| life(kernels)),
     ]
 }
 
@@ -76,10 +83,10 @@ fn beside_very_many_threads(kernels: &Kernels, scale: Scale) -> Vec<Row> {
 fn beside_very_many_keys(kernels: &Kernels, scale: Scale) -> Vec<Row> {
     let keys = scale.of(1_000_000);
     let kernel = |name| kernels.named(Place::Program, name);
-    let row = |id, what: &str, subject: &dyn Fn() -> Ours| {
-        let beside = || BesideKeys::new(keys, subject());
-        Row::new(id, format!("{what} beside {keys} keys"), beside())
-            .against(beside().dropped(), FLAT, Some(1.0))
+    let row = |id, what: &str, contender: &dyn Fn() -> Ours| {
+        let among = || AmongKeys::new(keys, contender());
+        Row::new(id, format!("{what} beside {keys} keys"), among())
+            .against(among().dropped(), FLAT, Some(1.0))
             .every(8)
     };
     vec![

@@ -2,8 +2,8 @@
 //! around every task.
 
 use super::Row;
+use crate::contenders::{Ours, Plain, Pthread};
 use crate::kernels::{Kernels, Place};
-use crate::subjects::{Ours, Plain, Pthread};
 
 pub fn rows(kernels: &Kernels) -> Vec<Row> {
     let mut rows = vec![empty_scope(kernels)];
@@ -38,18 +38,18 @@ fn empty_scope(kernels: &Kernels) -> Row {
 
 fn scope(kernels: &Kernels, id: &'static str, work: &str, count: usize) -> Row {
     let us = Ours::new("begin, set, end", kernels.named(Place::Program, "scope"), count);
-    Row::new(id, work, us).beside(exported_get(kernels)).counted()
+    Row::new(id, work, us).competitor(exported_get(kernels)).counted()
 }
 
 fn inherited(kernels: &Kernels, id: &'static str, work: &str, kernel: &str, count: usize) -> Row {
     let us = Ours::new("all values", kernels.named(Place::Program, kernel), count).inherited();
-    Row::new(id, format!("{work}, {count} values"), us).beside(exported_get(kernels)).counted()
+    Row::new(id, format!("{work}, {count} values"), us).competitor(exported_get(kernels)).counted()
 }
 
 fn task(kernels: &Kernels) -> Row {
     let us = Ours::new("create and run", kernels.named(Place::Program, "task"), 0);
     let call = Plain::new("a plain call", kernels.named(Place::Program, "plain_call"), 1);
-    Row::new("task", "a task that takes nothing along", us).beside(call).counted()
+    Row::new("task", "a task that takes nothing along", us).competitor(call).counted()
 }
 
 fn map_switch(kernels: &Kernels) -> Row {
@@ -65,5 +65,5 @@ fn get_inside(kernels: &Kernels, id: &'static str, work: &str, kernel: &str) -> 
     let peer =
         Pthread::new("pthread_getspecific", kernels.named(Place::Program, "pthread_get_one"), 1);
     let outside = Ours::new("ours outside", kernels.named(Place::Program, "get_one"), 1);
-    Row::new(id, work, us).against(peer, 0.35, Some(0.22)).beside(outside).counted()
+    Row::new(id, work, us).against(peer, 0.35, Some(0.22)).competitor(outside).counted()
 }

@@ -47,7 +47,7 @@ extern "C" {
 #endif
 
 /* How the pool takes a task. Returns 0, and run(argument) will be called once, on a worker; or
- * anything else, and it won't. Called with nothing locked, by whoever releases a key. */
+ * anything else, and it won't. Called with nothing locked, by the one who releases a key. */
 typedef int (*tls_sweep_post_fn)(void *pool, void (*run)(void *argument), void *argument);
 
 /* Private. Initialise it with tls_sweep_init(). */

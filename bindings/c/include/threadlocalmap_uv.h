@@ -100,7 +100,7 @@ tls_uv_queue_work(uv_loop_t *loop, tls_uv_work_t *work, uv_work_cb run, uv_after
 
 /* ---- Workers that sleep ------------------------------------------------ */
 
-/* Static, or at least never freed before all keys are: libuv's threads never end, and whoever
+/* Static, or at least never freed before all keys are: libuv's threads never end, and the one who
  * releases a key may be about to tell. */
 typedef struct tls_uv_workers {
     uv_async_t woken; /* the first member; a worker has got stale values */

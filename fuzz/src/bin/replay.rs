@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use threadlocalmap_fuzz::{model, threads};
 
-/// No input takes nearly as long: whoever takes longer waits for ever.
+/// No input takes nearly as long: one that takes longer waits for ever.
 const HANGS_AFTER: Duration = Duration::from_secs(60);
 
 /// A way to play byte strings.
@@ -26,7 +26,7 @@ const TARGETS: [Target; 2] = [
     Target { name: "threads", play: threads::play, show: threads::show },
 ];
 
-/// What is being played, since when, and what it is.
+/// What is being replayed, since when, and what it is.
 static PLAYING: Mutex<Option<(PathBuf, Instant, String)>> = Mutex::new(None);
 
 fn main() {
@@ -52,7 +52,7 @@ fn fail(what: &str) -> ! {
 }
 
 /// A panic on any thread, or an input that never ends, is a failure of what is
-/// being played.
+/// being replayed.
 fn stop_at_failures() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

@@ -1,53 +1,54 @@
-//! What the callbacks of a case's keys do: they keep the books, and read on in
+//! What the callbacks of a case's keys do: they write to the shadow, and read on in
 //! the program unless they are quiet.
 
 use core::ffi::{c_int, c_void};
 use std::sync::Mutex;
 
+use threadlocalmap::capi::keys::tls_key_options_t;
 use threadlocalmap::error::Reason;
-use threadlocalmap::key::options::{Callbacks, KeyOptions, Rules};
 
-use super::books::{KeyName, Life, State, Value};
-use super::deed::Habits;
+use crate::api::{no_options, with_rules, Rules};
+
 use super::inspect::inspect;
+use super::op::Habits;
 use super::schedule::{inside_callback, me, world};
+use super::shadow::{KeyName, Life, State, Value};
 
 /// The options of a key.
-pub(crate) fn options(name: KeyName, habits: Habits) -> KeyOptions {
-    let callbacks = Callbacks {
+pub(crate) fn options(name: KeyName, habits: Habits) -> tls_key_options_t {
+    let options = tls_key_options_t {
         destroy: Some(destroy),
         init: habits.init.then_some(init as _),
         user: name as *mut c_void,
         user_free: Some(user_free),
-        ..Callbacks::NONE
+        ..no_options()
     };
-    let enumerable = Rules::ENUMERABLE.given(habits.enumerable);
-    let rules = Rules::ANY.given(habits.any).and(enumerable);
-    KeyOptions { callbacks, rules, ..KeyOptions::DEFAULT }
+    let (any, enumerable) = (habits.any, habits.enumerable);
+    with_rules(options, Rules { any, enumerable, ..Rules::default() })
 }
 
 /// Reads on, with everything whole before and after.
 fn read_on(quiet: bool) -> u8 {
-    world().books.callbacks += 1;
+    world().shadow.callbacks += 1;
     inspect(me());
     if quiet {
         return 0;
     }
-    let told = inside_callback(true);
+    let answer = inside_callback(true);
     inspect(me());
-    told
+    answer
 }
 
 unsafe extern "C" fn destroy(value: *mut c_void, reason: c_int, user: *mut c_void) {
     let name = user as KeyName;
     let quiet = {
         let mut world = world();
-        let books = &mut world.books;
-        books.strike_out(value as Value, name, State::Ended);
-        books.destroyed += 1;
-        books.expunged += u64::from(reason == Reason::KeyDead as c_int);
-        let note = &books.values[value as Value / 16 - 1];
-        let key = &books.keys[name];
+        let shadow = &mut world.shadow;
+        shadow.strike_out(value as Value, name, State::Ended);
+        shadow.destroyed += 1;
+        shadow.expunged += u64::from(reason == Reason::KeyDead as c_int);
+        let note = &shadow.values[value as Value / 16 - 1];
+        let key = &shadow.keys[name];
         assert!(!key.freed, "a value of key {name} ends after user_free");
         let at_home = note.thread.is_none_or(|thread| thread == me());
         // Its last visitor ends a value whose thread has gone.
@@ -56,42 +57,42 @@ unsafe extern "C" fn destroy(value: *mut c_void, reason: c_int, user: *mut c_voi
             assert_ne!(key.life(), Life::Live, "key {name} is alive");
         }
         if reason == Reason::Purged as c_int {
-            assert!(key.reapers > 0 && key.habits.any, "nobody purges key {name}");
+            assert!(key.takers > 0 && key.habits.any, "nobody purges key {name}");
         }
-        books.keys[name].callbacks += 1;
-        books.keys[name].habits.quiet_destroy
+        shadow.keys[name].callbacks += 1;
+        shadow.keys[name].habits.quiet_destroy
     };
     read_on(quiet);
-    world().books.keys[name].callbacks -= 1;
+    world().shadow.keys[name].callbacks -= 1;
 }
 
 unsafe extern "C" fn init(value: *mut *mut c_void, user: *mut c_void) -> c_int {
     let (name, me) = (user as KeyName, me());
     let habits = {
         let mut world = world();
-        let books = &mut world.books;
-        let inside = books.initialising.contains(&(me, name));
+        let shadow = &mut world.shadow;
+        let inside = shadow.initialising.contains(&(me, name));
         assert!(!inside, "init of key {name} inside itself");
-        books.initialising.push((me, name));
-        let key = &mut books.keys[name];
+        shadow.initialising.push((me, name));
+        let key = &mut shadow.keys[name];
         assert!(!key.freed, "init of key {name} after user_free");
         key.inits += 1;
         key.callbacks += 1;
         key.habits
     };
-    let told = read_on(habits.quiet_init);
+    let answer = read_on(habits.quiet_init);
     let mut world = world();
-    let books = &mut world.books;
-    let ours = books.initialising.iter().rposition(|running| *running == (me, name));
-    books.initialising.remove(ours.expect("put there above"));
-    let key = &mut books.keys[name];
+    let shadow = &mut world.shadow;
+    let ours = shadow.initialising.iter().rposition(|running| *running == (me, name));
+    shadow.initialising.remove(ours.expect("put there above"));
+    let key = &mut shadow.keys[name];
     key.callbacks -= 1;
     let fails = habits.quiet_init && habits.init_fails && key.inits % 2 == 0;
-    if fails || told % 2 == 1 {
+    if fails || answer % 2 == 1 {
         return 1;
     }
     // SAFETY: The library hands over a place for the value.
-    unsafe { *value = books.make(name, me) as *mut c_void };
+    unsafe { *value = shadow.make(name, me) as *mut c_void };
     0
 }
 
@@ -99,10 +100,10 @@ unsafe extern "C" fn user_free(user: *mut c_void) {
     let name = user as KeyName;
     let quiet = {
         let mut world = world();
-        let books = &mut world.books;
-        let alive = books.alive(name).len() as u64;
-        assert!(alive <= books.leaks_not_found(), "user_free of key {name} before its last value");
-        let key = &mut books.keys[name];
+        let shadow = &mut world.shadow;
+        let alive = shadow.alive(name).len() as u64;
+        assert!(alive <= shadow.leaks_not_found(), "user_free of key {name} before its last value");
+        let key = &mut shadow.keys[name];
         assert!(!key.freed, "user_free of key {name} again");
         assert_ne!(key.life(), Life::Live, "user_free of key {name}, alive");
         assert_eq!(key.callbacks, 0, "user_free of key {name} while its callbacks run");
@@ -153,14 +154,14 @@ pub(crate) unsafe extern "C" fn visit(value: *mut c_void, _: u64, argument: *mut
     visit.see(value);
     {
         let mut world = world();
-        let note = world.books.note(value, visit.key);
+        let note = world.shadow.note(value, visit.key);
         assert_eq!(note.state, State::Alive, "{value:#x} is visited");
         note.visitors += 1;
         note.was_visited = true;
     }
     read_on(false);
     let mut world = world();
-    let note = world.books.note(value, visit.key);
+    let note = world.shadow.note(value, visit.key);
     assert_eq!(note.state, State::Alive, "{value:#x}, while it was visited");
     note.visitors -= 1;
 }
@@ -169,7 +170,7 @@ pub(crate) unsafe extern "C" fn take(value: *mut c_void, _: u64, argument: *mut 
     // SAFETY: The library passes on what `scrape` was given.
     let (value, visit) = (value as Value, unsafe { Visit::from(argument) });
     visit.see(value);
-    world().books.strike_out(value, visit.key, State::HandedOver);
+    world().shadow.strike_out(value, visit.key, State::HandedOver);
     read_on(false);
 }
 
@@ -177,7 +178,7 @@ pub(crate) unsafe extern "C" fn take(value: *mut c_void, _: u64, argument: *mut 
 pub(crate) unsafe extern "C" fn hook(argument: *mut c_void) {
     {
         let mut world = world();
-        let hook = &mut world.books.hooks[argument as usize];
+        let hook = &mut world.shadow.hooks[argument as usize];
         assert!(!hook.has_run, "a hook runs twice");
         assert_eq!(hook.thread, me(), "a hook runs on another thread");
         hook.has_run = true;
@@ -185,12 +186,12 @@ pub(crate) unsafe extern "C" fn hook(argument: *mut c_void) {
     read_on(false);
 }
 
-/// Tells that the thread with this number has stale values. It must be quick,
-/// so it does nothing; but others may, meanwhile.
-pub(crate) unsafe extern "C" fn told(argument: *mut c_void) {
+/// The waker of the thread with this number. It must be quick, so it does nothing;
+/// but others may, meanwhile.
+pub(crate) unsafe extern "C" fn wake(argument: *mut c_void) {
     let mut world = world();
-    world.books.threads[argument as usize].told += 1;
-    world.books.callbacks += 1;
+    world.shadow.threads[argument as usize].wakes += 1;
+    world.shadow.callbacks += 1;
     drop(world);
     inside_callback(false);
 }

@@ -1,35 +1,24 @@
 //! A look at what the calling thread can see, before and after everything.
 
-use threadlocalmap::thread::map::Map;
-use threadlocalmap::thread::record::{self, ThreadRecord};
-
 use super::schedule::world;
-
-/// Asserts that the map that this thread works on is whole.
-pub(crate) fn inspect_own_map() {
-    if let Some(map) = record::current().map(ThreadRecord::map) {
-        map.check_invariants();
-    }
-}
+use crate::api;
+use crate::internals::{check_current_map, map_of, own_map};
 
 /// Asserts that everything is whole, as far as this thread may look; and
-/// between calls, that the books are balanced.
+/// between calls, that maps and shadow agree.
 pub(crate) fn inspect(me: usize) {
-    inspect_own_map();
-    let record = record::current();
+    check_current_map();
     let mut world = world();
-    let books = &mut world.books;
-    // SAFETY: A record lives until its thread has gone, and says so here.
-    let own = record.map(|record| unsafe { &*core::ptr::from_ref::<Map>(record.own_map()) });
-    books.threads[me].own = own;
-    books.threads[me].visiting = record.and_then(ThreadRecord::visiting);
-    for map in books.maps.clone() {
-        if books.owner_of(map).is_none() {
+    let shadow = &mut world.shadow;
+    shadow.threads[me].own = own_map();
+    shadow.threads[me].switched = api::current_map();
+    for map in shadow.maps.clone() {
+        if shadow.owner_of(map).is_none() {
             // SAFETY: Maps leave `maps` when they are destroyed; nobody has it.
-            unsafe { map.as_ref() }.check_invariants();
+            unsafe { map_of(map) }.check_invariants();
         }
     }
     if world.is_quiet() {
-        world.books.balance();
+        world.shadow.compare();
     }
 }

@@ -6,36 +6,36 @@
 //! destroy the map, or end. Everything is decided by the bytes: a failing input
 //! fails again.
 //!
-//! * `deed.rs`: the operations, and their codes.
+//! * `op.rs`: the operations, and their codes.
 //! * `schedule.rs`: the threads, and who has the turn.
-//! * `deeds.rs`, `visits.rs`, `maps.rs`: the calls, and what they must answer.
+//! * `ops.rs`, `visits.rs`, `maps.rs`: the calls, and what they must answer.
 //! * `callbacks.rs`: what keys call.
-//! * `books.rs`, `inspect.rs`: what must be true.
+//! * `shadow.rs`, `inspect.rs`: what must be true.
 
-mod books;
 mod callbacks;
-mod deed;
-mod deeds;
 mod inspect;
 mod maps;
+mod op;
+mod ops;
 mod schedule;
+mod shadow;
 mod visits;
 
-use crate::stage::Stage;
+use crate::fixture::Fixture;
 
 /// More than a case makes keys: they are in the registry from the beginning.
 const SLOTS: u32 = 64;
 
 /// Plays the program that a byte string is.
 pub fn play(bytes: &[u8]) {
-    let stage = Stage::enter(SLOTS);
-    schedule::play(deed::program(bytes), stage.before);
-    stage.assert_empty_again();
+    let fixture = Fixture::enter(SLOTS);
+    schedule::play(op::program(bytes), fixture.before);
+    fixture.assert_empty_again();
 }
 
 /// The program that a byte string is, one turn a line.
 #[must_use]
 pub fn show(bytes: &[u8]) -> String {
-    let turns = deed::program(bytes).into_iter();
-    turns.map(|turn| format!("{:?}: {:?}\n", turn.who, turn.deed)).collect()
+    let turns = op::program(bytes).into_iter();
+    turns.map(|turn| format!("{:?}: {:?}\n", turn.who, turn.op)).collect()
 }

@@ -5,10 +5,10 @@
 //! where something is for another. A callback that is not quiet reads on, too:
 //! so a thread can be left in the middle of a call, at any callback, while
 //! others go on, and come back to it later. No library call may then wait for
-//! another thread: the whole would stand still.
+//! another thread: nothing would go on.
 //!
 //! When the program is at its end, callbacks return at once, one thread after
-//! the other; then the turn is the judge's, who is the thread that plays the
+//! the other; then the turn is the main thread's, which plays the
 //! case.
 
 use std::cell::Cell;
@@ -18,12 +18,12 @@ use std::thread::JoinHandle;
 
 use threadlocalmap::thread::stats::Stats;
 
-use super::books::Books;
-use super::deed::{Deed, Turn, Who, THREADS};
-use super::deeds::perform;
+use super::op::{Op, Turn, Who, THREADS};
+use super::ops::perform;
+use super::shadow::Shadow;
 
 /// Whose turn it is when no thread of the case has it.
-const JUDGE: usize = THREADS;
+const MAIN: usize = THREADS;
 
 /// Callbacks that wait for turns, one in the other, on one thread.
 const DEEPEST: usize = 4;
@@ -31,11 +31,11 @@ const DEEPEST: usize = 4;
 /// Everything that the threads of a case share. Nobody has the lock while the
 /// library is called.
 pub(crate) struct World {
-    pub(crate) books: Books,
+    pub(crate) shadow: Shadow,
     program: VecDeque<Turn>,
     turn: usize,
-    /// A deed for the thread that has the turn.
-    errand: Option<Deed>,
+    /// A op for the thread that has the turn.
+    errand: Option<Op>,
     /// Callbacks that wait for turns, or may, on each thread.
     depth: [usize; THREADS],
     /// Calls of the library that each thread is in.
@@ -48,9 +48,9 @@ pub(crate) struct World {
 impl World {
     const fn new() -> Self {
         Self {
-            books: Books::new(),
+            shadow: Shadow::new(),
             program: VecDeque::new(),
-            turn: JUDGE,
+            turn: MAIN,
             errand: None,
             depth: [0; THREADS],
             calls: [0; THREADS],
@@ -67,7 +67,7 @@ impl World {
 
     /// Nobody is inside a call.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.is_quiet_but_for(JUDGE)
+        self.is_quiet_but_for(MAIN)
     }
 
     /// Whether a thread is in a callback: of a call, or of its end.
@@ -82,7 +82,7 @@ impl World {
 
     /// Who is next when the program is over.
     fn unfinished(&self) -> usize {
-        (0..THREADS).find(|&at| self.calls[at] > 0 || self.ending[at]).unwrap_or(JUDGE)
+        (0..THREADS).find(|&at| self.calls[at] > 0 || self.ending[at]).unwrap_or(MAIN)
     }
 }
 
@@ -92,7 +92,7 @@ static TURNS: [Condvar; THREADS + 1] = [const { Condvar::new() }; THREADS + 1];
 thread_local! {
     /// The calling thread's number. It has no destructor: callbacks at the end
     /// of the thread ask, too.
-    static ME: Cell<usize> = const { Cell::new(JUDGE) };
+    static ME: Cell<usize> = const { Cell::new(MAIN) };
 }
 
 /// The calling thread's number.
@@ -106,7 +106,7 @@ pub(crate) fn world() -> MutexGuard<'static, World> {
 }
 
 /// Waits for the turn, and for something to do; `None`: the program is over.
-fn next_deed(me: usize) -> Option<Deed> {
+fn next_op(me: usize) -> Option<Op> {
     let mut world = world();
     loop {
         while world.turn != me {
@@ -118,37 +118,37 @@ fn next_deed(me: usize) -> Option<Deed> {
         let turn = world.program.pop_front()?;
         match turn.who {
             Who::Thread(other) if other != me => {
-                world.errand = Some(turn.deed);
+                world.errand = Some(turn.op);
                 world.pass(other);
             }
-            _ => return Some(turn.deed),
+            _ => return Some(turn.op),
         }
     }
 }
 
-/// What a callback does that is not quiet: deeds, until it is told to return.
-/// Returns what it was told.
+/// What a callback does that is not quiet: operations, up to [`Op::Return`]. Returns
+/// what that says.
 pub(crate) fn inside_callback(may_act: bool) -> u8 {
     let me = me();
     world().depth[me] += 1;
-    let mut told = 0;
+    let mut answer = 0;
     if world().depth[me] <= DEEPEST {
-        while let Some(deed) = next_deed(me) {
-            match deed {
-                Deed::Return(how) => {
-                    told = how;
+        while let Some(op) = next_op(me) {
+            match op {
+                Op::Return(how) => {
+                    answer = how;
                     break;
                 }
-                deed if may_act => perform(me, deed),
+                op if may_act => perform(me, op),
                 _ => {}
             }
         }
     }
     world().depth[me] -= 1;
-    told
+    answer
 }
 
-/// A thread of the case, for as long as it is not told to end.
+/// A thread of the case, until the program ends it.
 fn work(me: usize, before: Option<JoinHandle<()>>) {
     ME.set(me);
     if let Some(before) = before {
@@ -156,12 +156,12 @@ fn work(me: usize, before: Option<JoinHandle<()>>) {
         before.join().expect("a thread that ends does not panic");
         let mut world = world();
         world.ending[me] = false;
-        world.books.thread_has_ended(me);
+        world.shadow.thread_has_ended(me);
     }
     loop {
-        match next_deed(me) {
-            Some(Deed::EndThread) => break,
-            Some(deed) => perform(me, deed),
+        match next_op(me) {
+            Some(Op::EndThread) => break,
+            Some(op) => perform(me, op),
             None => {
                 let mut world = world();
                 let next = world.unfinished();
@@ -171,7 +171,7 @@ fn work(me: usize, before: Option<JoinHandle<()>>) {
     }
     let mut world = world();
     world.ending[me] = true;
-    world.books.thread_ends(me);
+    world.shadow.thread_ends(me);
     let own = world.handles[me].take();
     world.handles[me] = Some(spawn(me, own));
 }
@@ -186,15 +186,15 @@ pub(crate) fn play(program: Vec<Turn>, before: Stats) {
     begin(program, before);
     wait();
     for thread in 0..THREADS {
-        send(thread, Deed::Leave);
+        send(thread, Op::Leave);
     }
-    send(0, Deed::ClearAway);
-    send(0, Deed::Leave);
+    send(0, Op::ClearAway);
+    send(0, Op::Leave);
 }
 
 fn begin(program: Vec<Turn>, before: Stats) {
     let mut world = world();
-    world.books.open(before);
+    world.shadow.open(before);
     world.program = program.into();
     for thread in 0..THREADS {
         if world.handles[thread].is_none() {
@@ -205,9 +205,9 @@ fn begin(program: Vec<Turn>, before: Stats) {
 }
 
 /// Has one thread do something when the program is over.
-fn send(thread: usize, deed: Deed) {
+fn send(thread: usize, op: Op) {
     let mut world = world();
-    world.errand = Some(deed);
+    world.errand = Some(op);
     world.pass(thread);
     drop(world);
     wait();
@@ -215,7 +215,7 @@ fn send(thread: usize, deed: Deed) {
 
 fn wait() {
     let mut world = world();
-    while world.turn != JUDGE {
-        world = TURNS[JUDGE].wait(world).unwrap_or_else(PoisonError::into_inner);
+    while world.turn != MAIN {
+        world = TURNS[MAIN].wait(world).unwrap_or_else(PoisonError::into_inner);
     }
 }

@@ -1,35 +1,35 @@
 //! Calls that visit, take or purge all values of a key.
 
 use threadlocalmap::error::Error;
-use threadlocalmap::thread::{reach, visit as library};
 
 use super::callbacks::{self, Visit};
-use super::deeds::{call, Chosen};
+use super::ops::{call, Chosen};
 use super::schedule::world;
+use crate::api;
 
-/// Makes such a call; in the books it is one before it has begun. Errors are
+/// Makes such a call; the shadow has it before it has begun. Errors are
 /// asserted; returns the answer.
 fn visiting<T>(
     me: usize,
     chosen: &Chosen,
-    reaps: bool,
+    takes: bool,
     allowed: bool,
     work: impl FnOnce() -> Result<T, Error>,
 ) -> Option<T> {
     let is_busy = {
         let mut world = world();
-        let key = &mut world.books.keys[chosen.name];
-        let is_busy = if reaps { key.visits > 0 } else { key.reapers > 0 };
+        let key = &mut world.shadow.keys[chosen.name];
+        let is_busy = if takes { key.visits > 0 } else { key.takers > 0 };
         key.visits += 1;
-        key.reapers += usize::from(reaps);
+        key.takers += usize::from(takes);
         is_busy
     };
     let outcome = call(me, work);
     {
         let mut world = world();
-        let key = &mut world.books.keys[chosen.name];
+        let key = &mut world.shadow.keys[chosen.name];
         key.visits -= 1;
-        key.reapers -= usize::from(reaps);
+        key.takers -= usize::from(takes);
     }
     if outcome.is_ok() {
         assert!(allowed, "the key does not allow it");
@@ -46,22 +46,22 @@ fn visiting<T>(
 }
 
 pub(crate) fn purge(me: usize, chosen: &Chosen) {
-    let before = world().books.destroyed;
-    let purged = visiting(me, chosen, true, chosen.habits.any, || reach::purge(chosen.handle));
+    let before = world().shadow.destroyed;
+    let purged = visiting(me, chosen, true, chosen.habits.any, || api::purge(chosen.handle));
     let Some(count) = purged else { return };
-    let ended = (world().books.destroyed - before) as usize;
+    let ended = (world().shadow.destroyed - before) as usize;
     assert!(count <= ended, "{count} values purged, {ended} destroyed");
     // With one callback for each value and nothing else, there are no others.
     if chosen.habits.quiet_destroy && world().is_quiet() {
-        assert_eq!(world().books.standing(chosen.name), [], "values after a purge");
+        assert_eq!(world().shadow.live(chosen.name), [], "values after a purge");
     }
 }
 
 pub(crate) fn scrape(me: usize, chosen: &Chosen) {
     let visit = Visit::of(chosen.name);
-    let before = world().books.standing(chosen.name);
+    let before = world().shadow.live(chosen.name);
     let scraped = visiting(me, chosen, true, chosen.habits.enumerable, || {
-        reach::scrape(chosen.handle, callbacks::take, visit.argument())
+        api::scrape(chosen.handle, callbacks::take, visit.argument())
     });
     if scraped.is_some() {
         assert_complete(chosen, &visit, &before);
@@ -70,20 +70,20 @@ pub(crate) fn scrape(me: usize, chosen: &Chosen) {
 
 pub(crate) fn for_each(me: usize, chosen: &Chosen) {
     let visit = Visit::of(chosen.name);
-    let before = world().books.standing(chosen.name);
+    let before = world().shadow.live(chosen.name);
     let visited = visiting(me, chosen, false, chosen.habits.enumerable, || {
-        library::for_each(chosen.handle, callbacks::visit, visit.argument())
+        api::for_each(chosen.handle, callbacks::visit, visit.argument())
     });
     if visited.is_some() {
         assert_complete(chosen, &visit, &before);
     }
 }
 
-/// What stood before and stands still was shown.
+/// What was there before and is there still was shown.
 fn assert_complete(chosen: &Chosen, visit: &Visit, before: &[usize]) {
     let seen = visit.seen();
-    let standing = world().books.standing(chosen.name);
-    let missed = |value: &&usize| standing.contains(value) && !seen.contains(value);
+    let live = world().shadow.live(chosen.name);
+    let missed = |value: &&usize| live.contains(value) && !seen.contains(value);
     let missed = before.iter().find(missed);
     assert_eq!(missed, None, "a value of key {} was passed over", chosen.name);
 }

@@ -20,9 +20,9 @@
 //! # Layout
 //!
 //! ```text
-//!            +---------+---------+---------+---------+---------+---------+
-//!   block -> | table   | mask    | stale   | thread  | moving  | depth   |
-//!            +----|----+---------+----|----+---------+---------+---------+
+//!            +---------+---------+---------+---------+---------+---------+------------+-----------+
+//!   block -> | table   | mask    | stale   | thread  | moving  | depth   | allocating | callbacks |
+//!            +----|----+---------+----|----+---------+---------+---------+------------+-----------+
 //!                 v        hot slot   v         0: this thread is not attached
 //!            Entry[capacity]       count of     1..4: it is ending, so often have
 //!            (16 bytes each)    stale entries         its destructors run
@@ -31,6 +31,8 @@
 //!
 //!   moving: while table and mask are being changed, where both are right
 //!   depth: scopes that are open in the thread's map, one in the other
+//!   callbacks: callbacks of the library that are running, one in the other
+//!   allocating: not 0 while the library is inside the C library's allocator
 //!   mask = (capacity - 1) * 16: a handle masked with it is the distance in
 //!   bytes of its home from the table, so that a hit needs no shift
 //! ```
@@ -70,15 +72,27 @@ mod storage;
 /// handle 0 finds null, which is the right answer.
 #[repr(C)]
 pub struct Entry {
-    /// The handle, 0 for an empty entry, [`Entry::RESERVED`] for one in change.
+    /// The handle, 0 for an empty entry, [`Entry::reserved`] for one in change.
     pub key: AtomicU64,
     /// What is stored under it.
     pub value: AtomicPtr<c_void>,
 }
 
 impl Entry {
-    /// A word that is neither empty nor any handle (its generation is 0).
-    pub const RESERVED: u64 = 1;
+    /// What stands in an entry in change: neither empty nor any handle (its
+    /// generation is below 16), and found by no look-up of that number.
+    ///
+    /// An entry in change may have a value already, or still. So the word that
+    /// stands at a position has the position behind it as its home. The inlined
+    /// look-up reads the entry at a number's home only, and sees another one. The
+    /// exported look-up goes on from there until it comes to an empty entry, of
+    /// which every table has one, so it stops before it has come round. That
+    /// holds with every mask that the table can be seen with but the mask of one
+    /// entry, and a table of one entry is never changed.
+    #[must_use]
+    pub const fn reserved(position: usize) -> u64 {
+        ((position as u64 + 1) * size_of::<Self>() as u64) | 1
+    }
 
     /// What stands in an entry whose value another thread has taken out: no
     /// handle (its generation is below 16), but with the home of `key`.
@@ -115,6 +129,8 @@ pub struct Block {
     thread: unwatched::AtomicUsize,
     moving: unwatched::AtomicPtr<View>,
     depth: unwatched::AtomicUsize,
+    allocating: unwatched::AtomicUsize,
+    callbacks: unwatched::AtomicUsize,
 }
 
 // `storage::depth` reads it there.
@@ -206,7 +222,7 @@ pub fn set_view(view: View) {
         compiler_fence(Ordering::SeqCst);
         block.table.store(view.table, Ordering::Relaxed);
     }
-    // Whoever frees the old table does so after this.
+    // The one who frees the old table does so after this.
     compiler_fence(Ordering::SeqCst);
     block.moving.store(core::ptr::null_mut(), Ordering::Relaxed);
     compiler_fence(Ordering::SeqCst);
@@ -237,6 +253,51 @@ pub fn depth() -> usize {
 /// Says how many scopes are open in the thread's map.
 pub fn set_depth(depth: usize) {
     storage::block().depth.store(depth, Ordering::Relaxed);
+}
+
+/// Runs a callback of the user's, counted.
+#[inline(always)]
+pub fn call_out<T>(callback: impl FnOnce() -> T) -> T {
+    let count = |more: usize| {
+        let word = &storage::block().callbacks;
+        word.store(word.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+    };
+    count(1);
+    let result = callback();
+    count(usize::MAX);
+    result
+}
+
+/// Whether a callback of the library is running on the calling thread.
+#[must_use]
+pub fn is_in_callback() -> bool {
+    storage::block().callbacks.load(Ordering::Relaxed) != 0
+}
+
+/// Those that were running will never return.
+pub fn forget_callbacks() {
+    storage::block().callbacks.store(0, Ordering::Relaxed);
+}
+
+/// Whether the calling thread is inside one of this library's own allocations:
+/// an allocator that calls the library back is told so.
+#[inline(always)]
+#[must_use]
+pub fn is_allocating() -> bool {
+    storage::block().allocating.load(Ordering::Relaxed) != 0
+}
+
+/// Runs `allocate`, which calls the C library's allocator, with
+/// [`is_allocating`] true.
+pub(super) fn while_allocating<T>(allocate: impl FnOnce() -> T) -> T {
+    let word = &storage::block().allocating;
+    let outer = word.load(Ordering::Relaxed);
+    word.store(1, Ordering::Relaxed);
+    compiler_fence(Ordering::SeqCst);
+    let result = allocate();
+    compiler_fence(Ordering::SeqCst);
+    word.store(outer, Ordering::Relaxed);
+    result
 }
 
 /// The word `thread`: see the picture in the module's text.

@@ -18,6 +18,8 @@ impl Block {
             thread: AtomicUsize::new(0),
             moving: AtomicPtr::new(core::ptr::null_mut()),
             depth: AtomicUsize::new(0),
+            allocating: AtomicUsize::new(0),
+            callbacks: AtomicUsize::new(0),
         }
     }
 }

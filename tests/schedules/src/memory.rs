@@ -1,7 +1,7 @@
-//! Who uses memory that was given back, or never allocated.
+//! Finds uses of memory that was freed, or never allocated.
 //!
 //! The library keeps freed memory until the execution is over, so an address
-//! stands for one piece of memory, and every later use of it can be told.
+//! stands for one piece of memory, and every later use of it can be found.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -56,12 +56,12 @@ impl Memory {
                 piece.in_use = false;
                 Ok(())
             }
-            Some(_) => Err("memory is given back twice"),
-            None => Err("memory is given back that was never allocated"),
+            Some(_) => Err("memory is freed twice"),
+            None => Err("memory is freed that was never allocated"),
         }
     }
 
-    /// Whether an address lies in memory that has been given back, or in none.
+    /// Whether an address lies in memory that was freed, or in none.
     #[must_use]
     pub fn is_gone(&self, address: usize) -> bool {
         if is_wild(address) {
@@ -73,7 +73,7 @@ impl Memory {
             .is_some_and(|(start, piece)| !piece.in_use && address < start + piece.bytes)
     }
 
-    /// Pieces that nobody has given back.
+    /// Pieces that were not freed.
     #[must_use]
     pub fn in_use(&self) -> usize {
         self.pieces.values().filter(|piece| piece.in_use).count()

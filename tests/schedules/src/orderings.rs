@@ -1,8 +1,8 @@
-//! Orderings that a test weakens.
+//! Places of the library that a test weakens.
 //!
 //! A test that passes shows little until it has been seen to fail. So each
-//! ordering that the proof leans on is named here by the file and the line of
-//! source that it stands in, is made weaker while the library runs, and a
+//! ordering and each lock that the proof leans on is named by the file and the
+//! line of source that it stands in, is made weaker while the library runs, and a
 //! scenario must then fail. The line is found by its text: a test whose line
 //! has gone says so.
 
@@ -17,6 +17,10 @@ pub enum Weaker {
     Ordered(Ordering),
     /// The lock is not taken.
     Unlocked,
+    /// A compare-exchange does nothing, and says that it has succeeded.
+    Skipped,
+    /// A load is not made: it answers what this thread has seen there last.
+    Repeated,
 }
 
 /// A place in the library's source where something weaker is done.
@@ -25,59 +29,84 @@ pub struct Weakened {
     file: &'static str,
     line: u32,
     weaker: Weaker,
+    /// Only if the thread's last lock or read-modify-write was there.
+    after: Option<(&'static str, u32)>,
+}
+
+macro_rules! source {
+    ($($file:literal),* $(,)?) => {
+        &[$(($file, include_str!(concat!("../../../", $file)))),*]
+    };
 }
 
 /// The library's source, by file.
-const SOURCE: &[(&str, &str)] = &[
-    ("src/key/holder.rs", include_str!("../../../src/key/holder.rs")),
-    ("src/key/holders.rs", include_str!("../../../src/key/holders.rs")),
-    ("src/key/registry.rs", include_str!("../../../src/key/registry.rs")),
-    ("src/key/slot.rs", include_str!("../../../src/key/slot.rs")),
-    ("src/thread/map.rs", include_str!("../../../src/thread/map.rs")),
-    ("src/thread/reachable.rs", include_str!("../../../src/thread/reachable.rs")),
-    ("src/thread/visit.rs", include_str!("../../../src/thread/visit.rs")),
-    ("src/thread/exchange.rs", include_str!("../../../src/thread/exchange.rs")),
+const SOURCE: &[(&str, &str)] = source![
+    "src/key/holders.rs",
+    "src/key/registry.rs",
+    "src/key/slot.rs",
+    "src/local/inbox.rs",
+    "src/local/map.rs",
+    "src/local/maps.rs",
+    "src/local/pool.rs",
+    "src/local/remote.rs",
+    "src/local/retire.rs",
+    "src/thread/context.rs",
+    "src/thread/exit.rs",
+    "src/thread/values.rs",
+    "src/thread/visit.rs",
 ];
 
+/// The line of `file` that contains `text`, the first one after a line that
+/// contains `function`.
+fn line_of(file: &str, function: &str, text: &str) -> u32 {
+    let (_, source) = SOURCE
+        .iter()
+        .find(|(name, _)| *name == file)
+        .unwrap_or_else(|| panic!("{file} is not in SOURCE"));
+    let line = source
+        .lines()
+        .enumerate()
+        .skip_while(|(_, line)| !line.contains(function))
+        .find(|(_, line)| line.contains(text) && !line.trim_start().starts_with("//"))
+        .unwrap_or_else(|| panic!("{file} has no {text:?} after {function:?} any more"))
+        .0;
+    line as u32 + 1
+}
+
 impl Weakened {
-    /// The line of `file` that contains `text`, the first one after a line that
-    /// contains `function`.
+    /// At the line of `file` that contains `text`, the first one after a line
+    /// that contains `function`.
     ///
     /// # Panics
     ///
     /// When there is none.
     #[must_use]
     pub fn at(file: &'static str, function: &str, text: &str, weaker: Weaker) -> Self {
-        let (_, source) = SOURCE
-            .iter()
-            .find(|(name, _)| *name == file)
-            .unwrap_or_else(|| panic!("{file} is not in SOURCE"));
-        let line = source
-            .lines()
-            .enumerate()
-            .skip_while(|(_, line)| !line.contains(function))
-            .find(|(_, line)| line.contains(text) && !line.trim_start().starts_with("//"))
-            .unwrap_or_else(|| panic!("{file} has no {text:?} after {function:?} any more"))
-            .0;
-        Self { file, line: line as u32 + 1, weaker }
+        Self { file, line: line_of(file, function, text), weaker, after: None }
     }
 
-    fn is_at(&self, place: Place) -> bool {
-        place.line() == self.line && place.file().ends_with(self.file)
+    /// There, if the thread's last lock or read-modify-write was at this line.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[must_use]
+    pub fn after(mut self, file: &'static str, function: &str, text: &str) -> Self {
+        self.after = Some((file, line_of(file, function, text)));
+        self
     }
-}
 
-/// The ordering to use at a place that asks for `ordering`.
-#[must_use]
-pub fn weakened(all: &[Weakened], ordering: Ordering, place: Place) -> Ordering {
-    match all.iter().find(|weakened| weakened.is_at(place)).map(|weakened| weakened.weaker) {
-        Some(Weaker::Ordered(weaker)) => weaker,
-        _ => ordering,
+    fn is_at(&self, place: Place, last: Option<Place>) -> bool {
+        let is =
+            |file: &str, line, place: Place| place.line() == line && place.file().ends_with(file);
+        is(self.file, self.line, place)
+            && self.after.is_none_or(|(file, line)| last.is_some_and(|last| is(file, line, last)))
     }
 }
 
-/// Whether the lock is left alone at a place that takes one.
+/// What is weaker at a place; `last` is that of the thread's last lock or
+/// read-modify-write.
 #[must_use]
-pub fn is_unlocked(all: &[Weakened], place: Place) -> bool {
-    all.iter().any(|weakened| weakened.is_at(place) && matches!(weakened.weaker, Weaker::Unlocked))
+pub fn weaker_at(all: &[Weakened], place: Place, last: Option<Place>) -> Option<Weaker> {
+    all.iter().find(|weakened| weakened.is_at(place, last)).map(|weakened| weakened.weaker)
 }

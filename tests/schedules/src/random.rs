@@ -16,14 +16,16 @@ use shuttle::thread::ThreadId;
 use threadlocalmap::sys::modelled::{self, Change, Checker, Place};
 
 use crate::memory::{ByAddress, Memory};
-use crate::orderings::{is_unlocked, Weakened};
-use crate::stage::{self, Machine, Script};
+use crate::orderings::{weaker_at, Weakened, Weaker};
+use crate::runner::{self, Machine, Script};
 
 #[derive(Default)]
 struct Lock {
     mutex: Mutex<()>,
     /// Not dropped with the lock: if an execution is cut off, shuttle is not there.
     guard: Option<ManuallyDrop<MutexGuard<'static, ()>>>,
+    /// Threads that have not taken it, where a test says so.
+    without: Vec<u64>,
 }
 
 #[derive(Default)]
@@ -95,13 +97,17 @@ impl Checker for Shuttle {
     }
 
     fn acquire(&self, lock: usize, place: Place) {
-        if with(|execution| is_unlocked(&execution.weakened, place)) {
-            return;
-        }
         let lock: *mut Lock = with(|execution| {
             look(execution, lock, place);
             &raw mut **execution.locks.entry(lock).or_default()
         });
+        let weaker = with(|execution| weaker_at(&execution.weakened, place, None));
+        if matches!(weaker, Some(Weaker::Unlocked)) {
+            let thread = self.thread();
+            // SAFETY: It stays until the next execution begins.
+            unsafe { &mut (*lock).without }.push(thread);
+            return;
+        }
         // SAFETY: It stays until the next execution begins.
         let guard = unsafe { &(*lock).mutex }.lock().expect("nobody panics with a lock");
         // SAFETY: As above; this thread has the lock.
@@ -109,9 +115,16 @@ impl Checker for Shuttle {
     }
 
     fn release(&self, lock: usize) {
-        // If it was taken: see `acquire`. Not dropped in there: others go on then.
-        let guard =
-            with(|execution| execution.locks.get_mut(&lock).and_then(|lock| lock.guard.take()));
+        let thread = self.thread();
+        // Not dropped in there: others go on then.
+        let guard = with(|execution| {
+            let lock = execution.locks.get_mut(&lock)?;
+            if let Some(without) = lock.without.iter().position(|other| *other == thread) {
+                lock.without.remove(without);
+                return None;
+            }
+            lock.guard.take()
+        });
         drop(guard.map(ManuallyDrop::into_inner));
     }
 
@@ -191,11 +204,12 @@ impl Machine for Shuttle {
 pub fn check(seed: u64, schedules: usize, script: &Script, weakened: &[Weakened]) {
     let play = || {
         let (script, weakened) = (script.clone(), weakened.to_vec());
-        move || stage::play(&Shuttle, &script, &weakened)
+        move || runner::play(&Shuttle, &script, &weakened)
     };
     let mut config = shuttle::Config::new();
     config.silence_warnings = true;
     config.stack_size = 1 << 16;
+    crate::show_panics();
     let random = RandomScheduler::new_from_seed(seed, schedules);
     shuttle::Runner::new(random, config.clone()).run(play());
     let priorities = PctScheduler::new_from_seed(seed, 4, schedules);

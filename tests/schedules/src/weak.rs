@@ -7,9 +7,6 @@
 //! * An atomic counts as written by the thread that makes it. The library's
 //!   words are 0 from the beginning of time, so theirs are made before the first
 //!   thread is, and handed out when an address is first seen.
-//! * `SeqCst` of a load or a store is treated as `Acquire` or `Release`; a
-//!   *fence* of that kind is understood. So between a thread's `SeqCst` write
-//!   and its next `SeqCst` load stands a fence, which is how compilers do it.
 //! * To find out which steps must be played in both orders, loom compares a
 //!   write with the last use of the same atomic only. A load of the writer's own
 //!   just before it (as before every compare-exchange) hides all loads of others.
@@ -17,30 +14,33 @@
 //!   nobody waits for: a load and a write by another both notify it, and loom
 //!   plays those in both orders. It orders nothing else.
 //!
-//! What is found is written down, and ends the execution at the library's next
-//! step: what it would do after that, with pointers that nothing has ordered, is
-//! anybody's guess. In the middle of a callback, or of the end of a thread, no
-//! panic may unwind: then the execution fails when it is over.
+//! Before the other threads are there, and after they have gone, one thread plays
+//! all of them in turn: everything is ordered then, so words are plain numbers,
+//! and cells and locks are not watched.
+//!
+//! What is found ends the process at once ([`crate::abort_with`]).
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::Ordering;
 
 use loom::cell::UnsafeCell;
-use loom::sync::atomic::{fence, AtomicU64};
+use loom::sync::atomic::AtomicU64;
 use loom::sync::{Condvar, Mutex, MutexGuard};
 use threadlocalmap::sys::modelled::{self, Change, Checker, Place};
 
 use crate::memory::{ByAddress, Memory};
-use crate::orderings::{is_unlocked, weakened, Weakened};
-use crate::stage::{Machine, Script, Step};
+use crate::orderings::{weaker_at, Weakened, Weaker};
+use crate::runner::{Machine, Script};
 
-/// Atomics, and cells that are read before they are written, of one execution.
-const MADE_BEFORE: usize = 96;
+/// Atomics of one execution.
+const WORDS: usize = 96;
+/// Cells of one execution that are read before they are written.
+const CELLS: usize = 256;
 
-/// Who touched a cell, where, and whether he wrote.
+/// The thread that touched a cell, where, and whether it wrote.
 type Access = (u64, Place, bool);
 
 struct Cell {
@@ -53,6 +53,8 @@ struct Lock {
     mutex: Mutex<()>,
     /// Not dropped with the lock: if an execution is cut off, loom is not there.
     guard: Option<ManuallyDrop<MutexGuard<'static, ()>>>,
+    /// Threads that have not taken it, where a test says so.
+    without: Vec<u64>,
 }
 
 #[derive(Default)]
@@ -66,15 +68,18 @@ struct Execution {
     cells: ByAddress<Cell>,
     locks: ByAddress<Box<Lock>>,
     memory: Memory,
-    /// Threads whose last `SeqCst` write has no fence behind it yet.
-    unfenced: HashSet<u64>,
+    /// Where each thread has last taken a lock, or changed a word.
+    last: HashMap<u64, Place>,
+    /// What each thread has last seen in a word, if a test asks for that.
+    seen: HashMap<(u64, usize), u64>,
     /// The threads, with their numbers.
     threads: Vec<(loom::thread::ThreadId, u64)>,
     begun: u64,
+    /// The thread that the one thread plays while it is alone.
     played: Option<u64>,
+    /// What is in the words meanwhile.
+    plain: ByAddress<u64>,
     weakened: Vec<Weakened>,
-    /// Threads end while others go on.
-    exits: bool,
     found: Vec<String>,
 }
 
@@ -82,6 +87,46 @@ impl Execution {
     /// Whether no other thread can do anything now.
     fn is_alone(&self) -> bool {
         self.played.is_some()
+    }
+
+    /// Looks whether memory is in use.
+    fn look(&mut self, address: usize, place: Place) {
+        if self.memory.is_gone(address) {
+            self.found.push(format!("{place} uses memory that was freed"));
+        }
+    }
+
+    /// Changes a word while no other thread is there.
+    fn change_plain(&mut self, word: usize, how: Change) -> Result<u64, u64> {
+        let word = self.plain.entry(word).or_default();
+        let old = *word;
+        *word = match how {
+            Change::Swap(value) => value,
+            Change::Add(value) => old.wrapping_add(value),
+            Change::Subtract(value) => old.wrapping_sub(value),
+            Change::Exchange(current, ..) if current != old => return Err(old),
+            Change::Exchange(_, new, _) => new,
+        };
+        Ok(old)
+    }
+
+    /// Other threads come: the words are loom's.
+    fn publish(&mut self) {
+        let plain = std::mem::take(&mut self.plain);
+        for (address, value) in plain.into_iter().filter(|(word, _)| !self.memory.is_gone(*word)) {
+            let next = self.words.len();
+            let number = *self.words.entry(address).or_insert(next);
+            let word = self.all_words.get_mut(number).expect("WORDS is too small");
+            word.with_mut(|word| *word = value);
+        }
+    }
+
+    /// They have gone: the words are numbers.
+    fn withdraw(&mut self) {
+        for (address, number) in &self.words {
+            let value = self.all_words[*number].with_mut(|word| *word);
+            self.plain.insert(*address, value);
+        }
     }
 }
 
@@ -97,38 +142,51 @@ fn find(what: String) {
     with(|execution| execution.found.push(what));
 }
 
-/// Ends an execution in which something was found, if that can be done here.
-fn stop_if_found(place: Place) {
-    let in_a_callback = place.file().ends_with("ledger.rs");
-    let found = with(|execution| {
-        // The ends of threads are played, too.
-        let can_stop = !in_a_callback && !execution.exits && execution.played.is_none();
-        if can_stop {
-            std::mem::take(&mut execution.found)
-        } else {
-            Vec::new()
-        }
-    });
-    assert!(found.is_empty(), "{}", found.join("\n"));
+/// Ends the process if something was found.
+fn stop_if_found() {
+    let found = with(|execution| std::mem::take(&mut execution.found));
+    if !found.is_empty() {
+        crate::abort_with(&found);
+    }
 }
 
 /// Loom, for the library.
 pub struct Loom;
 
 impl Loom {
-    fn ordering(ordering: Ordering, place: Place) -> Ordering {
-        stop_if_found(place);
-        with(|execution| weakened(&execution.weakened, ordering, place))
+    /// What a test makes weaker at a place.
+    fn weaker(&self, place: Place) -> Option<Weaker> {
+        stop_if_found();
+        if with(|execution| execution.weakened.is_empty()) {
+            return None;
+        }
+        let thread = self.thread();
+        with(|execution| {
+            weaker_at(&execution.weakened, place, execution.last.get(&thread).copied())
+        })
+    }
+
+    /// This thread takes a lock or changes a word here.
+    fn passes(&self, place: Place) {
+        if !with(|execution| execution.weakened.is_empty()) {
+            let thread = self.thread();
+            with(|execution| execution.last.insert(thread, place));
+        }
+    }
+
+    fn sees(&self, word: usize, value: u64) {
+        if !with(|execution| execution.weakened.is_empty()) {
+            let thread = self.thread();
+            with(|execution| execution.seen.insert((thread, word), value));
+        }
     }
 
     fn word(address: usize, place: Place) -> &'static AtomicU64 {
         let word: *const AtomicU64 = with(|execution| {
-            if execution.memory.is_gone(address) {
-                execution.found.push(format!("{place} uses an atomic in memory that is gone"));
-            }
+            execution.look(address, place);
             let next = execution.words.len();
             let number = *execution.words.entry(address).or_insert(next);
-            &raw const *execution.all_words.get(number).expect("MADE_BEFORE is too small")
+            &raw const *execution.all_words.get(number).expect("WORDS is too small")
         });
         // SAFETY: It stays until the next execution begins.
         unsafe { &*word }
@@ -136,9 +194,6 @@ impl Loom {
 
     /// Says that this thread loads a word: see the module's text.
     fn announce_load(&self, address: usize) {
-        if with(|execution| execution.is_alone()) {
-            return;
-        }
         let thread = self.thread();
         let mine: *const Condvar = with(|execution| {
             let loaded = execution.loaded.entry(address).or_default();
@@ -154,9 +209,6 @@ impl Loom {
 
     /// Says that this thread writes a word.
     fn announce_write(&self, address: usize) {
-        if with(|execution| execution.is_alone()) {
-            return;
-        }
         let thread = self.thread();
         let others: Vec<*const Condvar> = with(|execution| {
             let loaded = execution.loaded.get(&address).into_iter().flatten();
@@ -171,35 +223,22 @@ impl Loom {
         }
     }
 
-    /// Whether a fence is due before this thread's next `SeqCst` load.
-    fn fence_before(&self, ordering: Ordering) {
-        if ordering == Ordering::SeqCst {
-            let thread = self.thread();
-            if with(|execution| execution.unfenced.remove(&thread)) {
-                fence(Ordering::SeqCst);
-            }
-        }
-    }
-
-    fn written(&self, ordering: Ordering) {
-        if ordering == Ordering::SeqCst {
-            let thread = self.thread();
-            with(|execution| execution.unfenced.insert(thread));
-        }
-    }
-
     fn touch(&self, address: usize, place: Place, write: bool) {
-        stop_if_found(place);
+        stop_if_found();
+        let is_alone = with(|execution| {
+            execution.look(address, place);
+            execution.is_alone()
+        });
+        if is_alone {
+            return;
+        }
         let thread = self.thread();
         let cell: *mut Cell = with(|execution| {
-            if execution.memory.is_gone(address) {
-                execution.found.push(format!("{place} uses a cell in memory that is gone"));
-            }
             let unused = &mut execution.unused_cells;
             let cell = execution.cells.entry(address).or_insert_with(|| {
                 let watch = match write {
                     true => UnsafeCell::new(()),
-                    false => unused.pop().expect("MADE_BEFORE is too small"),
+                    false => unused.pop().expect("CELLS is too small"),
                 };
                 Cell { watch, last: [None; 3] }
             });
@@ -225,9 +264,7 @@ impl Loom {
 
     fn lock(address: usize, place: Place) -> *mut Lock {
         with(|execution| {
-            if execution.memory.is_gone(address) {
-                execution.found.push(format!("{place} uses a lock in memory that is gone"));
-            }
+            execution.look(address, place);
             &raw mut **execution.locks.entry(address).or_default()
         })
     }
@@ -235,17 +272,41 @@ impl Loom {
 
 impl Checker for Loom {
     fn load(&self, word: usize, ordering: Ordering, place: Place) -> u64 {
-        let ordering = Self::ordering(ordering, place);
-        self.fence_before(ordering);
+        if with(|execution| execution.is_alone()) {
+            return with(|execution| {
+                execution.look(word, place);
+                execution.plain.get(&word).copied().unwrap_or(0)
+            });
+        }
+        let ordering = match self.weaker(place) {
+            Some(Weaker::Ordered(weaker)) => weaker,
+            Some(Weaker::Repeated) => {
+                let thread = self.thread();
+                return with(|execution| execution.seen.get(&(thread, word)).copied())
+                    .expect("it was looked at before");
+            }
+            _ => ordering,
+        };
         self.announce_load(word);
-        Self::word(word, place).load(ordering)
+        let value = Self::word(word, place).load(ordering);
+        self.sees(word, value);
+        value
     }
 
     fn store(&self, word: usize, value: u64, ordering: Ordering, place: Place) {
-        let ordering = Self::ordering(ordering, place);
+        if with(|execution| execution.is_alone()) {
+            with(|execution| {
+                execution.look(word, place);
+                execution.plain.insert(word, value);
+            });
+            return;
+        }
+        let ordering = match self.weaker(place) {
+            Some(Weaker::Ordered(weaker)) => weaker,
+            _ => ordering,
+        };
         self.announce_write(word);
         Self::word(word, place).store(value, ordering);
-        self.written(ordering);
     }
 
     fn change(
@@ -255,21 +316,35 @@ impl Checker for Loom {
         ordering: Ordering,
         place: Place,
     ) -> Result<u64, u64> {
-        let ordering = Self::ordering(ordering, place);
+        if with(|execution| execution.is_alone()) {
+            return with(|execution| {
+                execution.look(word, place);
+                execution.change_plain(word, how)
+            });
+        }
+        let weaker = self.weaker(place);
+        if let (Some(Weaker::Skipped), Change::Exchange(current, ..)) = (weaker, how) {
+            return Ok(current);
+        }
+        let (ordering, how) = match (weaker, how) {
+            // Of a failure as well.
+            (Some(Weaker::Ordered(Ordering::Relaxed)), Change::Exchange(current, new, _)) => {
+                (Ordering::Relaxed, Change::Exchange(current, new, Ordering::Relaxed))
+            }
+            (Some(Weaker::Ordered(weaker)), how) => (weaker, how),
+            _ => (ordering, how),
+        };
         self.announce_write(word);
+        self.passes(place);
         let word = Self::word(word, place);
-        let changed = match how {
+        match how {
             Change::Swap(value) => Ok(word.swap(value, ordering)),
             Change::Add(value) => Ok(word.fetch_add(value, ordering)),
             Change::Subtract(value) => Ok(word.fetch_sub(value, ordering)),
             Change::Exchange(current, new, failure) => {
                 word.compare_exchange(current, new, ordering, failure)
             }
-        };
-        if changed.is_ok() {
-            self.written(ordering);
         }
-        changed
     }
 
     fn reads(&self, cell: usize, place: Place) {
@@ -281,10 +356,19 @@ impl Checker for Loom {
     }
 
     fn acquire(&self, lock: usize, place: Place) {
-        if with(|execution| is_unlocked(&execution.weakened, place)) {
+        if with(|execution| execution.is_alone()) {
+            with(|execution| execution.look(lock, place));
             return;
         }
+        let weaker = self.weaker(place);
         let lock = Self::lock(lock, place);
+        if matches!(weaker, Some(Weaker::Unlocked)) {
+            let thread = self.thread();
+            // SAFETY: It stays until the next execution begins.
+            unsafe { &mut (*lock).without }.push(thread);
+            return;
+        }
+        self.passes(place);
         // SAFETY: It stays until the next execution begins.
         let guard = unsafe { &(*lock).mutex }.lock().expect("nobody panics with a lock");
         // SAFETY: As above; this thread has the lock.
@@ -292,9 +376,16 @@ impl Checker for Loom {
     }
 
     fn release(&self, lock: usize) {
-        // If it was taken: see `acquire`. Not dropped in there: others go on then.
-        let guard =
-            with(|execution| execution.locks.get_mut(&lock).and_then(|lock| lock.guard.take()));
+        let thread = self.thread();
+        // Not dropped in there: others go on then.
+        let guard = with(|execution| {
+            let lock = execution.locks.get_mut(&lock)?;
+            if let Some(without) = lock.without.iter().position(|other| *other == thread) {
+                lock.without.remove(without);
+                return None;
+            }
+            lock.guard.take()
+        });
         drop(guard.map(ManuallyDrop::into_inner));
     }
 
@@ -307,7 +398,10 @@ impl Checker for Loom {
         if let Err(what) = with(|execution| execution.memory.freed(memory)) {
             find(what.to_owned());
         }
-        // Whoever has used it has done so before: as if it were written now.
+        if with(|execution| execution.is_alone()) {
+            return;
+        }
+        // Every use has come before: as if it were written now.
         let (words, cells) = with(|execution| {
             let range = memory..memory + bytes;
             let words: Vec<*const AtomicU64> = (execution.words.iter())
@@ -325,14 +419,14 @@ impl Checker for Loom {
             // ours, and no other thread goes on meanwhile.
             let word = unsafe { &mut *word.cast_mut() };
             if catch_unwind(AssertUnwindSafe(|| word.with_mut(|_| ()))).is_err() {
-                find("memory is given back, unordered with a use of an atomic in it".to_owned());
+                find("memory is freed, unordered with a use of an atomic in it".to_owned());
             }
         }
         for cell in cells {
             // SAFETY: In the execution's map, which nobody touches meanwhile.
             let cell = unsafe { &*cell };
             if catch_unwind(AssertUnwindSafe(|| cell.watch.with_mut(|_| ()))).is_err() {
-                find(format!("memory is given back, unordered with one of {:?}", cell.last));
+                find(format!("memory is freed, unordered with one of {:?}", cell.last));
             }
         }
     }
@@ -356,13 +450,13 @@ impl Checker for Loom {
 impl Machine for Loom {
     type Thread = loom::thread::JoinHandle<()>;
 
-    fn begin(&'static self, script: &Script, weakened: &[Weakened]) {
+    fn begin(&'static self, _: &Script, weakened: &[Weakened]) {
         let fresh = Execution {
-            all_words: (0..MADE_BEFORE).map(|_| AtomicU64::new(0)).collect(),
-            unused_cells: (0..MADE_BEFORE).map(|_| UnsafeCell::new(())).collect(),
+            all_words: (0..WORDS).map(|_| AtomicU64::new(0)).collect(),
+            unused_cells: (0..CELLS).map(|_| UnsafeCell::new(())).collect(),
             threads: vec![(loom::thread::current().id(), 1)],
             begun: 1,
-            exits: script.has(&[Step::Exit]),
+            played: Some(1),
             weakened: weakened.to_vec(),
             ..Execution::default()
         };
@@ -371,7 +465,15 @@ impl Machine for Loom {
     }
 
     fn play(&self, thread: Option<u64>) {
-        with(|execution| execution.played = thread);
+        stop_if_found();
+        with(|execution| {
+            match (execution.played.is_some(), thread.is_some()) {
+                (true, false) => execution.publish(),
+                (false, true) => execution.withdraw(),
+                _ => {}
+            }
+            execution.played = thread;
+        });
     }
 
     fn spawn(&self, work: impl FnOnce() + 'static) -> Self::Thread {
@@ -399,7 +501,7 @@ impl Machine for Loom {
     }
 }
 
-/// Preemptions that whoever has more time asks for.
+/// Preemptions that are asked for beside a scenario's own.
 fn more_preemptions() -> usize {
     let asked = std::env::var("THREADLOCALMAP_MORE_PREEMPTIONS").ok();
     asked.map_or(0, |number| {
@@ -409,6 +511,7 @@ fn more_preemptions() -> usize {
 
 /// Plays the script in every schedule with at most so many preemptions.
 pub fn check(preemptions: usize, script: Script, weakened: &[Weakened]) {
+    crate::show_panics();
     let weakened = weakened.to_vec();
     let mut model = loom::model::Builder::new();
     model.max_branches = 20_000;
@@ -417,7 +520,7 @@ pub fn check(preemptions: usize, script: Script, weakened: &[Weakened]) {
     let count = executions.clone();
     model.check(move || {
         count.fetch_add(1, Ordering::Relaxed);
-        crate::stage::play(&Loom, &script, &weakened);
+        crate::runner::play(&Loom, &script, &weakened);
     });
     println!("{} executions", executions.load(Ordering::Relaxed));
 }

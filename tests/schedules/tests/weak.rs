@@ -1,18 +1,21 @@
 //! Who can meet whom, in every schedule and under a weak memory model.
 //!
-//! Each scenario is a script for two or three threads; `stage` has what must
+//! Each scenario is a script for two or three threads; `runner` has what must
 //! hold after each. The number is that of preemptions: a scenario with more
 //! threads is played with fewer. THREADLOCALMAP_MORE_PREEMPTIONS=1 plays each
-//! with one more (half an hour). docs/architecture.md has the table of roles.
+//! with one more (half an hour). README.md has the table of roles.
 
-use threadlocalmap::key::options::Rules;
-use threadlocalmap_schedules::script::Script;
+use threadlocalmap_schedules::script::{Rules, Script};
 use threadlocalmap_schedules::weak::check;
 
-const OWNER: Rules = Rules::NONE;
+const OWNER: Rules = Rules::OWNER;
 const ANY: Rules = Rules::ANY;
 const ENUMERABLE: Rules = Rules::ENUMERABLE;
-const BOTH: Rules = Rules::ANY.and(Rules::ENUMERABLE);
+const BOTH: Rules = Rules::BOTH;
+const WORKER: Rules = Rules::WORKER;
+const INHERITED: Rules = Rules::OWNER.inherited();
+const ANY_INHERITED: Rules = Rules::ANY.inherited();
+const ENUMERABLE_INHERITED: Rules = Rules::ENUMERABLE.inherited();
 
 macro_rules! scenarios {
     ($($name:ident: $rules:expr, $preemptions:literal, [$($part:literal),*];)*) => { $(
@@ -57,9 +60,9 @@ scenarios! {
     a_drainer_and_a_thread_that_exits: OWNER, 3, ["set | exit", "release | drain"];
     a_drainer_that_waits_and_an_owner_that_expunges: OWNER, 3, ["set | expunge", "release | wait"];
     a_drainer_of_a_live_key_and_an_owner_that_removes: OWNER, 4, ["drain", "set | remove"];
-    a_releaser_and_an_owner_that_wants_to_be_told: OWNER, 3, ["attach | release", "notice set | expunge"];
-    a_releaser_and_a_map_that_changes_threads: OWNER, 3, ["adopt set leave | release", "adopt set leave"];
-    two_threads_and_a_map_that_they_share: OWNER, 3, ["adopt set leave", "adopt set leave"];
+    a_releaser_and_an_owner_with_a_waker: OWNER, 3, ["attach | release", "waker set | expunge"];
+    a_releaser_and_a_map_that_changes_threads: OWNER, 3, ["switch set back | release", "switch set back"];
+    two_threads_and_a_map_that_they_share: OWNER, 3, ["switch set back", "switch set back"];
 }
 
 // ---- Two threads: values that other threads end -------------------------------
@@ -122,4 +125,62 @@ scenarios! {
     three_a_visitor_a_releaser_and_a_drainer: ENUMERABLE, 1, ["set | visit", "attach | release", "drain"];
     three_a_visitor_of_any_an_exit_and_a_releaser: BOTH, 2, ["visit", "set | exit", "attach | release"];
     three_a_visitor_of_any_an_owner_and_a_purger: BOTH, 1, ["visit", "set | set", "purge"];
+}
+
+// ---- Two threads: scopes, contexts, tasks, maps that move ----------------------
+
+scenarios! {
+    a_releaser_and_a_scope_that_covers: OWNER, 3, ["release", "set | begin set end"];
+    a_releaser_and_a_scope_that_ends: OWNER, 3, ["attach | release", "set begin set | end"];
+    a_releaser_and_a_scope_that_hides: OWNER, 3, ["release", "set begin | remove end"];
+    a_releaser_and_a_covered_value_that_is_expunged: OWNER, 3, ["set | release", "set begin set | expunge"];
+    a_releaser_and_a_thread_that_exits_in_a_scope: OWNER, 2, ["release", "set begin set | exit"];
+    a_releaser_in_a_scope_and_an_owner: OWNER, 3, ["set begin set | release", "set | expunge"];
+    a_releaser_of_any_and_a_scope_that_covers: ANY, 3, ["release", "set begin | set"];
+    a_releaser_of_any_and_a_scope_that_ends: ANY, 3, ["attach | release", "set begin set | end"];
+    a_releaser_of_any_and_a_thread_that_exits_in_a_scope: ANY, 2, ["release", "set begin set | exit"];
+    a_purger_and_a_scope_that_ends: ANY, 3, ["purge", "set begin set | end"];
+    a_purger_and_a_scope_that_hides: ANY, 3, ["purge", "set begin | remove end"];
+    a_visitor_and_a_scope_that_covers: ENUMERABLE, 3, ["visit", "set begin | set"];
+    a_visitor_and_a_scope_that_ends: ENUMERABLE, 3, ["visit", "set begin set | end"];
+    a_visitor_of_any_and_a_scope_that_ends: BOTH, 3, ["visit", "set begin set | end"];
+    a_visitor_and_a_thread_that_exits_in_a_scope: ENUMERABLE, 3, ["visit", "set begin set | exit"];
+    one_that_takes_all_and_a_scope_that_ends: ENUMERABLE, 3, ["scrape", "set begin set | end"];
+    a_releaser_and_a_workers_value_in_a_scope: WORKER, 3, ["release", "set begin | set end"];
+    a_releaser_and_a_capture: INHERITED, 3, ["release", "set | capture free"];
+    a_releaser_and_one_that_enters_a_context: INHERITED, 3, ["release", "set capture | enter end"];
+    a_releaser_and_one_that_frees_a_context: INHERITED, 3, ["set | release", "set capture | free"];
+    a_releaser_and_a_task: INHERITED, 2, ["release", "set submit | run"];
+    a_releaser_and_a_task_that_is_cancelled: INHERITED, 3, ["attach | release", "set submit | cancel"];
+    a_drainer_and_one_that_frees_a_context: INHERITED, 3, ["drain", "set capture remove | free"];
+    a_drainer_and_a_task: INHERITED, 3, ["release | drain", "set submit | run"];
+    two_that_enter_one_context: INHERITED, 3, ["set capture | enter end", "set | enter end"];
+    a_task_of_one_thread_run_by_another: INHERITED, 3, ["set submit | remove", "run"];
+    a_purger_and_a_capture: ANY_INHERITED, 3, ["purge", "set | capture free"];
+    a_releaser_of_any_and_a_capture: ANY_INHERITED, 3, ["release", "set | capture"];
+    a_releaser_of_any_and_a_task: ANY_INHERITED, 2, ["release", "set submit | run"];
+    a_visitor_and_a_capture: ENUMERABLE_INHERITED, 3, ["visit", "set | capture"];
+    a_visitor_and_one_that_enters_a_context: ENUMERABLE_INHERITED, 3, ["visit", "set capture | enter end"];
+    one_that_takes_all_and_a_capture: ENUMERABLE_INHERITED, 3, ["scrape", "set | capture"];
+    two_threads_and_a_scope_that_moves: OWNER, 3, ["switch begin set back | switch end back", "switch set back"];
+    a_releaser_and_a_scope_that_moves: OWNER, 3, ["release", "switch set begin set back | switch end back"];
+    a_releaser_of_any_and_a_map_that_moves: ANY, 3, ["attach | release", "switch set back | switch set back"];
+    a_purger_and_a_map_that_moves: ANY, 3, ["purge", "switch set back | switch remove back"];
+    a_visitor_and_a_map_that_moves: ENUMERABLE, 3, ["visit", "switch set back | switch set back"];
+    a_visitor_and_a_thread_that_exits_with_a_map: ENUMERABLE, 3, ["visit", "switch set | exit"];
+    two_threads_that_ask_for_sums: OWNER, 3, ["stats", "attach | set exit"];
+    one_that_asks_for_sums_and_a_context: INHERITED, 3, ["stats", "set | capture free"];
+}
+
+// ---- Three threads with scopes, contexts, maps that move -----------------------
+
+scenarios! {
+    three_a_releaser_a_scope_and_an_exit: OWNER, 1, ["release", "set begin set | end", "set | exit"];
+    three_any_a_releaser_a_scope_and_a_drainer: ANY, 1, ["release", "set begin set | end", "drain"];
+    three_a_visitor_a_scope_and_a_releaser: ENUMERABLE, 1, ["visit", "set begin set | end", "attach | release"];
+    three_two_visitors_and_a_scope: ENUMERABLE, 1, ["visit", "visit", "set begin set | end"];
+    three_a_releaser_and_two_that_enter_a_context: INHERITED, 1, ["release", "set capture | enter", "enter"];
+    three_a_releaser_a_task_and_a_drainer: INHERITED, 1, ["release", "set submit | run", "drain"];
+    three_a_releaser_and_two_with_a_map: OWNER, 1, ["release", "switch set back | switch set back", "switch set back"];
+    three_a_visitor_and_two_with_a_map: ENUMERABLE, 1, ["visit", "switch set back | switch set back", "switch set back"];
 }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <exception>
 #include <type_traits>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -25,7 +26,7 @@ inline namespace TLS_PRIVATE_MODE {
  *
  * It hands each value to a function, and has no iterators, for the sake of this promise: *a value
  * is not destroyed while the function that it was handed to runs*. An iterator would have to keep
- * that promise from one call to the next, and whoever kept one too long would keep a dead value.
+ * that promise from one call to the next, and the one who kept one too long would keep a dead value.
  * So a reference is good inside of the function. Take copies out, never addresses.
  *
  * No thread waits for a visit, and none is held up by one: they go on making, replacing and
@@ -40,7 +41,8 @@ inline namespace TLS_PRIVATE_MODE {
 template <class T>
 class all_threads_view {
  public:
-  all_threads_view(tls_key_t values, tls_key_t boxes) noexcept : values_(values), boxes_(boxes) {}
+  explicit all_threads_view(tls_key_t values, const detail::boxes<T> *boxes = nullptr) noexcept
+      : values_(values), boxes_(boxes) {}
 
   /**
    * Calls f with each value, as f(T &) or as f(T &, std::uint64_t thread), where `thread` is the
@@ -50,9 +52,16 @@ class all_threads_view {
   template <class F>
   void for_each(F &&f, std::error_code &error) const {
     std::exception_ptr thrown;
-    visit<values_are_plain>(values_, f, thrown, error);
-    if (!error && !thrown && boxes_ != TLS_KEY_NONE) {
-      visit<values_are_boxed>(boxes_, f, thrown, error);
+    std::unordered_set<std::uint64_t> met;
+    visit<values_are_plain>(values_, f, boxes_ != nullptr ? &met : nullptr, thrown, error);
+    // Looked at now: the first box may have been made meanwhile.
+    const tls_key_t boxes = boxes_ != nullptr ? boxes_->handle() : TLS_KEY_NONE;
+    if (!error && !thrown && boxes != TLS_KEY_NONE) {
+      visit<values_are_boxed>(boxes, f, &met, thrown, error);
+    }
+    if (!error && !thrown && boxes != TLS_KEY_NONE) {
+      // A thread that had a box, and has none any more, has a plain value.
+      visit<values_are_plain>(values_, f, &met, thrown, error);
     }
     detail::rethrow(thrown);
   }
@@ -107,13 +116,20 @@ class all_threads_view {
   template <class F>
   struct visitor {
     F &f;
+    std::unordered_set<std::uint64_t> *met;
     std::exception_ptr &thrown;
     bool stopped;
   };
 
+  /* What tells the value's owner apart: its thread; of a map that no thread has, its value. */
+  static std::uint64_t owner_of(void *value, std::uint64_t thread) noexcept {
+    return thread != 0 ? thread : static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(value));
+  }
+
   template <T *(*Find)(void *) noexcept, class F>
-  static void visit(tls_key_t key, F &f, std::exception_ptr &thrown, std::error_code &error) {
-    visitor<F> argument{f, thrown, false};
+  static void visit(tls_key_t key, F &f, std::unordered_set<std::uint64_t> *met,
+                    std::exception_ptr &thrown, std::error_code &error) {
+    visitor<F> argument{f, met, thrown, false};
     error = detail::code_of(tls_for_each(key, visit_one<Find, F>, &argument));
   }
 
@@ -123,6 +139,7 @@ class all_threads_view {
     if (value == nullptr || to.stopped) return;
     detail::handed_out(value);
     to.stopped = !detail::guarded(to.thrown, [&] {
+      if (to.met != nullptr && !to.met->insert(owner_of(value, thread)).second) return;
       if constexpr (std::is_invocable_v<F &, T &, std::uint64_t>) {
         to.f(*Find(value), thread);
       } else {
@@ -134,7 +151,7 @@ class all_threads_view {
   }
 
   tls_key_t values_;
-  tls_key_t boxes_;
+  const detail::boxes<T> *boxes_;
 };
 
 }  // namespace TLS_PRIVATE_MODE

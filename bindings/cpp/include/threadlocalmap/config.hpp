@@ -48,8 +48,8 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 namespace detail {
 
-/* The thread sanitizer does not see how the library orders threads; these tell it: whoever gets a
- * pointer from the library comes after whoever has handed it in. */
+/* The thread sanitizer does not see how the library orders threads; these tell it: the one who gets a
+ * pointer from the library comes after the one who has handed it in. */
 inline void handed_in(void *pointer) noexcept {
 #ifdef TLS_PRIVATE_TSAN
   __tsan_release(pointer);

@@ -182,7 +182,7 @@ class local {
 
   /** Every thread's value, of an object with options::enumerable(). */
   all_threads_view<T> all_threads() const noexcept {
-    return all_threads_view<T>(key_.handle(), TLS_KEY_NONE);
+    return all_threads_view<T>(key_.handle());
   }
 
 #if TLS_PRIVATE_EXCEPTIONS

@@ -188,7 +188,7 @@ class thread_local_ptr {
 
   /** Every thread's value, of an object with options::enumerable(). */
   all_threads_view<T> all_threads() const noexcept {
-    return all_threads_view<T>(key_.handle(), boxes_.handle());
+    return all_threads_view<T>(key_.handle(), &boxes_);
   }
 
 #if TLS_PRIVATE_EXCEPTIONS

@@ -1,0 +1,68 @@
+//! Promises that are checked and not timed: what is there while much is going
+//! on, and what is left when it is done.
+
+mod many;
+mod memory;
+mod two_million;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::rows::Scale;
+use crate::Fallible;
+
+pub struct Check {
+    pub id: &'static str,
+    pub work: String,
+    pub bar: &'static str,
+    /// To be checked before anything else: a used heap would have a say in it.
+    pub first: bool,
+    /// How many keys or threads: what the check is told.
+    size: usize,
+    /// What was found, for the table; or what was wrong.
+    check: fn(usize) -> Fallible<String>,
+}
+
+pub fn all(scale: Scale) -> Vec<Check> {
+    let mut checks = Vec::from(memory::checks());
+    checks.extend(many::checks(scale));
+    checks.extend(two_million::checks(scale));
+    checks
+}
+
+impl Check {
+    /// Runs the check on a thread of its own, which begins unattached.
+    pub fn check(&self) -> (Fallible<String>, Duration) {
+        let (check, size) = (self.check, self.size);
+        let start = Instant::now();
+        let found = thread::spawn(move || check(size))
+            .join()
+            .unwrap_or_else(|_| Err("the check panicked".into()));
+        (found, start.elapsed())
+    }
+}
+
+/// 2000000 as "2,000,000".
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1000), "1,000");
+        assert_eq!(grouped(2_000_000), "2,000,000");
+    }
+}

@@ -1,0 +1,179 @@
+//! Holds what was measured against the bars, and is what `--json` writes.
+
+use serde::Serialize;
+
+use crate::checks::Check;
+use crate::machine::Machine;
+use crate::measure::Samples;
+use crate::rows::Row;
+use crate::statistics::Spread;
+
+/// Everything that one run found.
+#[derive(Serialize, Default)]
+pub struct Record {
+    pub machine: Machine,
+    pub rows: Vec<RowRecord>,
+    pub checks: Vec<CheckRecord>,
+    /// For the chart of cost against threads.
+    pub points: Vec<PointRecord>,
+    pub instructions: Vec<InstructionRecord>,
+}
+
+/// One row's sides and ratios.
+#[derive(Serialize)]
+pub struct RowRecord {
+    pub id: &'static str,
+    pub work: String,
+    pub rounds: usize,
+    /// Nanoseconds of one operation, loop included.
+    pub us: Spread,
+    /// On ours alone.
+    pub nanoseconds: Option<Comparison>,
+    pub peers: Vec<PeerRecord>,
+}
+
+#[derive(Serialize)]
+pub struct PeerRecord {
+    pub name: String,
+    /// Nanoseconds of one operation, loop included.
+    pub nanoseconds: Spread,
+    /// Ours to the peer's, taken in each round.
+    pub ratio: Spread,
+    pub bar: Option<Comparison>,
+    pub aim: Option<Comparison>,
+}
+
+/// A limit, and whether the median kept it.
+#[derive(Clone, Copy, Serialize)]
+pub struct Comparison {
+    pub limit: f64,
+    pub met: bool,
+    /// The limit lies inside the middle half of the samples: another run may
+    /// say otherwise.
+    pub close: bool,
+}
+
+impl Comparison {
+    fn of(found: Spread, limit: f64) -> Comparison {
+        Comparison {
+            limit,
+            met: found.median <= limit,
+            close: found.low <= limit && limit < found.high,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub struct CheckRecord {
+    pub id: &'static str,
+    pub work: String,
+    pub bar: &'static str,
+    pub met: bool,
+    pub found: String,
+    pub seconds: f64,
+}
+
+/// What one call cost beside so many other threads.
+#[derive(Serialize)]
+pub struct PointRecord {
+    pub line: String,
+    pub threads: usize,
+    pub nanoseconds: Spread,
+}
+
+#[derive(Serialize)]
+pub struct InstructionRecord {
+    pub row: &'static str,
+    pub work: String,
+    pub contender: String,
+    /// Of one operation, loop included.
+    pub instructions: f64,
+    pub counter: &'static str,
+}
+
+impl Record {
+    pub fn nothing_missed(&self) -> bool {
+        self.comparisons().iter().all(|comparison| comparison.met)
+            && self.checks.iter().all(|check| check.met)
+    }
+
+    /// All bars on times and ratios; aims are not among them.
+    pub fn comparisons(&self) -> Vec<Comparison> {
+        let of_row = |row: &RowRecord| {
+            let peers = row.peers.iter().filter_map(|peer| peer.bar);
+            row.nanoseconds.into_iter().chain(peers).collect::<Vec<_>>()
+        };
+        self.rows.iter().flat_map(of_row).collect()
+    }
+}
+
+pub fn rows(rows: &[Row], samples: &[Samples]) -> Vec<RowRecord> {
+    rows.iter().zip(samples).map(|(row, samples)| compared(row, samples)).collect()
+}
+
+fn compared(row: &Row, samples: &Samples) -> RowRecord {
+    let column = |index: usize| Spread::of(samples.iter().map(|sample| sample[index]));
+    let us = column(0);
+    let peers = row.peers.iter().enumerate().map(|(index, peer)| {
+        let ratio = Spread::of(samples.iter().map(|sample| sample[0] / sample[index + 1]));
+        PeerRecord {
+            name: peer.contender.name().to_string(),
+            nanoseconds: column(index + 1),
+            ratio,
+            bar: peer.bar.map(|limit| Comparison::of(ratio, limit)),
+            aim: peer.aim.map(|limit| Comparison::of(ratio, limit)),
+        }
+    });
+    RowRecord {
+        id: row.id,
+        work: row.work.clone(),
+        rounds: samples.len(),
+        us,
+        nanoseconds: row.nanoseconds.map(|limit| Comparison::of(us, limit)),
+        peers: peers.collect(),
+    }
+}
+
+pub fn points(rows: &[Row], samples: &[Samples]) -> Vec<PointRecord> {
+    let of_row = |(row, samples): (&Row, &Samples)| {
+        let points = row.contenders().enumerate().filter_map(|(index, contender)| {
+            let point = contender.point()?;
+            let taken = samples.iter().map(|sample| sample[index] * point.times as f64);
+            let nanoseconds = Spread::of(taken);
+            Some(PointRecord { line: point.line, threads: point.threads, nanoseconds })
+        });
+        points.collect::<Vec<_>>()
+    };
+    rows.iter().zip(samples).flat_map(of_row).collect()
+}
+
+pub fn check(check: &Check) -> CheckRecord {
+    let (found, taken) = check.check();
+    CheckRecord {
+        id: check.id,
+        work: check.work.clone(),
+        bar: check.bar,
+        met: found.is_ok(),
+        found: found.unwrap_or_else(|wrong| wrong),
+        seconds: taken.as_secs_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Comparison, Spread};
+
+    const FOUND: Spread = Spread { low: 0.9, median: 1.0, high: 1.2 };
+
+    #[test]
+    fn the_median_decides_and_the_quartiles_tell_how_surely() {
+        let compared = |limit| {
+            let comparison = Comparison::of(FOUND, limit);
+            (comparison.met, comparison.close)
+        };
+        assert_eq!(compared(0.8), (false, false));
+        assert_eq!(compared(0.95), (false, true));
+        assert_eq!(compared(1.0), (true, true));
+        assert_eq!(compared(1.3), (true, false));
+    }
+}

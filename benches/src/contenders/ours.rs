@@ -1,0 +1,143 @@
+//! The library's own operations, through the C kernels.
+
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::{shuffle, Contender, Order, Point, CHURN};
+use crate::kernels::{Input, Kernel};
+use crate::{library, Fallible};
+
+/// A kernel that works on some live keys, each with a value on this thread.
+pub struct Ours {
+    name: &'static str,
+    kernel: Kernel,
+    count: usize,
+    order: Order,
+    granule: u64,
+    inherited: bool,
+    /// Where the keys' destroy callback counts; without it they have none.
+    destroyed: Option<Box<AtomicU64>>,
+    replaced: u64,
+    line: Option<&'static str>,
+    values: [*mut c_void; 2],
+    /// In the order of the loop.
+    keys: Vec<u64>,
+    /// The same keys in the order of their creation. They are released in this
+    /// order, so that the next row's keys again follow one another.
+    created: Vec<u64>,
+}
+
+impl Ours {
+    /// `count` live keys; a kernel that makes its own needs none.
+    pub fn new(name: &'static str, kernel: Kernel, count: usize) -> Ours {
+        Ours {
+            name,
+            kernel,
+            count,
+            order: Order::Created,
+            granule: count.max(1) as u64,
+            inherited: false,
+            destroyed: None,
+            replaced: 0,
+            line: None,
+            values: library::two_values(),
+            keys: Vec::new(),
+            created: Vec::new(),
+        }
+    }
+
+    /// To be in the chart of cost against threads.
+    pub fn drawn(self, line: &'static str) -> Ours {
+        Ours { line: Some(line), ..self }
+    }
+
+    pub fn shuffled(self) -> Ours {
+        Ours { order: Order::Shuffled, ..self }
+    }
+
+    pub fn scattered(self) -> Ours {
+        Ours { order: Order::Scattered, ..self }
+    }
+
+    /// With keys whose values a context takes along.
+    pub fn inherited(self) -> Ours {
+        Ours { inherited: true, ..self }
+    }
+
+    /// For a kernel that stores two values in turn.
+    pub fn storing(self) -> Ours {
+        Ours { granule: 2, ..self }
+    }
+
+    /// The same with a destroy callback, whose calls are counted and checked.
+    pub fn storing_with_callback(self) -> Ours {
+        Ours { granule: 2, destroyed: Some(Box::default()), ..self }
+    }
+}
+
+impl Contender for Ours {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn granule(&self) -> u64 {
+        self.granule
+    }
+
+    fn point(&self) -> Option<Point> {
+        self.line.map(|line| Point { line: line.to_string(), threads: 0, times: 1 })
+    }
+
+    fn prepare(&mut self) -> Fallible<()> {
+        let churn = if self.order == Order::Scattered { CHURN } else { 1 };
+        for _ in 0..self.count * churn {
+            let key = match &self.destroyed {
+                None if self.inherited => library::create_inherited()?,
+                None => library::create()?,
+                // SAFETY: the counter is boxed and lives as long as `self`;
+                // `finish` releases the key and destroys its value, and only
+                // this thread ever stores one.
+                Some(counter) => unsafe { library::create_counting(counter)? },
+            };
+            self.created.push(key);
+        }
+        self.keys.clone_from(&self.created);
+        if self.order == Order::Scattered {
+            shuffle(&mut self.keys);
+            self.keys.truncate(self.count);
+        }
+        for &key in &self.keys {
+            // The second value: the first that a kernel stores is another one.
+            library::set(key, self.values[1])?;
+        }
+        self.order.apply(&mut self.keys);
+        self.replaced = 0;
+        if let Some(counter) = &self.destroyed {
+            counter.store(0, Relaxed);
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, placement: usize, operations: u64) {
+        let input = Input { keys: self.keys.as_ptr(), count: self.keys.len(), values: self.values };
+        self.kernel.run(placement, &input, operations);
+        self.replaced += operations;
+    }
+
+    fn finish(&mut self) -> Fallible<()> {
+        if let Some(counter) = &self.destroyed {
+            let destroyed = counter.load(Relaxed);
+            if destroyed != self.replaced {
+                return Err(format!(
+                    "{}: {} values replaced, {destroyed} destroyed",
+                    self.name, self.replaced
+                ));
+            }
+        }
+        self.keys.clear();
+        for key in self.created.drain(..) {
+            library::release(key)?;
+        }
+        library::detach()
+    }
+}

@@ -1,0 +1,79 @@
+//! A call of this library that is calling back, in its thread's chain.
+//!
+//! A callback may never return: its thread may end inside it, or the process
+//! may fork. The frames between are gone then, or are another process's. So what
+//! such a call still owes is not in its frame. Each call in progress is a node
+//! of one chain, the innermost first, and the node is part of what the call is
+//! about: the slot that is released, the visit, the context. The thread's exit
+//! settles the chain in one loop, and so does the child of a fork.
+//!
+//! ```text
+//!   thread.calls --> [UserFree: slot 7] --outer--> [Visit] --outer--> [Release: slot 3] --> null
+//! ```
+//!
+//! (A destroy or an init callback is not in the chain: the state of its record
+//! says that it runs. Hooks that wait are in their own list.)
+
+use crate::sys::sync::Cell;
+
+/// What a call in progress does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CallKind {
+    /// Releases the last reference of a key: other maps are to be told.
+    Release = 0,
+    /// Runs the key's `user_free`: the slot is to be closed.
+    UserFree = 1,
+    /// Goes over all values of a key.
+    Visit = 2,
+    /// Makes or frees a context.
+    Context = 3,
+    /// Writes a report.
+    Report = 4,
+}
+
+/// A node of the chain. All zero: in no chain.
+#[repr(C)]
+pub struct Call {
+    outer: Cell<*const Call>,
+    kind: Cell<CallKind>,
+}
+
+impl Call {
+    /// In no chain.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { outer: Cell::new(core::ptr::null()), kind: Cell::new(CallKind::Release) }
+    }
+
+    /// Enters the chain as the innermost call.
+    pub fn begin(&self, chain: &Cell<*const Call>, kind: CallKind) {
+        self.kind.set(kind);
+        self.outer.set(chain.get());
+        chain.set(self);
+    }
+
+    /// Leaves the chain: the innermost call.
+    pub fn end(&self, chain: &Cell<*const Call>) {
+        debug_assert!(core::ptr::eq(chain.get(), self), "calls end in the reverse order");
+        chain.set(self.outer.get());
+    }
+
+    /// What it does.
+    #[must_use]
+    pub fn kind(&self) -> CallKind {
+        self.kind.get()
+    }
+
+    /// The next call further out on the same thread.
+    #[must_use]
+    pub fn outer(&self) -> *const Call {
+        self.outer.get()
+    }
+}
+
+impl Default for Call {
+    fn default() -> Self {
+        Self::new()
+    }
+}

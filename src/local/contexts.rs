@@ -1,0 +1,99 @@
+//! A captured context: an array of handles and copied values.
+//!
+//! A context belongs to no thread. After the capture it changes no more until it
+//! is freed, so any number of threads may read it. Each of its values has a pin of
+//! its key's slot: the key's callbacks stay, its `user_free` waits, and a drain
+//! counts it.
+
+use core::ffi::c_void;
+use core::mem::offset_of;
+use core::ptr::NonNull;
+
+use crate::key::call::Call;
+use crate::key::handle;
+use crate::key::slot::KeySlot;
+use crate::sys::array::Array;
+use crate::sys::sync::Cell;
+
+/// What a task does.
+pub type TaskFunction = unsafe extern "C" fn(argument: *mut c_void);
+
+/// A captured value.
+#[derive(Clone, Copy)]
+pub struct Item {
+    /// The handle of its key.
+    pub key: u64,
+    /// The copy.
+    pub value: *mut c_void,
+    /// The slot of its key, which the item has a pin of.
+    pub slot: *const KeySlot,
+}
+
+impl Item {
+    /// The slot of its key: it serves no other while the item is there.
+    #[must_use]
+    pub fn slot(&self) -> &'static KeySlot {
+        // SAFETY: Slots live for ever.
+        unsafe { &*self.slot }
+    }
+
+    /// Whether its key has died.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.slot().check(handle::generation(self.key)).is_err()
+    }
+}
+
+/// A captured context. All zero: nothing in it.
+#[repr(C)]
+pub struct Context {
+    /// Links of the list of all contexts ([`super::maps`]), which has it from the
+    /// end of its capture until its values go.
+    pub links: (Cell<*mut Context>, Cell<*mut Context>),
+    /// As a map's.
+    pub number: Cell<u64>,
+    /// In the chain of the thread that makes or frees it.
+    pub call: Call,
+    /// What was captured, the oldest first.
+    pub items: Array<Item>,
+    /// While it is made: the keys to capture, the oldest last.
+    pub keys: Array<u64>,
+    /// While it is made: a pin for the value that is being copied.
+    pub copying: Cell<*const KeySlot>,
+    /// While it is made: the key that is kept alive while its value is copied.
+    pub joined: Cell<*const KeySlot>,
+    /// While it is made: the record that is marked meanwhile.
+    pub marked: Cell<*mut super::record::Record>,
+    /// What a task does in it, if it is a task's.
+    pub function: Cell<Option<TaskFunction>>,
+    /// What with.
+    pub argument: Cell<*mut c_void>,
+}
+
+/// A context that somebody has.
+pub type ContextPointer = NonNull<Context>;
+
+impl Context {
+    /// The context whose [`call`](Self::call) this is.
+    #[must_use]
+    pub fn of_call(call: &Call) -> ContextPointer {
+        let context = core::ptr::from_ref(call).wrapping_byte_sub(offset_of!(Self, call));
+        // SAFETY: It is part of one, so not null.
+        unsafe { NonNull::new_unchecked(context.cast_mut().cast()) }
+    }
+
+    /// How many values it has, and how many of them are stale. With the lock of
+    /// the list of contexts.
+    #[must_use]
+    pub fn count(&self) -> (u64, u64) {
+        let items = (0..self.items.len()).filter_map(|index| self.items.get(index));
+        items.fold((0, 0), |(all, stale), item| (all + 1, stale + u64::from(item.is_stale())))
+    }
+
+    /// Whether it has a value of a key. As [`count`](Self::count).
+    #[must_use]
+    pub fn has(&self, key: u64) -> bool {
+        let has = |index| self.items.get(index).is_some_and(|item| item.key == key);
+        (0..self.items.len()).any(has)
+    }
+}

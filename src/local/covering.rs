@@ -1,0 +1,574 @@
+//! Scopes: what a set finds, and how an outer value is covered and comes back.
+//!
+//! # The idea
+//!
+//! A value that is set inside a scope does not replace an outer one: its record
+//! *covers* the outer record. It takes over that record's place in the table, and
+//! points to it; the scope's end puts it back. So coming back needs no memory and
+//! can't fail, and the covered record stays in its key's list, where the key's
+//! death, a visit or a taker finds it.
+//!
+//! ```text
+//!   table   [ ... | C: value c | ... ]              depth
+//!                   C --covers--> B --covers--> A     2, 1, 0
+//!                                 value b       value a
+//!
+//!   removed inside the scope:
+//!   table   [ ... | vacated    | ... ]
+//!                   P --covers--> A                   P: no value, it hides A
+//! ```
+//!
+//! A record that hides what it covers is a *placeholder*: its entry is a vacated
+//! word, which no look-up finds. Any record becomes one when its value goes and
+//! it covers another: Destroying, Deferred, Taken and at last Absent. An outer
+//! value that is removed inside a scope gets an Absent record of its own.
+//!
+//! # Invariants
+//!
+//! 1. All records of one key in one map hang together by `covers`, from the one
+//!    that has the place in the table: each was set in a scope further out.
+//! 2. All but the first are Covered, or placeholders that cover another.
+//! 3. A placeholder that covers nothing any more is freed, or has left the
+//!    table and is freed when its value is gone.
+//! 4. What a scope's records cover is back when it has ended.
+
+use core::ffi::c_void;
+use core::ptr::{null_mut, NonNull};
+
+use super::map::{Map, Scope, SLOW_PATH_BUDGET};
+use super::record::{Record, RecordPointer, State};
+use crate::error::Error;
+use crate::map::{Entry, ThreadLocalMap};
+use crate::sys::block;
+use crate::sys::memory::OutOfMemory;
+
+/// The most scopes that may be open in a map.
+const MOST_SCOPES: u32 = u16::MAX as u32 - 1;
+
+/// What there is of a key in the map, as seen from the innermost scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    Nothing,
+    /// A value of this scope, or of a worker.
+    Own(RecordPointer),
+    /// A value of an outer scope, or what hides one there.
+    Outer(RecordPointer),
+    /// No value: this scope hides an outer one.
+    Hidden(RecordPointer),
+}
+
+/// What became of an entry that was to be taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenOut {
+    /// The record has the value, which is the caller's to destroy or hand over.
+    Out,
+    /// Somebody visits the value: it is destroyed later.
+    Deferred,
+    /// Another thread has taken the value.
+    Taken,
+    /// Somebody visits the value, and nothing was done.
+    Busy,
+}
+
+/// What became of a value that was to be exchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchanged {
+    /// It is stored under this record, and this is what was there, to be handed
+    /// over.
+    Over(RecordPointer, *mut c_void),
+    /// It is stored under this record, and this is what was there, to be destroyed:
+    /// the callback has [begun](Map::begin_callback).
+    Replaced(RecordPointer, *mut c_void),
+    /// Somebody visits the value that is there under this record.
+    Visited(RecordPointer),
+    /// This scope has no value of the key.
+    No,
+}
+
+type Table = ThreadLocalMap<RecordPointer>;
+
+impl Map {
+    /// Whether a record's value would be covered, and not replaced, by a set now.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_outer(&self, record: RecordPointer) -> bool {
+        let fields = Record::at(record);
+        fields.depth.get() < self.depth() && !fields.rules.get().worker()
+    }
+
+    /// What there is of a key, and where. Clears entries that were taken.
+    #[inline(never)]
+    fn locate(&self, table: &mut Table, key: u64) -> (usize, Found) {
+        if let Some(position) = table.get_entry(key) {
+            let record = table.record(position);
+            let outer = self.is_outer(record);
+            return (position, if outer { Found::Outer(record) } else { Found::Own(record) });
+        }
+        if !self.has_reachable() && self.depth() == 0 {
+            return (0, Found::Nothing);
+        }
+        let is_it = |record| Record::at(record).handle.get() == key;
+        while let Some(position) = table.find_vacated(key, is_it) {
+            let record = table.record(position);
+            if Record::at(record).covers.get().is_null() {
+                // Taken, and not drained yet.
+                table.remove_at(position);
+                continue;
+            }
+            let outer = self.is_outer(record);
+            return (position, if outer { Found::Outer(record) } else { Found::Hidden(record) });
+        }
+        (0, Found::Nothing)
+    }
+
+    /// What there is of a key.
+    #[must_use]
+    pub fn look_up(&self, key: u64) -> Found {
+        self.with_table(0, |table, _| self.locate(table, key).1)
+    }
+
+    /// Exchanges this scope's value of a key, if it has one that nobody visits.
+    /// With `destroys` the old one is to be destroyed, unless it is the same.
+    pub fn exchange(&self, key: u64, value: *mut c_void, destroys: bool) -> Exchanged {
+        self.with_table(0, |table, _| {
+            let (position, Found::Own(record)) = self.locate(table, key) else {
+                return Exchanged::No;
+            };
+            let visited = Record::at(record).visitors.get() > 0;
+            if visited && table.value(position) != value {
+                return Exchanged::Visited(record);
+            }
+            let old = table.replace_value(position, value);
+            if destroys && old != value && !old.is_null() {
+                // With the lock: another thread may end the key the next moment.
+                self.begin_callback(record);
+                return Exchanged::Replaced(record, old);
+            }
+            Exchanged::Over(record, old)
+        })
+    }
+
+    /// Whether an outer value of a key is this one.
+    #[must_use]
+    pub fn is_outer_value(&self, key: u64, value: *mut c_void) -> bool {
+        self.with_table(0, |table, _| {
+            let (position, found) = self.locate(table, key);
+            let outer = matches!(found, Found::Outer(_)) && table.word(position) == key;
+            outer && table.value(position) == value
+        })
+    }
+
+    /// The innermost record of a key that has a value.
+    #[must_use]
+    pub fn first_value_of(&self, key: u64) -> Option<RecordPointer> {
+        self.with_table(0, |table, _| {
+            let is_it = |record| Record::at(record).handle.get() == key;
+            let position = table.get_entry(key).or_else(|| table.find_vacated(key, is_it))?;
+            let mut record = table.record(position);
+            while !matches!(Record::at(record).state(), State::Live | State::Covered) {
+                record = NonNull::new(Record::at(record).covers.get())?;
+            }
+            Some(record)
+        })
+    }
+
+    /// A callback is about to run for a record, which keeps its slot.
+    #[inline(always)]
+    pub fn begin_callback(&self, record: RecordPointer) {
+        let fields = Record::at(record);
+        fields.pins.set(fields.pins.get() + 1);
+        self.pinned.set(self.pinned.get() + 1);
+        if fields.is_reachable() {
+            // Another thread may end the entry, and the key, meanwhile.
+            fields.slot().pin();
+        }
+    }
+
+    /// Makes sure that [`insert`](Self::insert) of a reserved record needs no
+    /// memory. Callbacks may have used up what its reservation provided.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`].
+    #[inline(never)]
+    pub fn ensure_insert(&self, record: RecordPointer) -> Result<(), OutOfMemory> {
+        self.reserve_order()?;
+        if Record::at(record).rules.get().inherits() {
+            self.inherited.reserve(1)?;
+        }
+        self.make_room()
+    }
+
+    /// Stores a value under a reserved record; there is memory for it. What
+    /// there is of the key is nothing, outer or hidden: with anything else the
+    /// record stays reserved, and that is returned.
+    #[inline(never)]
+    pub fn insert(&self, record: RecordPointer, value: *mut c_void) -> Result<(), RecordPointer> {
+        let fields = Record::at(record);
+        let key = fields.handle.get();
+        let inserted = self.with_table(SLOW_PATH_BUDGET, |table, keeper| {
+            let (position, found) = self.locate(table, key);
+            match found {
+                Found::Own(own) => return Err(own),
+                Found::Nothing => {
+                    let replaced = table.set(key, value, record, keeper);
+                    debug_assert!(replaced.is_none(), "nothing was found");
+                }
+                Found::Outer(outer) => {
+                    self.cover(outer, record, table.value(position));
+                    table.substitute(position, key, value, record);
+                }
+                Found::Hidden(placeholder) => {
+                    self.take_over(placeholder, record);
+                    table.substitute(position, key, value, record);
+                }
+            }
+            let worker = fields.rules.get().worker();
+            fields.depth.set(if worker { 0 } else { self.depth() });
+            fields.become_state(State::Live);
+            Ok(())
+        });
+        if inserted.is_ok() {
+            self.make_youngest(record);
+            self.entry_came(record);
+        }
+        inserted
+    }
+
+    /// [`insert`](Self::insert) of a record of which nothing can be there: no other
+    /// thread reaches the map, no scope is open, and the key was looked up.
+    #[inline(always)]
+    pub fn insert_alone(&self, record: RecordPointer, value: *mut c_void) {
+        let fields = Record::at(record);
+        self.with_own_table(SLOW_PATH_BUDGET, |table, keeper| {
+            table.insert_absent(fields.handle.get(), value, record, keeper);
+        });
+        fields.depth.set(0);
+        fields.become_state(State::Live);
+        self.entry_came(record);
+    }
+
+    /// [`take_out`](Self::take_out) of a live entry that no other thread reaches
+    /// and that covers nothing.
+    #[inline(always)]
+    pub fn take_out_alone(&self, record: RecordPointer, position: usize) {
+        let fields = Record::at(record);
+        self.with_own_table(0, |table, _| {
+            fields.value.set(table.remove_at(position).value);
+        });
+        self.entry_went(record);
+        fields.become_state(State::Destroying);
+        self.shrink_if_large();
+    }
+
+    /// A record covers what has stood at its place.
+    fn cover(&self, outer: RecordPointer, record: RecordPointer, value: *mut c_void) {
+        let fields = Record::at(outer);
+        if fields.state() == State::Live {
+            fields.value.set(value);
+            fields.become_state(State::Covered);
+        }
+        Record::at(record).covers.set(outer.as_ptr());
+    }
+
+    /// A record covers what a placeholder has covered.
+    fn take_over(&self, placeholder: RecordPointer, record: RecordPointer) {
+        let covered = Record::at(placeholder).covers.replace(null_mut());
+        Record::at(record).covers.set(covered);
+        if Record::at(placeholder).state() == State::Absent {
+            self.free_locked(placeholder);
+        }
+    }
+
+    /// Frees an Absent record; the caller may have the map's lock. Nobody
+    /// reaches such a record.
+    fn free_locked(&self, record: RecordPointer) {
+        debug_assert!(!Record::at(record).is_reachable());
+        self.free_record(record);
+    }
+
+    /// Hides an outer value of a key from the innermost scope.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`].
+    pub fn hide_outer(&self, key: u64) -> Result<(), OutOfMemory> {
+        let placeholder = self.new_placeholder(key)?;
+        let hidden = self.with_table(0, |table, _| {
+            let (position, found) = self.locate(table, key);
+            // What hides it in an outer scope hides it here.
+            let is_value = table.word(position) == key;
+            let Found::Outer(outer) = found else { return false };
+            if is_value {
+                self.cover(outer, placeholder, table.value(position));
+                table.substitute(position, Entry::vacated(key), null_mut(), placeholder);
+            }
+            is_value
+        });
+        if !hidden {
+            self.free_record(placeholder);
+        }
+        Ok(())
+    }
+
+    /// Takes an entry out. `position` says where it stands, if that is known.
+    /// `reason`: why its value is destroyed, should it be visited; 0: a visited
+    /// one stays.
+    #[inline(never)]
+    pub fn take_out(&self, record: RecordPointer, position: Option<usize>, reason: u8) -> TakenOut {
+        let fields = Record::at(record);
+        let taken = self.with_table(0, |table, _| {
+            if fields.visitors.get() > 0 && reason == 0 {
+                return TakenOut::Busy;
+            }
+            match fields.state() {
+                State::Live => {
+                    let key = fields.handle.get();
+                    let position = position.or_else(|| table.position_of(key, record));
+                    if let Some(position) = position {
+                        fields.value.set(table.value(position));
+                        Self::leave_table(table, position, record);
+                    }
+                }
+                State::Covered => self.uncover(table, record),
+                State::Retired => {}
+                State::Deferred if fields.visitors.get() == 0 => {
+                    fields.become_state(State::Destroying);
+                    return TakenOut::Out;
+                }
+                state => {
+                    debug_assert!(matches!(state, State::Taken | State::Deferred), "{state:?}");
+                    return TakenOut::Taken;
+                }
+            }
+            self.entry_went(record);
+            self.removals.set(self.removals.get().wrapping_add(1));
+            if fields.visitors.get() > 0 {
+                fields.become_state(State::Deferred);
+                fields.reason.set(reason);
+                return TakenOut::Deferred;
+            }
+            fields.become_state(State::Destroying);
+            TakenOut::Out
+        });
+        self.shrink_if_large();
+        taken
+    }
+
+    /// A record leaves the table, or stays as a placeholder.
+    fn leave_table(table: &mut Table, position: usize, record: RecordPointer) {
+        let fields = Record::at(record);
+        if fields.covers.get().is_null() {
+            table.remove_at(position);
+        } else {
+            let word = Entry::vacated(fields.handle.get());
+            table.substitute(position, word, null_mut(), record);
+        }
+    }
+
+    /// Takes a record out of the chain of those that cover it, unless it is
+    /// to stay there as a placeholder. Placeholders that have nothing to hide
+    /// any more go, too.
+    fn uncover(&self, table: &mut Table, record: RecordPointer) {
+        let mut gone = record;
+        while Record::at(gone).covers.get().is_null() {
+            let Some((position, top, coverer)) = Self::coverer_of(table, gone) else { return };
+            Record::at(coverer).covers.set(null_mut());
+            if gone != record && Record::at(gone).state() == State::Absent {
+                self.free_locked(gone);
+            }
+            let state = Record::at(coverer).state();
+            if state == State::Live || state == State::Covered {
+                return;
+            }
+            if coverer == top {
+                table.remove_at(position);
+                if state == State::Absent {
+                    self.free_locked(coverer);
+                }
+                return;
+            }
+            gone = coverer;
+        }
+    }
+
+    /// The record that covers another, and the first of its key, with its
+    /// position.
+    fn coverer_of(
+        table: &Table,
+        record: RecordPointer,
+    ) -> Option<(usize, RecordPointer, RecordPointer)> {
+        let key = Record::at(record).handle.get();
+        let is_it = |other| Record::at(other).handle.get() == key;
+        let position = table.get_entry(key).or_else(|| table.find_vacated(key, is_it))?;
+        let top = table.record(position);
+        let mut coverer = top;
+        loop {
+            let covered = NonNull::new(Record::at(coverer).covers.get())?;
+            if covered == record {
+                return Some((position, top, coverer));
+            }
+            coverer = covered;
+        }
+    }
+
+    /// The table has given up a stale entry: with its key all that it covers is
+    /// dead.
+    pub(super) fn retire_swept(&self, record: RecordPointer, value: *mut c_void) {
+        let fields = Record::at(record);
+        if fields.state() == State::Live {
+            fields.value.set(value);
+            fields.become_state(State::Retired);
+        }
+        let mut next = fields.covers.replace(null_mut());
+        while let Some(covered) = NonNull::new(next) {
+            let fields = Record::at(covered);
+            next = fields.covers.replace(null_mut());
+            match fields.state() {
+                State::Covered => fields.become_state(State::Retired),
+                State::Absent => self.free_locked(covered),
+                _ => {}
+            }
+        }
+    }
+
+    /// The owner has learned that another thread has taken an entry's value: it
+    /// goes, or stays as a placeholder.
+    pub fn clear_taken(&self, record: RecordPointer) {
+        let fields = Record::at(record);
+        self.with_table(0, |table, _| {
+            if !fields.covers.get().is_null() {
+                return;
+            }
+            match table.position_of(fields.handle.get(), record) {
+                Some(position) => {
+                    table.remove_at(position);
+                }
+                None => self.uncover(table, record),
+            }
+        });
+        // A deferred value, which its last visitor has taken, had gone before.
+        if fields.reason.get() == 0 {
+            self.entry_went(record);
+            self.inbox.taken.fetch_sub(1, crate::sys::sync::Ordering::Relaxed);
+        }
+        self.shrink_if_large();
+    }
+
+    /// A record whose value is gone, and that has left its key, becomes free; or
+    /// it hides what it covers until its scope ends.
+    pub fn release_record(&self, record: RecordPointer) {
+        let fields = Record::at(record);
+        if fields.covers.get().is_null() {
+            self.free_record(record);
+            return;
+        }
+        self.become_placeholder(record);
+    }
+
+    #[cold]
+    fn become_placeholder(&self, record: RecordPointer) {
+        let fields = Record::at(record);
+        let reachable = fields.is_reachable();
+        self.guarded_if(reachable, || fields.become_state(State::Absent));
+        fields.value.set(null_mut());
+        fields.location.set(super::record::Location::Unlinked);
+        if reachable {
+            // Nobody reaches it any more.
+            fields.rules.set(crate::key::options::Rules::NONE);
+            self.forget_abandoned();
+        }
+    }
+
+    /// Opens a scope. Returns its id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`]; [`Error::Limit`] at a depth of 65,534.
+    pub fn open_scope(&self) -> Result<u64, Error> {
+        if self.scopes.len() >= MOST_SCOPES {
+            return Err(Error::Limit);
+        }
+        self.scopes.reserve(1)?;
+        // Never 0, and never a number of another map's: 2^40 scopes of a map
+        // and 2^24 maps, before one comes again.
+        let begun = self.scopes_begun.get() + 1;
+        self.scopes_begun.set(begun);
+        let id = (self.number.get() + 1) << 40 | begun & ((1 << 40) - 1);
+        self.scopes.push(Scope { id, start: self.order.len(), ending: false });
+        self.publish_depth();
+        Ok(id)
+    }
+
+    /// The depth of the open scope with this id.
+    #[must_use]
+    pub fn scope_depth(&self, id: u64) -> Option<u16> {
+        let is_it = |index: &u32| self.scopes.get(*index).is_some_and(|scope| scope.id == id);
+        (0..self.scopes.len()).rev().find(is_it).map(|index| index as u16 + 1)
+    }
+
+    /// The innermost scope.
+    #[must_use]
+    pub fn innermost_scope(&self) -> Option<Scope> {
+        self.scopes.get(self.scopes.len().checked_sub(1)?)
+    }
+
+    /// Says whether the end of the innermost scope has begun.
+    pub fn set_ending(&self, ending: bool) {
+        if let Some(scope) = self.innermost_scope() {
+            self.scopes.set(self.scopes.len() - 1, Scope { ending, ..scope });
+        }
+    }
+
+    /// Scopes whose end was cut off, with its thread, are as open as the others.
+    pub fn forget_endings(&self) {
+        for index in 0..self.scopes.len() {
+            if let Some(scope) = self.scopes.get(index) {
+                self.scopes.set(index, Scope { ending: false, ..scope });
+            }
+        }
+    }
+
+    /// Closes the innermost scope, in which no value is left: what it covers is
+    /// back.
+    pub fn close_scope(&self) {
+        let (depth, Some(scope)) = (self.depth(), self.innermost_scope()) else { return };
+        for index in (scope.start..self.order.len()).rev() {
+            let Some(record) = self.order.get(index).and_then(NonNull::new) else { continue };
+            if Record::at(record).depth.get() == depth {
+                self.restore(record);
+            }
+        }
+        self.scopes.pop();
+        self.publish_depth();
+    }
+
+    /// Puts what a placeholder hides back into its place.
+    fn restore(&self, placeholder: RecordPointer) {
+        let fields = Record::at(placeholder);
+        let Some(covered) = NonNull::new(fields.covers.get()) else { return };
+        self.with_table(0, |table, _| {
+            fields.covers.set(null_mut());
+            let key = fields.handle.get();
+            let Some(position) = table.position_of(key, placeholder) else { return };
+            let outer = Record::at(covered);
+            if outer.state() == State::Covered {
+                outer.become_state(State::Live);
+                table.substitute(position, key, outer.value.replace(null_mut()), covered);
+            } else {
+                table.substitute(position, Entry::vacated(key), null_mut(), covered);
+            }
+        });
+        if self.state_of(placeholder) == State::Absent {
+            self.free_record(placeholder);
+        }
+    }
+
+    /// Shows the depth of scopes to the sets of the calling thread.
+    fn publish_depth(&self) {
+        if self.is_published() {
+            block::set_depth(self.scopes.len() as usize);
+        }
+    }
+}

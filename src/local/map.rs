@@ -1,0 +1,556 @@
+//! A map: the table, its records by age, and its inbox.
+//!
+//! # The idea
+//!
+//! ```text
+//!   table    key -> value, record        what is found
+//!   order    record, record, -, record   every record that is not free, by age;
+//!                                        `-`: one that has gone
+//!   stale    record <-> record           keys that are known to have died
+//!   inbox    link --> link               keys that have died, as others tell
+//! ```
+//!
+//! `order` is what the end of a thread goes along, the youngest first, and what
+//! its exit finds everything in, whatever was cut off. Loops over it go by index:
+//! callbacks may add records behind, which the loop does not come to, and take
+//! out any. Indices stay while a loop runs ([`Map::loops`]).
+//!
+//! # Invariants
+//!
+//! 1. The inbox and the counters are for all threads; everything else is the
+//!    owner's. While the map has a record that other threads reach, its table and
+//!    the states of such records change with the map's lock only.
+//! 2. An entry of the table is a live one, or a vacated word: an entry whose
+//!    value another thread has taken, or a record that hides what it covers.
+//! 3. A table is grown beside the lock, and shown with it ([`Map::make_room`]).
+//! 4. A record is in `order` from its reservation until it is free, at the place
+//!    that `position` says.
+//!
+//! Everything is valid and empty when it is all zero.
+
+use core::ffi::c_void;
+
+use super::inbox::Inbox;
+use super::pool::Pool;
+use super::record::{Location, Record, RecordPointer, State};
+use crate::error::Error;
+use crate::key::holders::Link;
+use crate::key::options::Rules;
+use crate::key::slot::KeySlot;
+use crate::map::{Owner, Removed, ThreadLocalMap, View};
+use crate::sys::array::Array;
+use crate::sys::block;
+use crate::sys::memory::OutOfMemory;
+use crate::sys::sync::unwatched::AtomicU64;
+use crate::sys::sync::{AtomicBool, Cell, InTurn, Ordering};
+
+/// Most stale values that a call destroys that is not there for destroying.
+///
+/// A thread that only sets and misses then stays ahead of any number of
+/// deaths, and no single call is long.
+pub const SLOW_PATH_BUDGET: usize = 8;
+
+/// How often a table is built again beside the lock when other threads take
+/// values meanwhile, before it is built with the lock.
+const ATTEMPTS: usize = 3;
+
+/// What the owner has counted; read by anybody, at any time.
+///
+/// One thread writes, so a load and a store make an increment. `Relaxed`:
+/// they are for reports.
+#[derive(Default)]
+pub struct Counters {
+    /// Values in the map: found, covered, or given up by the table and stale.
+    pub entries: AtomicU64,
+    /// Slots of the table.
+    pub capacity: AtomicU64,
+    /// Tables made anew or swept.
+    pub rehashes: AtomicU64,
+    /// Most slots that an insert has looked at.
+    pub longest_probe: AtomicU64,
+    /// Values destroyed because their key was dead.
+    pub expunged: AtomicU64,
+    /// Destroy callbacks called.
+    pub destroyed: AtomicU64,
+    /// 1 while the end of the map's thread can't be seen.
+    pub untracked: AtomicU64,
+}
+
+/// Adds one to a counter that only this thread writes.
+#[inline(always)]
+pub fn count(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+/// Subtracts one from a counter that only this thread writes.
+#[inline(always)]
+fn count_down(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+}
+
+/// Whose a map is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A thread's own.
+    Thread = 0,
+    /// One that threads switch to.
+    Moving = 1,
+}
+
+/// One open scope.
+#[derive(Clone, Copy)]
+pub struct Scope {
+    /// The number that it was begun with.
+    pub id: u64,
+    /// How many records there were.
+    pub start: u32,
+    /// Its end has begun: nobody else may end it.
+    pub ending: bool,
+}
+
+/// One map.
+#[repr(C)]
+pub struct Map {
+    /// The part that other threads use. The first field.
+    pub inbox: Inbox,
+    /// For reports.
+    pub counters: Counters,
+    /// Links of the list of all maps, and its number there ([`super::maps`]).
+    pub links: (Cell<*mut Map>, Cell<*mut Map>),
+    /// Its number among all maps ever, with the lock of that list.
+    pub number: Cell<u64>,
+    /// Whose it is.
+    pub kind: Cell<Kind>,
+    table: InTurn<ThreadLocalMap<RecordPointer>>,
+    /// How many values other threads have taken. With the map's lock.
+    pub(super) takes: Cell<u32>,
+    /// The table's count of changes that the counters know of.
+    changes: Cell<u64>,
+    /// The hot slot shows this map's table.
+    published: Cell<bool>,
+    /// A thread has this map: it has switched to it, or it is its own.
+    attached: AtomicBool,
+    /// See the module's text.
+    pub order: Array<*mut Record>,
+    /// Records in `order`.
+    pub(super) used: Cell<u32>,
+    /// Loops over `order` that are in progress.
+    pub loops: Cell<u32>,
+    /// The scopes that are open, each in the one before it.
+    pub scopes: Array<Scope>,
+    /// Scopes that were ever begun in this map.
+    pub(super) scopes_begun: Cell<u64>,
+    /// Records of entries that a context captures.
+    pub inherited: Array<RecordPointer>,
+    /// Records that are known stale, the first and the last.
+    pub(super) stale: (Cell<*mut Link>, Cell<*mut Link>),
+    /// Where records come from.
+    pub pool: Pool,
+    /// Records of keys whose values other threads may reach.
+    reachable: Cell<u32>,
+    /// Goes up whenever the owner takes an entry out.
+    pub removals: Cell<u32>,
+    /// Callbacks that run for its records.
+    pub pinned: Cell<u32>,
+    /// Reserved records whose init callback runs, the innermost first; by
+    /// `covers`.
+    pub initialising: Cell<*mut Record>,
+}
+
+/// The map's answers to its table.
+pub struct Keeper<'a> {
+    map: &'a Map,
+    budget: usize,
+}
+
+impl Owner<RecordPointer> for Keeper<'_> {
+    #[inline(always)]
+    fn is_stale(&self, record: RecordPointer) -> bool {
+        self.budget > 0 && Record::at(record).location.get() == Location::Stale
+    }
+
+    fn has_stale(&self) -> bool {
+        self.budget > 0 && !self.map.stale.0.get().is_null()
+    }
+
+    fn expunged(&mut self, entry: Removed<RecordPointer>) {
+        self.budget = self.budget.saturating_sub(1);
+        self.map.retire_swept(entry.record, entry.value);
+    }
+
+    fn moved(&mut self, view: View) {
+        if self.map.published.get() {
+            block::set_view(view);
+        }
+    }
+}
+
+impl Map {
+    /// Runs `work` with the map's lock, if there is anything that needs it.
+    #[inline(always)]
+    #[cfg_attr(modelled, track_caller)]
+    pub fn guarded<T>(&self, work: impl FnOnce() -> T) -> T {
+        match self.reachable.get() {
+            0 => work(),
+            _ => self.inbox.lock.with(work),
+        }
+    }
+
+    /// Runs `work` on the table, then brings the counters up to date. At most
+    /// `budget` stale entries are given up meanwhile.
+    #[inline(always)]
+    pub fn with_table<T>(
+        &self,
+        budget: usize,
+        work: impl FnOnce(&mut ThreadLocalMap<RecordPointer>, &mut Keeper<'_>) -> T,
+    ) -> T {
+        let result = self.guarded(|| {
+            // SAFETY: This thread owns the map; closures call only the table
+            // and the records, and `Keeper` does not touch the table; other
+            // threads read it with the lock. So this `&mut` is alone.
+            work(unsafe { &mut *self.table.write() }, &mut Keeper { map: self, budget })
+        });
+        if self.table().changes() != self.changes.get() {
+            self.count_changes();
+        }
+        result
+    }
+
+    /// [`with_table`](Self::with_table) of a map that no other thread reaches.
+    #[inline(always)]
+    pub fn with_own_table<T>(
+        &self,
+        budget: usize,
+        work: impl FnOnce(&mut ThreadLocalMap<RecordPointer>, &mut Keeper<'_>) -> T,
+    ) -> T {
+        debug_assert!(!self.has_reachable());
+        // SAFETY: As in `with_table`; and no other thread reads it.
+        let result = work(unsafe { &mut *self.table.write() }, &mut Keeper { map: self, budget });
+        if self.table().changes() != self.changes.get() {
+            self.count_changes();
+        }
+        result
+    }
+
+    #[cold]
+    fn count_changes(&self) {
+        let table = self.table();
+        self.changes.set(table.changes());
+        self.counters.capacity.store(table.capacity() as u64, Ordering::Relaxed);
+        self.counters.rehashes.store(table.rehashes(), Ordering::Relaxed);
+        self.counters.longest_probe.store(table.longest_probe() as u64, Ordering::Relaxed);
+    }
+
+    /// The table, to look at.
+    #[inline(always)]
+    pub fn table(&self) -> &ThreadLocalMap<RecordPointer> {
+        // SAFETY: This thread owns the map, or has its lock; the one who changes the
+        // table does so in `with_table`, whose closures do not come here.
+        unsafe { &*self.table.read() }
+    }
+
+    /// Makes sure that the table has room for one more entry. No lock is held
+    /// while memory is allocated and entries are copied.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`].
+    #[inline(always)]
+    pub fn make_room(&self) -> Result<(), OutOfMemory> {
+        if self.table().has_room() {
+            return Ok(());
+        }
+        self.rebuild(usize::MAX).or_else(|error| {
+            self.with_table(usize::MAX, |table, keeper| table.make_room_in_place(keeper))
+                .ok_or(error)
+        })
+    }
+
+    /// Lets the table shrink if little of it is in use. No stale entry is given up:
+    /// what a release has just posted to its own thread is found there.
+    #[inline(always)]
+    pub fn shrink_if_large(&self) {
+        if self.table().can_shrink() {
+            // Without memory for the smaller table the larger one serves on.
+            let _ = self.rebuild(0);
+        }
+    }
+
+    /// Makes the table anew. `budget`: 0 keeps the stale entries, `usize::MAX` gives
+    /// them all up.
+    #[inline(never)]
+    fn rebuild(&self, budget: usize) -> Result<(), OutOfMemory> {
+        for _ in 0..ATTEMPTS {
+            let seen = self.guarded(|| self.takes.get());
+            let rebuilt = self.table().rebuilt(&Keeper { map: self, budget })?;
+            let old = self.with_table(budget, |table, keeper| {
+                // A value that was taken meanwhile may stand in the new table.
+                (self.takes.get() == seen).then(|| table.adopt(rebuilt, keeper))
+            });
+            if old.is_some() {
+                return Ok(());
+            }
+        }
+        self.with_table(budget, |table, keeper| {
+            table.rebuilt(keeper).map(|rebuilt| table.adopt(rebuilt, keeper))
+        })
+        .map(|_| ())
+    }
+
+    /// Becomes the calling thread's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] if another thread has it.
+    pub fn attach(&self) -> Result<(), Error> {
+        // Acquire: with the Release in `detach`: the last owner is done.
+        self.attached
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .map_or(Err(Error::Busy), |_| Ok(()))
+    }
+
+    /// Becomes nobody's.
+    pub fn detach(&self) {
+        self.attached.store(false, Ordering::Release);
+    }
+
+    /// Whether a thread has it.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        self.attached.load(Ordering::Relaxed)
+    }
+
+    /// Shows this map's table in the calling thread's hot slot.
+    /// `thread` is the number that the OS shows for it.
+    pub fn publish(&self, thread: u64) {
+        self.published.set(true);
+        self.inbox.owner.store(thread, Ordering::Relaxed);
+        block::set_depth(self.scopes.len() as usize);
+        block::set_stale(&raw const self.inbox.stale);
+        block::set_view(self.table().view());
+    }
+
+    /// Whether the hot slot shows it.
+    #[must_use]
+    pub fn is_published(&self) -> bool {
+        self.published.get()
+    }
+
+    /// Another map is about to be published in its place.
+    pub fn unpublish(&self) {
+        self.published.set(false);
+        self.inbox.owner.store(0, Ordering::Relaxed);
+    }
+
+    /// Shows the empty table in the calling thread's hot slot.
+    pub fn publish_nothing(&self) {
+        self.unpublish();
+        block::set_view(View::empty());
+        block::set_stale(core::ptr::null());
+        block::set_depth(0);
+    }
+
+    /// How many scopes are open.
+    #[inline(always)]
+    #[must_use]
+    pub fn depth(&self) -> u16 {
+        self.scopes.len() as u16
+    }
+
+    /// Whether any of its records is of a key that other threads reach.
+    #[inline(always)]
+    #[must_use]
+    pub fn has_reachable(&self) -> bool {
+        self.reachable.get() > 0
+    }
+
+    /// A record for an entry to come: reserved, filled in, in `order`, and not
+    /// linked. There is memory for all that [`insert`](Self::insert) does but for
+    /// the table.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`].
+    #[inline(always)]
+    pub fn new_record(
+        &self,
+        slot: &KeySlot,
+        key: u64,
+        rules: Rules,
+    ) -> Result<RecordPointer, OutOfMemory> {
+        if rules.inherits() {
+            self.inherited.reserve(1)?;
+        }
+        self.reserve_order()?;
+        let record = self.pool.allocate()?;
+        let fields = Record::at(record);
+        fields.inbox.set(&raw const self.inbox);
+        fields.slot.set(slot);
+        fields.handle.set(key);
+        fields.rules.set(rules);
+        fields.depth.set(0);
+        if rules.reachable() {
+            self.reachable.set(self.reachable.get() + 1);
+        }
+        fields.become_state(State::Reserved);
+        self.enlist(record);
+        Ok(record)
+    }
+
+    /// A record that hides a value of `key` in the innermost scope; see
+    /// [`super::covering`].
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`].
+    pub fn new_placeholder(&self, key: u64) -> Result<RecordPointer, OutOfMemory> {
+        self.reserve_order()?;
+        let record = self.pool.allocate()?;
+        let fields = Record::at(record);
+        fields.inbox.set(&raw const self.inbox);
+        fields.handle.set(key);
+        fields.depth.set(self.depth());
+        fields.become_state(State::Absent);
+        self.enlist(record);
+        Ok(record)
+    }
+
+    /// Provides for the first entry: a table and a record.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`]; what there is stays for later.
+    pub fn ensure_first(&self) -> Result<(), OutOfMemory> {
+        self.pool.reserve(1)?;
+        self.reserve_order()?;
+        self.make_room()
+    }
+
+    /// A record becomes free. It is in no table, no list and no chain of
+    /// covered ones, and has left its key.
+    #[inline(never)]
+    pub fn free_record(&self, record: RecordPointer) {
+        let fields = Record::at(record);
+        self.delist(record);
+        let reachable = fields.is_reachable();
+        self.guarded_if(reachable, || fields.become_state(State::Free));
+        if reachable {
+            self.reachable.set(self.reachable.get() - 1);
+        }
+        self.pool.free(record);
+    }
+
+    /// [`free_record`](Self::free_record) of one that no other thread reaches.
+    #[inline(always)]
+    pub fn free_alone(&self, record: RecordPointer) {
+        self.delist(record);
+        Record::at(record).become_state(State::Free);
+        self.pool.free(record);
+    }
+
+    /// Runs `work` with the map's lock if a record is reachable.
+    #[inline(always)]
+    #[cfg_attr(modelled, track_caller)]
+    pub fn guarded_if<T>(&self, reachable: bool, work: impl FnOnce() -> T) -> T {
+        if reachable {
+            self.inbox.lock.with(work)
+        } else {
+            work()
+        }
+    }
+
+    /// Where a record's entry is.
+    #[inline(always)]
+    #[must_use]
+    pub fn state_of(&self, record: RecordPointer) -> State {
+        let fields = Record::at(record);
+        self.guarded_if(fields.is_reachable(), || fields.state())
+    }
+
+    /// Leaves a record to those who visit its value: the map is ending. With the
+    /// key's lock and the map's.
+    pub fn abandon(&self, record: RecordPointer) {
+        self.pool.abandon(record);
+        self.delist(record);
+        Record::at(record).inbox.set(core::ptr::null());
+    }
+
+    /// A record that was [abandoned](Self::abandon) is nobody's business here.
+    pub fn forget_abandoned(&self) {
+        self.reachable.set(self.reachable.get() - 1);
+    }
+
+    /// An entry's value is in the map from now on.
+    #[inline(always)]
+    pub fn entry_came(&self, record: RecordPointer) {
+        count(&self.counters.entries);
+        if Record::at(record).rules.get().inherits() {
+            self.inherited.push(record);
+            Record::at(record).inherited.set(self.inherited.len());
+        }
+    }
+
+    /// An entry's value is not the map's any more.
+    #[inline(always)]
+    pub fn entry_went(&self, record: RecordPointer) {
+        count_down(&self.counters.entries);
+        let index = Record::at(record).inherited.replace(0);
+        if index != 0 {
+            if let Some(moved) = self.inherited.swap_remove(index - 1) {
+                Record::at(moved).inherited.set(index);
+            }
+        }
+    }
+
+    /// Frees table and records of a map without entries.
+    pub fn release_memory(&self) {
+        debug_assert_eq!(self.used.get(), 0, "a record is in use");
+        self.order.free();
+        self.scopes.free();
+        self.inherited.free();
+        self.pool.free_all();
+        let old = self.with_table(0, |table, _| core::mem::take(table));
+        drop(old);
+    }
+
+    /// Whether it has never had an entry, a scope, or somebody to wake.
+    #[must_use]
+    pub fn was_never_used(&self) -> bool {
+        self.table().capacity() == 0
+            && self.scopes.is_empty()
+            && self.used.get() == 0
+            && self.inbox.is_empty()
+            && self.inbox.waker().is_none()
+    }
+}
+
+/// Look-ups of the owner.
+impl Map {
+    /// Where a key's entry stands.
+    #[inline(always)]
+    #[must_use]
+    pub fn find(&self, key: u64) -> Option<usize> {
+        self.table().get_entry(key)
+    }
+
+    /// Walks to where a key is not, giving up stale entries on the way.
+    pub fn find_after_miss(&self, key: u64) -> Option<usize> {
+        self.with_table(SLOW_PATH_BUDGET, |table, keeper| table.get_entry_after_miss(key, keeper))
+    }
+
+    /// The value of an entry, if the map has one. With the map's lock, if other
+    /// threads reach it; they may ask, too.
+    #[must_use]
+    pub fn value_of(&self, record: RecordPointer) -> Option<*mut c_void> {
+        let fields = Record::at(record);
+        match fields.state() {
+            State::Live => {
+                let position = self.table().position_of(fields.handle.get(), record)?;
+                Some(self.table().value(position))
+            }
+            State::Covered | State::Retired => Some(fields.value.get()),
+            _ => None,
+        }
+    }
+}

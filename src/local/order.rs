@@ -1,0 +1,220 @@
+//! A map's records in two orders: by age, and those that are known stale.
+//!
+//! # By age
+//!
+//! ```text
+//!   order    record, record, -, record, record    the youngest last; `-`: a gap
+//!                               ^ scope.start: what was set in the innermost scope
+//! ```
+//!
+//! An array, so that a loop over it can call back: it goes by index. What callbacks
+//! add stands behind its beginning, and what they take out leaves a gap. Gaps at the
+//! end are forgotten, and others closed when the array is full; neither while a loop
+//! is in progress ([`Map::loops`]).
+//!
+//! # Known stale
+//!
+//! A list by the two words of the records' links, which no key's list needs any
+//! more.
+
+use core::ptr::{null_mut, NonNull};
+
+use super::map::{Map, Scope};
+use super::record::{Location, Record, RecordPointer, State};
+use crate::key::holders::mark_posted;
+use crate::sys::memory::OutOfMemory;
+use crate::sys::sync::Ordering;
+
+/// Records by age.
+impl Map {
+    /// Makes sure that a record can be entered. There is room for a quarter more
+    /// records than there are; where it is used up by gaps, they are closed, unless
+    /// a loop is in progress. So setting again what was removed needs no memory.
+    #[inline(always)]
+    pub fn reserve_order(&self) -> Result<(), OutOfMemory> {
+        if self.order.has_room() {
+            return Ok(());
+        }
+        self.reserve_order_slowly()
+    }
+
+    #[cold]
+    fn reserve_order_slowly(&self) -> Result<(), OutOfMemory> {
+        let used = self.used.get() + 1;
+        if self.loops.get() == 0 && used + used / 4 <= self.order.len() {
+            self.close_gaps();
+            return Ok(());
+        }
+        self.order.reserve(1 + used / 4)
+    }
+
+    fn close_gaps(&self) {
+        let mut to = 0;
+        let mut scope = 0;
+        for from in 0..self.order.len() {
+            self.move_starts(&mut scope, from, to);
+            let Some(record) = self.order.get(from).and_then(NonNull::new) else { continue };
+            self.order.set(to, record.as_ptr());
+            Record::at(record).position.set(to);
+            to += 1;
+        }
+        self.move_starts(&mut scope, self.order.len(), to);
+        self.order.truncate(to);
+    }
+
+    /// Scopes that begin at an old index begin at a new one.
+    fn move_starts(&self, scope: &mut u32, from: u32, to: u32) {
+        while let Some(open) = self.scopes.get(*scope).filter(|open| open.start == from) {
+            self.scopes.set(*scope, Scope { start: to, ..open });
+            *scope += 1;
+        }
+    }
+
+    /// Enters a record as the youngest. There is room.
+    #[inline(always)]
+    pub(super) fn enlist(&self, record: RecordPointer) {
+        Record::at(record).position.set(self.order.len());
+        self.order.push(record.as_ptr());
+        self.used.set(self.used.get() + 1);
+    }
+
+    #[inline(always)]
+    pub(super) fn delist(&self, record: RecordPointer) {
+        self.order.set(Record::at(record).position.get(), null_mut());
+        self.used.set(self.used.get() - 1);
+        self.trim();
+    }
+
+    /// Makes a record the youngest. There is room.
+    pub fn make_youngest(&self, record: RecordPointer) {
+        let position = Record::at(record).position.get();
+        // Alone behind a scope that was opened since, it is not in its part yet.
+        let start = self.innermost_scope().map_or(0, |scope| scope.start);
+        if position + 1 != self.order.len() || position < start {
+            self.delist(record);
+            self.enlist(record);
+        }
+    }
+
+    /// Gives a record the place of another, which gets that of the first.
+    pub fn exchange_positions(&self, one: RecordPointer, other: RecordPointer) {
+        let position = Record::at(one).position.get();
+        let position = Record::at(other).position.replace(position);
+        Record::at(one).position.set(position);
+        self.order.set(position, one.as_ptr());
+        self.order.set(Record::at(other).position.get(), other.as_ptr());
+    }
+
+    /// Forgets gaps at the end, but none that a loop or a scope goes by.
+    #[inline(always)]
+    fn trim(&self) {
+        if self.loops.get() > 0 {
+            return;
+        }
+        let least = match self.scopes.len() {
+            0 => 0,
+            depth => self.scopes.get(depth - 1).map_or(0, |scope| scope.start),
+        };
+        let mut length = self.order.len();
+        while length > least && self.order.get(length - 1) == Some(null_mut()) {
+            length -= 1;
+        }
+        self.order.truncate(length);
+    }
+
+    /// Runs `visit` for each record that is there now, from an index on, the
+    /// youngest first. It may do anything to the map.
+    pub fn for_each_youngest_first(&self, start: u32, mut visit: impl FnMut(RecordPointer)) {
+        self.loops.set(self.loops.get() + 1);
+        let mut index = self.order.len();
+        while index > start {
+            index -= 1;
+            if let Some(record) = self.order.get(index).and_then(NonNull::new) {
+                visit(record);
+            }
+        }
+        self.loops.set(self.loops.get() - 1);
+        self.trim();
+    }
+
+    /// Every record that is not free, the oldest first. Nothing is changed
+    /// meanwhile.
+    pub fn records(&self) -> impl Iterator<Item = RecordPointer> + '_ {
+        (0..self.order.len()).filter_map(|index| self.order.get(index).and_then(NonNull::new))
+    }
+}
+
+/// Records that are known stale: a list by the two words of their links, which
+/// no key's list needs any more.
+impl Map {
+    /// Enters a record that was drained, as the last.
+    pub fn push_stale(&self, record: RecordPointer) {
+        let link = Record::link_of(record);
+        let fields = Record::at(record);
+        fields.location.set(Location::Stale);
+        let last = self.stale.1.replace(link.as_ptr());
+        fields.link.next.store(null_mut(), Ordering::Relaxed);
+        fields.link.previous.set(last);
+        match NonNull::new(last) {
+            Some(last) => {
+                Record::at(Record::of(last)).link.next.store(link.as_ptr(), Ordering::Relaxed);
+            }
+            None => self.stale.0.set(link.as_ptr()),
+        }
+    }
+
+    /// The record that is known stale for the longest time.
+    #[inline(always)]
+    #[must_use]
+    pub fn first_stale(&self) -> Option<RecordPointer> {
+        NonNull::new(self.stale.0.get()).map(Record::of)
+    }
+
+    /// A record of a key that is known stale, and that the table has given up.
+    #[must_use]
+    pub fn find_retired(&self, key: u64) -> Option<RecordPointer> {
+        let mut next = self.stale.0.get();
+        while let Some(record) = NonNull::new(next).map(Record::of) {
+            let fields = Record::at(record);
+            if fields.handle.get() == key && self.state_of(record) == State::Retired {
+                return Some(record);
+            }
+            next = fields.link.next.load(Ordering::Relaxed);
+        }
+        None
+    }
+
+    /// Takes a record out, if it is there: its value is on its way to its destroy
+    /// callback.
+    #[inline(always)]
+    pub fn withdraw_stale(&self, record: RecordPointer) {
+        if Record::at(record).location.get() == Location::Stale {
+            self.remove_stale(record);
+        }
+    }
+
+    fn remove_stale(&self, record: RecordPointer) {
+        let fields = Record::at(record);
+        fields.location.set(Location::Pinned);
+        let next = fields.link.next.load(Ordering::Relaxed);
+        let previous = fields.link.previous.get();
+        match NonNull::new(previous) {
+            Some(previous) => {
+                Record::at(Record::of(previous)).link.next.store(next, Ordering::Relaxed);
+            }
+            None => self.stale.0.set(next),
+        }
+        match NonNull::new(next) {
+            Some(next) => Record::at(Record::of(next)).link.previous.set(previous),
+            None => self.stale.1.set(previous),
+        }
+        mark_posted(Record::link_of(record));
+        self.inbox.stale.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// In the child of a fork: no record is known stale.
+    pub fn forget_stale(&self) {
+        self.stale.0.set(null_mut());
+        self.stale.1.set(null_mut());
+    }
+}

@@ -1,0 +1,259 @@
+//! A record: one entry of one map, and the one byte that says where it is.
+//!
+//! # The states
+//!
+//! | state | the value is | who moves it on |
+//! |---|---|---|
+//! | Free | nowhere: the record is in the pool | owner -> Reserved, Absent |
+//! | Reserved | being made: init or copy runs | owner -> Live, Destroying, Free |
+//! | Live | in the table | owner -> Covered, Retired, Destroying, Deferred; another thread -> Taken |
+//! | Covered | in the record: a scope covers it | owner -> Live, Retired, Destroying, Deferred; another thread -> Taken |
+//! | Absent | none: the record hides what it covers until its scope ends | owner -> Free |
+//! | Retired | in the record: its key is dead, the table has given the entry up | owner -> Destroying, Deferred |
+//! | Destroying | in the record: its destroy runs, or has run, or it was handed over | owner -> Free, Absent |
+//! | Deferred | in the record: a visitor looks at it | owner, when nobody looks -> Destroying; the last visitor -> Taken |
+//! | Taken | the taker's | owner, when it drains its inbox -> Free, Absent |
+//!
+//! [`State::may_become`] is this table; a debug build refuses everything else.
+//!
+//! # Who may touch what
+//!
+//! | field | guard |
+//! |---|---|
+//! | `link` while the key lives, and of a dead key until it is posted | the key's ([`crate::key::holders`]) |
+//! | `link` after that | the inbox's `Release` and `Acquire`; then the owner |
+//! | `state`, `value`, `visitors`, `reason` of a key that other threads reach | the map's lock |
+//! | `inbox` | written by the owner; to null with the key's lock and the map's |
+//! | all else | the owner |
+//!
+//! Records of other keys are moved by their owner with plain stores.
+
+use core::ffi::c_void;
+use core::mem::size_of;
+use core::ptr::NonNull;
+
+use super::inbox::Inbox;
+use crate::error::Error;
+use crate::key::handle;
+use crate::key::holders::{Link, LinkPointer};
+use crate::key::options::Rules;
+use crate::key::slot::KeySlot;
+use crate::sys::sync::Cell;
+
+/// Where an entry is; see the module's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[allow(missing_docs)] // the module's text has them
+pub enum State {
+    Free = 0,
+    Reserved = 1,
+    Live = 2,
+    Covered = 3,
+    Absent = 4,
+    Retired = 5,
+    Destroying = 6,
+    Deferred = 7,
+    Taken = 8,
+}
+
+impl State {
+    /// The table of the module's text.
+    #[must_use]
+    pub const fn may_become(self, next: Self) -> bool {
+        use State::{Absent, Covered, Deferred, Destroying, Free, Live, Reserved, Retired, Taken};
+        matches!(
+            (self, next),
+            (Free, Reserved | Absent)
+                | (Reserved, Live | Destroying | Free)
+                | (Live, Covered | Retired | Destroying | Deferred | Taken)
+                | (Covered, Live | Retired | Destroying | Deferred | Taken)
+                | (Absent, Free)
+                | (Retired, Destroying | Deferred)
+                | (Destroying, Free | Absent)
+                | (Deferred, Destroying | Taken)
+                | (Taken, Free | Absent)
+        )
+    }
+
+    /// Whether the map has a value that it may still look up or destroy.
+    #[must_use]
+    pub const fn has_value(self) -> bool {
+        matches!(self, Self::Live | Self::Covered | Self::Retired)
+    }
+}
+
+/// What the owner knows of a record's link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Location {
+    /// In no list: never linked, or it has left its live key.
+    Unlinked = 0,
+    /// In its key's list, as far as is known; the key may have died since.
+    Linked = 1,
+    /// Drained from the inbox, and in the map's list of stale records; the
+    /// record has a pin.
+    Stale = 2,
+    /// In no list, and the record has a pin.
+    Pinned = 3,
+    /// Drained from the inbox, and in no list; another thread has dropped the pin.
+    Dropped = 4,
+}
+
+/// One map's entry under one key. All zero: free.
+#[repr(C)]
+pub struct Record {
+    /// What makes it a holder of its key. The first field.
+    pub link: Link,
+    /// The inbox of its map; null when the map has gone, and a visitor frees it.
+    pub inbox: Cell<*const Inbox>,
+    /// The key's slot. It serves this key until the record has left it.
+    pub slot: Cell<*const KeySlot>,
+    /// The value, in the states that say so.
+    pub value: Cell<*mut c_void>,
+    /// The record whose place in the table this one has taken: an outer value of
+    /// the same key, or one that hides it. Of a free record, the next free one.
+    pub covers: Cell<*mut Record>,
+    /// The handle of the key.
+    pub handle: Cell<u64>,
+    /// Its index in the map's records by age.
+    pub position: Cell<u32>,
+    /// Its index in the map's records of `INHERIT` keys, plus one; 0: none.
+    pub inherited: Cell<u32>,
+    state: Cell<State>,
+    /// A copy of the key's rules: when another thread has taken the value, the
+    /// slot may serve another key before the owner knows.
+    pub rules: Cell<Rules>,
+    /// How many scopes were open when it was set: it ends with the innermost.
+    pub depth: Cell<u16>,
+    /// Callbacks that run on behalf of this record: it stays until they return.
+    pub pins: Cell<u16>,
+    /// Threads that look at the value, or walk from this record on.
+    pub visitors: Cell<u16>,
+    /// Why a deferred value is destroyed, a [`crate::error::Reason`]. Of a
+    /// reserved record: 1 if the key's init callback runs for it.
+    pub reason: Cell<u8>,
+    /// Where its link is, as the owner knows.
+    pub location: Cell<Location>,
+    /// Its index in its slab.
+    pub index_in_slab: Cell<u8>,
+}
+
+/// A pointer to a record, as lists and tables keep it.
+pub type RecordPointer = NonNull<Record>;
+
+const _: () = assert!(size_of::<Record>() <= 80 || cfg!(modelled));
+
+impl Record {
+    /// The record behind a pointer that the caller has from a list or a table.
+    #[inline(always)]
+    #[must_use]
+    pub fn at<'a>(pointer: RecordPointer) -> &'a Self {
+        // SAFETY: Records in lists and tables are not freed before they have left
+        // them, with the lock that guards the list, or by their owner; and all
+        // fields are cells.
+        unsafe { pointer.as_ref() }
+    }
+
+    /// The record that a link is part of.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of(link: LinkPointer) -> RecordPointer {
+        // The link is the first field.
+        link.cast()
+    }
+
+    /// The link of a record.
+    #[inline(always)]
+    #[must_use]
+    pub const fn link_of(pointer: RecordPointer) -> LinkPointer {
+        pointer.cast()
+    }
+
+    /// Where the entry is. With the map's lock, if other threads reach it.
+    #[inline(always)]
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state.get()
+    }
+
+    /// Moves the entry on. With the map's lock, if other threads reach it.
+    #[inline(always)]
+    pub fn become_state(&self, next: State) {
+        let state = self.state.get();
+        debug_assert!(state.may_become(next), "{state:?} never becomes {next:?}");
+        self.state.set(next);
+    }
+
+    /// Whether other threads than the owner may touch the value.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_reachable(&self) -> bool {
+        self.rules.get().reachable()
+    }
+
+    /// The slot of the record's key.
+    #[inline(always)]
+    #[must_use]
+    pub fn slot(&self) -> &'static KeySlot {
+        // SAFETY: Slots live for ever.
+        unsafe { &*self.slot.get() }
+    }
+
+    /// Whether the record's key is alive.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeadKey`].
+    pub fn check_key(&self) -> Result<(), Error> {
+        self.slot().check(handle::generation(self.handle.get()))
+    }
+
+    /// Whether the owner knows that the key has died.
+    #[must_use]
+    pub fn is_known_dead(&self) -> bool {
+        !matches!(self.location.get(), Location::Linked | Location::Unlinked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [State; 9] = [
+        State::Free,
+        State::Reserved,
+        State::Live,
+        State::Covered,
+        State::Absent,
+        State::Retired,
+        State::Destroying,
+        State::Deferred,
+        State::Taken,
+    ];
+
+    #[test]
+    fn every_state_is_reached_from_free_and_leads_back_to_it() {
+        for to_free in [false, true] {
+            let mut reached = vec![State::Free];
+            while let Some(more) = ALL.into_iter().find(|state| {
+                let step = |from: &State| match to_free {
+                    false => from.may_become(*state),
+                    true => state.may_become(*from),
+                };
+                !reached.contains(state) && reached.iter().any(step)
+            }) {
+                reached.push(more);
+            }
+            assert_eq!(reached.len(), ALL.len(), "towards free: {to_free}; reached {reached:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_was_destroyed_or_taken_has_a_value_again_before_it_was_free() {
+        for ended in [State::Destroying, State::Taken] {
+            for next in ALL.into_iter().filter(|next| ended.may_become(*next)) {
+                assert!(!next.has_value(), "{ended:?} becomes {next:?}");
+            }
+        }
+    }
+}

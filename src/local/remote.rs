@@ -1,0 +1,369 @@
+//! Everything that another thread may do to a map: post, take, look.
+//!
+//! # The problem
+//!
+//! With `TLS_RECLAIM_ANY` the thread that releases a key destroys all threads'
+//! values; a purge does so while the key lives; a scrape takes them; a visit
+//! looks at them while their threads run. The owner's get must stay what it is:
+//! two loads and a compare, without a lock and without waiting.
+//!
+//! # The idea
+//!
+//! The key's lock says who is a holder, and keeps each holder's map in place; the
+//! map's lock guards the states of its reachable records and the table they are
+//! in. With both, a value is *taken*: a word is left in its place that no look-up
+//! finds, and the record goes to the owner's inbox, uncounted, to be cleared away.
+//! Or it is *looked at*: the record is marked, and until the mark goes its value
+//! is neither destroyed nor taken.
+//!
+//! # Invariants
+//!
+//! 1. Lock order: the key's, then the map's.
+//! 2. A record with a mark stays in its key's list, where it is, if the key
+//!    lives: so the one who has marked it finds the next one.
+//! 3. The one who goes over all values keeps the key alive; who takes values is alone
+//!    with the key. So no key dies, and no value is taken, while it is visited.
+//!    (A capture's mark does not keep the key alive: the value is left to its
+//!    owner then.)
+//! 4. A record whose value was taken is not looked up in its slot by its owner:
+//!    the slot may serve another key by then.
+
+use core::ffi::c_void;
+use core::ptr::{null_mut, NonNull};
+
+use super::inbox::Waker;
+use super::map::Map;
+use super::pool;
+use super::record::{Record, RecordPointer, State};
+use crate::key::holders::{is_posted, Departure, Holders, LinkPointer};
+use crate::key::slot::KeySlot;
+use crate::sys::sync::{compiler_fence, Ordering};
+
+/// The map that a record belongs to; `None` if that has ended and left the record
+/// to its visitors.
+///
+/// # Safety
+///
+/// The record is in its key's list or chain, whose lock the caller has: so the
+/// map can't end.
+unsafe fn map_of<'a>(record: RecordPointer) -> Option<&'a Map> {
+    // SAFETY: Layout: an inbox is the first field of its map. The caller: it
+    // lives.
+    unsafe { Record::at(record).inbox.get().cast::<Map>().as_ref() }
+}
+
+/// What one step of a release has found in a dead key's chain.
+pub enum Posted {
+    /// Nothing is left.
+    All,
+    /// Somebody is to be woken.
+    Wake(Waker),
+    /// A value of an `ANY` key, which is the caller's to destroy. Its pin is
+    /// dropped.
+    Taken(*mut c_void),
+}
+
+/// Goes on with the release of a dead key: posts its holders, until there is
+/// something to do without a lock. `own` is the calling thread's map, or null:
+/// its values are posted like all others, but it is not woken.
+pub fn post_holders(slot: &'static KeySlot, own: *const Map) -> Posted {
+    let any = slot.held_rules().any();
+    let posted = slot.with_holders(|holders| {
+        while let Some(link) = holders.next_dying() {
+            match post_holder(link, any, own) {
+                Posted::All => {}
+                other => return other,
+            }
+        }
+        Posted::All
+    });
+    if let Posted::Taken(_) = posted {
+        // Before the callback, which may never return.
+        let last = slot.unpin();
+        debug_assert!(!last, "the key's own pin is another");
+    }
+    posted
+}
+
+/// Posts one; [`Posted::All`] if nothing is to be done for it.
+fn post_holder(link: LinkPointer, any: bool, own: *const Map) -> Posted {
+    let record = Record::of(link);
+    // SAFETY: Just taken out of the chain, and the lock is held.
+    let Some(map) = (unsafe { map_of(record) }) else { return Posted::All };
+    let mine = core::ptr::eq(map, own);
+    if any && !mine {
+        if let Some(value) = map.take(record) {
+            // SAFETY: In no list, and its key's lock is held.
+            unsafe { map.inbox.post(link, false) };
+            return Posted::Taken(value);
+        }
+    }
+    // Looked at before: once the link is posted, the map's thread may drain it
+    // and end, and the map with it.
+    let waker = if mine { None } else { map.inbox.waker() };
+    // SAFETY: As above.
+    let first = unsafe { map.inbox.post(link, true) };
+    waker.filter(|_| first).map_or(Posted::All, Posted::Wake)
+}
+
+impl Map {
+    /// Takes a reachable entry's value, if it has one that nobody looks at. With
+    /// the key's lock.
+    fn take(&self, record: RecordPointer) -> Option<*mut c_void> {
+        let fields = Record::at(record);
+        self.inbox.lock.with(|| {
+            if fields.visitors.get() > 0 {
+                return None;
+            }
+            let position = match fields.state() {
+                State::Live => Some(self.table().position_of(fields.handle.get(), record)?),
+                State::Covered => None,
+                _ => return None,
+            };
+            // First the state: the child of a fork goes by it.
+            fields.become_state(State::Taken);
+            compiler_fence(Ordering::SeqCst);
+            self.takes.set(self.takes.get().wrapping_add(1));
+            self.inbox.taken.fetch_add(1, Ordering::Relaxed);
+            Some(match position {
+                Some(position) => self.table().vacate(position),
+                None => fields.value.replace(null_mut()),
+            })
+        })
+    }
+
+    /// Marks a reachable entry, if it has a value: that is not destroyed and not
+    /// taken before [`unmark`]. With the key's lock, or by the owner.
+    pub fn mark(&self, record: RecordPointer) -> Option<*mut c_void> {
+        let fields = Record::at(record);
+        self.inbox.lock.with(|| {
+            if !matches!(fields.state(), State::Live | State::Covered) {
+                return None;
+            }
+            let value = self.value_of(record)?;
+            fields.visitors.set(fields.visitors.get() + 1);
+            Some(value)
+        })
+    }
+
+    /// [`take`](Self::take), with a mark: the record stays in its key's list
+    /// until [`unmark`].
+    fn take_marked(&self, record: RecordPointer) -> Option<*mut c_void> {
+        let value = self.take(record)?;
+        self.inbox.lock.with(|| Record::at(record).visitors.set(1));
+        Some(value)
+    }
+
+    /// The OS's number of the thread that has the map, 0 for none.
+    #[must_use]
+    pub fn thread_number(&self) -> u64 {
+        self.inbox.owner.load(Ordering::Relaxed)
+    }
+}
+
+/// What the one who takes the last mark back has to do after it, with no lock.
+pub enum Unmarked {
+    /// Nothing.
+    Done,
+    /// The owner has a value to destroy, and may be to be woken.
+    Posted(Option<Waker>),
+    /// Destroys the value, for this reason.
+    Destroy(*mut c_void, u8),
+    /// Destroys the value, and then frees the record, whose map has gone.
+    DestroyAndFree(*mut c_void, u8, RecordPointer),
+}
+
+/// Takes a mark back. With the key's lock.
+pub fn unmark(slot: &KeySlot, holders: &Holders, record: RecordPointer) -> Unmarked {
+    let fields = Record::at(record);
+    // SAFETY: Marked, so in the list, or the calling thread's own.
+    let Some(map) = (unsafe { map_of(record) }) else {
+        return unmark_abandoned(holders, record);
+    };
+    let link = Record::link_of(record);
+    let any = fields.rules.get().any();
+    let mut value = null_mut();
+    let last = map.inbox.lock.with(|| {
+        fields.visitors.set(fields.visitors.get() - 1);
+        if fields.visitors.get() > 0 {
+            return None;
+        }
+        match fields.state() {
+            State::Deferred if any => {
+                value = fields.value.replace(null_mut());
+                fields.become_state(State::Taken);
+                Some(State::Deferred)
+            }
+            state @ (State::Deferred | State::Taken) => Some(state),
+            _ => None,
+        }
+    });
+    let Some(state) = last else { return Unmarked::Done };
+    // A dead key has pinned it; a live one has it in its list.
+    // SAFETY: Marked, and the lock is held.
+    let pinned = is_posted(link) || unsafe { holders.remove(link) } == Departure::Counted;
+    let reason = fields.reason.get();
+    if state == State::Taken || any {
+        if pinned {
+            let last = slot.unpin();
+            debug_assert!(!last, "the release that is on its way has another");
+        }
+        // SAFETY: In no list, and its key's lock is held.
+        unsafe { map.inbox.post(link, false) };
+        return if any && state == State::Deferred {
+            Unmarked::Destroy(value, reason)
+        } else {
+            Unmarked::Done
+        };
+    }
+    if !pinned {
+        slot.pin();
+    }
+    let waker = map.inbox.waker();
+    // SAFETY: As above.
+    let first = unsafe { map.inbox.post(link, true) };
+    Unmarked::Posted(waker.filter(|_| first))
+}
+
+/// [`unmark`] of a record whose map has gone. With the key's lock.
+fn unmark_abandoned(holders: &Holders, record: RecordPointer) -> Unmarked {
+    let fields = Record::at(record);
+    fields.visitors.set(fields.visitors.get() - 1);
+    if fields.visitors.get() > 0 {
+        return Unmarked::Done;
+    }
+    // SAFETY: Marked, so in the list; the lock is held.
+    let departure = unsafe { holders.remove(Record::link_of(record)) };
+    debug_assert_eq!(departure, Departure::Left, "the one who marks keeps the key alive");
+    if fields.state() == State::Deferred {
+        return Unmarked::DestroyAndFree(fields.value.get(), fields.reason.get(), record);
+    }
+    // SAFETY: Left by its map, and out of its list.
+    unsafe { pool::free_abandoned(record) };
+    Unmarked::Done
+}
+
+/// A step of a walk over all values: the next value, and what the last one's mark
+/// leaves to do.
+pub struct Step {
+    /// The record that is marked now, its value and its thread.
+    pub found: Option<(RecordPointer, *mut c_void, u64)>,
+    /// What is to be done for the one before.
+    pub left: Unmarked,
+}
+
+/// Goes on from a marked record, or from the newest, to the next entry with a
+/// value; marks that, and takes the mark of the first back. With `takes` the
+/// value is taken. With the key's lock.
+pub fn step(slot: &KeySlot, holders: &Holders, last: Option<RecordPointer>, takes: bool) -> Step {
+    let mut next = match last {
+        Some(last) => Holders::after(Record::link_of(last)),
+        None => holders.first(),
+    };
+    let mut found = None;
+    while let Some(link) = next {
+        next = Holders::after(link);
+        let record = Record::of(link);
+        // SAFETY: In the list, and the lock is held.
+        let Some(map) = (unsafe { map_of(record) }) else { continue };
+        let value = if takes { map.take_marked(record) } else { map.mark(record) };
+        if let Some(value) = value {
+            found = Some((record, value, map.thread_number()));
+            break;
+        }
+    }
+    Step { found, left: last.map_or(Unmarked::Done, |last| unmark(slot, holders, last)) }
+}
+
+/// A map's records under a live key, for a report: of each its map's number and
+/// thread. With the key's lock.
+pub fn for_each_holder(holders: &Holders, mut visit: impl FnMut(u64, u64)) {
+    let mut next = holders.first();
+    while let Some(link) = next {
+        next = Holders::after(link);
+        // SAFETY: In the list, and the lock is held.
+        if let Some(map) = unsafe { map_of(Record::of(link)) } {
+            visit(map.number.get(), map.thread_number());
+        }
+    }
+}
+
+impl Map {
+    /// The owner's exchange of a value that somebody looks at: the old one stays
+    /// with its record, deferred, and a reserved record takes its place in the
+    /// table, by age and in the key's list, so that who has not come to the old
+    /// one yet comes to the new one. With false nobody looks at it (any more), or
+    /// it was taken, and nothing was done.
+    pub fn replace_visited(
+        &self,
+        slot: &KeySlot,
+        old: RecordPointer,
+        new: RecordPointer,
+        value: *mut c_void,
+        reason: u8,
+    ) -> bool {
+        let (before, after) = (Record::at(old), Record::at(new));
+        slot.with_holders(|holders| {
+            let replaced = self.with_table(0, |table, _| {
+                if before.state() != State::Live || before.visitors.get() == 0 {
+                    return false;
+                }
+                let key = before.handle.get();
+                let Some(position) = table.position_of(key, old) else { return false };
+                before.value.set(table.value(position));
+                before.become_state(State::Deferred);
+                before.reason.set(reason);
+                after.covers.set(before.covers.replace(null_mut()));
+                after.depth.set(before.depth.get());
+                after.become_state(State::Live);
+                table.substitute(position, key, value, new);
+                true
+            });
+            if replaced {
+                let (at, new_link) = (Record::link_of(old), Record::link_of(new));
+                // SAFETY: Both are linked: the one is visited, so its key is
+                // alive, and the other was reserved; the lock is held.
+                unsafe {
+                    let departure = holders.remove(new_link);
+                    debug_assert_eq!(departure, Departure::Left);
+                    holders.insert_before(at, new_link);
+                }
+                self.exchange_positions(old, new);
+                self.entry_went(old);
+                self.entry_came(new);
+            }
+            replaced
+        })
+    }
+
+    /// The map is ending, and a record has no value for it any more, or its value
+    /// is visited. With true it is left to those who look at it.
+    pub fn leave_to_visitors(&self, slot: &KeySlot, record: RecordPointer) -> bool {
+        let fields = Record::at(record);
+        let left = slot.with_holders(|_| {
+            self.inbox.lock.with(|| {
+                let visited = fields.visitors.get() > 0;
+                if visited {
+                    self.abandon(record);
+                }
+                visited
+            })
+        });
+        if left {
+            self.forget_abandoned();
+        }
+        left
+    }
+
+    /// In the child of a fork: a record that is marked by nobody but so many of
+    /// the calling thread.
+    pub fn set_marks(&self, record: RecordPointer, marks: u16) {
+        Record::at(record).visitors.set(marks);
+    }
+}
+
+/// A link that was posted, as a record.
+#[must_use]
+pub fn record_of(link: *mut crate::key::holders::Link) -> Option<RecordPointer> {
+    NonNull::new(link).map(Record::of)
+}

@@ -1,0 +1,363 @@
+//! The end of a value: the one place that calls a destroy callback, and the only
+//! one that ends an entry.
+//!
+//! ```text
+//!   retire     an entry of the map goes: out of the table, then destroyed
+//!   replaced   a value was exchanged for another: destroyed, its record stays
+//!   expunge    stale entries: retired, up to a budget
+//!   finish     a record whose value is gone leaves its key
+//!   unpin      the last pin of a dead key: user_free, and the slot is free
+//! ```
+//!
+//! The entry leaves the table before its callback runs, so no callback can find
+//! the value that it destroys. The record leaves its key after, so the key's
+//! `user` and its callbacks stay in place until the value has been destroyed.
+//!
+//! # Invariants
+//!
+//! 1. Whenever a callback runs, no lock is held, no list is half changed, and the
+//!    value that it destroys is in no table.
+//! 2. While a callback runs for a record, `pins` says so: the record stays, and so
+//!    does its slot. If the thread ends inside it, the record is still in its
+//!    map's `order`, and [`recover`] finishes it.
+//! 3. Each value is handed to [`call_destroy`] once: its record is Destroying from
+//!    before until it is free.
+
+use core::ffi::c_void;
+use core::ptr::{null_mut, NonNull};
+
+use super::covering::TakenOut;
+use super::map::{count, Map, SLOW_PATH_BUDGET};
+use super::maps;
+use super::record::{Location, Record, RecordPointer, State};
+use super::remote::record_of;
+use super::thread::Thread;
+use crate::error::Reason;
+use crate::key::call::CallKind;
+use crate::key::holders::Departure;
+use crate::key::slot::KeySlot;
+use crate::key::{self, waiters};
+use crate::sys::block;
+use crate::sys::sync::Ordering;
+
+/// Calls a key's destroy callback, if there is one and the value is not null.
+/// The caller keeps the slot as it is. Returns whether it has.
+fn call_destroy(thread: Option<&Thread>, slot: &KeySlot, value: *mut c_void, reason: i32) -> bool {
+    let callbacks = slot.callbacks();
+    let Some(destroy) = callbacks.destroy.filter(|_| !value.is_null()) else { return false };
+    // SAFETY: The key's maker promises a function that may be called with each
+    // value stored under the key; invariants 1 and 3.
+    let call = || unsafe { destroy(value, reason, callbacks.user) };
+    match thread {
+        Some(thread) => count(&thread.map().counters.destroyed),
+        None => maps::count_destroyed(),
+    }
+    block::call_out(call);
+    true
+}
+
+/// Destroys a value that is no map's any more. The caller keeps the slot.
+pub fn destroy(thread: Option<&Thread>, slot: &KeySlot, value: *mut c_void, reason: Reason) {
+    if reason == Reason::KeyDead {
+        maps::count_expunged();
+    }
+    call_destroy(thread, slot, value, reason as i32);
+}
+
+/// [`destroy`], for the reason that a visited value's owner had.
+pub fn destroy_deferred(thread: &Thread, slot: &KeySlot, value: *mut c_void, reason: u8) {
+    call_destroy(Some(thread), slot, value, i32::from(reason));
+}
+
+/// A callback that has [begun](Map::begin_callback) for a record has returned; it
+/// may have removed the entry, or another thread taken it.
+fn end_callback(thread: &Thread, map: &Map, record: RecordPointer) {
+    let fields = Record::at(record);
+    map.pinned.set(map.pinned.get() - 1);
+    fields.pins.set(fields.pins.get() - 1);
+    let pinned = fields.is_reachable().then(|| fields.slot());
+    finish_if_idle(thread, map, record);
+    // Last, because it may call back: the record may be another's by then.
+    if let Some(slot) = pinned {
+        unpin(Some(thread), slot);
+    }
+}
+
+/// Takes an entry of the map out, and destroys its value: now, or, if it is
+/// visited, when nobody looks at it any more. A stale one is destroyed because
+/// its key is dead. With false another thread has taken the value.
+#[inline(never)]
+pub fn retire(
+    thread: &Thread,
+    map: &Map,
+    record: RecordPointer,
+    position: Option<usize>,
+    reason: Reason,
+) -> bool {
+    let fields = Record::at(record);
+    let dead = fields.is_known_dead();
+    let deferred = map.state_of(record) == State::Deferred;
+    let reason = match (deferred, dead) {
+        (true, _) => i32::from(fields.reason.get()),
+        (false, true) => Reason::KeyDead as i32,
+        (false, false) => reason as i32,
+    };
+    map.withdraw_stale(record);
+    match map.take_out(record, position, reason as u8) {
+        TakenOut::Taken | TakenOut::Busy => false,
+        TakenOut::Deferred => true,
+        TakenOut::Out => {
+            if reason == Reason::KeyDead as i32 {
+                count(&map.counters.expunged);
+            }
+            destroy_taken_out(thread, map, record, reason);
+            true
+        }
+    }
+}
+
+/// [`retire`] of the only entry of a key that has just died, at this position.
+#[inline(always)]
+pub fn retire_lone(thread: &Thread, map: &Map, record: RecordPointer, position: Option<usize>) {
+    let fields = Record::at(record);
+    if let Some(position) = position.filter(|_| !map.has_reachable() && map.depth() == 0) {
+        let slot = fields.slot();
+        map.take_out_alone(record, position);
+        count(&map.counters.expunged);
+        if !fields.value.get().is_null() && slot.callbacks().destroy.is_some() {
+            destroy_with_callback(thread, map, record, Reason::KeyDead as i32);
+        } else if fields.pins.get() == 0 {
+            map.free_alone(record);
+            unpin(Some(thread), slot);
+        }
+        return;
+    }
+    retire(thread, map, record, position, Reason::KeyDead);
+}
+
+/// Destroys the value of a record that was taken out.
+pub fn destroy_taken_out(thread: &Thread, map: &Map, record: RecordPointer, reason: i32) {
+    let fields = Record::at(record);
+    let trivial = fields.value.get().is_null() || fields.slot().callbacks().destroy.is_none();
+    if trivial {
+        finish_if_idle(thread, map, record);
+    } else {
+        destroy_with_callback(thread, map, record, reason);
+    }
+}
+
+#[inline(never)]
+fn destroy_with_callback(thread: &Thread, map: &Map, record: RecordPointer, reason: i32) {
+    let fields = Record::at(record);
+    map.begin_callback(record);
+    call_destroy(Some(thread), fields.slot(), fields.value.get(), reason);
+    end_callback(thread, map, record);
+}
+
+/// Destroys a value that another one has replaced in an entry. The callback has
+/// [begun](Map::begin_callback).
+#[inline(never)]
+pub fn replaced(thread: &Thread, map: &Map, record: RecordPointer, old: *mut c_void) {
+    call_destroy(Some(thread), Record::at(record).slot(), old, Reason::Replaced as i32);
+    end_callback(thread, map, record);
+}
+
+/// Finishes a record whose value is gone, unless a callback further out still
+/// runs for it.
+#[inline(never)]
+pub fn finish_if_idle(thread: &Thread, map: &Map, record: RecordPointer) {
+    let fields = Record::at(record);
+    if fields.pins.get() > 0 {
+        return;
+    }
+    match map.state_of(record) {
+        State::Destroying => finish(Some(thread), map, record),
+        State::Taken if fields.location.get() == Location::Dropped => map.release_record(record),
+        _ => {}
+    }
+}
+
+/// Finishes a record: it leaves its key, and then its map.
+#[inline(never)]
+pub fn finish(thread: Option<&Thread>, map: &Map, record: RecordPointer) {
+    let fields = Record::at(record);
+    let slot = fields.slot();
+    if fields.location.get() == Location::Linked {
+        // SAFETY: It was linked to this slot, and this thread owns the map.
+        match unsafe { slot.leave(Record::link_of(record)) } {
+            Departure::Left => {
+                map.release_record(record);
+                waiters::wake();
+                return;
+            }
+            Departure::Counted => {}
+            // It is in the inbox, and must come out before it can serve another.
+            Departure::Posted => drain(map),
+        }
+    }
+    map.withdraw_stale(record);
+    map.release_record(record);
+    unpin(thread, slot);
+}
+
+/// Drops a pin; the last one of a dead key calls its `user_free`, and frees its
+/// slot.
+#[inline(never)]
+pub fn unpin(thread: Option<&Thread>, slot: &'static KeySlot) {
+    if !slot.unpin() {
+        return;
+    }
+    if slot.user_free().is_some() {
+        free_user(thread, slot);
+    }
+    close(thread, slot);
+}
+
+/// Calls the `user_free` of a key whose last pin was dropped.
+#[cold]
+#[inline(never)]
+fn free_user(thread: Option<&Thread>, slot: &'static KeySlot) {
+    let Some((user_free, user)) = slot.user_free() else { return };
+    // SAFETY: The key's maker promises a function that may be called once with
+    // `user`; no lock is held and every list is whole.
+    let call = || unsafe { user_free(user) };
+    if let Some(thread) = thread {
+        slot.call().begin(&thread.calls, CallKind::UserFree);
+    }
+    block::call_out(call);
+    if let Some(thread) = thread {
+        slot.call().end(&thread.calls);
+    }
+}
+
+/// Frees the slot of a key that is over.
+pub fn close(thread: Option<&Thread>, slot: &'static KeySlot) {
+    // SAFETY: The last pin was dropped by this thread, and `user_free` has run,
+    // as far as it ever will.
+    let free = unsafe { key::registry().close(slot) };
+    waiters::wake();
+    // The thread keeps one for its next key; what it kept before goes back.
+    let unkept = match thread {
+        Some(thread) if !thread.closing.get() => thread.exchange_spare_slot(free),
+        _ => free,
+    };
+    if let Some(slot) = unkept {
+        key::registry().release_slot(slot);
+    }
+}
+
+/// Empties the inbox of the owner's map: learns which keys have died, and clears
+/// away what other threads have taken. Calls nobody.
+#[inline(always)]
+pub fn drain(map: &Map) {
+    if !map.inbox.is_empty() {
+        drain_posted(map);
+    }
+}
+
+#[inline(never)]
+fn drain_posted(map: &Map) {
+    let mut next = map.inbox.take();
+    while let Some(record) = record_of(next) {
+        let fields = Record::at(record);
+        next = fields.link.next.load(Ordering::Relaxed);
+        let (state, visited) =
+            map.guarded_if(fields.is_reachable(), || (fields.state(), fields.visitors.get() > 0));
+        match state {
+            State::Live | State::Covered | State::Retired => map.push_stale(record),
+            State::Deferred if !visited => map.push_stale(record),
+            State::Taken => {
+                map.clear_taken(record);
+                fields.location.set(Location::Dropped);
+                if fields.pins.get() == 0 {
+                    map.release_record(record);
+                }
+            }
+            // Its value is being made or destroyed, or looked at by a capture:
+            // nobody has to expunge it.
+            _ => {
+                fields.location.set(Location::Pinned);
+                map.inbox.stale.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Destroys at most `budget` of a map's stale values; returns how many.
+///
+/// Those whose keys die meanwhile on other threads are left for the next call:
+/// it ends whatever others do.
+pub fn expunge(thread: &Thread, map: &Map, budget: usize) -> usize {
+    drain(map);
+    let mut left = budget.min(map.inbox.stale.load(Ordering::Relaxed));
+    let mut destroyed = 0;
+    while left > 0 {
+        let Some(record) = map.first_stale() else { break };
+        if retire(thread, map, record, None, Reason::KeyDead) {
+            destroyed += 1;
+        }
+        left -= 1;
+    }
+    destroyed
+}
+
+/// What a slow path does for the dead before its own work: destroys a bounded
+/// number of stale values. Not inside a callback of another one's.
+#[inline(always)]
+pub fn flush(thread: &Thread, map: &Map) {
+    drain(map);
+    if map.first_stale().is_some() && !thread.flushing.get() {
+        flush_some(thread, map);
+    }
+}
+
+#[inline(never)]
+fn flush_some(thread: &Thread, map: &Map) {
+    thread.flushing.set(true);
+    expunge(thread, map, SLOW_PATH_BUDGET);
+    thread.flushing.set(false);
+}
+
+/// Brings order into what callbacks that never returned have left in a map.
+pub fn recover(thread: &Thread, map: &Map) {
+    map.loops.set(0);
+    map.initialising.set(null_mut());
+    map.forget_endings();
+    drain(map);
+    if map.pinned.get() == 0 && !has_unfinished(map) {
+        return;
+    }
+    map.pinned.set(0);
+    let mut index = map.order.len();
+    while index > 0 {
+        index -= 1;
+        if let Some(record) = map.order.get(index).and_then(NonNull::new) {
+            recover_record(thread, map, record);
+        }
+        // What a `user_free` has added is whole.
+        index = index.min(map.order.len());
+    }
+}
+
+fn has_unfinished(map: &Map) -> bool {
+    map.records().any(|record| matches!(map.state_of(record), State::Reserved | State::Destroying))
+}
+
+fn recover_record(thread: &Thread, map: &Map, record: RecordPointer) {
+    let fields = Record::at(record);
+    let pins = fields.pins.replace(0);
+    let (reachable, slot) = (fields.is_reachable(), fields.slot.get());
+    match map.state_of(record) {
+        // Its value was never made; or is gone.
+        State::Reserved => {
+            fields.covers.set(null_mut());
+            map.guarded_if(reachable, || fields.become_state(State::Destroying));
+            finish(Some(thread), map, record);
+        }
+        _ => finish_if_idle(thread, map, record),
+    }
+    if reachable {
+        // SAFETY: Slots live for ever; a callback that ran had a pin of it.
+        (0..pins).for_each(|_| unpin(Some(thread), unsafe { &*slot }));
+    }
+}

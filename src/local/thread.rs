@@ -1,0 +1,200 @@
+//! A thread: its own map, the map that it works on, and its calls in progress.
+//!
+//! ```text
+//!   thread-local words            heap
+//!   +-------+------+-------+--------+
+//!   | table | mask | stale | thread |     crate::sys::block
+//!   +---|---+------+---|---+---|----+
+//!       |              |       v
+//!       |              |    Thread: own map, calls, hooks, ...
+//!       |              |       |
+//!       |              v       v
+//!       |   +-> Map  [ inbox | counters | order ... ]<---- Record.inbox
+//!       |   |          ThreadLocalMap ------+
+//!       v   v                               |
+//!       [ Entry | Entry | ... | records ] <-+
+//! ```
+//!
+//! How a thread comes and goes is in `crate::thread::attach`.
+
+use core::ffi::c_void;
+use core::ptr::{null, NonNull};
+
+use super::map::Map;
+use crate::error::Error;
+use crate::key::call::Call;
+use crate::key::slot::KeySlot;
+use crate::key::{self, handle};
+use crate::sys::block;
+use crate::sys::os_key::DESTRUCTOR_PASSES;
+use crate::sys::sync::Cell;
+
+/// What a cleanup hook is.
+pub type HookFunction = unsafe extern "C" fn(argument: *mut c_void);
+
+/// A cleanup hook that waits for the thread's end.
+pub struct Hook {
+    /// What to call.
+    pub function: Cell<Option<HookFunction>>,
+    /// What with.
+    pub argument: Cell<*mut c_void>,
+    /// The one that was registered before it.
+    pub older: Cell<*mut Hook>,
+}
+
+/// A thread that is attached. All zero: nothing yet.
+#[repr(C)]
+pub struct Thread {
+    /// The thread's own map.
+    own: Map,
+    /// The map that the thread works on.
+    current: Cell<*const Map>,
+    /// While it destroys a map: the one that it had switched to before, if any.
+    /// That stays attached.
+    pub beneath: Cell<*const Map>,
+    /// Calls in progress, the innermost first.
+    pub calls: Cell<*const Call>,
+    /// Cleanup hooks, the latest first.
+    pub hooks: Cell<*mut Hook>,
+    /// Those of the round that is running, and not called yet.
+    pub hooks_of_round: Cell<*mut Hook>,
+    /// Destructor passes that had been seen when it was made.
+    pub passes: Cell<usize>,
+    /// The OS key has this thread.
+    pub tracked: Cell<bool>,
+    /// The last round is over: nothing new can be stored.
+    pub closing: Cell<bool>,
+    /// A slow path is destroying stale values, further out on this stack.
+    pub flushing: Cell<bool>,
+    /// Goes up whenever it takes values of other maps, or of all.
+    pub takes: Cell<u32>,
+    /// The number that the OS shows for the thread.
+    pub number: Cell<u64>,
+    /// The slot that this thread's last key left, for its next key, or null.
+    spare_slot: Cell<*const KeySlot>,
+    /// The key that this thread made last, and its slot. Never out of date: a
+    /// handle leads to one slot for ever.
+    latest: Cell<(u64, *const KeySlot)>,
+}
+
+impl Thread {
+    /// The calling thread, if it is attached.
+    #[inline(always)]
+    #[must_use]
+    pub fn current() -> Option<&'static Self> {
+        let word = block::thread();
+        if word <= DESTRUCTOR_PASSES {
+            return None;
+        }
+        // SAFETY: This thread stored the address of its record there, and clears
+        // it before the record is freed.
+        Some(unsafe { &*(word as *const Self) })
+    }
+
+    /// Works on its own map, when it was just made.
+    pub fn begin(&self) {
+        self.current.set(&raw const self.own);
+    }
+
+    /// The map that the thread works on.
+    #[inline(always)]
+    #[must_use]
+    pub fn map(&self) -> &'static Map {
+        // SAFETY: Set when the thread was attached, to a map that lives at least
+        // until the thread has another or is let go.
+        unsafe { &*self.current.get() }
+    }
+
+    /// The thread's own map.
+    #[must_use]
+    pub fn own_map(&self) -> &Map {
+        &self.own
+    }
+
+    /// Whether it is the thread's own map.
+    #[must_use]
+    pub fn is_own(&self, map: &Map) -> bool {
+        core::ptr::eq(map, &raw const self.own)
+    }
+
+    /// The map that the thread has switched to, if not its own.
+    #[must_use]
+    pub fn switched_map(&self) -> Option<NonNull<Map>> {
+        let map = self.current.get();
+        (!core::ptr::eq(map, &raw const self.own)).then(|| NonNull::from(self.map()))
+    }
+
+    /// Publishes another map, and works on it from now on; `None`: its own.
+    #[inline(always)]
+    pub fn switch(&self, map: Option<NonNull<Map>>) {
+        // The table of the one stays in sight until the other's is published.
+        self.map().unpublish();
+        self.current.set(map.map_or(&raw const self.own, |map| map.as_ptr().cast_const()));
+        self.map().publish(self.number.get());
+    }
+
+    /// Whether the thread may store something new.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exiting`].
+    #[inline(always)]
+    pub fn check_open(&self) -> Result<(), Error> {
+        if self.closing.get() {
+            return Err(Error::Exiting);
+        }
+        Ok(())
+    }
+
+    /// Keeps a free slot for the thread's next key (or none); returns the one
+    /// that it had kept.
+    #[inline(always)]
+    pub fn exchange_spare_slot(&self, slot: Option<&'static KeySlot>) -> Option<&'static KeySlot> {
+        let kept = self.spare_slot.replace(slot.map_or(null(), core::ptr::from_ref));
+        // SAFETY: Slots live for ever; this thread alone has a free one.
+        unsafe { kept.as_ref() }
+    }
+
+    /// Remembers the slot of the key that this thread has just made.
+    #[inline(always)]
+    pub fn remember(&self, key: u64, slot: &'static KeySlot) {
+        self.latest.set((key, slot));
+    }
+
+    /// The slot of a key, at once if this thread made it last.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadKey`].
+    #[inline(always)]
+    pub fn slot_of(&self, key: u64) -> Result<&'static KeySlot, Error> {
+        let (latest, slot) = self.latest.get();
+        if latest != key || slot.is_null() {
+            return key::find(key);
+        }
+        // SAFETY: Slots live for ever.
+        Ok(unsafe { &*slot })
+    }
+
+    /// The slot of a live key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadKey`], [`Error::DeadKey`].
+    #[inline(always)]
+    pub fn live(&self, key: u64) -> Result<&'static KeySlot, Error> {
+        let slot = self.slot_of(key)?;
+        slot.check(handle::generation(key)).map(|()| slot)
+    }
+
+    /// Runs `visit` for each call in progress, the innermost first. It may end
+    /// the call.
+    pub fn for_each_call(&self, mut visit: impl FnMut(&'static Call)) {
+        let mut next = self.calls.get();
+        // SAFETY: In the chain, so whole: it is part of what the call is about.
+        while let Some(call) = unsafe { next.as_ref() } {
+            next = call.outer();
+            visit(call);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! An array that grows, of memory that may run out.
+//!
+//! Owners keep their records by age, their open scopes, the keys of a capture
+//! and the notes of a report in it. Growing is a call of its own
+//! ([`Array::reserve`]), so that what must not fail later can be provided for
+//! now. Nothing is freed by dropping it: a callback may never return, and then
+//! its frame is gone.
+//!
+//! All zero is an empty array.
+
+use core::mem::size_of;
+use core::ptr::{null_mut, NonNull};
+
+use super::memory::{self, OutOfMemory};
+use super::sync::Cell;
+
+/// Room in the first allocation.
+const INITIAL_ROOM: u32 = 8;
+
+/// An array of copies of `T`. One thread at a time uses it.
+pub struct Array<T: Copy> {
+    items: Cell<*mut T>,
+    length: Cell<u32>,
+    room: Cell<u32>,
+}
+
+impl<T: Copy> Array<T> {
+    /// Nothing in it; allocates nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { items: Cell::new(null_mut()), length: Cell::new(0), room: Cell::new(0) }
+    }
+
+    /// How many items there are.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.length.get()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the next [`push`](Self::push) needs no memory.
+    #[inline]
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.length.get() < self.room.get()
+    }
+
+    /// Makes sure that there is room for `more` items.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`]; the array is as it was.
+    pub fn reserve(&self, more: u32) -> Result<(), OutOfMemory> {
+        let wanted = self.length.get().checked_add(more).ok_or(OutOfMemory)?;
+        if wanted <= self.room.get() {
+            return Ok(());
+        }
+        let room = self.room.get().saturating_mul(2).max(wanted).max(INITIAL_ROOM);
+        let larger = memory::allocate_bytes(Self::bytes(room)?)?.cast::<T>();
+        let old = NonNull::new(self.items.get());
+        if let Some(old) = old {
+            let length = self.length.get() as usize;
+            // SAFETY: Both have room for as many, and lie apart.
+            unsafe { core::ptr::copy_nonoverlapping(old.as_ptr(), larger.as_ptr(), length) };
+        }
+        let old_room = self.room.replace(room);
+        self.items.set(larger.as_ptr());
+        if let Some(old) = old {
+            // SAFETY: Allocated by an earlier call with this room.
+            unsafe { memory::free_bytes(old.cast(), old_room as usize * size_of::<T>()) };
+        }
+        Ok(())
+    }
+
+    fn bytes(room: u32) -> Result<usize, OutOfMemory> {
+        (room as usize).checked_mul(size_of::<T>()).ok_or(OutOfMemory)
+    }
+
+    /// Adds an item. The caller has [reserved](Self::reserve) room for it.
+    #[inline]
+    pub fn push(&self, item: T) {
+        debug_assert!(self.has_room(), "reserve was not called");
+        let length = self.length.get();
+        // SAFETY: Below the room.
+        unsafe { self.items.get().add(length as usize).write(item) };
+        self.length.set(length + 1);
+    }
+
+    /// The item at an index, if there is one.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, index: u32) -> Option<T> {
+        if index >= self.length.get() {
+            return None;
+        }
+        // SAFETY: Below the length, so written.
+        Some(unsafe { self.items.get().add(index as usize).read() })
+    }
+
+    /// Exchanges the item at an index below the length.
+    #[inline]
+    pub fn set(&self, index: u32, item: T) {
+        debug_assert!(index < self.length.get());
+        // SAFETY: Below the length.
+        unsafe { self.items.get().add(index as usize).write(item) };
+    }
+
+    /// Takes the last item out.
+    pub fn pop(&self) -> Option<T> {
+        let last = self.get(self.length.get().checked_sub(1)?)?;
+        self.truncate(self.length.get() - 1);
+        Some(last)
+    }
+
+    /// Takes the item at an index out, and puts the last one into its place.
+    /// Returns the item that has moved, if one has.
+    pub fn swap_remove(&self, index: u32) -> Option<T> {
+        let last = self.pop()?;
+        if index >= self.length.get() {
+            return None;
+        }
+        self.set(index, last);
+        Some(last)
+    }
+
+    /// Forgets the items from an index on.
+    pub fn truncate(&self, length: u32) {
+        debug_assert!(length <= self.length.get());
+        self.length.set(length);
+    }
+
+    /// The items, for as long as nobody changes the array.
+    ///
+    /// # Safety
+    ///
+    /// Nothing is pushed, set or freed while the slice is in use.
+    #[must_use]
+    #[allow(clippy::mut_from_ref)] // the caller's premise
+    pub unsafe fn as_mut_slice(&self) -> &mut [T] {
+        let first = NonNull::new(self.items.get()).unwrap_or(NonNull::dangling());
+        // SAFETY: So many are written; the caller: nobody else uses them.
+        unsafe { core::slice::from_raw_parts_mut(first.as_ptr(), self.length.get() as usize) }
+    }
+
+    /// Forgets all items, and frees the memory.
+    pub fn free(&self) {
+        self.length.set(0);
+        let room = self.room.replace(0);
+        if let Some(items) = NonNull::new(self.items.replace(null_mut())) {
+            // SAFETY: `reserve` allocated it with this room.
+            unsafe { memory::free_bytes(items.cast(), room as usize * size_of::<T>()) };
+        }
+    }
+}
+
+impl<T: Copy> Default for Array<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_pushed_is_there_in_order_until_it_is_taken_out() {
+        let array = Array::new();
+        for number in 0..100u64 {
+            array.reserve(1).expect("there is memory");
+            array.push(number);
+        }
+        assert!((0..100).all(|index| array.get(index) == Some(u64::from(index))));
+        assert_eq!(array.swap_remove(10), Some(99));
+        assert_eq!((array.len(), array.get(10), array.get(99)), (99, Some(99), None));
+        assert_eq!(array.swap_remove(98), None);
+        assert_eq!(array.pop(), Some(97));
+        array.free();
+        assert!(array.is_empty() && array.pop().is_none());
+    }
+
+    #[test]
+    fn room_that_cannot_be_had_is_an_error_and_changes_nothing() {
+        let array = Array::<[u64; 512]>::new();
+        assert!(array.reserve(u32::MAX).is_err());
+        assert!(!array.has_room() && array.is_empty());
+    }
+}

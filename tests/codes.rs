@@ -1,0 +1,161 @@
+//! The codes that functions return are those that the header's texts name.
+//!
+//! Every program of the C suite is compiled once more, with `tests/c/codes.h`
+//! in front and a macro around each function that returns a code, and run. What
+//! the functions are seen to return is compared with what follows "Returns" in
+//! their texts. That the programs pass is for `tests/c.rs` to say.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use support::compiler::{compile, link, Linkage, Standard};
+use support::declarations::declarations;
+use support::library::{self, library};
+use support::{process, scratch, source_root};
+
+const C17: Standard = Standard::c("c17");
+/// A program that hangs is for `tests/c.rs` to report.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Names of codes for each function.
+type Codes = BTreeMap<String, BTreeSet<String>>;
+
+fn header() -> String {
+    fs::read_to_string(source_root().join("include/threadlocalmap.h")).expect("the header is there")
+}
+
+/// The words of a text that are made of letters, digits and underscores.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
+/// What a comment says after "Returns", up to "Since".
+fn returns(comment: &str) -> &str {
+    let after = comment.split_once("Returns ").map_or("", |(_, after)| after);
+    after.split_once("Since ").map_or(after, |(before, _)| before)
+}
+
+/// The codes that each function's text names. "else as tls_set()" names those of
+/// another function.
+fn documented(header: &str) -> Codes {
+    let texts: BTreeMap<String, String> = declarations(header)
+        .into_iter()
+        .filter(|function| returns(&function.comment).starts_with("TLS_OK"))
+        .map(|function| (function.name, returns(&function.comment).to_owned()))
+        .collect();
+    let mut codes = Codes::new();
+    for name in texts.keys() {
+        let mut named = BTreeSet::new();
+        let mut functions = vec![name.as_str()];
+        while let Some(function) = functions.pop() {
+            let text = &texts[function];
+            named.extend(words(text).filter(|word| word.starts_with("TLS_")).map(str::to_owned));
+            let flat: Vec<&str> = text.split_whitespace().filter(|word| *word != "*").collect();
+            let flat = flat.join(" ");
+            for (_, rest) in flat.match_indices("as tls_").map(|(at, _)| flat.split_at(at + 3)) {
+                let other = words(rest).next().expect("a name follows");
+                functions.extend(texts.get_key_value(other).map(|(name, _)| name.as_str()));
+            }
+        }
+        codes.insert(name.clone(), named);
+    }
+    codes
+}
+
+/// The names of the codes, by number.
+fn names(header: &str) -> BTreeMap<i32, String> {
+    let defined = header.lines().filter_map(|line| {
+        let (name, number) = line.strip_prefix("#define ")?.split_once(' ')?;
+        let is_code = name == "TLS_OK" || name.starts_with("TLS_ERR_");
+        let number = number.trim_matches(|c| c == '(' || c == ')').parse().ok()?;
+        is_code.then(|| (number, name.to_owned()))
+    });
+    defined.collect()
+}
+
+/// The header that stands in front of each program.
+fn write_macros(functions: &Codes, directory: &Path) -> PathBuf {
+    let codes = source_root().join("tests/c/codes.h");
+    let mut text = format!("#include \"{}\"\n", codes.display());
+    for name in functions.keys() {
+        writeln!(text, "#define {name}(...) codes_note(\"{name}\", ({name})(__VA_ARGS__))")
+            .expect("a string has room");
+    }
+    let path = directory.join("macros.h");
+    fs::write(&path, text).expect("the build directory can be written");
+    path
+}
+
+fn programs() -> Vec<PathBuf> {
+    let files = fs::read_dir(source_root().join("tests/c")).expect("tests/c is there");
+    let mut found: Vec<PathBuf> = files
+        .map(|file| file.expect("tests/c can be read").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .collect();
+    found.sort();
+    found
+}
+
+/// What the programs saw.
+fn observed(macros: &Path, directory: &Path, names: &BTreeMap<i32, String>) -> Codes {
+    let log = directory.join("codes");
+    let _ = fs::remove_file(&log);
+    for source in programs() {
+        let name = source.file_stem().expect("it has a name");
+        let (object, program) = (directory.join(name).with_extension("o"), directory.join(name));
+        let flags = ["-D_GNU_SOURCE", "-include", macros.to_str().expect("a path is text")];
+        compile(&source, C17, &library().include, flags, &object)
+            .and_then(|()| link(&[&object], C17, library(), Linkage::Static, &program))
+            .unwrap_or_else(|message| panic!("{message}"));
+        let mut command = Command::new(&program);
+        command.env("THREADLOCALMAP_CODES", &log);
+        // Whether it passes is another test's business.
+        let _ = process::run(&mut command, &program.with_extension("log"), PATIENCE);
+    }
+    let mut codes = Codes::new();
+    for line in fs::read_to_string(&log).expect("the programs have written it").lines() {
+        let (function, number) = line.split_once(' ').expect("a name and a number");
+        let number: i32 = number.parse().expect("a number");
+        let name = names.get(&number).cloned().unwrap_or_else(|| number.to_string());
+        codes.entry(function.to_owned()).or_default().insert(name);
+    }
+    codes
+}
+
+#[test]
+fn every_code_that_a_function_returns_is_in_its_text() {
+    if library::TARGET != library::HOST {
+        return; // it needs an emulator
+    }
+    let directory = scratch("codes");
+    let header = header();
+    let documented = documented(&header);
+    assert!(documented.len() >= 25, "functions that return codes: {documented:?}");
+    let macros = write_macros(&documented, &directory);
+    let observed = observed(&macros, &directory, &names(&header));
+    let mut missing = String::new();
+    for (function, codes) in &observed {
+        for code in codes.difference(&documented[function]) {
+            writeln!(missing, "{function} returns {code}").expect("a string has room");
+        }
+    }
+    assert!(observed.len() >= 25, "functions that were called: {observed:?}");
+    assert!(missing.is_empty(), "the header does not say that\n{missing}");
+}
+
+#[test]
+fn codes_are_found_in_texts() {
+    let text = "/**\n * Does.\n *\n * Returns TLS_OK; TLS_ERR_BUSY (now); else as\n * tls_b().\n \
+                * Since 0.1.0.\n */\nint tls_a(void);\n/**\n * Returns TLS_OK; TLS_ERR_LIMIT.\n \
+                * Since 0.1.0.\n */\nint tls_b(void);\n/**\n * Returns a number.\n */\nint tls_c(void);\n";
+    let codes = documented(text);
+    assert_eq!(codes.len(), 2);
+    let of_a: Vec<&str> = codes["tls_a"].iter().map(String::as_str).collect();
+    assert_eq!(of_a, ["TLS_ERR_BUSY", "TLS_ERR_LIMIT", "TLS_OK"]);
+}
