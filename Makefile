@@ -9,7 +9,7 @@ CFLAGS ?= -O2
 MINUTES ?= 5
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-export CARGO CC DESTDIR FUZZ_SECONDS FUZZ_FLAGS
+export CARGO CC DESTDIR FUZZ_SECONDS FUZZ_FLAGS HUNTER_FLAGS HUNTER_SECONDS MUTATION_SECONDS
 
 WARNINGS     := -std=c11 -Wall -Wextra -Wpedantic -Werror
 DEMO         := $(TARGET)/demo
@@ -31,7 +31,7 @@ openssl_PACKAGE  := libssl-dev
 openssl_LIBS     := -lcrypto
 things_sources    = $(wildcard examples/$(1)/*.c examples/things/*.c) examples/pool/pool.c $($(1)_SOURCES)
 
-.PHONY: $(THINGS:%=demo-%) help all demo check fuzz fuzz-corpus bench soak install uninstall header pool lib plot clean
+.PHONY: $(THINGS:%=demo-%) help all demo check fuzz fuzz-corpus fuzz-mutations bench soak install uninstall header pool lib plot clean
 
 help:
 	@echo 'make demo      count the words of this repository with a pool of threads, four times:'
@@ -44,6 +44,8 @@ help:
 	@echo '               fuzzing inputs, valgrind, aarch64, examples, things, install, benches. STEPS="format clippy" runs only those'
 	@echo 'make fuzz      search for inputs that break it, FUZZ_SECONDS=60 in all; make fuzz-corpus keeps what'
 	@echo '               was found on the way'
+	@echo 'make fuzz-mutations'
+	@echo '               put each fault of fuzz/mutations back: the hunter must find it, MUTATION_SECONDS=600'
 	@echo 'make bench     measure against the peers, and beside many threads and keys; draw the latter.'
 	@echo '               BENCH_FLAGS='
 	@echo 'make soak      pools, churn, ending threads, forks and plugin reloads all at once, for MINUTES= (5):'
@@ -99,6 +101,9 @@ check:
 
 fuzz:
 	@scripts/fuzz.sh $(FUZZ_TARGETS)
+
+fuzz-mutations:
+	@scripts/mutations.sh
 
 fuzz-corpus:
 	@scripts/fuzz.sh --merge $(FUZZ_TARGETS)

@@ -15,6 +15,7 @@ step_format() {
   "$CARGO" fmt --manifest-path benches/Cargo.toml --check
   "$CARGO" fmt --manifest-path tests/schedules/Cargo.toml --check
   "$CARGO" fmt --manifest-path fuzz/Cargo.toml --check
+  "$CARGO" fmt --manifest-path fuzz/hunter/Cargo.toml --check
   say 'as rustfmt has it'
 }
 
@@ -45,6 +46,20 @@ step_fuzz() {
   fi
   "$CARGO" run --locked --release --manifest-path fuzz/Cargo.toml --target-dir "$TARGET/fuzz" --bin replay -- \
     fuzz/corpus/model fuzz/corpus/threads
+  headline 'The hunter: its corpus again, and a minute of fresh seeds'
+  if "$CARGO" clippy --version >/dev/null 2>&1; then
+    "$CARGO" clippy --locked --release --manifest-path fuzz/hunter/Cargo.toml --target-dir "$TARGET/hunter" -- -D warnings
+  fi
+  # A target folder of its own: the library's file in it has the same name whatever its profile is.
+  "$CARGO" build --locked --release --manifest-path fuzz/hunter/Cargo.toml --target-dir "$TARGET/hunter"
+  # shellcheck disable=SC2086
+  "$TARGET/hunter/release/hunter" replay ${HUNTER_FLAGS:---without starved} fuzz/corpus/hunter
+  # Narrow races: played in a loop.
+  # shellcheck disable=SC2086
+  "$TARGET/hunter/release/hunter" replay --mode crowd --lasts 1 ${HUNTER_FLAGS:---without starved} fuzz/corpus/hunter/init-sets-*
+  # shellcheck disable=SC2086
+  "$TARGET/hunter/release/hunter" search --seconds "${HUNTER_SECONDS:-60}" --corpus fuzz/corpus/hunter \
+    --found "$TARGET/hunter/failures" ${HUNTER_FLAGS:---without starved}
 }
 
 step_schedules() {

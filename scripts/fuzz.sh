@@ -3,7 +3,9 @@
 # fuzz.sh --merge [TARGET...]: makes the corpus anew: the fewest and smallest inputs, of those in it
 # and those found since, that reach all that these reach together. Inputs that somebody has given a
 # name stay.
-# The targets are the folders of fuzz/corpus.
+# The targets are the folders of fuzz/corpus. `hunter` is a program of its own (fuzz/hunter), which
+# is not guided by what an input reaches, and whose corpus is kept by hand. HUNTER_FLAGS: more flags
+# of the hunter's, such as --without of faults that are known.
 #
 # LibFuzzer without cargo-fuzz: the flags below are what that would pass. They are for nightly
 # compilers; RUSTC_BOOTSTRAP has the stable one take them. Inputs that are found go to the target
@@ -21,7 +23,7 @@ if [ "${1:-}" = --merge ]; then merging=yes; shift; fi
 seconds=${FUZZ_SECONDS:-60}
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || fail "FUZZ_SECONDS=$seconds is not a number of seconds"
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(model threads)
+[ ${#targets[@]} -gt 0 ] || { targets=(model threads); [ -n "$merging" ] || targets+=(hunter); }
 [ "$(uname -sm)" = 'Linux x86_64' ] || fail 'fuzzing is set up for Linux on x86-64'
 have "${CXX:-c++}" || fail "LibFuzzer's run-time library needs a C++ compiler (on Debian: apt-get install g++)"
 for target in "${targets[@]}"; do
@@ -56,6 +58,25 @@ fuzzer() {
   ASAN_OPTIONS=detect_leaks=0 "$work/$TRIPLE/release/fuzz_$target" -max_len=$LARGEST -timeout=30 "$@" ${FUZZ_FLAGS:-}
 }
 
+# hunt: fresh seeds, with what debug builds assert; then the same under AddressSanitizer. (Without marks
+# on stacks: a thread that ends inside a callback leaves those of its frames behind.)
+hunt() {
+  local status=0 failures=$work/failures/hunter part=$((each / 2))
+  [ "$part" -gt 0 ] || part=1
+  headline "Hunting for $each s"
+  "$CARGO" build --locked --quiet --release --manifest-path fuzz/hunter/Cargo.toml --target-dir "$work/hunter"
+  # shellcheck disable=SC2086
+  "$work/hunter/release/hunter" search --seconds "$part" --corpus fuzz/corpus/hunter --found "$failures" \
+    ${HUNTER_FLAGS:---without starved} || status=$?
+  [ "$status" -eq 0 ] || fail "the hunter failed, see above; its inputs are in $failures"
+  RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address -Cllvm-args=-asan-stack=0' "$CARGO" build --locked --quiet --release --features asan \
+    --manifest-path fuzz/hunter/Cargo.toml --target $TRIPLE --target-dir "$work/hunter"
+  # shellcheck disable=SC2086
+  ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0 "$work/hunter/$TRIPLE/release/hunter" search --seconds "$part" \
+    --corpus fuzz/corpus/hunter --found "$failures" ${HUNTER_FLAGS:---without starved} || status=$?
+  [ "$status" -eq 0 ] || fail "the hunter failed under AddressSanitizer, see above; its inputs are in $failures"
+}
+
 search() {
   local target=$1 found=$work/found/$1 failures=$work/failures/$1
   mkdir -p "$found" "$failures"
@@ -82,8 +103,11 @@ merge() {
   say "$(find "$merged" -type f | wc -l) inputs, $(cat "$merged"/* | wc -c) bytes"
 }
 
-build_fuzzers
+if [ "${targets[*]}" != hunter ]; then build_fuzzers; fi
 for target in "${targets[@]}"; do
-  if [ -n "$merging" ]; then merge "$target"; else search "$target"; fi
+  if [ "$target" = hunter ]; then
+    [ -z "$merging" ] || fail 'the corpus of the hunter is kept by hand'
+    hunt
+  elif [ -n "$merging" ]; then merge "$target"; else search "$target"; fi
 done
 if [ -z "$merging" ]; then printf '\n%sNo failure in %s s%s\n' "$BOLD" "$seconds" "$PLAIN"; fi

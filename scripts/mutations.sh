@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# mutations.sh [PATCH...]: whether the hunter (fuzz/hunter) finds the faults that it is for.
+#
+# Each fuzz/mutations/*.patch puts a fault back. It is applied to a copy of the tree, the hunter is
+# built against that, and must find something within MUTATION_SECONDS (600). Finding nothing is a
+# failure. So is finding something in the tree as it is, in the time that all took together, at
+# least a minute. HUNTER_FLAGS: flags of
+# the hunter's, in the place of --without starved, the kind of fault that is known.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+seconds=${MUTATION_SECONDS:-600}
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || fail "MUTATION_SECONDS=$seconds is not a number of seconds"
+mkdir -p "$TARGET/mutations"
+work=$(cd "$TARGET/mutations" && pwd)
+tree=$work/tree
+patches=("$@")
+if [ ${#patches[@]} -eq 0 ]; then
+  shopt -s nullglob
+  patches=(fuzz/mutations/*.patch)
+  shopt -u nullglob
+fi
+
+# copy: the tree as it is, changes that are not committed included. Files that are the same keep
+# their times, so that cargo builds no more than it must.
+copy() {
+  mkdir -p "$tree"
+  rm -rf "$work/fresh"
+  mkdir "$work/fresh"
+  git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
+    if [ -e "$file" ]; then printf '%s\0' "$file"; fi
+  done | tar --null --files-from=- -cf - | tar -xf - -C "$work/fresh"
+  # Of the patch before.
+  rm -rf "$tree"
+  mv "$work/fresh" "$tree"
+}
+
+build() {
+  "$CARGO" build --locked --quiet --release --manifest-path "$tree/fuzz/hunter/Cargo.toml" --target-dir "$work/build"
+}
+
+# hunt SECONDS: status 0 if it finds nothing, 1 if it finds something. Both ways of running take turns.
+hunt() {
+  local status=0
+  # shellcheck disable=SC2086
+  "$work/build/release/hunter" search --seconds "$1" --corpus fuzz/corpus/hunter --found "$work/found" \
+    ${HUNTER_FLAGS:---without starved} >"$work/log" 2>&1 || status=$?
+  [ "$status" -le 1 ] || { tail -n 20 "$work/log"; fail "the hunter ends with status $status"; }
+  return "$status"
+}
+
+table=''
+missed=0
+began=$SECONDS
+for patch in "${patches[@]}"; do
+  name=$(basename "$patch" .patch)
+  headline "Mutation $name"
+  copy
+  # In a folder below another repository, git apply would take that one's root.
+  GIT_CEILING_DIRECTORIES=$work git -C "$tree" apply --verbose "$(realpath "$patch")" 2>/dev/null ||
+    fail "$patch does not apply: write it anew"
+  # Whatever time the patched files have, they are newer than what was built.
+  find "$tree/src" -name '*.rs' -exec touch {} +
+  build
+  from=$SECONDS
+  if hunt "$seconds"; then
+    missed=$((missed + 1))
+    result="NOT FOUND in $seconds s"
+  else
+    result="$((SECONDS - from)) s   $(grep -m 1 '^hunter: ' "$work/log" | cut -c 9-120)"
+  fi
+  say "$result"
+  table+=$(printf '%-34s %s' "$name" "$result")$'\n'
+done
+
+least=60
+[ "${#patches[@]}" -gt 0 ] || say 'no fuzz/mutations/*.patch yet'
+headline 'The tree as it is'
+copy
+find "$tree/src" -name '*.rs' -exec touch {} +
+build
+took=$((SECONDS - began))
+if [ "$took" -lt $least ]; then took=$least; fi
+if hunt "$took"; then say "nothing found in $took s"; else
+  tail -n 60 "$work/log"
+  fail 'the hunter finds something in the tree as it is'
+fi
+printf '\n%s%s%s' "$BOLD" "$table" "$PLAIN"
+[ "$missed" -eq 0 ] || fail "$missed of ${#patches[@]} mutations are not found"
