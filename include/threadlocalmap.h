@@ -595,7 +595,7 @@ const char *tls_err_name(int error);
  * left. "maps" has each map with its thread and the numbers of its entries and
  * stale entries; "keys" has each live key with its name (256 bytes of it), its
  * references, and the map and thread of each value, and each dead key with how
- * many obligations (values, and a release that is under way) are left; "local"
+ * many pins (values, and a release that is under way) it still has; "local"
  * has the calling thread's entries, with values. Handles are strings, because
  * they have more bits than a JSON number. What other threads change meanwhile
  * is each right for some instant during the call.
@@ -786,8 +786,8 @@ struct tls_map_t *tls_map_current(void);
  *
  * The calling thread's own stale values are destroyed, as by tls_expunge().
  * Values under TLS_RECLAIM_ANY keys never stay stale: the releasing thread has
- * destroyed them. Every other thread that has stale values and has said whom
- * to tell (tls_thread_on_stale) is told, by this thread.
+ * destroyed them. Every other thread that has stale values and has a waker
+ * (tls_thread_on_stale) is woken, by this thread.
  *
  * Threads: any. Blocks: no, but runs callbacks. Signals: not safe.
  * Returns how many values it destroyed.
@@ -839,7 +839,7 @@ int tls_key_drain(tls_key_t key, int timeout_ms, size_t *left);
  * Says whom to tell when the calling thread gets stale values.
  *
  * notify: called with arg by the thread that releases a key, with no lock
- * held, when this thread's mailbox of dead keys becomes non-empty: a pool can
+ * held, when this thread's inbox of dead keys becomes non-empty: a pool can
  * wake its idle worker then, to expunge. NULL: nobody. It must return, must
  * not throw, and should be quick: signal a condition variable, write to an
  * eventfd. arg: must stay valid for as long as any thread may be inside
@@ -859,7 +859,7 @@ int tls_thread_on_stale(void (*notify)(void *arg), void *arg);
  * With no lock held: visit may call any function of this library, and other
  * threads go on meanwhile. The value that it is called with is not destroyed
  * before it returns: if its thread replaces or removes it, or ends, the end of
- * the value is put off. (It then comes on the value's thread, when that next
+ * the value is deferred. (It then comes on the value's thread, when that next
  * expunges; on the visiting thread if the key is TLS_RECLAIM_ANY, or if the
  * value's thread has gone.) A stored NULL is a value, and is visited. What the value's bytes mean while its thread may
  * be writing them is between you and that thread: use atomics. Attaches the
@@ -1073,7 +1073,7 @@ void *tls_get(tls_key_t key);
 void *tls_get_existing(tls_key_t key);
 
 /**
- * Like tls_get(), with every outcome told apart.
+ * Like tls_get(), with a code for every outcome.
  *
  * value: receives the value, which stays the library's; written on success
  * only.

@@ -56,7 +56,7 @@ step_fuzz() {
   "$TARGET/hunter/release/hunter" replay ${HUNTER_FLAGS:---without starved} fuzz/corpus/hunter
   # Narrow races: played in a loop.
   # shellcheck disable=SC2086
-  "$TARGET/hunter/release/hunter" replay --mode crowd --lasts 1 ${HUNTER_FLAGS:---without starved} fuzz/corpus/hunter/init-sets-*
+  "$TARGET/hunter/release/hunter" replay --mode many --lasts 1 ${HUNTER_FLAGS:---without starved} fuzz/corpus/hunter/init-sets-*
   # shellcheck disable=SC2086
   "$TARGET/hunter/release/hunter" search --seconds "${HUNTER_SECONDS:-60}" --corpus fuzz/corpus/hunter \
     --found "$TARGET/hunter/failures" ${HUNTER_FLAGS:---without starved}

@@ -119,7 +119,7 @@ impl From<OutOfMemory> for Error {
     }
 }
 
-/// Why a value's life ends, as its destroy callback is told.
+/// Why a value's life ends, as its destroy callback receives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Reason {

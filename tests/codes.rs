@@ -12,6 +12,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use support::compiler::{compile, link, Linkage, Standard};
@@ -102,22 +104,35 @@ fn programs() -> Vec<PathBuf> {
     found
 }
 
+/// Has one program note what it sees. With fewer repetitions, as under a runner:
+/// how often a function is called says nothing of its codes.
+fn observe(source: &Path, macros: &Path, directory: &Path, log: &Path) {
+    let name = source.file_stem().expect("it has a name");
+    let (object, program) = (directory.join(name).with_extension("o"), directory.join(name));
+    let flags = ["-D_GNU_SOURCE", "-include", macros.to_str().expect("a path is text")];
+    compile(source, C17, &library().include, flags, &object)
+        .and_then(|()| link(&[&object], C17, library(), Linkage::Static, &program))
+        .unwrap_or_else(|message| panic!("{message}"));
+    let mut command = Command::new(&program);
+    command.env("THREADLOCALMAP_CODES", log).env("THREADLOCALMAP_TEST_SCALE", "20");
+    // Whether it passes is another test's business.
+    let _ = process::run(&mut command, &program.with_extension("log"), PATIENCE);
+}
+
 /// What the programs saw.
 fn observed(macros: &Path, directory: &Path, names: &BTreeMap<i32, String>) -> Codes {
     let log = directory.join("codes");
     let _ = fs::remove_file(&log);
-    for source in programs() {
-        let name = source.file_stem().expect("it has a name");
-        let (object, program) = (directory.join(name).with_extension("o"), directory.join(name));
-        let flags = ["-D_GNU_SOURCE", "-include", macros.to_str().expect("a path is text")];
-        compile(&source, C17, &library().include, flags, &object)
-            .and_then(|()| link(&[&object], C17, library(), Linkage::Static, &program))
-            .unwrap_or_else(|message| panic!("{message}"));
-        let mut command = Command::new(&program);
-        command.env("THREADLOCALMAP_CODES", &log);
-        // Whether it passes is another test's business.
-        let _ = process::run(&mut command, &program.with_extension("log"), PATIENCE);
-    }
+    let (programs, next) = (programs(), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(source) = programs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    observe(source, macros, directory, &log);
+                }
+            });
+        }
+    });
     let mut codes = Codes::new();
     for line in fs::read_to_string(&log).expect("the programs have written it").lines() {
         let (function, number) = line.split_once(' ').expect("a name and a number");

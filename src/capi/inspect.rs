@@ -14,7 +14,7 @@ use crate::thread::{attach, report};
 /// left. "maps" has each map with its thread and the numbers of its entries and
 /// stale entries; "keys" has each live key with its name (256 bytes of it), its
 /// references, and the map and thread of each value, and each dead key with how
-/// many obligations (values, and a release that is under way) are left; "local"
+/// many pins (values, and a release that is under way) it still has; "local"
 /// has the calling thread's entries, with values. Handles are strings, because
 /// they have more bits than a JSON number. What other threads change meanwhile
 /// is each right for some instant during the call.

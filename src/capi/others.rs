@@ -12,8 +12,8 @@ use crate::thread::{attach, drain, expunge, visit};
 ///
 /// The calling thread's own stale values are destroyed, as by tls_expunge().
 /// Values under TLS_RECLAIM_ANY keys never stay stale: the releasing thread has
-/// destroyed them. Every other thread that has stale values and has said whom
-/// to tell (tls_thread_on_stale) is told, by this thread.
+/// destroyed them. Every other thread that has stale values and has a waker
+/// (tls_thread_on_stale) is woken, by this thread.
 ///
 /// Threads: any. Blocks: no, but runs callbacks. Signals: not safe.
 /// Returns how many values it destroyed.
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn tls_key_drain(
 /// Says whom to tell when the calling thread gets stale values.
 ///
 /// notify: called with arg by the thread that releases a key, with no lock
-/// held, when this thread's mailbox of dead keys becomes non-empty: a pool can
+/// held, when this thread's inbox of dead keys becomes non-empty: a pool can
 /// wake its idle worker then, to expunge. NULL: nobody. It must return, must
 /// not throw, and should be quick: signal a condition variable, write to an
 /// eventfd. arg: must stay valid for as long as any thread may be inside
@@ -120,7 +120,7 @@ pub type tls_visit_fn =
 /// With no lock held: visit may call any function of this library, and other
 /// threads go on meanwhile. The value that it is called with is not destroyed
 /// before it returns: if its thread replaces or removes it, or ends, the end of
-/// the value is put off. (It then comes on the value's thread, when that next
+/// the value is deferred. (It then comes on the value's thread, when that next
 /// expunges; on the visiting thread if the key is TLS_RECLAIM_ANY, or if the
 /// value's thread has gone.) A stored NULL is a value, and is visited. What the value's bytes mean while its thread may
 /// be writing them is between you and that thread: use atomics. Attaches the

@@ -80,7 +80,7 @@ fn get_existing_after_miss(key: tls_key_t) -> *mut c_void {
     values::hit_anywhere(key).unwrap_or(null_mut())
 }
 
-/// Like tls_get(), with every outcome told apart.
+/// Like tls_get(), with a code for every outcome.
 ///
 /// value: receives the value, which stays the library's; written on success
 /// only.
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) ->
     }
 }
 
-// `tls_try_get`, with every outcome told apart.
+// `tls_try_get`, with a code for every outcome.
 fn try_get(key: tls_key_t) -> Result<*mut c_void, Error> {
     key::live(key)?;
     match values::hit_anywhere(key) {
@@ -147,7 +147,7 @@ fn set_with_thread(key: tls_key_t, value: *mut c_void, over: Over) -> c_int {
     })
 }
 
-// The calling thread, to store something under a key: a wrong key is told before
+// The calling thread, to store something under a key: a wrong key is refused before
 // a late thread.
 fn attached_for(key: tls_key_t) -> Result<&'static Thread, Error> {
     match attach::current()? {

@@ -2,10 +2,10 @@
 //!
 //! A callback may never return: its thread may end inside it, or the process
 //! may fork. The frames between are gone then, or are another process's. So what
-//! such a call still owes is not in its frame. Each call in progress is a node
+//! such a call has still to do is not in its frame. Each call in progress is a node
 //! of one chain, the innermost first, and the node is part of what the call is
 //! about: the slot that is released, the visit, the context. The thread's exit
-//! settles the chain in one loop, and so does the child of a fork.
+//! recovers the chain in one loop, and so does the child of a fork.
 //!
 //! ```text
 //!   thread.calls --> [UserFree: slot 7] --outer--> [Visit] --outer--> [Release: slot 3] --> null
@@ -20,7 +20,7 @@ use crate::sys::sync::Cell;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum CallKind {
-    /// Releases the last reference of a key: other maps are to be told.
+    /// Releases the last reference of a key: other maps are to be woken.
     Release = 0,
     /// Runs the key's `user_free`: the slot is to be closed.
     UserFree = 1,

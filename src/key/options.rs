@@ -2,7 +2,7 @@
 
 use core::ffi::{c_char, c_int, c_void};
 
-/// Ends a value's life. Told why ([`crate::error::Reason`]), and given the
+/// Ends a value's life. Receives why ([`crate::error::Reason`]), and the
 /// key's `user` pointer.
 pub type Destroy = unsafe extern "C" fn(value: *mut c_void, reason: c_int, user: *mut c_void);
 

@@ -207,12 +207,12 @@ impl Map {
     pub fn insert(&self, record: RecordPointer, value: *mut c_void) -> Result<(), RecordPointer> {
         let fields = Record::at(record);
         let key = fields.handle.get();
-        let inserted = self.with_table(SLOW_PATH_BUDGET, |table, keeper| {
+        let inserted = self.with_table(SLOW_PATH_BUDGET, |table, owner| {
             let (position, found) = self.locate(table, key);
             match found {
                 Found::Own(own) => return Err(own),
                 Found::Nothing => {
-                    let replaced = table.set(key, value, record, keeper);
+                    let replaced = table.set(key, value, record, owner);
                     debug_assert!(replaced.is_none(), "nothing was found");
                 }
                 Found::Outer(outer) => {
@@ -241,8 +241,8 @@ impl Map {
     #[inline(always)]
     pub fn insert_alone(&self, record: RecordPointer, value: *mut c_void) {
         let fields = Record::at(record);
-        self.with_own_table(SLOW_PATH_BUDGET, |table, keeper| {
-            table.insert_absent(fields.handle.get(), value, record, keeper);
+        self.with_own_table(SLOW_PATH_BUDGET, |table, owner| {
+            table.insert_absent(fields.handle.get(), value, record, owner);
         });
         fields.depth.set(0);
         fields.become_state(State::Live);

@@ -30,7 +30,7 @@ use core::ptr::null_mut;
 
 use crate::key::holders::{Link, LinkPointer};
 use crate::sys::lock::Lock;
-use crate::sys::sync::{unwatched, AtomicBool, AtomicPtr, AtomicUsize, Cell, Ordering};
+use crate::sys::sync::{untracked, AtomicBool, AtomicPtr, AtomicUsize, Cell, Ordering};
 
 /// The part of a map that other threads use. All zero: empty.
 #[repr(C)]
@@ -39,10 +39,10 @@ pub struct Inbox {
     pub stale: AtomicUsize,
     /// Entries whose value another thread has taken, and which the owner has not
     /// cleared yet. For reports.
-    pub taken: unwatched::AtomicUsize,
+    pub taken: untracked::AtomicUsize,
     first: AtomicPtr<Link>,
     /// The OS's number of the thread that has the map, 0 for none.
-    pub owner: unwatched::AtomicU64,
+    pub owner: untracked::AtomicU64,
     /// There is a waker. A hint: `waker` is read with the lock.
     has_waker: AtomicBool,
     /// The map's lock: over the waker, and over the state of records that other

@@ -57,9 +57,9 @@ impl Map {
             fields.state() == State::Taken && fields.location.get() != Location::Dropped && counted
         });
         assert_eq!(entries, values + taken.count() as u64, "the count of entries");
-        self.with_table(usize::MAX, |table, keeper| {
+        self.with_table(usize::MAX, |table, owner| {
             assert_eq!(table.size(), in_table, "2: an entry without a record in `order`");
-            table.check_invariants(keeper, stale);
+            table.check_invariants(owner, stale);
             if self.is_published() {
                 assert_eq!(block::view().table, table.view().table, "the hot slot's table");
                 assert_eq!(block::view().mask, table.view().mask, "the hot slot's mask");

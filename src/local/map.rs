@@ -41,7 +41,7 @@ use crate::map::{Owner, Removed, ThreadLocalMap, View};
 use crate::sys::array::Array;
 use crate::sys::block;
 use crate::sys::memory::OutOfMemory;
-use crate::sys::sync::unwatched::AtomicU64;
+use crate::sys::sync::untracked::AtomicU64;
 use crate::sys::sync::{AtomicBool, Cell, InTurn, Ordering};
 
 /// Most stale values that a call destroys that is not there for destroying.
@@ -159,12 +159,12 @@ pub struct Map {
 }
 
 /// The map's answers to its table.
-pub struct Keeper<'a> {
+pub struct TableOwner<'a> {
     map: &'a Map,
     budget: usize,
 }
 
-impl Owner<RecordPointer> for Keeper<'_> {
+impl Owner<RecordPointer> for TableOwner<'_> {
     #[inline(always)]
     fn is_stale(&self, record: RecordPointer) -> bool {
         self.budget > 0 && Record::at(record).location.get() == Location::Stale
@@ -203,13 +203,13 @@ impl Map {
     pub fn with_table<T>(
         &self,
         budget: usize,
-        work: impl FnOnce(&mut ThreadLocalMap<RecordPointer>, &mut Keeper<'_>) -> T,
+        work: impl FnOnce(&mut ThreadLocalMap<RecordPointer>, &mut TableOwner<'_>) -> T,
     ) -> T {
         let result = self.guarded(|| {
             // SAFETY: This thread owns the map; closures call only the table
-            // and the records, and `Keeper` does not touch the table; other
+            // and the records, and `TableOwner` does not touch the table; other
             // threads read it with the lock. So this `&mut` is alone.
-            work(unsafe { &mut *self.table.write() }, &mut Keeper { map: self, budget })
+            work(unsafe { &mut *self.table.write() }, &mut TableOwner { map: self, budget })
         });
         if self.table().changes() != self.changes.get() {
             self.count_changes();
@@ -222,11 +222,12 @@ impl Map {
     pub fn with_own_table<T>(
         &self,
         budget: usize,
-        work: impl FnOnce(&mut ThreadLocalMap<RecordPointer>, &mut Keeper<'_>) -> T,
+        work: impl FnOnce(&mut ThreadLocalMap<RecordPointer>, &mut TableOwner<'_>) -> T,
     ) -> T {
         debug_assert!(!self.has_reachable());
         // SAFETY: As in `with_table`; and no other thread reads it.
-        let result = work(unsafe { &mut *self.table.write() }, &mut Keeper { map: self, budget });
+        let result =
+            work(unsafe { &mut *self.table.write() }, &mut TableOwner { map: self, budget });
         if self.table().changes() != self.changes.get() {
             self.count_changes();
         }
@@ -262,8 +263,7 @@ impl Map {
             return Ok(());
         }
         self.rebuild(usize::MAX).or_else(|error| {
-            self.with_table(usize::MAX, |table, keeper| table.make_room_in_place(keeper))
-                .ok_or(error)
+            self.with_table(usize::MAX, |table, owner| table.make_room_in_place(owner)).ok_or(error)
         })
     }
 
@@ -283,17 +283,17 @@ impl Map {
     fn rebuild(&self, budget: usize) -> Result<(), OutOfMemory> {
         for _ in 0..ATTEMPTS {
             let seen = self.guarded(|| self.takes.get());
-            let rebuilt = self.table().rebuilt(&Keeper { map: self, budget })?;
-            let old = self.with_table(budget, |table, keeper| {
+            let rebuilt = self.table().rebuilt(&TableOwner { map: self, budget })?;
+            let old = self.with_table(budget, |table, owner| {
                 // A value that was taken meanwhile may stand in the new table.
-                (self.takes.get() == seen).then(|| table.adopt(rebuilt, keeper))
+                (self.takes.get() == seen).then(|| table.adopt(rebuilt, owner))
             });
             if old.is_some() {
                 return Ok(());
             }
         }
-        self.with_table(budget, |table, keeper| {
-            table.rebuilt(keeper).map(|rebuilt| table.adopt(rebuilt, keeper))
+        self.with_table(budget, |table, owner| {
+            table.rebuilt(owner).map(|rebuilt| table.adopt(rebuilt, owner))
         })
         .map(|_| ())
     }
@@ -536,7 +536,7 @@ impl Map {
 
     /// Walks to where a key is not, giving up stale entries on the way.
     pub fn find_after_miss(&self, key: u64) -> Option<usize> {
-        self.with_table(SLOW_PATH_BUDGET, |table, keeper| table.get_entry_after_miss(key, keeper))
+        self.with_table(SLOW_PATH_BUDGET, |table, owner| table.get_entry_after_miss(key, owner))
     }
 
     /// The value of an entry, if the map has one. With the map's lock, if other

@@ -18,7 +18,7 @@ use super::inbox::Waker;
 use super::map::{Kind, Map};
 use crate::sys::lock::Lock;
 use crate::sys::memory;
-use crate::sys::sync::unwatched::AtomicU64;
+use crate::sys::sync::untracked::AtomicU64;
 use crate::sys::sync::{Cell, InTurn, Ordering};
 
 /// What the library holds and has done, in the whole process.

@@ -67,7 +67,7 @@ fn slab_of(record: RecordPointer) -> SlabPointer {
 /// # Safety
 ///
 /// The caller has one, and uses nothing of the slab any more.
-unsafe fn give_up_share(pointer: SlabPointer) {
+unsafe fn drop_share(pointer: SlabPointer) {
     let size = slab(pointer).size.get();
     // AcqRel: what others did with their records comes before the free.
     if slab(pointer).shares.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -83,7 +83,7 @@ unsafe fn give_up_share(pointer: SlabPointer) {
 /// Nobody else has it any more.
 pub unsafe fn free_abandoned(record: RecordPointer) {
     // SAFETY: `abandon` has made a share for it.
-    unsafe { give_up_share(slab_of(record)) };
+    unsafe { drop_share(slab_of(record)) };
 }
 
 /// The records of a map. All zero: none.
@@ -187,7 +187,7 @@ impl Pool {
         self.spare.set(self.spare.get() - slab(home).size.get());
         self.slabs.set(self.slabs.get() - 1);
         // SAFETY: The map's own, and none of its records is in use.
-        unsafe { give_up_share(home) };
+        unsafe { drop_share(home) };
     }
 
     /// Leaves a record to the last thread that visits its value, which
@@ -203,7 +203,7 @@ impl Pool {
             while let Some(first) = NonNull::new(list.get()) {
                 list.set(slab(first).next.get());
                 // SAFETY: The map's own.
-                unsafe { give_up_share(first) };
+                unsafe { drop_share(first) };
             }
         }
         self.spare.set(0);

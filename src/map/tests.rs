@@ -11,13 +11,13 @@ use super::*;
 
 /// An owner that records the calls to it.
 #[derive(Default)]
-struct Keeper {
+struct TableOwner {
     dead: HashSet<u32>,
     expunged: Vec<Removed<u32>>,
     moves: usize,
 }
 
-impl Owner<u32> for Keeper {
+impl Owner<u32> for TableOwner {
     fn is_stale(&self, record: u32) -> bool {
         self.dead.contains(&record)
     }
@@ -44,10 +44,10 @@ fn value(number: usize) -> *mut c_void {
     (number * 8 + 8) as *mut c_void
 }
 
-fn insert(map: &mut Map, keeper: &mut Keeper, key: u64, record: u32) {
-    map.reserve(keeper).expect("memory");
-    assert_eq!(map.set(key, value(record as usize), record, keeper), None);
-    map.check_invariants(keeper, keeper.dead.len());
+fn insert(map: &mut Map, owner: &mut TableOwner, key: u64, record: u32) {
+    map.reserve(owner).expect("memory");
+    assert_eq!(map.set(key, value(record as usize), record, owner), None);
+    map.check_invariants(owner, owner.dead.len());
 }
 
 fn read(map: &Map, key: u64) -> Option<*mut c_void> {
@@ -56,94 +56,94 @@ fn read(map: &Map, key: u64) -> Option<*mut c_void> {
 
 #[test]
 fn nothing_is_allocated_before_the_first_insert() {
-    let (map, keeper) = (Map::new(), Keeper::default());
+    let (map, owner) = (Map::new(), TableOwner::default());
     assert_eq!((map.capacity(), map.size()), (0, 0));
     assert_eq!(map.get_entry(key_at(3, 0)), None);
-    map.check_invariants(&keeper, 0);
+    map.check_invariants(&owner, 0);
 }
 
 #[test]
 fn the_table_doubles_exactly_with_the_live_inserts_of_the_design() {
     // T22: capacity after the n-th insert, as in the JDK.
-    let (mut map, mut keeper) = (Map::new(), Keeper::default());
+    let (mut map, mut owner) = (Map::new(), TableOwner::default());
     let doublings = [10, 21, 42, 85, 170, 341, 682, 1365];
     let mut expected = INITIAL_CAPACITY;
     for number in 1..=1400u32 {
-        insert_fast(&mut map, &mut keeper, number);
+        insert_fast(&mut map, &mut owner, number);
         expected <<= usize::from(doublings.contains(&number));
         assert_eq!(map.capacity(), expected, "insert {number}");
     }
-    map.check_invariants(&keeper, 0);
+    map.check_invariants(&owner, 0);
 }
 
-fn insert_fast(map: &mut Map, keeper: &mut Keeper, number: u32) {
-    map.reserve(keeper).expect("memory");
+fn insert_fast(map: &mut Map, owner: &mut TableOwner, number: u32) {
+    map.reserve(owner).expect("memory");
     let key = crate::key::handle::make(number, 77);
-    assert_eq!(map.set(key, value(number as usize), number, keeper), None);
+    assert_eq!(map.set(key, value(number as usize), number, owner), None);
 }
 
 #[test]
 fn stale_entries_are_purged_before_the_table_doubles() {
     // T23: 9 entries, 3 of them stale; the 10th insert finds room.
-    let (mut map, mut keeper) = (Map::new(), Keeper::default());
+    let (mut map, mut owner) = (Map::new(), TableOwner::default());
     for number in 1..=9 {
-        insert_fast(&mut map, &mut keeper, number);
+        insert_fast(&mut map, &mut owner, number);
     }
-    keeper.dead.extend([2, 5, 7]);
-    insert_fast(&mut map, &mut keeper, 10);
+    owner.dead.extend([2, 5, 7]);
+    insert_fast(&mut map, &mut owner, 10);
     assert_eq!(map.capacity(), INITIAL_CAPACITY);
-    assert_eq!((map.size(), keeper.expunged.len()), (7, 3));
-    map.check_invariants(&keeper, 0);
+    assert_eq!((map.size(), owner.expunged.len()), (7, 3));
+    map.check_invariants(&owner, 0);
 }
 
 #[test]
 fn the_table_shrinks_after_a_mass_removal_and_keeps_every_value() {
     // T24.
-    let (mut map, mut keeper) = (Map::new(), Keeper::default());
-    (1..=1000).for_each(|number| insert_fast(&mut map, &mut keeper, number));
+    let (mut map, mut owner) = (Map::new(), TableOwner::default());
+    (1..=1000).for_each(|number| insert_fast(&mut map, &mut owner, number));
     assert_eq!(map.capacity(), 2048);
     for number in 4..=1000 {
-        let removed = map.remove(crate::key::handle::make(number, 77), &mut keeper);
+        let removed = map.remove(crate::key::handle::make(number, 77), &mut owner);
         assert_eq!(removed.map(|entry| entry.record), Some(number));
     }
     assert_eq!(map.capacity(), INITIAL_CAPACITY);
     for number in 1..=3 {
         assert_eq!(read(&map, crate::key::handle::make(number, 77)), Some(value(number as usize)));
     }
-    map.check_invariants(&keeper, 0);
+    map.check_invariants(&owner, 0);
 }
 
 #[test]
 fn a_run_around_the_end_with_stale_entries_on_both_sides_keeps_one_copy_of_a_key() {
     // T20: homes 14, 14, 15, 14: the run wraps to slots 0 and 1.
-    let (mut map, mut keeper) = (Map::new(), Keeper::default());
+    let (mut map, mut owner) = (Map::new(), TableOwner::default());
     let keys: Vec<u64> = [14, 14, 15, 14].iter().zip(0..).map(|(h, n)| key_at(*h, n)).collect();
     for (key, record) in keys.iter().zip(0..) {
-        insert(&mut map, &mut keeper, *key, record);
+        insert(&mut map, &mut owner, *key, record);
     }
     // The first two are stale: one at the key's home, one before it.
-    keeper.dead.extend([0, 1]);
-    map.reserve(&mut keeper).expect("memory");
-    let old = map.set(keys[3], value(99), 9, &mut keeper);
+    owner.dead.extend([0, 1]);
+    map.reserve(&mut owner).expect("memory");
+    let old = map.set(keys[3], value(99), 9, &mut owner);
     assert_eq!(old.map(|entry| entry.record), Some(3), "the old value is handed over");
     assert_eq!(read(&map, keys[3]), Some(value(99)));
     assert_eq!(read(&map, keys[2]), Some(value(2)));
-    assert_eq!((map.size(), keeper.expunged.len()), (2, 2));
-    map.check_invariants(&keeper, 0);
+    assert_eq!((map.size(), owner.expunged.len()), (2, 2));
+    map.check_invariants(&owner, 0);
 }
 
 #[test]
 fn a_new_key_takes_a_stale_place_and_the_run_loses_all_its_stale_entries() {
     // T21: stale before and behind the place where the walk starts.
-    let (mut map, mut keeper) = (Map::new(), Keeper::default());
+    let (mut map, mut owner) = (Map::new(), TableOwner::default());
     for (home, record) in [(3, 0), (4, 1), (4, 2), (4, 3), (5, 4)] {
-        insert(&mut map, &mut keeper, key_at(home, record), record as u32);
+        insert(&mut map, &mut owner, key_at(home, record), record as u32);
     }
-    keeper.dead.extend([0, 2, 4]);
-    map.reserve(&mut keeper).expect("memory");
-    assert_eq!(map.set(key_at(4, 50), value(50), 50, &mut keeper), None);
-    map.check_invariants(&keeper, 0);
-    assert_eq!((map.size(), keeper.expunged.len()), (3, 3));
+    owner.dead.extend([0, 2, 4]);
+    map.reserve(&mut owner).expect("memory");
+    assert_eq!(map.set(key_at(4, 50), value(50), 50, &mut owner), None);
+    map.check_invariants(&owner, 0);
+    assert_eq!((map.size(), owner.expunged.len()), (3, 3));
     for record in [1, 3] {
         assert_eq!(read(&map, key_at(4, record)), Some(value(record as usize)));
     }
@@ -152,39 +152,39 @@ fn a_new_key_takes_a_stale_place_and_the_run_loses_all_its_stale_entries() {
 
 #[test]
 fn a_miss_expunges_what_it_walks_over() {
-    let (mut map, mut keeper) = (Map::new(), Keeper::default());
+    let (mut map, mut owner) = (Map::new(), TableOwner::default());
     for record in 0..4 {
-        insert(&mut map, &mut keeper, key_at(7, record), record as u32);
+        insert(&mut map, &mut owner, key_at(7, record), record as u32);
     }
-    keeper.dead.extend([0, 1, 3]);
-    assert_eq!(map.get_entry_after_miss(key_at(7, 9), &mut keeper), None);
-    assert_eq!((map.size(), keeper.expunged.len()), (1, 3));
+    owner.dead.extend([0, 1, 3]);
+    assert_eq!(map.get_entry_after_miss(key_at(7, 9), &mut owner), None);
+    assert_eq!((map.size(), owner.expunged.len()), (1, 3));
     assert_eq!(read(&map, key_at(7, 2)), Some(value(2)));
-    map.check_invariants(&keeper, 0);
+    map.check_invariants(&owner, 0);
 }
 
 #[test]
 fn removing_and_setting_again_allocates_nothing() {
     // T30: the same table, whatever has happened before.
-    let (mut map, mut keeper) = (Map::new(), Keeper::default());
-    (1..=300).for_each(|number| insert_fast(&mut map, &mut keeper, number));
-    let (moves, rehashes) = (keeper.moves, map.rehashes());
+    let (mut map, mut owner) = (Map::new(), TableOwner::default());
+    (1..=300).for_each(|number| insert_fast(&mut map, &mut owner, number));
+    let (moves, rehashes) = (owner.moves, map.rehashes());
     let key = crate::key::handle::make(17, 77);
     for _ in 0..10_000 {
-        assert!(map.remove(key, &mut keeper).is_some());
-        insert_fast(&mut map, &mut keeper, 17);
+        assert!(map.remove(key, &mut owner).is_some());
+        insert_fast(&mut map, &mut owner, 17);
     }
-    assert_eq!((keeper.moves, map.rehashes()), (moves, rehashes));
+    assert_eq!((owner.moves, map.rehashes()), (moves, rehashes));
 }
 
 #[test]
 fn removing_one_of_300_spaced_keys_looks_at_a_few_entries() {
     // T29: the run is what a removal walks; the JDK's is 300 long here.
-    let (mut map, mut keeper) = (Map::new(), Keeper::default());
+    let (mut map, mut owner) = (Map::new(), TableOwner::default());
     for number in 0..300u32 {
-        map.reserve(&mut keeper).expect("memory");
+        map.reserve(&mut owner).expect("memory");
         let key = crate::key::handle::make(number * 256, 77);
-        assert_eq!(map.set(key, value(number as usize), number, &mut keeper), None);
+        assert_eq!(map.set(key, value(number as usize), number, &mut owner), None);
     }
     assert!(map.longest_probe() <= 16, "longest probe {}", map.longest_probe());
 }
@@ -217,48 +217,48 @@ struct Model {
 }
 
 /// Takes what was expunged out of the model; each must have been in it, dead.
-fn settle(keeper: &mut Keeper, model: &mut Model) {
-    for entry in keeper.expunged.drain(..) {
+fn settle(owner: &mut TableOwner, model: &mut Model) {
+    for entry in owner.expunged.drain(..) {
         assert_eq!(model.entries.remove(&entry.key), Some((entry.record, entry.value)));
     }
 }
 
-fn apply(map: &mut Map, keeper: &mut Keeper, model: &mut Model, step: &Step, key: u64) {
+fn apply(map: &mut Map, owner: &mut TableOwner, model: &mut Model, step: &Step, key: u64) {
     match step {
         Step::Set(_) => {
             // As the library does: a dead key is never set again.
-            if model.entries.get(&key).is_some_and(|(record, _)| keeper.dead.contains(record)) {
+            if model.entries.get(&key).is_some_and(|(record, _)| owner.dead.contains(record)) {
                 return;
             }
             model.records += 1;
             let (record, stored) = (model.records, value(model.records as usize));
-            map.reserve(keeper).expect("memory");
-            let old = map.set(key, stored, record, keeper);
-            settle(keeper, model);
+            map.reserve(owner).expect("memory");
+            let old = map.set(key, stored, record, owner);
+            settle(owner, model);
             let before = model.entries.insert(key, (record, stored));
             assert_eq!(old.map(|old| (old.record, old.value)), before);
         }
         Step::Remove(_) => {
-            let removed = map.remove(key, keeper).map(|entry| (entry.record, entry.value));
+            let removed = map.remove(key, owner).map(|entry| (entry.record, entry.value));
             if let Some((record, _)) = removed {
-                keeper.dead.remove(&record);
+                owner.dead.remove(&record);
             }
             assert_eq!(removed, model.entries.remove(&key));
         }
         Step::Kill(_) => {
             if let Some((record, _)) = model.entries.get(&key) {
-                keeper.dead.insert(*record);
+                owner.dead.insert(*record);
             }
         }
         Step::Miss(_) => {
-            map.get_entry_after_miss(key, keeper);
+            map.get_entry_after_miss(key, owner);
         }
         Step::Purge => {
-            map.expunge_stale_entries(keeper);
-            assert!(keeper.dead.is_empty(), "a full sweep leaves nothing stale");
+            map.expunge_stale_entries(owner);
+            assert!(owner.dead.is_empty(), "a full sweep leaves nothing stale");
         }
     }
-    settle(keeper, model);
+    settle(owner, model);
 }
 
 proptest! {
@@ -268,15 +268,15 @@ proptest! {
     /// homes, so that runs are long.
     #[test]
     fn the_map_equals_a_plain_model(homes in 1u64..40, steps in steps(60)) {
-        let (mut map, mut keeper, mut model) = (Map::new(), Keeper::default(), Model::default());
+        let (mut map, mut owner, mut model) = (Map::new(), TableOwner::default(), Model::default());
         for step in &steps {
             let number = match step {
                 Step::Set(n) | Step::Remove(n) | Step::Kill(n) | Step::Miss(n) => *n,
                 Step::Purge => 0,
             };
             let key = key_at(number % homes, number);
-            apply(&mut map, &mut keeper, &mut model, step, key);
-            map.check_invariants(&keeper, keeper.dead.len());
+            apply(&mut map, &mut owner, &mut model, step, key);
+            map.check_invariants(&owner, owner.dead.len());
             prop_assert_eq!(map.size(), model.entries.len());
         }
         for (key, (_, stored)) in &model.entries {

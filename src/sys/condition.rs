@@ -4,7 +4,7 @@ use core::cell::UnsafeCell;
 use core::ffi::c_int;
 
 use super::lock::Lock;
-use super::sync::unwatched::AtomicUsize;
+use super::sync::untracked::AtomicUsize;
 use super::sync::Ordering;
 
 /// The number of "not now" in `pthread_setcancelstate`, in glibc and musl.

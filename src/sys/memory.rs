@@ -10,7 +10,7 @@ use core::ffi::c_void;
 use core::mem::size_of;
 use core::ptr::NonNull;
 
-use super::sync::unwatched::AtomicUsize;
+use super::sync::untracked::AtomicUsize;
 use super::sync::Ordering;
 
 /// Bytes handed out and not given back yet, for `tls_stats`.

@@ -19,7 +19,7 @@ pub use super::modelled::{
 
 /// The same words, for what no model checker needs to see: numbers that
 /// nothing is decided by, and words that one thread alone touches.
-pub mod unwatched {
+pub mod untracked {
     pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 }
 

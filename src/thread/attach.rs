@@ -32,7 +32,7 @@
 use core::ffi::c_void;
 use core::ptr::{null, null_mut, NonNull};
 
-use super::exit::{end_thread, settle_calls};
+use super::exit::{end_thread, recover_calls};
 use super::fork;
 use crate::error::{Error, Reason};
 use crate::local::maps;
@@ -177,7 +177,7 @@ fn leave(thread: &'static Thread, reason: Reason) {
     block::forget_callbacks();
     thread.flushing.set(false);
     recover(thread, thread.map());
-    settle_calls(thread);
+    recover_calls(thread);
     if let Some(map) = thread.switched_map() {
         // The map outlives the thread: the one who has it next goes on.
         // SAFETY: It was current, so it lives.

@@ -27,7 +27,7 @@
 //! 1. Once captured, a context does not change until it is freed: any number of
 //!    threads may read it.
 //! 2. The one who makes or frees a context has it in its thread's chain of calls: the
-//!    thread's exit, or the child of a fork, settles it.
+//!    thread's exit, or the child of a fork, recovers it.
 //! 3. A value in a context is destroyed by the one who frees the context, and by nobody
 //!    else.
 //! 4. While a value is captured it is marked, if another thread could take it; if not,
@@ -305,7 +305,7 @@ fn destroy(thread: Option<&Thread>, pointer: ContextPointer) {
 }
 
 /// Ends what a callback that never returned has left of a context.
-pub(super) fn settle(thread: &Thread, pointer: ContextPointer) {
+pub(super) fn recover(thread: &Thread, pointer: ContextPointer) {
     let made = context(pointer);
     release_mark(thread, made);
     release_key(thread, made);

@@ -10,7 +10,7 @@
 //! A thread may end inside one of our callbacks (`pthread_exit`, cancellation).
 //! The stack is gone then. But each call that was in progress is in the thread's
 //! chain, and each record in its map's `order`, in a state that says how far it
-//! has come: [`settle_calls`] and [`retire::recover`] finish them. If the thread is
+//! has come: [`recover_calls`] and [`retire::recover`] finish them. If the thread is
 //! cancelled in the middle of its own end, all of this begins again.
 
 use core::ffi::c_void;
@@ -92,15 +92,15 @@ fn free_hooks(thread: &Thread) {
 }
 
 /// Finishes the calls that were in progress when a callback ended the thread.
-pub(super) fn settle_calls(thread: &Thread) {
+pub(super) fn recover_calls(thread: &Thread) {
     thread.for_each_call(|call| match call.kind() {
         // SAFETY: A call of this kind is a slot's.
-        CallKind::Release => keys::settle_release(thread, unsafe { KeySlot::of_call(call) }),
+        CallKind::Release => keys::recover_release(thread, unsafe { KeySlot::of_call(call) }),
         // SAFETY: As above.
-        CallKind::UserFree => keys::settle_user_free(thread, unsafe { KeySlot::of_call(call) }),
-        CallKind::Visit => visit::settle(thread, call),
-        CallKind::Context => context::settle(thread, Context::of_call(call)),
-        CallKind::Report => report::settle(thread, call),
+        CallKind::UserFree => keys::recover_user_free(thread, unsafe { KeySlot::of_call(call) }),
+        CallKind::Visit => visit::recover(thread, call),
+        CallKind::Context => context::recover(thread, Context::of_call(call)),
+        CallKind::Report => report::recover(thread, call),
     });
 }
 
@@ -120,7 +120,7 @@ pub(super) fn end_thread(thread: &Thread, reason: Reason) {
     }
     // A `user_free` may still run below; what it would set, nobody would end.
     thread.closing.set(true);
-    give_up(thread, map);
+    leak_rest(thread, map);
     free_hooks(thread);
     if let Some(slot) = thread.exchange_spare_slot(None) {
         key::registry().release_slot(slot);
@@ -137,7 +137,7 @@ pub(super) fn end_map(thread: &Thread, map: &Map, reason: Reason) {
         end_values_of_round(thread, map, reason);
     }
     let was_closing = thread.closing.replace(true);
-    give_up(thread, map);
+    leak_rest(thread, map);
     thread.closing.set(was_closing);
 }
 
@@ -159,7 +159,7 @@ fn end_values_of_round(thread: &Thread, map: &Map, reason: Reason) {
 }
 
 /// What the rounds have left. What is visited is left to its visitors.
-fn give_up(thread: &Thread, map: &Map) {
+fn leak_rest(thread: &Thread, map: &Map) {
     while map.depth() > 0 {
         scope::end_every(thread, map);
     }

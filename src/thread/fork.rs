@@ -49,7 +49,7 @@ use crate::local::maps;
 use crate::local::record::{Location, Record, RecordPointer, State};
 use crate::local::thread::Thread;
 use crate::sys::fork::{process, watch};
-use crate::sys::sync::unwatched::{AtomicBool, AtomicPtr, AtomicU32};
+use crate::sys::sync::untracked::{AtomicBool, AtomicPtr, AtomicU32};
 use crate::sys::sync::Ordering;
 
 /// The handlers are registered.

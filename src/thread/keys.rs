@@ -38,7 +38,7 @@ pub fn create(thread: Option<&Thread>, options: &KeyOptions) -> Result<u64, Erro
 }
 
 /// Gives a reference back. The last one ends the key: the thread's own value is
-/// destroyed before this returns; other maps that have one are told.
+/// destroyed before this returns; other maps that have one find it in their inbox.
 ///
 /// # Errors
 ///
@@ -149,14 +149,14 @@ pub(super) fn wake(waker: Waker) {
 }
 
 /// Goes on with a release whose callback never returned.
-pub(super) fn settle_release(thread: &Thread, slot: &'static KeySlot) {
+pub(super) fn recover_release(thread: &Thread, slot: &'static KeySlot) {
     post_all(Some(thread), slot);
     slot.call().end(&thread.calls);
     retire::unpin(Some(thread), slot);
 }
 
 /// Goes on with the end of a key whose `user_free` never returned.
-pub(super) fn settle_user_free(thread: &Thread, slot: &'static KeySlot) {
+pub(super) fn recover_user_free(thread: &Thread, slot: &'static KeySlot) {
     slot.call().end(&thread.calls);
     retire::close(Some(thread), slot);
 }

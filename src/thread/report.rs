@@ -14,8 +14,8 @@
 //! Other threads' tables are their own, and are not looked into: who has a value
 //! under which key is known from the keys' side, where each holder is linked. A
 //! dead key's holders are in their maps' inboxes, where only their owners look: how
-//! many there are is told, and how many stale values each map has. The calling
-//! thread's own entries are told in full.
+//! many there are is written, and how many stale values each map has. The calling
+//! thread's own entries are written in full.
 //!
 //! No lock is held while `write` is called: what needs one is noted first. The
 //! notes are in the thread's chain of calls, should `write` never return.
@@ -94,7 +94,7 @@ pub struct Report {
 }
 
 /// Ends a report whose `write` never returned.
-pub(super) fn settle(thread: &Thread, call: &Call) {
+pub(super) fn recover(thread: &Thread, call: &Call) {
     let report = core::ptr::from_ref(call).wrapping_byte_sub(offset_of!(Report, call));
     if let Some(report) = NonNull::new(report.cast_mut().cast::<Report>()) {
         end(Some(thread), report);

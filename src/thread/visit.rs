@@ -142,7 +142,7 @@ pub(super) fn leave(thread: Option<&Thread>, slot: &'static KeySlot) {
 }
 
 /// Ends a walk whose visitor never returned.
-pub(super) fn settle(thread: &Thread, call: &Call) {
+pub(super) fn recover(thread: &Thread, call: &Call) {
     end(thread, NonNull::from(Walk::of_call(call)));
 }
 

@@ -124,7 +124,7 @@ purge_all(void *argument)
     return NULL;
 }
 
-/* What the owners do to their values is not put off for a visitor that is no
+/* What the owners do to their values is not deferred for a visitor that is no
  * more, and the key dies with its last reference. */
 static void
 a_visitor_may_end_its_thread(void)

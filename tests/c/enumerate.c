@@ -1,6 +1,6 @@
 /*
  * Visiting and taking all threads' values. What becomes of a value whose owner
- * ends it while it is visited: its end is put off, and comes once, where and
+ * ends it while it is visited: its end is deferred, and comes once, where and
  * why it should.
  */
 #include "worker.h"

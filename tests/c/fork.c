@@ -263,7 +263,7 @@ child_with_dead_keys(void)
 {
     size_t left = 99;
 
-    /* keys[0] has a stale value on vanished threads only: it is over, and its
+    /* keys[0] has a stale value on threads lost in the fork only: it is over, and its
      * user is the parent's to free. keys[1] has one here, too. */
     CHECK_UINT(test_stats().dead_keys, 1);
     CHECK_UINT(test_stats().stale, 1);

@@ -174,15 +174,15 @@ a_notice_wakes_a_worker_on_an_eventfd(void)
 
 /* ---- Notices -------------------------------------------------------------------- */
 
-static size_t notices;
+static size_t wakes;
 static unsigned notice_thread;
 
 static void
 count_notice(void *argument)
 {
-    CHECK_PTR(argument, &notices);
+    CHECK_PTR(argument, &wakes);
     notice_thread = test_thread();
-    test_count_up(&notices);
+    test_count_up(&wakes);
     tls_expunge(); /* may call anything */
     test_stats();
 }
@@ -191,7 +191,7 @@ static void
 job_ask_for_notice(void *argument)
 {
     (void)argument;
-    CHECK_OK(tls_thread_on_stale(count_notice, &notices));
+    CHECK_OK(tls_thread_on_stale(count_notice, &wakes));
 }
 
 static void
@@ -218,7 +218,7 @@ a_notice_comes_when_the_first_value_is_stale(void)
     size_t i;
 
     test_log_clear(&ended);
-    notices = 0;
+    wakes = 0;
     worker_start(&worker);
     worker_do(&worker, job_ask_for_notice, NULL);
     for (i = 0; i < 3; i++) {
@@ -227,24 +227,24 @@ a_notice_comes_when_the_first_value_is_stale(void)
     }
     for (i = 0; i < 3; i++)
         CHECK_OK(tls_key_release(keys[i]));
-    CHECK_UINT(notices, 1); /* the mailbox was empty once */
+    CHECK_UINT(wakes, 1); /* the inbox was empty once */
     CHECK_UINT(notice_thread, test_thread());
     CHECK_UINT(worker_expunge(&worker), 3);
     set_and_release(&worker);
-    CHECK_UINT(notices, 2);
+    CHECK_UINT(wakes, 2);
     CHECK_UINT(tls_expunge_all_threads(), 0); /* tells it once more */
-    CHECK_AT_LEAST(notices, 3);
+    CHECK_AT_LEAST(wakes, 3);
     worker_do(&worker, job_ask_for_none, NULL);
     CHECK_UINT(worker_expunge(&worker), 1);
-    notices = 0;
+    wakes = 0;
     set_and_release(&worker);
     tls_expunge_all_threads();
-    CHECK_UINT(notices, 0);
+    CHECK_UINT(wakes, 0);
     worker_do(&worker, job_ask_for_notice, NULL);
     CHECK_UINT(worker_expunge(&worker), 1);
     CHECK_OK(worker_detach(&worker)); /* the notice ends with it */
     set_and_release(&worker);
-    CHECK_UINT(notices, 0);
+    CHECK_UINT(wakes, 0);
     worker_stop(&worker);
     CHECK_UINT(ended.count, 6);
     CHECK_UINT(ended.freed, 6);

@@ -142,7 +142,7 @@ static nesting_t nesting;
 static size_t before, inner_count;
 static uint32_t reclaim, flags;
 static bool in_a_scope, on_a_moved_map;
-static tls_key_t standing[MOST], inner[MOST], outer;
+static tls_key_t kept[MOST], inner[MOST], outer;
 static size_t depth, copies;
 static bool acting;
 
@@ -208,7 +208,7 @@ values(void)
     size_t i;
 
     for (i = 0; i < before; i++)
-        count += tls_get_existing(standing[i]) != NULL;
+        count += tls_get_existing(kept[i]) != NULL;
     for (i = 0; i < inner_count; i++)
         count += tls_get_existing(inner[i]) != NULL;
     return count + (tls_get_existing(outer) != NULL);
@@ -240,8 +240,8 @@ nested_callbacks_write_nowhere_else(void)
     if (on_a_moved_map)
         CHECK_OK(tls_map_switch(map, NULL));
     for (i = 0; i < before; i++) {
-        standing[i] = nesting_key();
-        CHECK_OK(life_set(standing[i]));
+        kept[i] = nesting_key();
+        CHECK_OK(life_set(kept[i]));
     }
     for (i = 0; i < inner_count; i++)
         inner[i] = nesting_key();
@@ -285,7 +285,7 @@ nested_callbacks_write_nowhere_else(void)
     CHECK_OK(tls_thread_detach());
     lives_check();
     for (i = 0; i < before; i++)
-        CHECK_OK(tls_key_release(standing[i]));
+        CHECK_OK(tls_key_release(kept[i]));
     for (i = 0; i < inner_count; i++)
         CHECK_OK(tls_key_release(inner[i]));
     CHECK_OK(tls_key_release(outer));

@@ -1,6 +1,6 @@
 /*
  * Maps that a program makes for its fibers: each is one thread's at a time,
- * keeps its values and its mail while it is nobody's, and ends them on the one who
+ * keeps its values and its inbox while it is nobody's, and ends them on the one who
  * has it or destroys it.
  */
 #include "everything.h"

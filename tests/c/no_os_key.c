@@ -37,7 +37,7 @@ init_to_5(void **value, void *user)
 }
 
 static void *
-use_unwatched(void *argument)
+use_without_an_exit_hook(void *argument)
 {
     tls_key_options_t options = test_options();
     tls_stats_t before = test_stats();
@@ -82,19 +82,19 @@ use_unwatched(void *argument)
 
 /* N05, P01: no key left, and everything works until tls_thread_detach. */
 static void
-an_unwatched_thread_works_and_detaches(void)
+a_thread_without_an_exit_hook_works_and_detaches(void)
 {
     test_log_clear(&ended);
     key = test_key_logged(&ended);
-    test_in_thread(use_unwatched, NULL);
+    test_in_thread(use_without_an_exit_hook, NULL);
     CHECK_OK(tls_key_release(key));
     CHECK_UINT(ended.count, 1);
     CHECK_UINT(ended.freed, 1);
 }
 
-/* Stale values reach an unwatched thread as any other. */
+/* Stale values reach a thread without an exit hook as any other. */
 static void
-an_unwatched_thread_expunges(void)
+a_thread_without_an_exit_hook_expunges(void)
 {
     worker_t worker;
 
@@ -164,8 +164,8 @@ int
 main(void)
 {
     take_all_os_keys();
-    RUN(an_unwatched_thread_works_and_detaches);
-    RUN(an_unwatched_thread_expunges);
+    RUN(a_thread_without_an_exit_hook_works_and_detaches);
+    RUN(a_thread_without_an_exit_hook_expunges);
     RUN(threads_are_watched_when_a_key_is_free_again);
     free_os_keys(taken_count);
     return test_finish();

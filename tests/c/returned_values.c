@@ -9,7 +9,7 @@
 #include "worker.h"
 
 #define STALE 20
-#define STANDING 64
+#define KEPT 64
 
 /* What varies; main() sets it before each test. */
 static uint32_t reclaim, flags;
@@ -17,7 +17,7 @@ static void (*meddle)(tls_key_t key); /* what destroy callbacks of stale values 
 static int how_to_get;
 static bool in_a_scope, on_a_moved_map;
 
-static tls_key_t stale[STALE], wanted, standing[STANDING];
+static tls_key_t stale[STALE], wanted, kept[KEPT];
 
 /* ---- Getting ------------------------------------------------------------------ */
 
@@ -213,19 +213,19 @@ a_standing_value_is_alive_when_it_is_returned(void)
     size_t i;
 
     begin();
-    for (i = 0; i < STANDING; i++) {
-        standing[i] = life_key(reclaim, flags, i % 2 ? life_init : NULL);
-        CHECK_OK(life_set(standing[i]));
+    for (i = 0; i < KEPT; i++) {
+        kept[i] = life_key(reclaim, flags, i % 2 ? life_init : NULL);
+        CHECK_OK(life_set(kept[i]));
     }
     if (in_a_scope)
         CHECK_OK(tls_scope_begin(&scope, NULL));
-    for (i = 0; i < STANDING; i++) {
+    for (i = 0; i < KEPT; i++) {
         make_stale();
-        check_get(standing[i]);
+        check_get(kept[i]);
     }
     finish();
-    for (i = 0; i < STANDING; i++)
-        CHECK_OK(tls_key_release(standing[i]));
+    for (i = 0; i < KEPT; i++)
+        CHECK_OK(tls_key_release(kept[i]));
 }
 
 /* ---- What init made ------------------------------------------------------------ */

@@ -1,6 +1,6 @@
 /*
  * Other threads look at values that a scope hides, or take them: enumerable
- * keys. What is visited at the moment is hidden, comes back and is put off as
+ * keys. What is visited at the moment is hidden, comes back and is deferred as
  * if nobody looked.
  */
 #include "worker.h"

@@ -190,7 +190,7 @@ run_all_calls(const char *what)
 #define FRESH 40
 #define CALLS 200
 
-static tls_key_t many[MANY], fresh[FRESH], standing;
+static tls_key_t many[MANY], fresh[FRESH], kept;
 static int what;
 
 static const char *const unlucky_names[] = {
@@ -218,8 +218,8 @@ call_once(size_t number)
     case 0: tls_set(key, VALUE(1)); break;
     case 1: tls_get(key); break;
     case 2: tls_try_get(key, &value); break;
-    case 3: tls_set(standing, VALUE(1)); break;
-    case 4: tls_get(standing); break;
+    case 3: tls_set(kept, VALUE(1)); break;
+    case 4: tls_get(kept); break;
     case 5: tls_remove(key); break;
     case 6: tls_take(key, &value); break;
     case 7: tls_swap(key, VALUE(2), &value); break;
@@ -252,8 +252,8 @@ one_call_ends_at_most_8(void)
     }
     for (i = 0; i < FRESH; i++)
         fresh[i] = test_key_from(&options);
-    standing = test_key();
-    CHECK_OK(tls_set(standing, VALUE(1)));
+    kept = test_key();
+    CHECK_OK(tls_set(kept, VALUE(1)));
     if (what == 8)
         CHECK_OK(tls_scope_begin(&scope, NULL));
     test_in_thread(release_many, NULL);
@@ -281,7 +281,7 @@ one_call_ends_at_most_8(void)
     CHECK_AT_MOST(test_stats().capacity, 256); /* what is empty is made smaller */
     for (i = 0; i < FRESH; i++)
         CHECK_OK(tls_key_release(fresh[i]));
-    CHECK_OK(tls_key_release(standing));
+    CHECK_OK(tls_key_release(kept));
 }
 
 int

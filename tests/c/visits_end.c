@@ -2,8 +2,8 @@
  * A visit of all threads' values comes to its end, whatever the threads do
  * meanwhile: each thread that has a value at every moment is met once, also if
  * it replaces the value during the visit. A value is not ended while it is
- * visited, and one whose end was put off ends when its thread next sets: what
- * is put off does not pile up.
+ * visited, and one that was deferred ends when its thread next sets: what
+ * is deferred does not pile up.
  */
 #include "lives.h"
 #include "worker.h"
@@ -263,7 +263,7 @@ nested_visits_meet_each_thread_once(void)
     stop_owners();
 }
 
-/* ---- What is put off ---------------------------------------------------------- */
+/* ---- Deferred values ---------------------------------------------------------- */
 
 static size_t
 alive(void)
@@ -283,7 +283,7 @@ let_the_owner_set(void *value, uint64_t thread, void *argument)
     *done = true;
 }
 
-/* One value, and one whose end is put off. */
+/* One value, and one that is deferred. */
 static void
 what_is_deferred_ends_when_its_thread_sets(void)
 {

@@ -97,7 +97,7 @@ TEST_CASE("a thread that replaces its value during every visit is visited once",
     }
 }
 
-TEST_CASE("values whose end was put off do not pile up while their thread sets", "[all_threads]")
+TEST_CASE("deferred values do not pile up while their thread sets", "[all_threads]")
 {
     ledger book;
     {

@@ -19,7 +19,7 @@ use crate::world::{fail_allocation, world, Mode, Worker, CONDUCTOR};
 
 /// Milliseconds that a key may take to drain when nobody has it.
 const DRAINS_IN: i32 = 300;
-/// Values of one key and map whose end visitors may have put off.
+/// Values of one key and map that visitors may have deferred.
 const MOST_PUT_OFF: usize = 6;
 
 fn stats() -> ffi::Stats {
@@ -51,7 +51,7 @@ pub(crate) fn check_standing(me: &Worker, op: Op) {
     if world.program.nulls || world.forked.load(SeqCst) {
         return;
     }
-    // A value whose end is put off for a visitor is in no map any more.
+    // A value that is deferred for a visitor is in no map any more.
     let held = shadow.alive().count() as u64;
     let visited = shadow.alive().filter(|record| record.visited.load(SeqCst)).count() as u64;
     let counted = stats.entries + stats.leaked;
@@ -88,7 +88,7 @@ pub(crate) fn check_standing(me: &Worker, op: Op) {
     }
 }
 
-/// What visitors have put off must not pile up.
+/// Deferred values must not pile up.
 fn check_deferred(map: u16) {
     let shadow = shadow();
     if world().without.has(Group::PutOff) {
@@ -232,7 +232,7 @@ fn check_zero(stats: &ffi::Stats) {
     }
 }
 
-/// Of a crowd, which is not shrunk: what there is to know of a lost value.
+/// Of many threads, which is not shrunk: what there is to know of a lost value.
 fn describe(record: &Record) {
     let key = shadow().key_of(record);
     eprintln!(
@@ -260,7 +260,7 @@ fn check_values(stats: &ffi::Stats, forked: bool) {
             continue;
         }
         lost += 1;
-        if lost <= stats.leaked + 4 && world().mode == Mode::Crowd {
+        if lost <= stats.leaked + 4 && world().mode == Mode::Many {
             describe(record);
         }
         one = record.number();

@@ -175,7 +175,7 @@ static void finish(void) {
 int main(void) {
   alarm(10); me = conductor; pthread_key_create(&os_keys[0], older); tls_thread_attach(); tls_thread_detach(); pthread_key_create(&os_keys[1], younger);
   for (int k = 0; k < n_keys; k++) key_create(k);
-  for (int i = 0; i < n_threads; i++) { pthread_t keeper; pthread_create(&threads[i], NULL, work, (void *)(long)i); pthread_create(&keeper, NULL, keep, (void *)(long)i); }
+  for (int i = 0; i < n_threads; i++) { pthread_t holder; pthread_create(&threads[i], NULL, work, (void *)(long)i); pthread_create(&holder, NULL, keep, (void *)(long)i); }
   pass(0); wait_for_turn(); finish();
 }
 

@@ -49,25 +49,25 @@ pub(crate) enum Shape {
     /// Up to four threads, a few operations each.
     Small,
     /// Twelve to sixteen threads, forty operations each, played in a loop.
-    Crowd,
+    Many,
 }
 
 /// A fresh input.
 pub(crate) fn fresh(random: &mut Random, shape: Shape, without: Without) -> Vec<u8> {
     let threads = match shape {
         Shape::Small => 1 + random.below(4),
-        Shape::Crowd => 12 + random.below(5),
+        Shape::Many => 12 + random.below(5),
     };
     let mut bytes = vec![(threads - 1) as u8, u8::from(random.once_in(8)), 0, 0];
     let keys = match shape {
         Shape::Small if random.once_in(4) => 1 + random.below(KEYS),
         Shape::Small => 1 + random.below(6),
-        Shape::Crowd => 6 + random.below(KEYS - 6),
+        Shape::Many => 6 + random.below(KEYS - 6),
     };
     for _ in 0..keys {
         bytes.extend(key(random));
     }
-    let each = if shape == Shape::Crowd { 40 } else { 3 + random.below(16) };
+    let each = if shape == Shape::Many { 40 } else { 3 + random.below(16) };
     // A program that uses a few kinds of operations often meets more than one
     // that uses all of them once.
     let favourites: Vec<u8> = (0..2 + random.below(6)).map(|_| code(random, without)).collect();

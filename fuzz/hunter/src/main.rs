@@ -1,7 +1,7 @@
 //! The hunter: looks for programs that the library does not keep its word to.
 //!
 //! ```text
-//!   hunter search [--seconds N] [--seed N] [--mode turns|free|both|crowd]
+//!   hunter search [--seconds N] [--seed N] [--mode turns|free|both|many]
 //!                 [--without GROUP,...] [--corpus FOLDER] [--found FOLDER] [--go-on]
 //!   hunter replay [--mode ...] [--without ...] [--trace] FILE|FOLDER...
 //!   hunter shrink [--mode ...] [--without ...] FILE

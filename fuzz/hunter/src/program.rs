@@ -133,7 +133,7 @@ pub(crate) enum Group {
 /// thread's or scope's end destroys that do something. Others of the last few are
 /// not operations but checks: of the budget of a call, of counts of stale values,
 /// of what tls_get returns, of detaching inside callbacks, of values whose end
-/// is put off, of visits that meet a thread twice, of undocumented codes.
+/// is deferred, of visits that meet a thread twice, of undocumented codes.
 pub(crate) const GROUPS: &[(&str, Group)] = &[
     ("nulls", Group::Nulls),
     ("detach", Group::Detach),

@@ -26,7 +26,7 @@ pub(crate) struct Settings {
     pub(crate) patience: u32,
     /// Says what happens, as it happens.
     pub(crate) traces: bool,
-    /// Of a crowd.
+    /// Of many threads.
     pub(crate) lasts: Duration,
 }
 
@@ -200,7 +200,7 @@ fn list(number: usize) {
             pause(me);
             ops::perform(me, *op);
         }
-        if world.mode != Mode::Crowd {
+        if world.mode != Mode::Many {
             return;
         }
         if Instant::now() >= world.deadline {

@@ -22,9 +22,9 @@ const TRIES: usize = 3000;
 const RECORDS: usize = 4 << 20;
 /// Keys that exist at the same time.
 const SHADOW_KEYS: usize = 2048;
-/// A search plays a crowd so often, and so long.
-const CROWD_EVERY: Duration = Duration::from_secs(15);
-const CROWD_LASTS: u64 = 2;
+/// A search plays many threads at once so often, and so long.
+const MANY_EVERY: Duration = Duration::from_secs(15);
+const MANY_LASTS: u64 = 2;
 /// Inputs that are kept to make others of.
 const POOL: usize = 400;
 
@@ -32,8 +32,8 @@ struct Options {
     seconds: u64,
     seed: Option<u64>,
     modes: Vec<Mode>,
-    /// Between other runs, some with a crowd.
-    crowds: bool,
+    /// Between other runs, some with many threads.
+    many: bool,
     without: Without,
     corpus: Option<PathBuf>,
     found: PathBuf,
@@ -78,7 +78,7 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
         seconds: 60,
         seed: None,
         modes: vec![Mode::Turns, Mode::Free],
-        crowds: true,
+        many: true,
         without: Without::default(),
         corpus: None,
         found: PathBuf::from("found"),
@@ -101,11 +101,11 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
             "--trace" => options.traces = true,
             "--go-on" => options.go_on = true,
             "--mode" => {
-                options.crowds = false;
+                options.many = false;
                 options.modes = match value()?.as_str() {
                     "turns" => vec![Mode::Turns],
                     "free" => vec![Mode::Free],
-                    "crowd" => vec![Mode::Crowd],
+                    "many" => vec![Mode::Many],
                     "both" => vec![Mode::Turns, Mode::Free],
                     other => return Err(format!("no mode {other}")),
                 }
@@ -120,11 +120,11 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
 fn settings(options: &Options, mode: Mode) -> Settings {
     let mut without = options.without;
     let lasts = match mode {
-        Mode::Crowd if options.crowds => CROWD_LASTS,
-        Mode::Crowd => options.lasts,
+        Mode::Many if options.many => MANY_LASTS,
+        Mode::Many => options.lasts,
         _ => 0,
     };
-    if mode == Mode::Crowd {
+    if mode == Mode::Many {
         // Its threads do not end, and nothing fails.
         for group in [Group::Exits, Group::Cancel, Group::Forks, Group::Alloc] {
             without.add(group);
@@ -190,23 +190,23 @@ fn search(options: &Options) -> Result<Option<String>, String> {
         }
     }
     let began = Instant::now();
-    let mut last_crowd = began;
+    let mut last_many = began;
     let mut runs = 0_u64;
     let mut kinds: BTreeMap<String, u32> = BTreeMap::new();
     let mut at = 0;
     let corpus = (pool.len() * options.modes.len()) as u64;
     while began.elapsed() < Duration::from_secs(options.seconds) {
         let mut mode = options.modes[at % options.modes.len()];
-        if options.crowds && last_crowd.elapsed() > CROWD_EVERY {
-            mode = Mode::Crowd;
+        if options.many && last_many.elapsed() > MANY_EVERY {
+            mode = Mode::Many;
         } else {
             at += 1;
         }
-        let shape = if mode == Mode::Crowd { Shape::Crowd } else { Shape::Small };
-        let bytes = if runs < corpus && mode != Mode::Crowd {
+        let shape = if mode == Mode::Many { Shape::Many } else { Shape::Small };
+        let bytes = if runs < corpus && mode != Mode::Many {
             // What is kept comes first, as it is.
             pool[(at - 1) / options.modes.len()].clone()
-        } else if pool.is_empty() || mode == Mode::Crowd || random.once_in(2) {
+        } else if pool.is_empty() || mode == Mode::Many || random.once_in(2) {
             fresh(&mut random, shape, options.without)
         } else {
             let from = random.below(pool.len());
@@ -214,14 +214,14 @@ fn search(options: &Options) -> Result<Option<String>, String> {
         };
         runs += 1;
         let result = run(&bytes, settings(options, mode));
-        if mode == Mode::Crowd {
-            last_crowd = Instant::now();
+        if mode == Mode::Many {
+            last_many = Instant::now();
         }
         let Some(what) = result else {
             if runs <= corpus {
                 continue;
             }
-            if mode != Mode::Crowd && pool.len() < POOL {
+            if mode != Mode::Many && pool.len() < POOL {
                 pool.push(bytes);
             } else if !pool.is_empty() && random.once_in(8) {
                 let to = random.below(pool.len());
@@ -278,7 +278,7 @@ fn shrink_and_report(options: &Options, mode: Mode, bytes: &[u8], what: &str) {
     let (runs, tries) = match mode {
         Mode::Turns => (1, TRIES),
         Mode::Free => (20, TRIES / 10),
-        Mode::Crowd => (1, 0),
+        Mode::Many => (1, 0),
     };
     let patient = settings(options, mode);
     let same =

@@ -38,7 +38,7 @@ pub(crate) enum Mode {
     /// All at once.
     Free,
     /// All at once, until the time is up; lists are played again and again.
-    Crowd,
+    Many,
 }
 
 pub(crate) struct Worker {
@@ -383,7 +383,7 @@ impl World {
             maps: [const { Slot::new() }; 3],
             os_keys: [const { AtomicU32::new(0) }; 3],
         };
-        if mode == Mode::Crowd {
+        if mode == Mode::Many {
             for worker in &world.workers {
                 worker.budget.store(i32::MAX, SeqCst);
             }

@@ -2,7 +2,7 @@
 //!
 //! For the feature `global-dynamic`. The distance from the thread pointer is
 //! not a constant here: the C library may make a thread's block late, and
-//! somewhere else for each thread. So inlined code is told 0 and makes the
+//! somewhere else for each thread. So inlined code is given 0 and makes the
 //! exported call, and the library asks the C library for the address each time.
 //!
 //! The sequences are those of the processors' ABIs, byte for byte: where the

@@ -56,7 +56,7 @@
 use core::ffi::c_void;
 use core::mem::size_of;
 
-use super::sync::{compiler_fence, unwatched, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use super::sync::{compiler_fence, untracked, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 // `build.rs` decides which.
 #[cfg(not(storage = "plain"))]
@@ -123,14 +123,14 @@ pub static NO_STALE: AtomicUsize = AtomicUsize::new(0);
 /// The calling thread's words.
 #[repr(C, align(32))]
 pub struct Block {
-    table: unwatched::AtomicPtr<Entry>,
-    mask: unwatched::AtomicUsize,
-    stale: unwatched::AtomicPtr<AtomicUsize>,
-    thread: unwatched::AtomicUsize,
-    moving: unwatched::AtomicPtr<View>,
-    depth: unwatched::AtomicUsize,
-    allocating: unwatched::AtomicUsize,
-    callbacks: unwatched::AtomicUsize,
+    table: untracked::AtomicPtr<Entry>,
+    mask: untracked::AtomicUsize,
+    stale: untracked::AtomicPtr<AtomicUsize>,
+    thread: untracked::AtomicUsize,
+    moving: untracked::AtomicPtr<View>,
+    depth: untracked::AtomicUsize,
+    allocating: untracked::AtomicUsize,
+    callbacks: untracked::AtomicUsize,
 }
 
 // `storage::depth` reads it there.
@@ -280,7 +280,7 @@ pub fn forget_callbacks() {
 }
 
 /// Whether the calling thread is inside one of this library's own allocations:
-/// an allocator that calls the library back is told so.
+/// an allocator that calls the library back is answered so.
 #[inline(always)]
 #[must_use]
 pub fn is_allocating() -> bool {

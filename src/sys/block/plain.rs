@@ -2,11 +2,11 @@
 //!
 //! For processors without the assembly, for Miri and for model checkers. The
 //! distance from the thread pointer is not a constant here, so inlined code is
-//! told 0 and makes the call. A build with this has the standard library in it:
+//! given 0 and makes the call. A build with this has the standard library in it:
 //! stable Rust has no other thread-local storage.
 
 use super::{Block, View, EMPTY_TABLE, NO_STALE};
-use crate::sys::sync::unwatched::{AtomicPtr, AtomicUsize};
+use crate::sys::sync::untracked::{AtomicPtr, AtomicUsize};
 use crate::sys::sync::Ordering;
 
 impl Block {

@@ -269,13 +269,13 @@ weakened! {
         [at!(REMOTE, "pub fn leave_to_visitors", "slot.with_holders", Unlocked)],
         ENUMERABLE, ["visit", "set | exit"], [UNORDERED, MEMORY];
     a_share_of_records_that_publishes_nothing:
-        [at!(POOL, "unsafe fn give_up_share", "shares.fetch_sub", Ordered(Relaxed))],
+        [at!(POOL, "unsafe fn drop_share", "shares.fetch_sub", Ordered(Relaxed))],
         ENUMERABLE, ["visit", "set | exit"], [UNORDERED];
     a_share_of_records_that_does_not_publish_its_use:
-        [at!(POOL, "unsafe fn give_up_share", "shares.fetch_sub", Ordered(Acquire))],
+        [at!(POOL, "unsafe fn drop_share", "shares.fetch_sub", Ordered(Acquire))],
         ENUMERABLE, ["visit", "set | exit"], [UNORDERED];
     a_last_share_that_does_not_see_the_others:
-        [at!(POOL, "unsafe fn give_up_share", "shares.fetch_sub", Ordered(Release))],
+        [at!(POOL, "unsafe fn drop_share", "shares.fetch_sub", Ordered(Release))],
         ENUMERABLE, ["visit", "set | exit"], [UNORDERED];
     an_owners_mark_without_the_maps_lock:
         [at!(REMOTE, "pub fn mark(", "self.inbox.lock.with", Unlocked)],
