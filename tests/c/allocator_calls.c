@@ -358,7 +358,7 @@ main(void)
                 snprintf(variant, sizeof(variant), "(%s; %s; reclaim %u, flags %u)",
                          allocations[j].name, acts[i].name, (unsigned)reclaim,
                          (unsigned)flags);
-                RUN_APART_AS(an_allocator_may_make_any_call, variant);
+                RUN_APART_OF_MANY(an_allocator_may_make_any_call, variant);
             }
     }
     return apart_finish();

@@ -60,6 +60,19 @@ apart_run(void (*test)(void), const char *name, const char *variant)
 #define RUN_APART(test) apart_run(test, #test, "")
 #define RUN_APART_AS(test, variant) apart_run(test, #test, variant)
 
+/* Runs one of hundreds of variants; under a runner, where each takes a second,
+ * every 11th of them. */
+static inline void
+apart_run_of_many(void (*test)(void), const char *name, const char *variant)
+{
+    static size_t number;
+
+    if (number++ % 11 == 0 || getenv("THREADLOCALMAP_TEST_SCALE") == NULL)
+        apart_run(test, name, variant);
+}
+
+#define RUN_APART_OF_MANY(test, variant) apart_run_of_many(test, #test, variant)
+
 static inline int
 apart_finish(void)
 {

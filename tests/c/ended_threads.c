@@ -110,20 +110,16 @@ every_value_ends_once(void)
 static void
 run_in_all_places(const char *name)
 {
-    static size_t number;
     char variant[128];
     int i;
 
     for (i = 0; i < 2; i++) {
         by_cancellation = i != 0;
         for (place = IN_HANDLER; place <= EVERYWHERE; place = (place_t)(place + 1)) {
-            /* Under a runner, where each takes a second, every 11th. */
-            if (number++ % 11 != 0 && getenv("THREADLOCALMAP_TEST_SCALE") != NULL)
-                continue;
             snprintf(variant, sizeof(variant), "(%s, %s key, %s, %s%s)", name,
                      kind->name, by_cancellation ? "cancelled" : "pthread_exit",
                      place_names[place], on_a_moved_map ? ", moved map" : "");
-            RUN_APART_AS(every_value_ends_once, variant);
+            RUN_APART_OF_MANY(every_value_ends_once, variant);
         }
     }
 }

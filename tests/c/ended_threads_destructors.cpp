@@ -52,7 +52,7 @@ void run_in_both_places(const char *name)
         snprintf(variant, sizeof(variant), "(%s, %s, %s)", name,
                  by_cancellation ? "cancelled" : "pthread_exit",
                  on_the_stack ? "stack" : "thread_local");
-        RUN_APART_AS(every_value_ends_once, variant);
+        RUN_APART_OF_MANY(every_value_ends_once, variant);
     }
 }
 
