@@ -14,21 +14,10 @@
 #ifndef FAILING_MALLOC_H
 #define FAILING_MALLOC_H
 
-#include <dlfcn.h>
+#include "interpose.h"
+
 #include <errno.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#ifdef __cplusplus
-#define FAILING_MALLOC_EXPORT extern "C"
-#define FAILING_MALLOC_NOEXCEPT noexcept
-#else
-#define FAILING_MALLOC_EXPORT
-#define FAILING_MALLOC_NOEXCEPT
-#endif
 
 typedef enum fail_mode {
     FAIL_ONCE,  /* that one allocation */
@@ -100,23 +89,6 @@ fail_now(void)
     return true;
 }
 
-static inline void
-fail_find(void *function, const char *name)
-{
-    void *found = dlsym(RTLD_NEXT, name);
-
-    if (found == NULL)
-        abort();
-    memcpy(function, &found, sizeof(found));
-}
-
-/* dlsym may itself ask for memory, before there is anybody to ask: it gets
- * some of this, for ever. */
-static union {
-    max_align_t aligned;
-    unsigned char bytes[4096];
-} fail_early;
-static size_t fail_early_used;
 static bool fail_finding;
 
 static inline void
@@ -125,83 +97,62 @@ fail_prepare(void)
     if (fail_real.free != NULL || fail_finding)
         return;
     fail_finding = true;
-    fail_find(&fail_real.malloc, "malloc");
-    fail_find(&fail_real.calloc, "calloc");
-    fail_find(&fail_real.realloc, "realloc");
-    fail_find(&fail_real.aligned_alloc, "aligned_alloc");
-    fail_find(&fail_real.posix_memalign, "posix_memalign");
-    fail_find(&fail_real.free, "free");
+    find_next(&fail_real.malloc, "malloc");
+    find_next(&fail_real.calloc, "calloc");
+    find_next(&fail_real.realloc, "realloc");
+    find_next(&fail_real.aligned_alloc, "aligned_alloc");
+    find_next(&fail_real.posix_memalign, "posix_memalign");
+    find_next(&fail_real.free, "free");
     fail_finding = false;
 }
 
-static inline void *
-fail_take_early(size_t size)
-{
-    size_t start = fail_early_used;
-    size_t rounded = (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
-
-    if (rounded > sizeof(fail_early) - start)
-        abort();
-    fail_early_used += rounded;
-    return &fail_early.bytes[start];
-}
-
-static inline bool
-fail_is_early(const void *memory)
-{
-    uintptr_t at = (uintptr_t)memory;
-    uintptr_t start = (uintptr_t)&fail_early;
-
-    return at >= start && at < start + sizeof(fail_early);
-}
-
-FAILING_MALLOC_EXPORT void *
-malloc(size_t size) FAILING_MALLOC_NOEXCEPT
+EXPORT void *
+malloc(size_t size) NOEXCEPT
 {
     fail_prepare();
     if (fail_real.malloc == NULL)
-        return fail_take_early(size);
+        return take_early(size);
     return fail_now() ? NULL : fail_real.malloc(size);
 }
 
-FAILING_MALLOC_EXPORT void *
-calloc(size_t count, size_t size) FAILING_MALLOC_NOEXCEPT
+EXPORT void *
+calloc(size_t count, size_t size) NOEXCEPT
 {
     fail_prepare();
     if (fail_real.calloc == NULL)
-        return fail_take_early(count * size); /* static: zero */
+        return take_early(count * size); /* static: zero */
     return fail_now() ? NULL : fail_real.calloc(count, size);
 }
 
-FAILING_MALLOC_EXPORT void *
-realloc(void *memory, size_t size) FAILING_MALLOC_NOEXCEPT
+EXPORT void *
+realloc(void *memory, size_t size) NOEXCEPT
 {
     fail_prepare();
-    if (fail_is_early(memory))
+    if (is_early(memory))
         abort();
     return fail_now() ? NULL : fail_real.realloc(memory, size);
 }
 
-FAILING_MALLOC_EXPORT void *
-aligned_alloc(size_t alignment, size_t size) FAILING_MALLOC_NOEXCEPT
+EXPORT void *
+aligned_alloc(size_t alignment, size_t size) NOEXCEPT
 {
     fail_prepare();
     return fail_now() ? NULL : fail_real.aligned_alloc(alignment, size);
 }
 
-FAILING_MALLOC_EXPORT int
-posix_memalign(void **memory, size_t alignment, size_t size) FAILING_MALLOC_NOEXCEPT
+EXPORT int
+posix_memalign(void **memory, size_t alignment, size_t size) NOEXCEPT
 {
     fail_prepare();
     return fail_now() ? ENOMEM : fail_real.posix_memalign(memory, alignment, size);
 }
 
-FAILING_MALLOC_EXPORT void
-free(void *memory) FAILING_MALLOC_NOEXCEPT
+EXPORT void
+free(void *memory) NOEXCEPT
 {
     fail_prepare();
     fail_call_meanwhile();
-    if (!fail_is_early(memory))
+    if (!is_early(memory))
         fail_real.free(memory);
 }
 

@@ -11,17 +11,9 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "own_calloc.h"
+
 #include "lives.h"
-
-#include <dlfcn.h>
-
-#ifdef __cplusplus
-#define EXPORT extern "C"
-#define NOEXCEPT noexcept
-#else
-#define EXPORT
-#define NOEXCEPT
-#endif
 
 /* ---- Guards ---------------------------------------------------------------- */
 
@@ -35,27 +27,6 @@ static struct {
 static bool guarding;
 static size_t broken;
 
-static void *(*real_calloc)(size_t count, size_t size);
-static void (*real_free)(void *memory);
-static unsigned char early[4096];
-static size_t early_used;
-
-static void
-find_real(void)
-{
-    static bool finding;
-    void *found;
-
-    if (real_free != NULL || finding)
-        return;
-    finding = true;
-    found = dlsym(RTLD_NEXT, "calloc");
-    memcpy(&real_calloc, &found, sizeof(found));
-    found = dlsym(RTLD_NEXT, "free");
-    memcpy(&real_free, &found, sizeof(found));
-    finding = false;
-}
-
 static bool
 is_whole(size_t block)
 {
@@ -67,19 +38,12 @@ is_whole(size_t block)
     return true;
 }
 
-EXPORT void *
-calloc(size_t count, size_t size) NOEXCEPT
+static void *
+own_calloc(size_t count, size_t size)
 {
     unsigned char *memory;
     size_t i;
 
-    find_real();
-    if (real_free == NULL) { /* dlsym's own */
-        early_used += (count * size + 15) / 16 * 16;
-        if (early_used > sizeof(early))
-            abort();
-        return &early[early_used - (count * size + 15) / 16 * 16];
-    }
     if (!guarding)
         return real_calloc(count, size);
     memory = (unsigned char *)real_calloc(1, count * size + GUARD);
@@ -95,15 +59,12 @@ calloc(size_t count, size_t size) NOEXCEPT
     return memory;
 }
 
-EXPORT void
-free(void *memory) NOEXCEPT
+static void
+own_free(void *memory)
 {
     size_t i;
 
-    find_real();
-    if ((unsigned char *)memory >= early && (unsigned char *)memory < early + sizeof(early))
-        return;
-    for (i = 0; memory != NULL && i < BLOCKS; i++)
+    for (i = 0; i < BLOCKS; i++)
         if (blocks[i].memory == memory) {
             broken += !is_whole(i);
             blocks[i].memory = NULL;

@@ -8,30 +8,13 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "interpose.h"
+
 #include "worker.h"
-
-#include <dlfcn.h>
-
-#ifdef __cplusplus
-#define EXPORT extern "C"
-#define NOEXCEPT noexcept
-#else
-#define EXPORT
-#define NOEXCEPT
-#endif
 
 static size_t keys_made;
 static size_t threads_made;
 static size_t destructors_registered;
-
-static void
-find(void *function, const char *name)
-{
-    void *found = dlsym(RTLD_NEXT, name);
-
-    CHECK(found != NULL);
-    memcpy(function, &found, sizeof(found));
-}
 
 EXPORT int
 pthread_key_create(pthread_key_t *key, void (*destructor)(void *)) NOEXCEPT
@@ -39,7 +22,7 @@ pthread_key_create(pthread_key_t *key, void (*destructor)(void *)) NOEXCEPT
     int (*real)(pthread_key_t *, void (*)(void *));
 
     test_count_up(&keys_made);
-    find(&real, "pthread_key_create");
+    find_next(&real, "pthread_key_create");
     return real(key, destructor);
 }
 
@@ -50,7 +33,7 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
     test_count_up(&threads_made);
-    find(&real, "pthread_create");
+    find_next(&real, "pthread_create");
     return real(thread, attributes, body, argument);
 }
 
@@ -61,7 +44,7 @@ __cxa_thread_atexit_impl(void (*destructor)(void *), void *object, void *module)
     int (*real)(void (*)(void *), void *, void *);
 
     test_count_up(&destructors_registered);
-    find(&real, "__cxa_thread_atexit_impl");
+    find_next(&real, "__cxa_thread_atexit_impl");
     return real(destructor, object, module);
 }
 

@@ -10,30 +10,18 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "own_calloc.h"
+
 #include "lives.h"
 
-#include <dlfcn.h>
 #include <signal.h>
 #include <sys/mman.h>
-
-#ifdef __cplusplus
-#define EXPORT extern "C"
-#define NOEXCEPT noexcept
-#else
-#define EXPORT
-#define NOEXCEPT
-#endif
 
 #define LARGE 65536  /* bytes of a table that is filled slowly */
 #define KEYS 3000    /* so that there are some */
 #define UNRELATED 70 /* keys; more than there are locks for keys */
 #define OPERATIONS 300 /* rounds of the bystander during a growth */
 #define TABLES 64
-
-static void *(*real_calloc)(size_t count, size_t size);
-static void (*real_free)(void *memory);
-static unsigned char early[4096];
-static size_t early_used;
 
 static struct {
     unsigned char *memory;
@@ -43,32 +31,9 @@ static size_t table_count;
 static __thread bool grows;    /* this thread's large tables are filled slowly */
 static size_t growing, growths, operations, stop;
 
-static void
-find_real(void)
+static void *
+own_calloc(size_t count, size_t size)
 {
-    static bool finding;
-    void *found;
-
-    if (real_free != NULL || finding)
-        return;
-    finding = true;
-    found = dlsym(RTLD_NEXT, "calloc");
-    memcpy(&real_calloc, &found, sizeof(found));
-    found = dlsym(RTLD_NEXT, "free");
-    memcpy(&real_free, &found, sizeof(found));
-    finding = false;
-}
-
-EXPORT void *
-calloc(size_t count, size_t size) NOEXCEPT
-{
-    find_real();
-    if (real_free == NULL) { /* dlsym's own */
-        early_used += (count * size + 15) / 16 * 16;
-        if (early_used > sizeof(early))
-            abort();
-        return &early[early_used - (count * size + 15) / 16 * 16];
-    }
     if (grows && count * size >= LARGE && table_count < TABLES) {
         void *memory = mmap(NULL, count * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -82,15 +47,12 @@ calloc(size_t count, size_t size) NOEXCEPT
     return real_calloc(count, size);
 }
 
-EXPORT void
-free(void *memory) NOEXCEPT
+static void
+own_free(void *memory)
 {
     size_t i;
 
-    find_real();
-    if ((unsigned char *)memory >= early && (unsigned char *)memory < early + sizeof(early))
-        return;
-    for (i = 0; memory != NULL && i < table_count; i++)
+    for (i = 0; i < table_count; i++)
         if (tables[i].memory == memory) {
             munmap(memory, tables[i].size);
             tables[i].memory = NULL;
