@@ -46,7 +46,7 @@ use crate::sys::sync::{compiler_fence, Ordering};
 ///
 /// The record is in its key's list or chain, whose lock the caller has: so the
 /// map can't end.
-unsafe fn map_of<'a>(record: RecordPointer) -> Option<&'a Map> {
+pub unsafe fn map_of<'a>(record: RecordPointer) -> Option<&'a Map> {
     // SAFETY: Layout: an inbox is the first field of its map. The caller: it
     // lives.
     unsafe { Record::at(record).inbox.get().cast::<Map>().as_ref() }
@@ -252,14 +252,15 @@ pub struct Step {
     pub left: Unmarked,
 }
 
-/// Goes on from a marked record, or from the newest, to the next entry with a
-/// value; marks that, and takes the mark of the first back. With `takes` the
-/// value is taken. With the key's lock.
-pub fn step(slot: &KeySlot, holders: &Holders, last: Option<RecordPointer>, takes: bool) -> Step {
-    let mut next = match last {
-        Some(last) => Holders::after(Record::link_of(last)),
-        None => holders.first(),
-    };
+/// Goes from a link on to the first entry with a value; marks that, and takes the
+/// mark of the last one back. With `takes` the value is taken. With the key's lock.
+pub fn step(
+    slot: &KeySlot,
+    holders: &Holders,
+    last: Option<RecordPointer>,
+    mut next: Option<LinkPointer>,
+    takes: bool,
+) -> Step {
     let mut found = None;
     while let Some(link) = next {
         next = Holders::after(link);

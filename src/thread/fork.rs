@@ -150,6 +150,7 @@ fn build_anew() {
             _ => false,
         }));
     }
+    keep_visits(thread);
     // SAFETY: The only thread.
     unsafe {
         maps::for_each_alone(|map| build_map_anew(thread, map));
@@ -157,6 +158,37 @@ fn build_anew() {
     }
     pin_calls(thread);
     close_unpinned(thread);
+}
+
+/// Lets the thread's visits go on without the lists that they stood in. A record
+/// that was left to those who visit it is in no map, and is linked here.
+fn keep_visits(thread: Option<&Thread>) {
+    let each_left = |visit: &dyn Fn(RecordPointer)| {
+        count_calls(thread, |call| {
+            if call.kind() == CallKind::Visit {
+                let left = Walk::of_call(call).survive_fork(|map| is_here(thread, map));
+                left.into_iter().for_each(visit);
+            }
+            false
+        });
+    };
+    each_left(&|record| Record::at(record).visitors.set(0));
+    each_left(&|record| {
+        let visitors = &Record::at(record).visitors;
+        if visitors.get() == 0 {
+            link_anew(record);
+        }
+        visitors.set(visitors.get() + 1);
+    });
+}
+
+/// Links a record to its key, which is alive.
+fn link_anew(record: RecordPointer) {
+    let fields = Record::at(record);
+    let generation = key::handle::generation(fields.handle.get());
+    // SAFETY: The thread's own, and in no list any more.
+    let linked = unsafe { fields.slot().link(generation, Record::link_of(record)) };
+    debug_assert_eq!(linked, Ok(()), "its key is alive");
 }
 
 /// Whether a map has come along: the forking thread's, and those of nobody.
@@ -219,11 +251,7 @@ fn build_record_anew(thread: Option<&Thread>, map: &Map, record: RecordPointer) 
         }
         (State::Deferred, false) if marks == 0 => make_stale(map, record),
         (_, false) => {
-            // SAFETY: The thread's own, and in no list any more.
-            let linked = unsafe {
-                slot.link(key::handle::generation(fields.handle.get()), Record::link_of(record))
-            };
-            debug_assert_eq!(linked, Ok(()), "its key is alive");
+            link_anew(record);
             fields.location.set(Location::Linked);
         }
         (State::Live | State::Covered | State::Retired | State::Deferred, true) if marks == 0 => {

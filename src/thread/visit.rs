@@ -14,6 +14,9 @@
 //! A record that takes the place of a visited one is linked in front of that: who
 //! is there or past it does not come to it; who is not does. So each thread that
 //! has a value from beginning to end is met exactly once, by each visitor.
+//!
+//! In the child of a fork the list is another one, so no place in it says who was
+//! met ([`Course`]).
 
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -23,18 +26,34 @@ use core::ptr::{null_mut, NonNull};
 use super::keys;
 use crate::error::{Error, Reason};
 use crate::key::call::{Call, CallKind};
+use crate::key::holders::Holders;
 use crate::key::options::Rules;
 use crate::key::slot::{KeySlot, Released};
 use crate::key::{self, handle, waiters};
+use crate::local::map::Map;
 use crate::local::pool;
-use crate::local::record::Record;
-use crate::local::remote::{step, unmark, Unmarked};
+use crate::local::record::{Record, RecordPointer};
+use crate::local::remote::{map_of, step, unmark, Unmarked};
 use crate::local::retire;
 use crate::local::thread::Thread;
 use crate::sys::{block, memory};
 
 /// What a visit calls with each value.
 pub type Visit = unsafe extern "C" fn(value: *mut c_void, thread: u64, argument: *mut c_void);
+
+/// Where a walk goes on.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Course {
+    /// Behind the record that is marked.
+    Onward = 0,
+    /// At the newest link: a fork has come between, and what was taken already is
+    /// not taken again.
+    Anew = 1,
+    /// Nowhere: a fork has come between, and what was met already would be met
+    /// again.
+    Over = 2,
+}
 
 /// A call that goes over all values of a key, in its thread's chain of calls.
 #[repr(C)]
@@ -43,6 +62,8 @@ pub struct Walk {
     slot: Cell<*const KeySlot>,
     /// The record that is marked, or null.
     at: Cell<*mut Record>,
+    takes: Cell<bool>,
+    course: Cell<Course>,
 }
 
 impl Walk {
@@ -62,6 +83,21 @@ impl Walk {
     /// The record that is marked, or null.
     pub(super) fn at(&self) -> *mut Record {
         self.at.get()
+    }
+
+    /// In the child of a fork, before the lists are linked again. A mark on a
+    /// record of a thread that is not here is nobody's. Returns the record if a map
+    /// that has ended left it to those who visit it: so to this walk.
+    pub(super) fn survive_fork(&self, is_here: impl Fn(&Map) -> bool) -> Option<RecordPointer> {
+        self.course.set(if self.takes.get() { Course::Anew } else { Course::Over });
+        let at = NonNull::new(self.at.get())?;
+        // SAFETY: Marked, so neither it nor its map has gone.
+        match unsafe { map_of(at) } {
+            None => return Some(at),
+            Some(map) if is_here(map) => {}
+            Some(_) => self.at.set(null_mut()),
+        }
+        None
     }
 }
 
@@ -98,11 +134,20 @@ fn walk(
     // SAFETY: Just allocated, all zero, which is a valid one.
     let walk = unsafe { memory.as_ref() };
     walk.slot.set(slot);
+    walk.takes.set(takes);
     walk.call.begin(&thread.calls, CallKind::Visit);
     thread.takes.set(thread.takes.get().wrapping_add(u32::from(takes)));
     loop {
         let step = slot.with_holders(|holders| {
-            let step = step(slot, holders, NonNull::new(walk.at.get()), takes);
+            let last = NonNull::new(walk.at.get());
+            let next = match walk.course.replace(Course::Onward) {
+                Course::Onward => {
+                    last.map_or_else(|| holders.first(), |at| Holders::after(Record::link_of(at)))
+                }
+                Course::Anew => holders.first(),
+                Course::Over => None,
+            };
+            let step = step(slot, holders, last, next, takes);
             // With the lock, like the marks.
             walk.at.set(step.found.map_or(null_mut(), |(record, ..)| record.as_ptr()));
             step

@@ -393,6 +393,98 @@ who_takes_values_may_fork(void)
     CHECK_UINT(ended.freed, 1);
 }
 
+static size_t met[6]; /* how often each value was met, by the visit further out */
+static void *fork_at;
+
+static void
+visit_inside(void *value, uint64_t thread, void *argument)
+{
+    (void)thread;
+    (void)argument;
+    if (value == fork_at) {
+        if (value == VALUE(4))
+            CHECK_OK(tls_set(key, VALUE(5)));
+        fork_once();
+    }
+}
+
+static void
+visit_outside(void *value, uint64_t thread, void *argument)
+{
+    size_t number;
+
+    (void)thread;
+    /* Not 5, which takes the place of a value that is being visited. */
+    for (number = 1; value != VALUE(number); number++)
+        CHECK(number < 4);
+    met[number]++;
+    if (number == 4)
+        CHECK_OK(tls_for_each(key, visit_inside, argument));
+}
+
+/* The visits that the fork has cut end, and nothing is met twice, whichever value
+ * they were at: the forking thread's own, which it has just replaced, or that of a
+ * thread which is not there. What its visitors kept is not kept in the child. */
+static void
+a_visit_ends_in_the_child_with_the_visitor_that_forks(void)
+{
+    size_t at;
+    size_t i;
+
+    for (at = 1; at <= 4; at++) {
+        prepare(TLS_RECLAIM_ANY, TLS_KEY_ENUMERABLE);
+        memset(met, 0, sizeof(met));
+        fork_at = VALUE(at);
+        CHECK_OK(tls_for_each(key, visit_outside, NULL));
+        CHECK_INT(forks, 0);
+        for (i = 1; i <= 4; i++)
+            CHECK_UINT(met[i], child != 0 || i == 4);
+        if (child == 0) {
+            CHECK_UINT(times_ended(VALUE(4)), at == 4);
+            test_log_clear(&ended);
+            seen = 0;
+            finish_child_of_visitor(1);
+        }
+        CHECK_OK(tls_key_release(key));
+        stop_workers();
+        CHECK_UINT(ended.count, at == 4 ? 5 : 4);
+        wait_for_child(child);
+    }
+}
+
+/* What it has taken already it does not take again, and it takes the rest. */
+static void
+take_and_fork(void *value, uint64_t thread, void *argument)
+{
+    (void)thread;
+    (void)argument;
+    met[(size_t)(uintptr_t)value]++;
+    if (value == fork_at)
+        fork_once();
+}
+
+static void
+who_takes_values_goes_on_in_the_child_with_those_that_are_there(void)
+{
+    size_t at;
+
+    for (at = 1; at <= 4; at++) {
+        prepare(TLS_RECLAIM_ANY, TLS_KEY_ENUMERABLE);
+        memset(met, 0, sizeof(met));
+        fork_at = VALUE(at);
+        CHECK_OK(tls_scrape(key, take_and_fork, NULL));
+        CHECK_INT(forks, 0);
+        CHECK_UINT(met[4], 1);
+        CHECK_PTR(tls_get(key), NULL);
+        if (child == 0)
+            finish_child_of_visitor(0);
+        CHECK_OK(tls_key_release(key));
+        stop_workers();
+        CHECK_UINT(ended.count, 0);
+        wait_for_child(child);
+    }
+}
+
 /* ---- Others inside a callback ------------------------------------------------- */
 
 static pthread_barrier_t inside;
@@ -484,6 +576,8 @@ main(void)
     RUN(a_notice_may_fork);
     RUN(a_visitor_may_fork);
     RUN(who_takes_values_may_fork);
+    RUN(a_visit_ends_in_the_child_with_the_visitor_that_forks);
+    RUN(who_takes_values_goes_on_in_the_child_with_those_that_are_there);
     RUN(a_destroy_callback_of_an_ending_thread_may_fork);
     RUN(a_value_that_another_thread_visits_is_visited_by_nobody_in_the_child);
     return test_finish();

@@ -63,6 +63,9 @@ pub(crate) extern "C" fn destroy(value: *mut c_void, reason: c_int, user: *mut c
     if record.visitors.load(SeqCst) != 0 {
         fail(format_args!("value {number}: destroyed while a visitor looks at it"));
     }
+    if record.copiers.load(SeqCst) != 0 && reason == ffi::REASON_KEY_DEAD {
+        fail(format_args!("value {number}: destroyed, its key being dead, while it is copied"));
+    }
     check_reason(me, key, record, reason);
     if !key.spec.get().any && !may_destroy(me, record) {
         fail(format_args!(
@@ -136,7 +139,8 @@ pub(crate) extern "C" fn init(value: *mut *mut c_void, user: *mut c_void) -> c_i
     let (me, key) = (me(), key_of(user));
     let map = me.map();
     let version = shadow().touch(map, key);
-    make(me, key, map, version, key.spec.get().init_body, value)
+    me.callback(Kind::Make, Some(key), None, key.spec.get().init_body);
+    make(me, key, map, version, value)
 }
 
 pub(crate) extern "C" fn copy(
@@ -150,23 +154,11 @@ pub(crate) extern "C" fn copy(
         fail(format_args!("value {number}: given to copy after its end"));
     }
     // Its own body may end it: that is the program's fault.
-    make(me, key, NO_MAP, 0, key.spec.get().copy_body, result)
+    me.callback(Kind::Copy, Some(key), Some(record), key.spec.get().copy_body);
+    make(me, key, NO_MAP, 0, result)
 }
 
-/// Whether other threads may be ending values of the key.
-pub(crate) fn is_disturbed(key: &ShadowKey) -> bool {
-    key.disturbing.load(SeqCst) > 0
-}
-
-fn make(
-    me: &Worker,
-    key: &ShadowKey,
-    map: u16,
-    version: u32,
-    body: usize,
-    result: *mut *mut c_void,
-) -> c_int {
-    me.callback(Kind::Make, Some(key), None, body);
+fn make(me: &Worker, key: &ShadowKey, map: u16, version: u32, result: *mut *mut c_void) -> c_int {
     let number = key.makes.fetch_add(1, SeqCst);
     if key.spec.get().fails && number % 3 == 2 {
         return 1;

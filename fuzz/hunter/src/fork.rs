@@ -76,6 +76,10 @@ fn become_alone(me: &Worker) {
         for record in visits.filter_map(|frame| frame.record()) {
             record.visitors.fetch_sub(1, SeqCst);
         }
+        let copies = worker.frames().filter(|frame| frame.kind() == Kind::Copy);
+        for record in copies.filter_map(|frame| frame.record()) {
+            record.copiers.fetch_sub(1, SeqCst);
+        }
         for frame in worker.frames().filter(|frame| frame.kind() != Kind::Call) {
             if let Some(key) = frame.key() {
                 key.running.fetch_sub(1, SeqCst);

@@ -17,6 +17,7 @@ pub(crate) enum Kind {
     Call,
     Destroy,
     Make,
+    Copy,
     Free,
     Visit,
     Take,
@@ -24,10 +25,11 @@ pub(crate) enum Kind {
     Other,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::Call,
     Kind::Destroy,
     Kind::Make,
+    Kind::Copy,
     Kind::Free,
     Kind::Visit,
     Kind::Take,

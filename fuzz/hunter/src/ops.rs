@@ -301,7 +301,9 @@ fn set(me: &Worker, op: Op) {
 fn get(me: &Worker, op: Op) {
     let Some(Named { handle, key }) = named(op.a) else { return };
     let map = me.map();
+    // In this order: who begins in between is seen by one of the two.
     let disturbed = key.disturbed.load(SeqCst);
+    let was_quiet = key.disturbing.load(SeqCst) == 0;
     let mut value = null_mut();
     let mut made = None;
     // SAFETY: The pointer is good.
@@ -338,7 +340,7 @@ fn get(me: &Worker, op: Op) {
     if owner != map && owner != NO_MAP {
         fail(format_args!("{:?} returns value {number}, of another map ({owner})", op.code));
     }
-    let quiet = key.disturbed.load(SeqCst) == disturbed && !callbacks::is_disturbed(key);
+    let quiet = was_quiet && key.disturbed.load(SeqCst) == disturbed;
     let others_end = key.spec.get().any || key.spec.get().enumerable;
     let after_end = !record.is_alive() && (quiet || !others_end);
     if after_end && !world().without.has(Group::Dangling) {

@@ -68,6 +68,8 @@ pub(crate) struct Record {
     pub(crate) kind: AtomicU8,
     /// Visitors that look at it now.
     pub(crate) visitors: AtomicU16,
+    /// Copy callbacks that have it.
+    pub(crate) copiers: AtomicU16,
     /// The key's life that it belongs to.
     pub(crate) life: AtomicU32,
 }
@@ -283,6 +285,7 @@ impl Shadow {
         let record = self.free_record()?;
         record.visited.store(false, SeqCst);
         record.visitors.store(0, SeqCst);
+        record.copiers.store(0, SeqCst);
         record.origin.store(origin, SeqCst);
         let spec = key.spec.get();
         let bits = [spec.any, spec.enumerable, spec.worker, spec.inherit, spec.init];

@@ -183,6 +183,9 @@ impl Worker {
             record.visited.store(true, SeqCst);
             record.visitors.fetch_add(1, SeqCst);
         }
+        if let Some(record) = record.filter(|_| kind == Kind::Copy) {
+            record.copiers.fetch_add(1, SeqCst);
+        }
         self.trace(format_args!("{kind:?} of value {:?}", record.map(Record::number)));
         self.push(kind, 0, key, record);
         self.body(body);
@@ -196,6 +199,9 @@ impl Worker {
         }
         if let Some(record) = frame.record().filter(|_| frame.kind() == Kind::Visit) {
             record.visitors.fetch_sub(1, SeqCst);
+        }
+        if let Some(record) = frame.record().filter(|_| frame.kind() == Kind::Copy) {
+            record.copiers.fetch_sub(1, SeqCst);
         }
         self.pop();
     }
