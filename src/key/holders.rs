@@ -259,6 +259,21 @@ impl Holders {
         }
     }
 
+    /// Makes a link the newest of its live key: who walks does not come to it. With
+    /// the lock.
+    ///
+    /// # Safety
+    ///
+    /// It is in this list or chain, and the caller owns its record.
+    pub unsafe fn make_newest(&self, mine: LinkPointer) {
+        if self.tag() == DEAD {
+            return;
+        }
+        // SAFETY: The caller's premise; and then it is in none.
+        let linked = unsafe { self.remove(mine) == Departure::Left && self.link(mine) };
+        debug_assert!(linked, "a tagged list is seized with the lock");
+    }
+
     /// Puts another link at the tagged head's place, if nobody has pushed.
     fn replace_head(&self, at: LinkPointer, new: *mut Link) -> bool {
         let (old, new) = (at.as_ptr().wrapping_byte_add(TAG), new.wrapping_byte_add(TAG));

@@ -265,7 +265,12 @@ pub(super) fn put(
             Exchanged::Visited(old) => {
                 Ok(map.replace_visited(slot, old, record, value, Reason::Replaced as u8))
             }
-            _ => map.ensure_insert(record).map(|()| map.insert(record, value).is_ok()),
+            _ => map.ensure_insert(record).map(|()| {
+                if made.is_some() {
+                    make_newest(slot, record);
+                }
+                map.insert(record, value).is_ok()
+            }),
         };
         match done {
             Ok(true) => return Ok(false),
@@ -279,6 +284,17 @@ pub(super) fn put(
                 return Err(error.into());
             }
         }
+    }
+}
+
+/// A record that was reserved before its value was made gets it now: a visit that
+/// is past another value of this thread, which has gone since, must not come to it.
+fn make_newest(slot: &KeySlot, record: RecordPointer) {
+    // The visit that has marked the other one has begun before its mark, which this
+    // thread has seen with the map's lock.
+    if slot.visits() > 0 && Record::at(record).is_reachable() {
+        // SAFETY: Linked by `reserve`; this thread owns it.
+        slot.with_holders(|holders| unsafe { holders.make_newest(Record::link_of(record)) });
     }
 }
 

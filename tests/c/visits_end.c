@@ -306,6 +306,69 @@ what_is_deferred_ends_when_its_thread_sets(void)
     life_key_is_drained(key);
 }
 
+/* ---- A value that init makes ---------------------------------------------------- */
+
+static pthread_barrier_t step; /* of the thread in init, and of the one that visits */
+
+/* Sets its own key; removes that when it is being visited; and makes another. */
+static int
+init_during_a_visit(void **value, void *user)
+{
+    (void)user;
+    CHECK_OK(life_set(key));
+    pthread_barrier_wait(&step);
+    pthread_barrier_wait(&step);
+    CHECK_OK(tls_remove(key));
+    *value = life();
+    return 0;
+}
+
+static void *
+get_and_stay(void *argument)
+{
+    CHECK(tls_get(key) != NULL);
+    pthread_barrier_wait(&step);
+    pthread_barrier_wait(&step);
+    return argument;
+}
+
+static void
+let_init_go_on(void *value, uint64_t thread, void *argument)
+{
+    size_t *met = (size_t *)argument;
+
+    (void)thread;
+    if (++*met == 1) {
+        pthread_barrier_wait(&step);
+        pthread_barrier_wait(&step);
+    }
+    CHECK(!life_is_over(value));
+}
+
+/* The entry of init's value was reserved before the one that was visited. */
+static void
+a_thread_whose_init_ends_during_a_visit_is_met_once(void)
+{
+    size_t met = 0;
+    pthread_t getter;
+
+    CHECK_INT(pthread_barrier_init(&step, NULL, 2), 0);
+    key = life_key(reclaim, flags | TLS_KEY_ENUMERABLE, init_during_a_visit);
+    getter = test_start(get_and_stay, NULL);
+    pthread_barrier_wait(&step);
+    CHECK_OK(tls_for_each(key, let_init_go_on, &met));
+    CHECK_UINT(met, 1);
+    met = 1;
+    CHECK_OK(tls_for_each(key, let_init_go_on, &met));
+    CHECK_UINT(met, 2);
+    pthread_barrier_wait(&step);
+    test_join(getter);
+    pthread_barrier_destroy(&step);
+    lives_check();
+    CHECK_OK(tls_key_release(key));
+    life_key_is_drained(key);
+}
+
 /* ---- All of it ------------------------------------------------------------------ */
 
 typedef struct manner {
@@ -338,6 +401,7 @@ run_every_manner(const char *what)
     }
     RUN_APART_AS(the_visiting_thread_may_replace_its_own_value, what);
     RUN_APART_AS(what_is_deferred_ends_when_its_thread_sets, what);
+    RUN_APART_AS(a_thread_whose_init_ends_during_a_visit_is_met_once, what);
 }
 
 int

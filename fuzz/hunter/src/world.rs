@@ -184,6 +184,8 @@ impl Worker {
             record.visitors.fetch_add(1, SeqCst);
         }
         if let Some(record) = record.filter(|_| kind == Kind::Copy) {
+            // A copied value is deferred like a visited one.
+            record.visited.store(true, SeqCst);
             record.copiers.fetch_add(1, SeqCst);
         }
         self.trace(format_args!("{kind:?} of value {:?}", record.map(Record::number)));
