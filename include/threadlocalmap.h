@@ -170,7 +170,8 @@
 #define TLS_ERR_INIT (-8)
 
 /**
- * The calling thread is past its last cleanup and can store nothing more.
+ * The calling thread, or a scope or map of it, is past its last cleanup: nothing
+ * more can be stored.
  */
 #define TLS_ERR_EXITING (-9)
 

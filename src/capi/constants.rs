@@ -30,7 +30,8 @@ pub const TLS_ERR_LIMIT: c_int = -6;
 pub const TLS_ERR_REENTRANT: c_int = -7;
 /// The key's init or copy callback returned non-zero; nothing was stored.
 pub const TLS_ERR_INIT: c_int = -8;
-/// The calling thread is past its last cleanup and can store nothing more.
+/// The calling thread, or a scope or map of it, is past its last cleanup: nothing
+/// more can be stored.
 pub const TLS_ERR_EXITING: c_int = -9;
 /// In use elsewhere, or out of order.
 pub const TLS_ERR_BUSY: c_int = -10;

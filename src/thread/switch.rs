@@ -49,10 +49,10 @@ pub fn create() -> Result<MapPointer, Error> {
 ///
 /// `map` is from [`create`] and not destroyed yet.
 pub unsafe fn destroy(thread: &Thread, map: MapPointer) -> Result<(), Error> {
-    thread.check_open()?;
     if block::is_in_callback() {
         return Err(Error::Reentrant);
     }
+    thread.check_open()?;
     // SAFETY: The caller: it is a living map.
     let fields = unsafe { map.as_ref() };
     fields.attach()?;
@@ -86,10 +86,10 @@ pub unsafe fn switch(
     thread: &Thread,
     map: Option<MapPointer>,
 ) -> Result<Option<MapPointer>, Error> {
-    thread.check_open()?;
     if block::is_in_callback() {
         return Err(Error::Reentrant);
     }
+    thread.check_open()?;
     let previous = thread.switched_map();
     if map == previous {
         return Ok(previous);

@@ -92,7 +92,9 @@ pub(crate) fn expect(
         fail(format_args!("{op:?} returns TLS_ERR_NO_MEMORY, and no allocation has failed"));
     }
     let me = crate::world::me();
-    let past = me.ending.load(SeqCst) || me.is_in(Code::Detach) || me.is_in(Code::MapDestroy);
+    // The end of a scope gives up what is set again and again, too.
+    let ends = [Code::Detach, Code::MapDestroy, Code::ScopeEnd, Code::TaskRun];
+    let past = me.ending.load(SeqCst) || ends.iter().any(|code| me.is_in(*code));
     if code == EXITING && !past {
         fail(format_args!("{op:?} returns TLS_ERR_EXITING on a thread that does not end"));
     }
