@@ -99,7 +99,8 @@ pub(crate) fn check_standing(me: &Worker, op: Op) {
 /// Deferred values must not pile up.
 fn check_deferred(map: u16) {
     let shadow = shadow();
-    if world().without.has(Group::PutOff) {
+    // Scopes have a value of a key each.
+    if world().without.has(Group::PutOff) || shadow.maps[usize::from(map)].scoped.load(SeqCst) {
         return;
     }
     for key in &shadow.keys {

@@ -72,9 +72,11 @@ pub(crate) fn fresh(random: &mut Random, shape: Shape, without: Without) -> Vec<
     // that uses all of them once.
     let favourites: Vec<u8> = (0..2 + random.below(6)).map(|_| code(random, without)).collect();
     for thread in 0..threads {
-        for _ in 0..each {
-            bytes.extend(operation(random, thread as u8, &favourites, without));
-        }
+        let mut operation = || operation(random, thread as u8, &favourites, without);
+        // What piles up needs the same again and again.
+        let pattern: Vec<_> = (0..each).map(|_| operation()).collect();
+        let length = if random.once_in(8) { 1 + random.below(3) } else { each };
+        bytes.extend(pattern.iter().take(length).cycle().take(each).flatten());
     }
     for body in 0..8 {
         for _ in 0..random.below(5) {
