@@ -69,28 +69,41 @@ pub const TLS_KEY_WORKER: u32 = 2;
 /// A captured context takes the value along.
 pub const TLS_KEY_INHERIT: u32 = 4;
 
-// The constants above are for C; the library itself uses the enums. They must
-// say the same.
-const _: () = {
+// The constants above are for C; the library itself uses the enums.
+#[cfg(test)]
+mod tests {
+    use super::*;
     use crate::error::{Error, Reason};
-    assert!(TLS_ERR_BAD_KEY == Error::BadKey.number());
-    assert!(TLS_ERR_DEAD_KEY == Error::DeadKey.number());
-    assert!(TLS_ERR_INVALID == Error::Invalid.number());
-    assert!(TLS_ERR_NO_MEMORY == Error::NoMemory.number());
-    assert!(TLS_ERR_ABSENT == Error::Absent.number());
-    assert!(TLS_ERR_LIMIT == Error::Limit.number());
-    assert!(TLS_ERR_REENTRANT == Error::Reentrant.number());
-    assert!(TLS_ERR_INIT == Error::Init.number());
-    assert!(TLS_ERR_EXITING == Error::Exiting.number());
-    assert!(TLS_ERR_BUSY == Error::Busy.number());
-    assert!(TLS_ERR_TIMEOUT == Error::Timeout.number());
-    assert!(TLS_ERR_UNSUPPORTED == Error::Unsupported.number());
-    assert!(TLS_REASON_REPLACED == Reason::Replaced as c_int);
-    assert!(TLS_REASON_REMOVED == Reason::Removed as c_int);
-    assert!(TLS_REASON_KEY_DEAD == Reason::KeyDead as c_int);
-    assert!(TLS_REASON_PURGED == Reason::Purged as c_int);
-    assert!(TLS_REASON_SCOPE_END == Reason::ScopeEnd as c_int);
-    assert!(TLS_REASON_THREAD_EXIT == Reason::ThreadExit as c_int);
-    assert!(TLS_REASON_DETACHED == Reason::Detached as c_int);
-    assert!(TLS_REASON_MAP_DESTROYED == Reason::MapDestroyed as c_int);
-};
+
+    #[test]
+    fn the_enums_say_the_same() {
+        let errors = [
+            TLS_ERR_BAD_KEY,
+            TLS_ERR_DEAD_KEY,
+            TLS_ERR_INVALID,
+            TLS_ERR_NO_MEMORY,
+            TLS_ERR_ABSENT,
+            TLS_ERR_LIMIT,
+            TLS_ERR_REENTRANT,
+            TLS_ERR_INIT,
+            TLS_ERR_EXITING,
+            TLS_ERR_BUSY,
+            TLS_ERR_TIMEOUT,
+            TLS_ERR_UNSUPPORTED,
+        ];
+        let names = "BadKey DeadKey Invalid NoMemory Absent Limit Reentrant Init Exiting Busy \
+                     Timeout Unsupported";
+        for (number, name) in errors.into_iter().zip(names.split_whitespace()) {
+            assert_eq!(format!("{:?}", Error::from_number(number).expect("an error")), name);
+        }
+        assert_eq!(Error::from_number(TLS_ERR_UNSUPPORTED - 1), None);
+        assert_eq!(TLS_REASON_REPLACED, Reason::Replaced as c_int);
+        assert_eq!(TLS_REASON_REMOVED, Reason::Removed as c_int);
+        assert_eq!(TLS_REASON_KEY_DEAD, Reason::KeyDead as c_int);
+        assert_eq!(TLS_REASON_PURGED, Reason::Purged as c_int);
+        assert_eq!(TLS_REASON_SCOPE_END, Reason::ScopeEnd as c_int);
+        assert_eq!(TLS_REASON_THREAD_EXIT, Reason::ThreadExit as c_int);
+        assert_eq!(TLS_REASON_DETACHED, Reason::Detached as c_int);
+        assert_eq!(TLS_REASON_MAP_DESTROYED, Reason::MapDestroyed as c_int);
+    }
+}

@@ -6,12 +6,10 @@ use super::constants::{
     tls_key_t, TLS_KEY_ENUMERABLE, TLS_KEY_INHERIT, TLS_KEY_WORKER, TLS_RECLAIM_ANY,
     TLS_RECLAIM_OWNER,
 };
-use super::{code, given, read_sized, store, versioned};
+use super::{code, read_sized, store, versioned};
 use crate::error::Error;
-use crate::key::{
-    self,
-    options::{Callbacks, KeyOptions, Rules},
-};
+use crate::key::options::{Callbacks, KeyOptions, Rules};
+use crate::key::{self, handle};
 use crate::thread::{attach, fork, keys};
 
 /// Ends the life of one value.
@@ -85,26 +83,19 @@ versioned!(tls_key_options_t:
 
 /// The options that the core knows, out of what the caller gave.
 ///
-/// # Safety
-///
-/// `options` is as the header says, and not null.
+/// Safety: `options` is as the header says, and not null.
 #[inline(never)]
 unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error> {
     // SAFETY: The caller; pointers, optional functions and numbers may all be
     // zero.
     let options = unsafe { read_sized(options) }?;
-    let known = TLS_KEY_ENUMERABLE | TLS_KEY_WORKER | TLS_KEY_INHERIT;
-    match options.reclaim {
-        TLS_RECLAIM_OWNER | TLS_RECLAIM_ANY => {}
-        _ => return Err(Error::Invalid),
-    }
-    if options.flags & !known != 0 {
-        return Err(Error::Invalid);
-    }
-    let worker = options.flags & TLS_KEY_WORKER != 0;
-    let inherit = options.flags & TLS_KEY_INHERIT != 0;
+    let unknown = !(TLS_KEY_ENUMERABLE | TLS_KEY_WORKER | TLS_KEY_INHERIT);
+    let [enumerable, worker, inherit] =
+        [TLS_KEY_ENUMERABLE, TLS_KEY_WORKER, TLS_KEY_INHERIT].map(|flag| options.flags & flag != 0);
     // A worker's value is no task's; and two owners would destroy one pointer.
-    if inherit && (worker || options.copy.is_none() && options.destroy.is_some()) {
+    let shared = inherit && (worker || options.copy.is_none() && options.destroy.is_some());
+    let reclaim_known = matches!(options.reclaim, TLS_RECLAIM_OWNER | TLS_RECLAIM_ANY);
+    if !reclaim_known || options.flags & unknown != 0 || shared {
         return Err(Error::Invalid);
     }
     Ok(KeyOptions {
@@ -118,7 +109,7 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
         },
         rules: Rules::ANY
             .given(options.reclaim == TLS_RECLAIM_ANY)
-            .and(Rules::ENUMERABLE.given(options.flags & TLS_KEY_ENUMERABLE != 0))
+            .and(Rules::ENUMERABLE.given(enumerable))
             .and(Rules::WORKER.given(worker))
             .and(Rules::INHERIT.given(inherit)),
     })
@@ -144,25 +135,20 @@ pub unsafe extern "C" fn tls_key_create(
     key: *mut tls_key_t,
     options: *const tls_key_options_t,
 ) -> c_int {
-    if let Err(error) = given(key) {
-        return error.number();
-    }
-    let given;
-    let options = if options.is_null() {
-        &KeyOptions::DEFAULT
-    } else {
-        // SAFETY: The caller: a structure with its size.
-        given = match unsafe { checked(options) } {
-            Ok(options) => options,
-            Err(error) => return error.number(),
+    let create = || {
+        let given;
+        let options = if options.is_null() {
+            &KeyOptions::DEFAULT
+        } else {
+            // SAFETY: The caller: a structure with its size.
+            given = unsafe { checked(options) }?;
+            &given
         };
-        &given
+        fork::protect()?;
+        keys::create(attach::current()?, options)
     };
-    let made = fork::protect()
-        .and_then(|()| attach::current())
-        .and_then(|thread| keys::create(thread, options));
-    // SAFETY: Not null; the caller: it can be written.
-    unsafe { store(key, made) }
+    // SAFETY: The caller: null, or it can be written.
+    unsafe { store(key, create) }
 }
 
 /// Adds a reference to a live key.
@@ -176,7 +162,7 @@ pub unsafe extern "C" fn tls_key_create(
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_key_retain(key: tls_key_t) -> c_int {
-    code(key::retain(key))
+    code(key::find(key).and_then(|slot| slot.retain(handle::generation(key))))
 }
 
 /// Gives a reference back; the last one ends the key.
@@ -240,8 +226,10 @@ pub unsafe extern "C" fn tls_key_name(
     buffer: *mut c_char,
     capacity: usize,
 ) -> c_int {
-    code(given(buffer).and_then(|()| {
-        attach::current()?;
+    if buffer.is_null() {
+        return Error::Invalid.number();
+    }
+    code(attach::current().and_then(|_| {
         // SAFETY: Not null; the caller: room for `capacity` bytes.
         unsafe { key::name(key, buffer, capacity) }
     }))

@@ -3,8 +3,7 @@
 use core::ffi::c_int;
 use core::ptr::{null_mut, NonNull};
 
-use super::{code, given, store, TLS_OK};
-use crate::error::Error;
+use super::{code, store, store_if_wanted, TLS_OK};
 use crate::thread::switch::{self, MapPointer};
 use crate::thread::{attach, fork};
 
@@ -27,14 +26,13 @@ fn pointer(map: Option<MapPointer>) -> *mut tls_map_t {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_map_create(map: *mut *mut tls_map_t) -> c_int {
-    let made = given(map).and_then(|()| {
+    let create = || {
         attach::current()?;
         fork::protect()?;
-        switch::create()
-    });
-    // SAFETY: `made` is only a map if it is not null; the caller: it can be
-    // written.
-    unsafe { store(map, made.map(|map| pointer(Some(map)))) }
+        Ok(pointer(Some(switch::create()?)))
+    };
+    // SAFETY: The caller: null, or it can be written.
+    unsafe { store(map, create) }
 }
 
 /// Destroys all values of a map, and the map.
@@ -93,12 +91,8 @@ pub unsafe extern "C" fn tls_map_switch(
     // SAFETY: The caller: a map that is not destroyed yet, or null.
     let switched =
         thread.and_then(|thread| unsafe { switch::switch(thread, NonNull::new(map.cast())) });
-    if previous.is_null() {
-        return code(switched.map(|_| ()));
-    }
-    let switched: Result<*mut tls_map_t, Error> = switched.map(pointer);
-    // SAFETY: Not null; the caller: it can be written.
-    unsafe { store(previous, switched) }
+    // SAFETY: The caller: null, or it can be written.
+    unsafe { store_if_wanted(previous, switched.map(pointer)) }
 }
 
 /// The map that the calling thread has switched to.

@@ -27,7 +27,7 @@ pub mod values;
 pub mod version;
 
 use core::ffi::c_int;
-use core::mem::{align_of, size_of};
+use core::mem::size_of;
 
 use crate::error::Error;
 pub(crate) use constants::TLS_OK;
@@ -40,23 +40,28 @@ fn code(result: Result<(), Error>) -> c_int {
     }
 }
 
-/// Stores a result's value in an out-parameter, on success only.
+/// Stores what `work` returns in an out-parameter, on success only. Without one, `work`
+/// is not done: a failed call changes nothing.
 ///
-/// The parameter was found not to be null before the call was made, so that a
-/// failed call changes nothing.
-///
-/// # Safety
-///
-/// `out` points at a `T` that may be written.
-unsafe fn store<T>(out: *mut T, result: Result<T, Error>) -> c_int {
-    match result {
-        Ok(value) => {
-            // SAFETY: The caller's premise.
-            unsafe { out.write(value) };
-            TLS_OK
-        }
-        Err(error) => error.number(),
+/// Safety: `out` is null, or points at a `T` that may be written.
+unsafe fn store<T>(out: *mut T, work: impl FnOnce() -> Result<T, Error>) -> c_int {
+    if out.is_null() {
+        return Error::Invalid.number();
     }
+    // SAFETY: Not null; the caller: it can be written.
+    code(work().map(|value| unsafe { out.write(value) }))
+}
+
+/// As [`store`], but null is an out-parameter that nobody wants.
+///
+/// Safety: as [`store`].
+unsafe fn store_if_wanted<T>(out: *mut T, result: Result<T, Error>) -> c_int {
+    code(result.map(|value| {
+        if !out.is_null() {
+            // SAFETY: Not null; the caller: it can be written.
+            unsafe { out.write(value) };
+        }
+    }))
 }
 
 /// A structure that begins with its size and may grow at its end.
@@ -65,85 +70,45 @@ unsafe fn store<T>(out: *mut T, result: Result<T, Error>) -> c_int {
 ///
 /// The first member is a `size_t`, and all zero is valid.
 unsafe trait Versioned: Sized {
-    /// The members, in order.
-    const MEMBERS: &'static [Member];
+    /// Where each member starts.
+    const STARTS: &'static [usize];
 }
 
-/// Where a member of a structure is.
-struct Member {
-    start: usize,
-    alignment: usize,
-    end: usize,
-}
-
-impl Member {
-    /// The member at `start` that `_reach` leads to.
-    const fn new<S, M>(start: usize, _reach: fn(&S) -> &M) -> Self {
-        Self { start, alignment: align_of::<M>(), end: start + size_of::<M>() }
-    }
-
-    /// Whether these are all members of a structure of `size` bytes: one that
-    /// was left out makes a gap.
-    const fn are_all(members: &[Self], size: usize) -> bool {
-        let mut end = 0_usize;
-        let mut index = 0;
-        while index < members.len() {
-            if members[index].start != end.next_multiple_of(members[index].alignment) {
-                return false;
-            }
-            end = members[index].end;
-            index += 1;
-        }
-        end == size
-    }
-}
-
-/// Names the members of a structure, all of them and in order; the compiler
-/// refuses a list with a gap.
+/// Names the members of a structure, all of them and in order.
 macro_rules! versioned {
-    ($structure:ty: $($member:ident),* $(,)?) => {
-        // SAFETY: The list begins with `size`, and nothing is in front of the
-        // first member; the structure holds numbers, pointers and optional
-        // functions.
+    ($structure:ident: $($member:ident),* $(,)?) => {
+        // SAFETY: `size` is in front of the others; the structure holds numbers,
+        // pointers and optional functions.
         unsafe impl $crate::capi::Versioned for $structure {
-            const MEMBERS: &'static [$crate::capi::Member] = &[$($crate::capi::Member::new(
-                core::mem::offset_of!($structure, $member),
-                |structure: &$structure| &structure.$member,
-            )),*];
+            const STARTS: &'static [usize] = &[$(core::mem::offset_of!($structure, $member)),*];
         }
-        const _: () = assert!($crate::capi::Member::are_all(
-            <$structure as $crate::capi::Versioned>::MEMBERS,
-            size_of::<$structure>(),
-        ));
+        // The compiler refuses a pattern that leaves a member out.
+        const _: fn($structure) = |$structure { $($member: _),* }| ();
     };
 }
 pub(crate) use versioned;
 
 /// How many bytes of a structure of `size` bytes this version knows.
 ///
-/// A structure of an older version ends where one of the members ends: any
+/// A structure of an older version ends where one of the members begins: any
 /// other size cuts a member in two, and is a mistake. A larger one is of a newer
 /// version.
 fn known_size<T: Versioned>(size: usize) -> Result<usize, Error> {
-    if size >= size_of::<T>() {
-        return Ok(size_of::<T>());
+    let is_older = size > 0 && T::STARTS.contains(&size);
+    match size_of::<T>() {
+        all if size >= all => Ok(all),
+        _ if is_older => Ok(size),
+        _ => Err(Error::Invalid),
     }
-    let ends_there = T::MEMBERS.iter().any(|member| member.end == size);
-    ends_there.then_some(size).ok_or(Error::Invalid)
 }
 
 /// Reads a structure that begins with its size, as the caller knew it.
 ///
-/// Shorter than ours: the rest is zero. Longer: the rest must be zero, or the
-/// caller wants something that this version does not know.
+/// Shorter than ours: the rest is zero. Longer: the rest must be zero, or the caller
+/// wants something that this version does not know. Errors: `Invalid`: the size ends
+/// inside a member, or the rest is not zero.
 ///
-/// # Errors
-///
-/// [`Error::Invalid`]: the size ends inside a member, or the rest is not zero.
-///
-/// # Safety
-///
-/// `source` points at a `size_t` with the number of readable bytes, itself
+/// Safety: `source` points at a `size_t` with the number of readable bytes, itself
 /// included; `T` is valid whatever the caller's bytes are in it.
 unsafe fn read_sized<T: Versioned>(source: *const T) -> Result<T, Error> {
     // SAFETY: The caller: the size comes first.
@@ -153,31 +118,23 @@ unsafe fn read_sized<T: Versioned>(source: *const T) -> Result<T, Error> {
         return Ok(unsafe { source.read() });
     }
     let known = known_size::<T>(size)?;
+    // SAFETY: The caller: `size` bytes are readable.
+    let bytes = unsafe { core::slice::from_raw_parts(source.cast::<u8>(), size) };
+    if bytes[known..].iter().any(|byte| *byte != 0) {
+        return Err(Error::Invalid);
+    }
     // SAFETY: `Versioned`: all zero is valid.
     let mut result = unsafe { core::mem::zeroed::<T>() };
-    // SAFETY: The caller: `size` bytes are readable, and `known` is no more.
-    unsafe {
-        core::ptr::copy_nonoverlapping(source.cast::<u8>(), (&raw mut result).cast::<u8>(), known);
-    }
-    for tail in known..size {
-        // SAFETY: The caller: below `size`.
-        if unsafe { source.cast::<u8>().add(tail).read() } != 0 {
-            return Err(Error::Invalid);
-        }
-    }
+    let target = (&raw mut result).cast::<u8>();
+    // SAFETY: `known` bytes are readable, and no more than `T` has.
+    unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), target, known) };
     Ok(result)
 }
 
-/// Writes a structure that begins with its size, for a caller that may know a
-/// shorter or a longer one.
+/// Writes a structure that begins with its size, for a caller that may know a shorter
+/// or a longer one. Errors: `Invalid`: the size ends inside a member.
 ///
-/// # Errors
-///
-/// [`Error::Invalid`]: the size ends inside a member.
-///
-/// # Safety
-///
-/// `target` points at a `size_t` with the number of writable bytes.
+/// Safety: `target` points at a `size_t` with the number of writable bytes.
 unsafe fn write_sized<T: Versioned>(target: *mut T, value: &T) -> Result<(), Error> {
     // SAFETY: The caller: the size comes first.
     let size = unsafe { target.cast::<usize>().read() };
@@ -189,14 +146,6 @@ unsafe fn write_sized<T: Versioned>(target: *mut T, value: &T) -> Result<(), Err
     unsafe {
         core::ptr::copy_nonoverlapping(source.add(first), target.add(first), known - first);
         target.add(known).write_bytes(0, size - known);
-    }
-    Ok(())
-}
-
-/// Whether an out-parameter or another pointer that must not be null is.
-fn given<T>(pointer: *const T) -> Result<(), Error> {
-    if pointer.is_null() {
-        return Err(Error::Invalid);
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use core::ffi::{c_int, c_void};
 
 use super::constants::{tls_key_t, TLS_ERR_TIMEOUT, TLS_OK};
-use super::{code, store};
+use super::{code, store_if_wanted};
 use crate::error::Error;
 use crate::thread::{attach, drain, expunge, visit};
 
@@ -40,12 +40,9 @@ pub extern "C" fn tls_expunge_all_threads() -> usize {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_key_purge(key: tls_key_t, destroyed: *mut usize) -> c_int {
-    let result = attach::current().and_then(|_| visit::purge(attach::attached, key));
-    if destroyed.is_null() {
-        return code(result.map(|_| ()));
-    }
-    // SAFETY: Not null; the caller: it can be written.
-    unsafe { store(destroyed, result) }
+    let purged = attach::current().and_then(|_| visit::purge(attach::attached, key));
+    // SAFETY: The caller: null, or it can be written.
+    unsafe { store_if_wanted(destroyed, purged) }
 }
 
 /// Waits until no thread has a value under the key, and every callback for it
@@ -72,18 +69,11 @@ pub unsafe extern "C" fn tls_key_drain(
     left: *mut usize,
 ) -> c_int {
     let drained = attach::current().and_then(|thread| drain::drain(thread, key, timeout_ms));
-    let count = match drained {
-        Ok(count) => count,
-        Err(error) => return error.number(),
-    };
-    if !left.is_null() {
-        // SAFETY: Not null; the caller: it can be written.
-        unsafe { left.write(count as usize) };
-    }
-    if count == 0 {
-        TLS_OK
-    } else {
-        TLS_ERR_TIMEOUT
+    let count = drained.map(|count| count as usize);
+    // SAFETY: The caller: null, or it can be written.
+    match unsafe { store_if_wanted(left, count) } {
+        TLS_OK if count != Ok(0) => TLS_ERR_TIMEOUT,
+        code => code,
     }
 }
 

@@ -3,11 +3,9 @@
 use core::ffi::{c_int, c_void};
 use core::ptr::NonNull;
 
-use super::{code, given, store};
+use super::{code, store};
 use crate::error::Error;
-use crate::local::contexts::ContextPointer;
-use crate::thread::context::{self, TaskPointer};
-use crate::thread::{attach, expunge, scope};
+use crate::thread::{attach, context, expunge, scope};
 
 /// The name of an open scope.
 #[allow(non_camel_case_types)]
@@ -50,16 +48,13 @@ pub unsafe extern "C" fn tls_scope_begin(
     scope: *mut tls_scope_t,
     context: *mut tls_context_t,
 ) -> c_int {
-    if let Err(error) = given(scope) {
-        return error.number();
-    }
-    let begun = attach::attached().and_then(|thread| match NonNull::new(context.cast()) {
-        None => scope::begin(thread),
+    let begin = || match (attach::attached()?, NonNull::new(context.cast())) {
+        (thread, None) => scope::begin(thread),
         // SAFETY: The caller: a context that is not freed meanwhile.
-        Some(context) => unsafe { context::enter(thread, context) },
-    });
-    // SAFETY: Not null; the caller: it can be written.
-    unsafe { store(scope, begun) }
+        (thread, Some(context)) => unsafe { context::enter(thread, context) },
+    };
+    // SAFETY: The caller: null, or it can be written.
+    unsafe { store(scope, begin) }
 }
 
 /// Ends the innermost scope of the calling thread.
@@ -78,10 +73,8 @@ pub unsafe extern "C" fn tls_scope_begin(
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_scope_end(scope: tls_scope_t) -> c_int {
-    code(attach::current().and_then(|thread| {
-        let thread = thread.ok_or(Error::Invalid)?;
-        scope::end(thread, scope)
-    }))
+    let thread = attach::current().and_then(|thread| thread.ok_or(Error::Invalid));
+    code(thread.and_then(|thread| scope::end(thread, scope)))
 }
 
 /// Captures the calling thread's values of all TLS_KEY_INHERIT keys.
@@ -104,10 +97,9 @@ pub extern "C" fn tls_scope_end(scope: tls_scope_t) -> c_int {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_context_capture(context: *mut *mut tls_context_t) -> c_int {
-    let captured = given(context).and_then(|()| attach::attached()).and_then(context::capture);
-    // SAFETY: `captured` is only a context if it is not null; the caller: it can
-    // be written.
-    unsafe { store(context, captured.map(|context: ContextPointer| context.as_ptr().cast())) }
+    let capture = || Ok(context::capture(attach::attached()?)?.as_ptr().cast());
+    // SAFETY: The caller: null, or it can be written.
+    unsafe { store(context, capture) }
 }
 
 /// Destroys a context's values, with TLS_REASON_REMOVED (TLS_REASON_KEY_DEAD
@@ -144,12 +136,12 @@ pub unsafe extern "C" fn tls_task_create(
     r#fn: Option<unsafe extern "C" fn(arg: *mut c_void)>,
     arg: *mut c_void,
 ) -> c_int {
-    let made = given(task)
-        .and_then(|()| r#fn.ok_or(Error::Invalid))
-        .and_then(|function| context::create_task(attach::attached()?, function, arg));
-    // SAFETY: `made` is only a task if it is not null; the caller: it can be
-    // written.
-    unsafe { store(task, made.map(|task: TaskPointer| task.as_ptr().cast())) }
+    let create = || {
+        let function = r#fn.ok_or(Error::Invalid)?;
+        Ok(context::create_task(attach::attached()?, function, arg)?.as_ptr().cast())
+    };
+    // SAFETY: The caller: null, or it can be written.
+    unsafe { store(task, create) }
 }
 
 /// Runs a task, once, and frees it.

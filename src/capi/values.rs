@@ -4,7 +4,7 @@ use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
 
 use super::constants::tls_key_t;
-use super::{code, given, store, TLS_OK};
+use super::{code, store, TLS_OK};
 use crate::error::Error;
 use crate::key;
 use crate::local::thread::Thread;
@@ -94,11 +94,8 @@ fn get_existing_after_miss(key: tls_key_t) -> *mut c_void {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) -> c_int {
-    match given(value) {
-        // SAFETY: Not null; the caller: it can be written.
-        Ok(()) => unsafe { store(value, try_get(key)) },
-        Err(error) => error.number(),
-    }
+    // SAFETY: The caller: null, or it can be written.
+    unsafe { store(value, || try_get(key)) }
 }
 
 // `tls_try_get`, with a code for every outcome.
@@ -173,13 +170,9 @@ pub unsafe extern "C" fn tls_swap(
     value: *mut c_void,
     old: *mut *mut c_void,
 ) -> c_int {
-    match given(old) {
-        // SAFETY: Not null; the caller: it can be written.
-        Ok(()) => unsafe {
-            store(old, attached_for(key).and_then(|thread| values::swap(thread, key, value)))
-        },
-        Err(error) => error.number(),
-    }
+    let swap = || attached_for(key).and_then(|thread| values::swap(thread, key, value));
+    // SAFETY: The caller: null, or it can be written.
+    unsafe { store(old, swap) }
 }
 
 /// Removes the calling thread's value and hands it over.
@@ -198,13 +191,9 @@ pub unsafe extern "C" fn tls_swap(
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_take(key: tls_key_t, old: *mut *mut c_void) -> c_int {
-    match given(old) {
-        // SAFETY: Not null; the caller: it can be written.
-        Ok(()) => unsafe {
-            store(old, attach::current().and_then(|thread| values::take(thread, key)))
-        },
-        Err(error) => error.number(),
-    }
+    let take = || attach::current().and_then(|thread| values::take(thread, key));
+    // SAFETY: The caller: null, or it can be written.
+    unsafe { store(old, take) }
 }
 
 /// Removes the calling thread's value and destroys it (TLS_REASON_REMOVED).

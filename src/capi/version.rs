@@ -4,14 +4,10 @@ use core::ffi::{c_char, c_int};
 
 /// One part of the package's version.
 const fn part(text: &str) -> c_int {
-    let bytes = text.as_bytes();
-    let mut number = 0;
-    let mut index = 0;
-    while index < bytes.len() {
-        number = number * 10 + (bytes[index] - b'0') as c_int;
-        index += 1;
+    match c_int::from_str_radix(text, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("not a number"),
     }
-    number
 }
 
 const NUMBER: c_int = part(env!("CARGO_PKG_VERSION_MAJOR")) * 10_000

@@ -41,7 +41,6 @@ pub struct Call {
 
 impl Call {
     /// In no chain.
-    #[must_use]
     pub const fn new() -> Self {
         Self { outer: Cell::new(core::ptr::null()), kind: Cell::new(CallKind::Release) }
     }
@@ -60,13 +59,11 @@ impl Call {
     }
 
     /// What it does.
-    #[must_use]
     pub fn kind(&self) -> CallKind {
         self.kind.get()
     }
 
     /// The next call further out on the same thread.
-    #[must_use]
     pub fn outer(&self) -> *const Call {
         self.outer.get()
     }

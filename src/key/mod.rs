@@ -62,55 +62,32 @@ use slot::KeySlot;
 static REGISTRY: Registry = Registry::new();
 
 /// The process's registry.
-#[must_use]
 pub fn registry() -> &'static Registry {
     &REGISTRY
 }
 
 /// The slot of a live key.
 ///
-/// What it says of the key can be over the next instant, unless the caller has
-/// a reference or an entry.
-///
-/// # Errors
-///
-/// [`Error::BadKey`], [`Error::DeadKey`].
+/// What it says of the key can be over the next instant, unless the caller has a
+/// reference or an entry. Errors: `BadKey`, `DeadKey`.
 #[inline]
 pub fn live(handle: u64) -> Result<&'static KeySlot, Error> {
     REGISTRY.live(handle)
 }
 
-/// Adds a reference.
-///
-/// # Errors
-///
-/// [`Error::BadKey`], [`Error::DeadKey`]; [`Error::Limit`] past
-/// [`word::MOST_REFERENCES`].
-pub fn retain(handle: u64) -> Result<(), Error> {
-    REGISTRY.find(handle)?.retain(handle::generation(handle))
-}
-
-/// The slot that a handle names, whatever its state.
-///
-/// # Errors
-///
-/// [`Error::BadKey`] for a number that was never a key.
+/// The slot that a handle names, whatever its state. Errors: `BadKey` for a number that
+/// was never a key.
 pub fn find(handle: u64) -> Result<&'static KeySlot, Error> {
     REGISTRY.find(handle)
 }
 
-/// Copies a key's name, with its final zero byte, to `buffer`.
-///
-/// # Errors
-///
-/// [`Error::BadKey`], [`Error::DeadKey`]; [`Error::Limit`] when it does not
-/// fit, with nothing written.
+/// Copies a key's name, with its final zero byte, to `buffer`. Errors: `BadKey`,
+/// `DeadKey`; `Limit` when it does not fit, with nothing written.
 ///
 /// # Safety
 ///
 /// `buffer` has room for `capacity` bytes.
 pub unsafe fn name(handle: u64, buffer: *mut c_char, capacity: usize) -> Result<(), Error> {
-    let slot = live(handle)?;
     // SAFETY: The caller's premise is the callee's.
-    unsafe { slot.copy_name(handle::generation(handle), buffer, capacity) }
+    unsafe { live(handle)?.copy_name(handle::generation(handle), buffer, capacity) }
 }

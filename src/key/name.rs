@@ -37,10 +37,7 @@ impl Name {
     }
 
     /// Copies the name out, if `check` finds its key alive. With the key's lock.
-    ///
-    /// # Errors
-    ///
-    /// As `check`; [`Error::Limit`] if it does not fit.
+    /// Errors: as `check`; `Limit` if it does not fit.
     ///
     /// # Safety
     ///
@@ -84,11 +81,7 @@ impl Name {
     }
 }
 
-/// A copy of a name; null for null.
-///
-/// # Errors
-///
-/// [`Error::NoMemory`].
+/// A copy of a name; null for null. Errors: `NoMemory`.
 ///
 /// # Safety
 ///

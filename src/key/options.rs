@@ -48,13 +48,11 @@ impl Rules {
     pub(super) const HAS_INIT: Self = Self(1 << 7);
 
     /// These facts and those.
-    #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// These facts if `condition`, else none.
-    #[must_use]
     pub const fn given(self, condition: bool) -> Self {
         if condition {
             self
@@ -68,37 +66,31 @@ impl Rules {
     }
 
     /// Whether any thread may destroy values.
-    #[must_use]
     pub const fn any(self) -> bool {
         self.has(Self::ANY)
     }
 
     /// Whether values may be visited, and taken.
-    #[must_use]
     pub const fn enumerable(self) -> bool {
         self.has(Self::ENUMERABLE)
     }
 
     /// Whether other threads than the owner may touch values.
-    #[must_use]
     pub const fn reachable(self) -> bool {
         self.has(Self::ANY.and(Self::ENUMERABLE))
     }
 
     /// Whether scopes leave values alone.
-    #[must_use]
     pub const fn worker(self) -> bool {
         self.has(Self::WORKER)
     }
 
     /// Whether contexts capture values.
-    #[must_use]
     pub const fn inherits(self) -> bool {
         self.has(Self::INHERIT)
     }
 
     /// Whether there is an init callback.
-    #[must_use]
     pub const fn has_init(self) -> bool {
         self.has(Self::HAS_INIT)
     }

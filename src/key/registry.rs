@@ -52,7 +52,6 @@ const fn locate(index: u32) -> (usize, u32, u32) {
 
 impl Registry {
     /// A registry without slots.
-    #[must_use]
     pub const fn new() -> Self {
         Self {
             first: [const { KeySlot::new() }; FIRST_SLOTS as usize],
@@ -76,11 +75,8 @@ impl Registry {
         unsafe { &*slots.add(offset as usize) }
     }
 
-    /// The slot that a handle names, whatever its state.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BadKey`] for a number that was never a key.
+    /// The slot that a handle names, whatever its state. Errors: `BadKey` for a number
+    /// that was never a key.
     #[inline]
     pub fn find(&self, key: u64) -> Result<&KeySlot, Error> {
         let index = handle::index(key);
@@ -93,11 +89,7 @@ impl Registry {
         Ok(self.slot(index))
     }
 
-    /// The slot of a live key.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BadKey`], [`Error::DeadKey`].
+    /// The slot of a live key. Errors: `BadKey`, `DeadKey`.
     #[inline]
     pub fn live(&self, key: u64) -> Result<&KeySlot, Error> {
         let slot = self.find(key)?;
@@ -105,22 +97,14 @@ impl Registry {
         Ok(slot)
     }
 
-    /// Makes a key with one reference.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoMemory`], [`Error::Limit`].
+    /// Makes a key with one reference. Errors: `NoMemory`, `Limit`.
     pub fn create(&self, options: &KeyOptions) -> Result<u64, Error> {
         let slot = self.acquire_slot()?;
         self.create_in(slot, options).inspect_err(|_| self.release_slot(slot))
     }
 
-    /// A slot that no key is in: the caller's, for [`create_in`](Self::create_in)
-    /// or [`release_slot`](Self::release_slot).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoMemory`], [`Error::Limit`].
+    /// A slot that no key is in: the caller's, for [`create_in`](Self::create_in) or
+    /// [`release_slot`](Self::release_slot). Errors: `NoMemory`, `Limit`.
     pub fn acquire_slot(&self) -> Result<&KeySlot, Error> {
         let index = match self.pop_free() {
             Some(index) => index,
@@ -129,11 +113,8 @@ impl Registry {
         Ok(self.slot(index))
     }
 
-    /// Makes a key with one reference in a free slot that the caller has.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoMemory`]; the slot is then still the caller's.
+    /// Makes a key with one reference in a free slot that the caller has. Errors:
+    /// `NoMemory`; the slot is then still the caller's.
     pub fn create_in(&self, slot: &KeySlot, options: &KeyOptions) -> Result<u64, Error> {
         // SAFETY: The caller of the C API: the name is null or terminated.
         let name = unsafe { name::copy(options.name) }?;
@@ -257,7 +238,6 @@ impl Registry {
     }
 
     /// How many keys are alive, and how many are dead but not forgotten.
-    #[must_use]
     pub fn count(&self) -> (u64, u64) {
         self.slots()
             .map(KeySlot::count)

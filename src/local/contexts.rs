@@ -31,14 +31,12 @@ pub struct Item {
 
 impl Item {
     /// The slot of its key: it serves no other while the item is there.
-    #[must_use]
     pub fn slot(&self) -> &'static KeySlot {
         // SAFETY: Slots live for ever.
         unsafe { &*self.slot }
     }
 
     /// Whether its key has died.
-    #[must_use]
     pub fn is_stale(&self) -> bool {
         self.slot().check(handle::generation(self.key)).is_err()
     }
@@ -75,7 +73,6 @@ pub type ContextPointer = NonNull<Context>;
 
 impl Context {
     /// The context whose [`call`](Self::call) this is.
-    #[must_use]
     pub fn of_call(call: &Call) -> ContextPointer {
         let context = core::ptr::from_ref(call).wrapping_byte_sub(offset_of!(Self, call));
         // SAFETY: It is part of one, so not null.
@@ -84,16 +81,13 @@ impl Context {
 
     /// How many values it has, and how many of them are stale. With the lock of
     /// the list of contexts.
-    #[must_use]
     pub fn count(&self) -> (u64, u64) {
-        let items = (0..self.items.len()).filter_map(|index| self.items.get(index));
-        items.fold((0, 0), |(all, stale), item| (all + 1, stale + u64::from(item.is_stale())))
+        let stale = self.items.iter().filter(Item::is_stale).count();
+        (u64::from(self.items.len()), stale as u64)
     }
 
     /// Whether it has a value of a key. As [`count`](Self::count).
-    #[must_use]
     pub fn has(&self, key: u64) -> bool {
-        let has = |index| self.items.get(index).is_some_and(|item| item.key == key);
-        (0..self.items.len()).any(has)
+        self.items.iter().any(|item| item.key == key)
     }
 }

@@ -123,7 +123,6 @@ impl Inbox {
 
     /// Whether nothing was posted that the owner has not taken.
     #[inline(always)]
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.first.load(Ordering::Relaxed).is_null()
     }

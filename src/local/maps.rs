@@ -10,90 +10,139 @@
 //! 2. A walk along `next` is right at every instant: a map is entered by its last
 //!    store, and taken out by one. So the child of a fork, where the lock may have
 //!    been held by a thread that is not there, can walk it.
+//! 3. Only those who have the lock get at [`Lists`], and the child of a fork, which is
+//!    alone. So what is in a list is not freed meanwhile.
 
-use core::ptr::{null_mut, NonNull};
+use core::ptr::{from_ref, null_mut};
 
 use super::contexts::Context;
 use super::inbox::Waker;
 use super::map::{Kind, Map};
+use super::stats::tls_stats_t as Stats;
+use crate::key;
 use crate::sys::lock::Lock;
 use crate::sys::memory;
 use crate::sys::sync::untracked::AtomicU64;
-use crate::sys::sync::{Cell, InTurn, Ordering};
+use crate::sys::sync::{Cell, Ordering};
 
-/// What the library holds and has done, in the whole process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Live keys.
-    pub keys: u64,
-    /// Dead keys with a value that is not destroyed yet.
-    pub dead_keys: u64,
-    /// Maps of attached threads.
-    pub maps: u64,
-    /// Values in all maps and contexts, stale ones included.
-    pub entries: u64,
-    /// Stale values.
-    pub stale: u64,
-    /// Values destroyed because their key was dead, ever.
-    pub expunged: u64,
-    /// Destroy callbacks called, ever.
-    pub destroyed: u64,
-    /// Values given up after the last round of a thread's exit, ever.
-    pub leaked: u64,
-    /// Tables made anew or swept in full, ever.
-    pub rehashes: u64,
-    /// Most slots that an insert has looked at, ever.
-    pub longest_probe: u64,
-    /// Slots in all tables.
-    pub capacity: u64,
-    /// Bytes of memory.
-    pub bytes: u64,
-    /// Attached threads whose end can't be seen.
-    pub untracked: u64,
-    /// Captured contexts that are not freed.
-    pub contexts: u64,
-    /// Tasks that ran without a scope, for want of memory, ever.
-    pub unscoped: u64,
+/// What is in a list: by two links, to the next and the previous, and a number.
+trait Listed: Sized + 'static {
+    fn links(&self) -> &(Cell<*mut Self>, Cell<*mut Self>);
 }
 
-struct Maps {
-    lock: Lock,
-    first: Cell<*mut Map>,
-    first_context: Cell<*mut Context>,
+impl Listed for Map {
+    fn links(&self) -> &(Cell<*mut Self>, Cell<*mut Self>) {
+        &self.links
+    }
+}
+
+impl Listed for Context {
+    fn links(&self) -> &(Cell<*mut Self>, Cell<*mut Self>) {
+        &self.links
+    }
+}
+
+/// A list, the latest first.
+struct List<T>(Cell<*mut T>);
+
+impl<T: Listed> List<T> {
+    fn push(&self, member: &T) {
+        let (next, previous) = member.links();
+        next.set(self.0.get());
+        previous.set(null_mut());
+        // SAFETY: Invariant 3.
+        if let Some(first) = unsafe { self.0.get().as_ref() } {
+            first.links().1.set(from_ref(member).cast_mut());
+        }
+        self.0.set(from_ref(member).cast_mut());
+    }
+
+    fn unlink(&self, member: &T) {
+        let (next, previous) = (member.links().0.get(), member.links().1.get());
+        // SAFETY: Invariant 3.
+        match unsafe { previous.as_ref() } {
+            Some(previous) => previous.links().0.set(next),
+            None => self.0.set(next),
+        }
+        // SAFETY: As above.
+        if let Some(next) = unsafe { next.as_ref() } {
+            next.links().1.set(previous);
+        }
+    }
+
+    /// The members. The one that was met last may be taken out.
+    fn iter(&self) -> impl Iterator<Item = &'static T> {
+        let mut next = self.0.get();
+        core::iter::from_fn(move || {
+            // SAFETY: Invariant 3.
+            let member = unsafe { next.as_ref() }?;
+            next = member.links().0.get();
+            Some(member)
+        })
+    }
+
+    /// Mends the links to previous members: a thread that was just entering or leaving
+    /// may have left them wrong. `stays` may take its member out.
+    fn mend(&self, stays: impl Fn(&T) -> bool) {
+        let mut previous = null_mut();
+        for member in self.iter() {
+            member.links().1.set(previous);
+            if stays(member) {
+                previous = from_ref(member).cast_mut();
+            }
+        }
+    }
+}
+
+struct Lists {
+    maps: List<Map>,
+    contexts: List<Context>,
     entered: Cell<u64>,
     /// Maps that a fork has left behind: kept in sight, for tools that look for
     /// lost memory.
     lost: Cell<*mut Map>,
-    gone: InTurn<Stats>,
+    gone: Cell<Stats>,
 }
 
-// SAFETY: All but `lock` is touched with the lock only, or in the child of a
-// fork, which is alone.
+impl Lists {
+    fn next_number(&self) -> u64 {
+        self.entered.replace(self.entered.get() + 1)
+    }
+
+    /// Takes a map out of the list; what it has counted stays.
+    fn remove(&self, map: &Map) {
+        self.maps.unlink(map);
+        let mut gone = self.gone.get();
+        add_history(&mut gone, map);
+        self.gone.set(gone);
+    }
+}
+
+struct Maps {
+    lock: Lock,
+    lists: Lists,
+}
+
+// SAFETY: Invariant 3.
 unsafe impl Sync for Maps {}
+
+impl Maps {
+    #[cfg_attr(modelled, track_caller)]
+    fn locked<T>(&self, work: impl FnOnce(&Lists) -> T) -> T {
+        self.lock.with(|| work(&self.lists))
+    }
+}
 
 static MAPS: Maps = Maps {
     lock: Lock::new(),
-    first: Cell::new(null_mut()),
-    first_context: Cell::new(null_mut()),
-    entered: Cell::new(0),
-    lost: Cell::new(null_mut()),
-    gone: InTurn::new(Stats {
-        keys: 0,
-        dead_keys: 0,
-        maps: 0,
-        entries: 0,
-        stale: 0,
-        expunged: 0,
-        destroyed: 0,
-        leaked: 0,
-        rehashes: 0,
-        longest_probe: 0,
-        capacity: 0,
-        bytes: 0,
-        untracked: 0,
-        contexts: 0,
-        unscoped: 0,
-    }),
+    lists: Lists {
+        maps: List(Cell::new(null_mut())),
+        contexts: List(Cell::new(null_mut())),
+        entered: Cell::new(0),
+        lost: Cell::new(null_mut()),
+        // SAFETY: Numbers.
+        gone: Cell::new(unsafe { core::mem::zeroed() }),
+    },
 };
 
 /// Sums that no map has. `Relaxed`: numbers for reports.
@@ -122,120 +171,38 @@ pub fn count_leaked() {
     LEAKED.fetch_add(1, Ordering::Relaxed);
 }
 
-fn next_number() -> u64 {
-    MAPS.entered.replace(MAPS.entered.get() + 1)
-}
-
 /// A map has come.
 pub fn enter(map: &Map) {
-    MAPS.lock.with(|| {
-        map.number.set(next_number());
-        let (next, previous) = &map.links;
-        next.set(MAPS.first.get());
-        previous.set(null_mut());
-        if let Some(first) = NonNull::new(MAPS.first.get()) {
-            // SAFETY: In the list, so not freed; the lock is held.
-            unsafe { first.as_ref() }.links.1.set(core::ptr::from_ref(map).cast_mut());
-        }
-        MAPS.first.set(core::ptr::from_ref(map).cast_mut());
+    MAPS.locked(|lists| {
+        map.number.set(lists.next_number());
+        lists.maps.push(map);
     });
 }
 
 /// A map is going.
 pub fn leave(map: &Map) {
-    // SAFETY: The lock is held.
-    MAPS.lock.with(|| unsafe { unlink(map) });
+    MAPS.locked(|lists| lists.remove(map));
 }
 
 /// A context has come.
 pub fn enter_context(context: &Context) {
-    MAPS.lock.with(|| {
-        context.number.set(next_number());
-        let (next, previous) = &context.links;
-        next.set(MAPS.first_context.get());
-        previous.set(null_mut());
-        if let Some(first) = NonNull::new(MAPS.first_context.get()) {
-            // SAFETY: In the list, so not freed; the lock is held.
-            unsafe { first.as_ref() }.links.1.set(core::ptr::from_ref(context).cast_mut());
-        }
-        MAPS.first_context.set(core::ptr::from_ref(context).cast_mut());
+    MAPS.locked(|lists| {
+        context.number.set(lists.next_number());
+        lists.contexts.push(context);
     });
 }
 
 /// A context is going, or its values are.
 pub fn leave_context(context: &Context) {
-    MAPS.lock.with(|| {
-        let (next, previous) = (context.links.0.get(), context.links.1.get());
-        match NonNull::new(previous) {
-            // SAFETY: In the list, so not freed; the lock is held.
-            Some(previous) => unsafe { previous.as_ref() }.links.0.set(next),
-            None => MAPS.first_context.set(next),
-        }
-        if let Some(next) = NonNull::new(next) {
-            // SAFETY: In the list, so not freed; the lock is held.
-            unsafe { next.as_ref() }.links.1.set(previous);
-        }
-    });
-}
-
-/// Takes a map out of the list; what it has counted stays.
-///
-/// # Safety
-///
-/// The lock is held, or the caller is alone.
-unsafe fn unlink(map: &Map) {
-    let (next, previous) = (map.links.0.get(), map.links.1.get());
-    match NonNull::new(previous) {
-        // SAFETY: In the list, so not freed.
-        Some(previous) => unsafe { previous.as_ref() }.links.0.set(next),
-        None => MAPS.first.set(next),
-    }
-    if let Some(next) = NonNull::new(next) {
-        // SAFETY: In the list, so not freed.
-        unsafe { next.as_ref() }.links.1.set(previous);
-    }
-    // SAFETY: This `&mut` is alone.
-    add_history(unsafe { &mut *MAPS.gone.write() }, map);
-}
-
-/// Runs `visit` for each map, the latest first. It may take that map out.
-///
-/// # Safety
-///
-/// The lock is held, or the caller is alone.
-unsafe fn walk(mut visit: impl FnMut(&'static Map)) {
-    let mut next = MAPS.first.get();
-    while let Some(map) = NonNull::new(next) {
-        // SAFETY: In the list, so not freed.
-        let map = unsafe { map.as_ref() };
-        next = map.links.0.get();
-        visit(map);
-    }
-}
-
-/// Runs `visit` for each context.
-///
-/// # Safety
-///
-/// As [`walk`].
-unsafe fn walk_contexts(mut visit: impl FnMut(&'static Context)) {
-    let mut next = MAPS.first_context.get();
-    while let Some(context) = NonNull::new(next) {
-        // SAFETY: In the list, so not freed.
-        let context = unsafe { context.as_ref() };
-        next = context.links.0.get();
-        visit(context);
-    }
+    MAPS.locked(|lists| lists.contexts.unlink(context));
 }
 
 /// Runs `visit` for each context, with the lock.
 pub fn with_contexts(visit: impl FnMut(&'static Context)) {
-    // SAFETY: The lock is held.
-    MAPS.lock.with(|| unsafe { walk_contexts(visit) });
+    MAPS.locked(|lists| lists.contexts.iter().for_each(visit));
 }
 
-/// What a report says of a map.
-#[derive(Clone, Copy)]
+/// What a report says of a map or a context.
 pub struct MapReport {
     /// Its number.
     pub number: u64,
@@ -251,79 +218,54 @@ pub struct MapReport {
     pub capacity: u64,
 }
 
+impl MapReport {
+    fn of_map(map: &Map) -> Self {
+        Self {
+            number: map.number.get(),
+            kind: if map.kind.get() == Kind::Thread { "thread" } else { "moving" },
+            thread: map.thread_number(),
+            entries: entries_of(map),
+            stale: map.inbox.stale.load(Ordering::Relaxed) as u64,
+            capacity: map.counters.capacity.load(Ordering::Relaxed),
+        }
+    }
+
+    fn of_context(context: &Context) -> Self {
+        let (number, (entries, stale)) = (context.number.get(), context.count());
+        Self { number, kind: "context", thread: 0, entries, stale, capacity: 0 }
+    }
+}
+
 /// The latest map or context before number `last`.
-#[must_use]
 pub fn report_before(last: u64) -> Option<MapReport> {
-    let mut found: Option<MapReport> = None;
-    let mut take = |report: MapReport| {
-        if report.number < last && found.is_none_or(|found| found.number < report.number) {
-            found = Some(report);
-        }
-    };
-    MAPS.lock.with(|| {
-        // SAFETY: The lock is held.
-        unsafe {
-            walk(|map| {
-                take(MapReport {
-                    number: map.number.get(),
-                    kind: if map.kind.get() == Kind::Thread { "thread" } else { "moving" },
-                    thread: map.thread_number(),
-                    entries: entries_of(map),
-                    stale: map.inbox.stale.load(Ordering::Relaxed) as u64,
-                    capacity: map.counters.capacity.load(Ordering::Relaxed),
-                });
-            });
-        }
-        // SAFETY: As above.
-        unsafe {
-            walk_contexts(|context| {
-                let (entries, stale) = context.count();
-                take(MapReport {
-                    number: context.number.get(),
-                    kind: "context",
-                    thread: 0,
-                    entries,
-                    stale,
-                    capacity: 0,
-                });
-            });
-        }
-    });
-    found
+    MAPS.locked(|lists| {
+        let map = lists.maps.iter().find(|map| map.number.get() < last);
+        let context = lists.contexts.iter().find(|context| context.number.get() < last);
+        let reports = map.map(MapReport::of_map).into_iter();
+        reports.chain(context.map(MapReport::of_context)).max_by_key(|report| report.number)
+    })
 }
 
 /// The latest map before number `last` that has stale values and wants
 /// somebody to be woken.
-#[must_use]
 pub fn next_with_stale(last: u64) -> Option<(u64, Waker)> {
-    let mut found = None;
-    let visit = |map: &'static Map| {
-        let number = map.number.get();
-        let is_it = number < last && map.inbox.stale.load(Ordering::Relaxed) > 0;
-        if found.is_none() && is_it {
-            found = map.inbox.waker().map(|waker| (number, waker));
-        }
-    };
-    // SAFETY: The lock is held.
-    MAPS.lock.with(|| unsafe { walk(visit) });
-    found
+    MAPS.locked(|lists| {
+        let stale =
+            |map: &&Map| map.number.get() < last && map.inbox.stale.load(Ordering::Relaxed) > 0;
+        lists.maps.iter().filter(stale).find_map(|map| Some((map.number.get(), map.inbox.waker()?)))
+    })
 }
 
 /// Attaches the map in which the scope with this id was opened, for the calling
 /// thread, if it is there and no thread has it.
-#[must_use]
 pub fn attach_of_scope(id: u64) -> Option<&'static Map> {
-    let mut found = None;
-    let visit = |map: &'static Map| {
-        let is_it = (map.number.get() + 1) << 40 == id >> 40 << 40;
-        // The one who destroys a map attaches it first: so it stays.
-        if is_it && map.kind.get() == Kind::Moving && map.attach().is_ok() {
-            found = Some(map);
-        }
+    let is_it = |map: &&Map| {
+        (map.number.get() + 1) << 40 == id >> 40 << 40
+            && map.kind.get() == Kind::Moving
+            // The one who destroys a map attaches it first: so it stays.
+            && map.attach().is_ok()
     };
-    // SAFETY: The lock is held.
-    MAPS.lock.with(|| unsafe { walk(visit) });
-    found
+    MAPS.locked(|lists| lists.maps.iter().find(is_it))
 }
 
 /// Values that a map has: without those that other threads have taken.
@@ -342,35 +284,27 @@ fn add_history(sum: &mut Stats, map: &Map) {
     sum.longest_probe = sum.longest_probe.max(counters.longest_probe.load(Ordering::Relaxed));
 }
 
-/// The sums now, but for what the registry of keys knows. Blocks threads that
-/// come or go meanwhile.
-#[must_use]
+/// The sums now. Blocks threads that come or go meanwhile.
 pub fn collect() -> Stats {
-    let mut sum = MAPS.lock.with(|| {
-        // SAFETY: The lock is held.
-        let mut sum = unsafe { *MAPS.gone.read() };
-        // SAFETY: As above.
-        unsafe {
-            walk(|map| {
-                add_history(&mut sum, map);
-                sum.maps += 1;
-                sum.entries += entries_of(map);
-                sum.stale += map.inbox.stale.load(Ordering::Relaxed) as u64;
-                sum.capacity += map.counters.capacity.load(Ordering::Relaxed);
-                sum.untracked += map.counters.untracked.load(Ordering::Relaxed);
-            });
+    let mut sum = MAPS.locked(|lists| {
+        let mut sum = lists.gone.get();
+        for map in lists.maps.iter() {
+            add_history(&mut sum, map);
+            sum.maps += 1;
+            sum.entries += entries_of(map);
+            sum.stale += map.inbox.stale.load(Ordering::Relaxed) as u64;
+            sum.capacity += map.counters.capacity.load(Ordering::Relaxed);
+            sum.unwatched += map.counters.untracked.load(Ordering::Relaxed);
         }
-        // SAFETY: As above.
-        unsafe {
-            walk_contexts(|context| {
-                let (entries, stale) = context.count();
-                sum.contexts += 1;
-                sum.entries += entries;
-                sum.stale += stale;
-            });
+        for context in lists.contexts.iter() {
+            let (entries, stale) = context.count();
+            sum.contexts += 1;
+            sum.entries += entries;
+            sum.stale += stale;
         }
         sum
     });
+    (sum.keys, sum.dead_keys) = key::registry().count();
     sum.destroyed += DESTROYED.load(Ordering::Relaxed);
     sum.expunged += EXPUNGED.load(Ordering::Relaxed);
     sum.unscoped = UNSCOPED.load(Ordering::Relaxed);
@@ -388,28 +322,16 @@ pub fn collect() -> Stats {
 pub unsafe fn keep_only(is_here: impl Fn(&Map) -> bool) {
     // SAFETY: The caller's premise.
     unsafe { MAPS.lock.reset() };
-    let mut previous: *mut Map = null_mut();
-    // SAFETY: The caller is alone.
-    unsafe {
-        walk(|map| {
-            // A thread that was just entering or leaving may have left it wrong.
-            map.links.1.set(previous);
-            if is_here(map) {
-                previous = core::ptr::from_ref(map).cast_mut();
-                return;
-            }
-            unlink(map);
-            map.links.0.set(MAPS.lost.replace(core::ptr::from_ref(map).cast_mut()));
-        });
-    }
-    let mut previous: *mut Context = null_mut();
-    // SAFETY: The caller is alone.
-    unsafe {
-        walk_contexts(|context| {
-            context.links.1.set(previous);
-            previous = core::ptr::from_ref(context).cast_mut();
-        });
-    }
+    let lists = &MAPS.lists;
+    lists.maps.mend(|map| {
+        let stays = is_here(map);
+        if !stays {
+            lists.remove(map);
+            map.links.0.set(lists.lost.replace(from_ref(map).cast_mut()));
+        }
+        stays
+    });
+    lists.contexts.mend(|_| true);
 }
 
 /// In the child of a fork: runs `visit` for each map that is there.
@@ -418,8 +340,7 @@ pub unsafe fn keep_only(is_here: impl Fn(&Map) -> bool) {
 ///
 /// The calling thread is the only one of its process.
 pub unsafe fn for_each_alone(visit: impl FnMut(&'static Map)) {
-    // SAFETY: The caller's premise.
-    unsafe { walk(visit) };
+    MAPS.lists.maps.iter().for_each(visit);
 }
 
 /// In the child of a fork: runs `visit` for each context that is there.
@@ -428,6 +349,5 @@ pub unsafe fn for_each_alone(visit: impl FnMut(&'static Map)) {
 ///
 /// As [`for_each_alone`].
 pub unsafe fn for_each_context_alone(visit: impl FnMut(&'static Context)) {
-    // SAFETY: The caller's premise.
-    unsafe { walk_contexts(visit) };
+    MAPS.lists.contexts.iter().for_each(visit);
 }

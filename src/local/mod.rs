@@ -12,7 +12,7 @@
 //!   order        a map's records by age, and those that are known stale
 //!   map          the table, the inbox, the records
 //!     |
-//!   record  pool  inbox
+//!   record  pool  inbox   stats
 //! ```
 //!
 //! Arrows go down only. Nothing here asks which thread is calling, but for
@@ -29,4 +29,5 @@ pub mod pool;
 pub mod record;
 pub mod remote;
 pub mod retire;
+pub mod stats;
 pub mod thread;

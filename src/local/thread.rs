@@ -80,7 +80,6 @@ pub struct Thread {
 impl Thread {
     /// The calling thread, if it is attached.
     #[inline(always)]
-    #[must_use]
     pub fn current() -> Option<&'static Self> {
         let word = block::thread();
         if word <= DESTRUCTOR_PASSES {
@@ -98,7 +97,6 @@ impl Thread {
 
     /// The map that the thread works on.
     #[inline(always)]
-    #[must_use]
     pub fn map(&self) -> &'static Map {
         // SAFETY: Set when the thread was attached, to a map that lives at least
         // until the thread has another or is let go.
@@ -106,19 +104,16 @@ impl Thread {
     }
 
     /// The thread's own map.
-    #[must_use]
     pub fn own_map(&self) -> &Map {
         &self.own
     }
 
     /// Whether it is the thread's own map.
-    #[must_use]
     pub fn is_own(&self, map: &Map) -> bool {
         core::ptr::eq(map, &raw const self.own)
     }
 
     /// The map that the thread has switched to, if not its own.
-    #[must_use]
     pub fn switched_map(&self) -> Option<NonNull<Map>> {
         let map = self.current.get();
         (!core::ptr::eq(map, &raw const self.own)).then(|| NonNull::from(self.map()))
@@ -133,11 +128,7 @@ impl Thread {
         self.map().publish(self.number.get());
     }
 
-    /// Whether the thread may store something new.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Exiting`].
+    /// Whether the thread may store something new. Errors: `Exiting`.
     #[inline(always)]
     pub fn check_open(&self) -> Result<(), Error> {
         if self.closing.get() {
@@ -161,11 +152,7 @@ impl Thread {
         self.latest.set((key, slot));
     }
 
-    /// The slot of a key, at once if this thread made it last.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BadKey`].
+    /// The slot of a key, at once if this thread made it last. Errors: `BadKey`.
     #[inline(always)]
     pub fn slot_of(&self, key: u64) -> Result<&'static KeySlot, Error> {
         let (latest, slot) = self.latest.get();
@@ -176,11 +163,7 @@ impl Thread {
         Ok(unsafe { &*slot })
     }
 
-    /// The slot of a live key.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BadKey`], [`Error::DeadKey`].
+    /// The slot of a live key. Errors: `BadKey`, `DeadKey`.
     #[inline(always)]
     pub fn live(&self, key: u64) -> Result<&'static KeySlot, Error> {
         let slot = self.slot_of(key)?;

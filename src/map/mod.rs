@@ -122,50 +122,42 @@ pub struct ThreadLocalMap<R: Copy> {
 
 impl<R: Copy> ThreadLocalMap<R> {
     /// A map without entries. Allocates nothing.
-    #[must_use]
     pub const fn new() -> Self {
         Self { table: Table::none(), size: 0, longest_probe: 0, rehashes: 0, changes: 0 }
     }
 
     /// Entries, stale ones included.
-    #[must_use]
     pub const fn size(&self) -> usize {
         self.size
     }
 
     /// Slots of the table: 0 before the first insert.
-    #[must_use]
     pub const fn capacity(&self) -> usize {
         self.table.capacity()
     }
 
     /// The most entries that any insert has looked at to find its place.
-    #[must_use]
     pub const fn longest_probe(&self) -> usize {
         self.longest_probe
     }
 
     /// How often the table was swept in full or made anew.
-    #[must_use]
     pub const fn rehashes(&self) -> u64 {
         self.rehashes
     }
 
     /// Goes up whenever the capacity, [`rehashes`](Self::rehashes) or
     /// [`longest_probe`](Self::longest_probe) may have changed.
-    #[must_use]
     pub const fn changes(&self) -> u64 {
         self.changes
     }
 
     /// Where a look-up starts.
-    #[must_use]
     pub fn view(&self) -> View {
         self.table.view()
     }
 
     /// The size at which the next insert makes room first: 2/3 of the capacity.
-    #[must_use]
     pub const fn set_threshold(&self) -> usize {
         self.capacity() * 2 / 3
     }
@@ -174,13 +166,11 @@ impl<R: Copy> ThreadLocalMap<R> {
     ///
     /// Expunges nothing; stale entries are found like all others.
     #[inline]
-    #[must_use]
     pub fn get_entry(&self, key: u64) -> Option<usize> {
         find(self.table.view(), key).map(|distance| distance / size_of::<Entry>())
     }
 
     /// The position of the entry with this record, in the run of `key`'s home.
-    #[must_use]
     pub fn position_of(&self, key: u64, record: R) -> Option<usize>
     where
         R: PartialEq,
@@ -213,14 +203,12 @@ impl<R: Copy> ThreadLocalMap<R> {
     }
 
     /// The word at a position: a key, or what [`vacate`](Self::vacate) left.
-    #[must_use]
     pub fn word(&self, position: usize) -> u64 {
         self.table.key(position)
     }
 
     /// The first entry of a vacated word in the run of `key`'s home, whose record
     /// `is_it` is true of.
-    #[must_use]
     pub fn find_vacated(&self, key: u64, is_it: impl Fn(R) -> bool) -> Option<usize> {
         if self.size == 0 {
             return None;
@@ -261,13 +249,11 @@ impl<R: Copy> ThreadLocalMap<R> {
     }
 
     /// The value at a position that a look-up returned.
-    #[must_use]
     pub fn value(&self, position: usize) -> *mut c_void {
         self.table.value(position)
     }
 
     /// The owner's record at a position that a look-up returned.
-    #[must_use]
     pub fn record(&self, position: usize) -> R {
         self.table.record(position)
     }
@@ -281,14 +267,11 @@ impl<R: Copy> ThreadLocalMap<R> {
 
     /// Makes sure that the next [`set`](Self::set) needs no memory.
     ///
-    /// At the threshold all stale entries are expunged, and if that does not
-    /// leave a quarter of it free, the table doubles. An owner whose table other
-    /// threads reach uses the two steps of this, [`rebuilt`](Self::rebuilt) and
-    /// [`adopt`](Self::adopt).
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfMemory`]; every entry that is not stale is where it was.
+    /// At the threshold all stale entries are expunged, and if that does not leave a
+    /// quarter of it free, the table doubles. An owner whose table other threads reach
+    /// uses the two steps of this, [`rebuilt`](Self::rebuilt) and
+    /// [`adopt`](Self::adopt). Errors: `OutOfMemory`; every entry that is not stale is
+    /// where it was.
     pub fn reserve(&mut self, owner: &mut impl Owner<R>) -> Result<(), OutOfMemory> {
         if self.has_room() {
             return Ok(());
@@ -304,7 +287,6 @@ impl<R: Copy> ThreadLocalMap<R> {
 
     /// Whether [`reserve`](Self::reserve) has nothing to do.
     #[inline]
-    #[must_use]
     pub const fn has_room(&self) -> bool {
         self.size + 1 < self.set_threshold()
     }

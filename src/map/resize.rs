@@ -24,11 +24,8 @@ use super::{OutOfMemory, Owner, ThreadLocalMap, INITIAL_CAPACITY};
 pub struct Rebuilt<R: Copy>(Table<R>);
 
 impl<R: Copy> ThreadLocalMap<R> {
-    /// Builds a table without the stale entries, with room for one more.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfMemory`].
+    /// Builds a table without the stale entries, with room for one more. Errors:
+    /// `OutOfMemory`.
     pub fn rebuilt(&self, owner: &impl Owner<R>) -> Result<Rebuilt<R>, OutOfMemory> {
         let stays =
             |position: &usize| self.table.key(*position) != 0 && !self.is_stale(*position, owner);
@@ -82,7 +79,6 @@ impl<R: Copy> ThreadLocalMap<R> {
 
     /// Whether a [rebuilt](Self::rebuilt) table would be smaller.
     #[inline(always)]
-    #[must_use]
     pub const fn can_shrink(&self) -> bool {
         self.size <= self.capacity() / 8 && self.capacity() > INITIAL_CAPACITY
     }

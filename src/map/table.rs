@@ -35,7 +35,6 @@ use crate::sys::sync::{compiler_fence, Ordering};
 /// Reads entries only, so a signal handler may call it on its own thread's hot
 /// slot at any moment.
 #[inline(always)]
-#[must_use]
 pub fn find(view: View, key: u64) -> Option<usize> {
     let mut distance = key as usize & view.mask;
     loop {
@@ -225,7 +224,6 @@ impl<R: Copy> Drop for Table<R> {
 /// `view` is that of a [`ThreadLocalMap<R>`](super::ThreadLocalMap), and the
 /// entry at `distance` is in use.
 #[inline(always)]
-#[must_use]
 pub unsafe fn record_at<R: Copy>(view: View, distance: usize) -> R {
     let position = distance / size_of::<Entry>();
     // SAFETY: Layout: see the picture in the module's text; the caller says

@@ -26,60 +26,47 @@ pub struct Array<T: Copy> {
 
 impl<T: Copy> Array<T> {
     /// Nothing in it; allocates nothing.
-    #[must_use]
     pub const fn new() -> Self {
         Self { items: Cell::new(null_mut()), length: Cell::new(0), room: Cell::new(0) }
     }
 
     /// How many items there are.
     #[inline]
-    #[must_use]
     pub fn len(&self) -> u32 {
         self.length.get()
     }
 
     /// Whether there is none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Whether the next [`push`](Self::push) needs no memory.
     #[inline]
-    #[must_use]
     pub fn has_room(&self) -> bool {
         self.length.get() < self.room.get()
     }
 
-    /// Makes sure that there is room for `more` items.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfMemory`]; the array is as it was.
+    /// Makes sure that there is room for `more` items. Errors: `OutOfMemory`; the array
+    /// is as it was.
     pub fn reserve(&self, more: u32) -> Result<(), OutOfMemory> {
-        let wanted = self.length.get().checked_add(more).ok_or(OutOfMemory)?;
+        let length = self.length.get();
+        let wanted = length.checked_add(more).ok_or(OutOfMemory)?;
         if wanted <= self.room.get() {
             return Ok(());
         }
         let room = self.room.get().saturating_mul(2).max(wanted).max(INITIAL_ROOM);
-        let larger = memory::allocate_bytes(Self::bytes(room)?)?.cast::<T>();
-        let old = NonNull::new(self.items.get());
-        if let Some(old) = old {
-            let length = self.length.get() as usize;
+        let bytes = (room as usize).checked_mul(size_of::<T>()).ok_or(OutOfMemory)?;
+        let larger = memory::allocate_bytes(bytes)?.cast::<T>().as_ptr();
+        if length > 0 {
             // SAFETY: Both have room for as many, and lie apart.
-            unsafe { core::ptr::copy_nonoverlapping(old.as_ptr(), larger.as_ptr(), length) };
+            unsafe { core::ptr::copy_nonoverlapping(self.items.get(), larger, length as usize) };
         }
-        let old_room = self.room.replace(room);
-        self.items.set(larger.as_ptr());
-        if let Some(old) = old {
-            // SAFETY: Allocated by an earlier call with this room.
-            unsafe { memory::free_bytes(old.cast(), old_room as usize * size_of::<T>()) };
-        }
+        self.free();
+        self.items.set(larger);
+        self.room.set(room);
+        self.length.set(length);
         Ok(())
-    }
-
-    fn bytes(room: u32) -> Result<usize, OutOfMemory> {
-        (room as usize).checked_mul(size_of::<T>()).ok_or(OutOfMemory)
     }
 
     /// Adds an item. The caller has [reserved](Self::reserve) room for it.
@@ -94,13 +81,14 @@ impl<T: Copy> Array<T> {
 
     /// The item at an index, if there is one.
     #[inline]
-    #[must_use]
     pub fn get(&self, index: u32) -> Option<T> {
-        if index >= self.length.get() {
-            return None;
-        }
         // SAFETY: Below the length, so written.
-        Some(unsafe { self.items.get().add(index as usize).read() })
+        (index < self.length.get()).then(|| unsafe { self.items.get().add(index as usize).read() })
+    }
+
+    /// The items that are there now; those that go meanwhile are not met.
+    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
+        (0..self.len()).map_while(|index| self.get(index))
     }
 
     /// Exchanges the item at an index below the length.
@@ -121,10 +109,7 @@ impl<T: Copy> Array<T> {
     /// Takes the item at an index out, and puts the last one into its place.
     /// Returns the item that has moved, if one has.
     pub fn swap_remove(&self, index: u32) -> Option<T> {
-        let last = self.pop()?;
-        if index >= self.length.get() {
-            return None;
-        }
+        let last = self.pop().filter(|_| index < self.length.get())?;
         self.set(index, last);
         Some(last)
     }
@@ -140,7 +125,6 @@ impl<T: Copy> Array<T> {
     /// # Safety
     ///
     /// Nothing is pushed, set or freed while the slice is in use.
-    #[must_use]
     #[allow(clippy::mut_from_ref)] // the caller's premise
     pub unsafe fn as_mut_slice(&self) -> &mut [T] {
         let first = NonNull::new(self.items.get()).unwrap_or(NonNull::dangling());
@@ -156,12 +140,6 @@ impl<T: Copy> Array<T> {
             // SAFETY: `reserve` allocated it with this room.
             unsafe { memory::free_bytes(items.cast(), room as usize * size_of::<T>()) };
         }
-    }
-}
-
-impl<T: Copy> Default for Array<T> {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -4,7 +4,7 @@ use core::cell::UnsafeCell;
 use core::ffi::c_int;
 
 use super::lock::Lock;
-use super::sync::untracked::AtomicUsize;
+use super::sync::untracked::AtomicBool;
 use super::sync::Ordering;
 
 /// The number of "not now" in `pthread_setcancelstate`, in glibc and musl.
@@ -19,12 +19,11 @@ extern "C" {
 /// Ends the calling thread here if it has been cancelled and lets it happen
 /// (POSIX, `pthread_testcancel`). The caller has no lock.
 pub fn cancellation_point() {
-    if cfg!(modelled) {
-        // No thread of a model is cancelled.
-        return;
+    // No thread of a model is cancelled.
+    if !cfg!(modelled) {
+        // SAFETY: The C library: no requirement.
+        unsafe { pthread_testcancel() };
     }
-    // SAFETY: The C library: no requirement.
-    unsafe { pthread_testcancel() };
 }
 
 /// A condition that threads wait for under a [`Lock`].
@@ -34,8 +33,8 @@ pub fn cancellation_point() {
 /// an attribute, which no static initialiser takes: so the first who waits makes
 /// it, with the lock held. Until then nobody waits, and there is nobody to wake.
 pub struct Condition {
-    /// 1: `condition` was made. Written under the lock.
-    made: AtomicUsize,
+    /// `condition` was made. Written under the lock.
+    made: AtomicBool,
     condition: UnsafeCell<libc::pthread_cond_t>,
 }
 
@@ -47,7 +46,6 @@ unsafe impl Sync for Condition {}
 const SECOND: i64 = 1_000_000_000;
 
 /// Nanoseconds on the clock that [`Condition::wait_until`] goes by.
-#[must_use]
 pub fn now() -> i64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: The C library: this clock always exists; `time` is ours.
@@ -57,23 +55,13 @@ pub fn now() -> i64 {
 
 impl Condition {
     /// A condition that nobody waits for.
-    #[must_use]
     pub const fn new() -> Self {
-        Self {
-            made: AtomicUsize::new(0),
-            condition: UnsafeCell::new(libc::PTHREAD_COND_INITIALIZER),
-        }
+        let condition = UnsafeCell::new(libc::PTHREAD_COND_INITIALIZER);
+        Self { made: AtomicBool::new(false), condition }
     }
 
-    /// Makes the condition variable, if it is not there yet.
-    ///
-    /// # Safety
-    ///
-    /// The calling thread has the lock.
+    /// Makes the condition variable. Safety: the calling thread has the lock.
     unsafe fn make(&self) {
-        if self.made.load(Ordering::Relaxed) != 0 {
-            return;
-        }
         let mut attributes = core::mem::MaybeUninit::<libc::pthread_condattr_t>::uninit();
         // SAFETY: The C library: it initialises the attributes and then the
         // condition variable, which nobody uses yet. With these arguments none
@@ -84,7 +72,7 @@ impl Condition {
             libc::pthread_cond_init(self.condition.get(), attributes.as_ptr());
             libc::pthread_condattr_destroy(attributes.as_mut_ptr());
         }
-        self.made.store(1, Ordering::Release);
+        self.made.store(true, Ordering::Release);
     }
 
     /// In a forked process: nobody waits, the one who did in the process that it was
@@ -92,7 +80,7 @@ impl Condition {
     /// would wait for them; so it is made anew at the next wait. No other thread
     /// of this process has used it.
     pub fn reset(&self) {
-        self.made.store(0, Ordering::Relaxed);
+        self.made.store(false, Ordering::Relaxed);
     }
 
     /// Gives `lock` back, waits for [`notify_all`](Self::notify_all) or the
@@ -112,8 +100,10 @@ impl Condition {
             super::modelled::yield_now();
             return lock.acquire();
         }
-        // SAFETY: The caller has the lock.
-        unsafe { self.make() };
+        if !self.made.load(Ordering::Relaxed) {
+            // SAFETY: The caller has the lock.
+            unsafe { self.make() };
+        }
         let time = libc::timespec { tv_sec: nanoseconds / SECOND, tv_nsec: nanoseconds % SECOND };
         let mut before = 0;
         // SAFETY: The C library: a valid state; `before` is ours.
@@ -126,19 +116,10 @@ impl Condition {
 
     /// Wakes all waiters. The calling thread has the lock that they wait under.
     pub fn notify_all(&self) {
-        if cfg!(modelled) {
-            // Those who wait look again whenever they get their turn.
-            return;
-        }
-        if self.made.load(Ordering::Acquire) != 0 {
+        // In a model, those who wait look again whenever they get their turn.
+        if !cfg!(modelled) && self.made.load(Ordering::Acquire) {
             // SAFETY: It was made, and stays where it is.
             unsafe { libc::pthread_cond_broadcast(self.condition.get()) };
         }
-    }
-}
-
-impl Default for Condition {
-    fn default() -> Self {
-        Self::new()
     }
 }

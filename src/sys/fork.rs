@@ -6,24 +6,18 @@ use super::memory::OutOfMemory;
 pub type Handler = unsafe extern "C" fn();
 
 /// The number of the calling process.
-#[must_use]
 pub fn process() -> u32 {
     if cfg!(modelled) {
-        return 0;
+        return 0; // a model has one
     }
     // SAFETY: The C library: no requirement.
     unsafe { libc::getpid() as u32 }
 }
 
-/// Has `prepare` run before every fork from now on, on the forking thread, and
-/// `parent` or `child` after it.
-///
-/// # Errors
-///
-/// [`OutOfMemory`].
+/// Has `prepare` run before every fork from now on, on the forking thread, and `parent`
+/// or `child` after it. Errors: `OutOfMemory`.
 pub fn watch(prepare: Handler, parent: Handler, child: Handler) -> Result<(), OutOfMemory> {
     if cfg!(modelled) {
-        // A model has no processes.
         return Ok(());
     }
     // SAFETY: The C library: the handlers stay mapped (`-z nodelete`).

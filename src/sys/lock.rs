@@ -17,7 +17,6 @@ unsafe impl Send for Lock {}
 
 impl Lock {
     /// A lock that nobody holds.
-    #[must_use]
     pub const fn new() -> Self {
         Self(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER))
     }
@@ -55,7 +54,7 @@ impl Lock {
         }
     }
 
-    /// Makes the lock anew in the child of a fork: the one who had it is not there.
+    /// Makes the lock anew in the child of a fork: who had it is not there.
     ///
     /// # Safety
     ///
@@ -79,12 +78,6 @@ impl Lock {
         unsafe {
             libc::pthread_mutex_unlock(self.0.get());
         }
-    }
-}
-
-impl Default for Lock {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -23,16 +23,12 @@ static BYTES: AtomicUsize = AtomicUsize::new(0);
 pub struct OutOfMemory;
 
 /// Bytes that the library holds now.
-#[must_use]
 pub fn bytes_in_use() -> usize {
     BYTES.load(Ordering::Relaxed)
 }
 
-/// Allocates `count` zeroed bytes, aligned for any C type.
-///
-/// # Errors
-///
-/// [`OutOfMemory`] when the allocator has none.
+/// Allocates `count` zeroed bytes, aligned for any C type. Errors: `OutOfMemory` when
+/// the allocator has none.
 pub fn allocate_bytes(count: usize) -> Result<NonNull<c_void>, OutOfMemory> {
     // SAFETY: The C library: `calloc` takes any two numbers.
     let memory = super::block::while_allocating(|| unsafe { libc::calloc(1, count.max(1)) });
@@ -58,11 +54,7 @@ pub unsafe fn free_bytes(memory: NonNull<c_void>, count: usize) {
     super::block::while_allocating(|| unsafe { libc::free(memory.as_ptr()) });
 }
 
-/// Allocates one `T`, all zero.
-///
-/// # Errors
-///
-/// [`OutOfMemory`] when the allocator has none.
+/// Allocates one `T`, all zero. Errors: `OutOfMemory` when the allocator has none.
 pub fn allocate<T>() -> Result<NonNull<T>, OutOfMemory> {
     const { assert!(core::mem::align_of::<T>() <= 16, "calloc aligns to 16") };
     allocate_bytes(size_of::<T>()).map(NonNull::cast)

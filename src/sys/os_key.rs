@@ -9,7 +9,7 @@
 //! threads that are just ending). Making it blocks nobody: two threads that
 //! come at the same time both make one, and the loser deletes its own
 //! (`once_cell::race`). When the process has none left (`PTHREAD_KEYS_MAX`
-//! is 1024 on Linux), [`OsKey::get`] says so and tries again next time.
+//! is 1024 on Linux), [`OsKey::get`] says so, and tries again next time.
 
 use core::ffi::c_void;
 use core::num::NonZeroUsize;
@@ -20,10 +20,6 @@ use super::memory::OutOfMemory;
 
 /// What the C library runs on an ending thread, with the value under the key.
 pub type Destructor = unsafe extern "C" fn(*mut c_void);
-
-/// No key can be had: the process has used them all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoKeyLeft;
 
 /// How often POSIX lets the destructors of an ending thread run again
 /// (`PTHREAD_DESTRUCTOR_ITERATIONS`: at least 4; 4 in glibc and musl).
@@ -39,54 +35,39 @@ pub struct OsKey {
 
 impl OsKey {
     /// A key to come, whose values `destructor` will be called with.
-    #[must_use]
     pub const fn new(destructor: Destructor) -> Self {
         Self { number: OnceNonZeroUsize::new(), destructor }
     }
 
-    /// Makes the key if nobody has yet.
-    ///
-    /// # Errors
-    ///
-    /// [`NoKeyLeft`] when the process has used up its keys. A later call may
-    /// succeed.
-    pub fn get(&self) -> Result<libc::pthread_key_t, NoKeyLeft> {
+    /// The key; makes it if nobody has yet. Nothing when the process has used up its
+    /// keys: a later call may succeed.
+    pub fn get(&self) -> Option<libc::pthread_key_t> {
         #[cfg(modelled)]
         {
             super::modelled::has_destructor(self.destructor);
-            return Ok(0);
+            return Some(0);
         }
         let mut made = None;
         let number = self.number.get_or_try_init(|| {
-            let key = self.create()?;
-            made = Some(key);
+            let mut key: libc::pthread_key_t = 0;
+            // SAFETY: The C library: `key` is ours to write, and the destructor
+            // stays mapped (the library is linked `-z nodelete`).
+            let failed = unsafe { libc::pthread_key_create(&mut key, Some(self.destructor)) };
+            made = (failed == 0).then_some(key);
             // A key is a small index: one more always fits.
-            NonZeroUsize::new(key as usize + 1).ok_or(NoKeyLeft)
-        })?;
-        let key = (number.get() - 1) as libc::pthread_key_t;
+            made.and_then(|key| NonZeroUsize::new(key as usize + 1)).ok_or(())
+        });
+        let key = (number.ok()?.get() - 1) as libc::pthread_key_t;
         if let Some(mine) = made.filter(|mine| *mine != key) {
             // Another thread was first; nobody has seen our key.
             // SAFETY: This thread made `mine` above and handed it to nobody.
             unsafe { libc::pthread_key_delete(mine) };
         }
-        Ok(key)
+        Some(key)
     }
 
-    fn create(&self) -> Result<libc::pthread_key_t, NoKeyLeft> {
-        let mut key: libc::pthread_key_t = 0;
-        // SAFETY: The C library: `key` is ours to write, and the destructor
-        // stays mapped (the library is linked `-z nodelete`).
-        match unsafe { libc::pthread_key_create(&mut key, Some(self.destructor)) } {
-            0 => Ok(key),
-            _ => Err(NoKeyLeft),
-        }
-    }
-
-    /// Stores the calling thread's value; null: no call when the thread ends.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfMemory`] when the C library has no room for it.
+    /// Stores the calling thread's value; null: no call when the thread ends. Errors:
+    /// `OutOfMemory` when the C library has no room for it.
     #[allow(clippy::not_unsafe_ptr_arg_deref)] // nothing here dereferences it
     pub fn set(key: libc::pthread_key_t, value: *mut c_void) -> Result<(), OutOfMemory> {
         #[cfg(modelled)]

@@ -4,13 +4,9 @@
 ///
 /// A number may be used again after its thread has ended: it is for reports,
 /// never for telling threads apart.
-#[must_use]
 pub fn current() -> u64 {
     #[cfg(modelled)]
     return super::modelled::current_thread();
     // SAFETY: The C library: `SYS_gettid` takes no argument and cannot fail.
-    #[cfg(not(modelled))]
-    let id = unsafe { libc::syscall(libc::SYS_gettid) };
-    #[cfg(not(modelled))]
-    return id as u64;
+    (unsafe { libc::syscall(libc::SYS_gettid) }) as u64
 }

@@ -45,11 +45,8 @@ use crate::sys::{block, memory, thread_id};
 /// The one OS key.
 static OS_KEY: OsKey = OsKey::new(on_thread_exit);
 
-/// The calling thread, if it is attached.
-///
-/// # Errors
-///
-/// [`Error::Reentrant`] inside one of the library's own allocations.
+/// The calling thread, if it is attached. Errors: `Reentrant` inside one of the
+/// library's own allocations.
 #[inline(always)]
 pub fn current() -> Result<Option<&'static Thread>, Error> {
     if block::is_allocating() {
@@ -59,12 +56,8 @@ pub fn current() -> Result<Option<&'static Thread>, Error> {
     Ok(Thread::current())
 }
 
-/// The calling thread; attaches it if need be.
-///
-/// # Errors
-///
-/// [`Error::NoMemory`]; [`Error::Exiting`] after the thread's last pass;
-/// [`Error::Reentrant`] inside one of the library's own allocations.
+/// The calling thread; attaches it if need be. Errors: `NoMemory`; `Exiting` after the
+/// thread's last pass; `Reentrant` inside one of the library's own allocations.
 #[inline(always)]
 pub fn attached() -> Result<&'static Thread, Error> {
     match current()? {
@@ -103,28 +96,22 @@ fn attach() -> Result<&'static Thread, Error> {
     Ok(thread)
 }
 
-/// Gives the thread to the OS key, if that has not been done.
-///
-/// # Errors
-///
-/// [`Error::Limit`] without an OS key, [`Error::NoMemory`].
+/// Gives the thread to the OS key, if that has not been done. Errors: `Limit` without
+/// an OS key, `NoMemory`.
 pub fn track(thread: &Thread) -> Result<(), Error> {
     if thread.tracked.get() {
         return Ok(());
     }
     thread.own_map().counters.untracked.store(1, Ordering::Relaxed);
-    let key = OS_KEY.get().map_err(|_| Error::Limit)?;
+    let key = OS_KEY.get().ok_or(Error::Limit)?;
     OsKey::set(key, core::ptr::from_ref(thread).cast_mut().cast())?;
     thread.tracked.set(true);
     thread.own_map().counters.untracked.store(0, Ordering::Relaxed);
     Ok(())
 }
 
-/// Attaches the calling thread and allocates all that its first value needs.
-///
-/// # Errors
-///
-/// As [`attached`]; [`Error::Limit`] if the thread's end can't be seen.
+/// Attaches the calling thread and allocates all that its first value needs. Errors: as
+/// [`attached`]; `Limit` if the thread's end can't be seen.
 pub fn attach_in_full() -> Result<(), Error> {
     let was_attached = current()?.is_some();
     let thread = attached()?;
@@ -137,11 +124,8 @@ pub fn attach_in_full() -> Result<(), Error> {
     outcome
 }
 
-/// The calling thread's whole cleanup, now.
-///
-/// # Errors
-///
-/// [`Error::Reentrant`] inside a callback of this library.
+/// The calling thread's whole cleanup, now. Errors: `Reentrant` inside a callback of
+/// this library.
 pub fn detach() -> Result<(), Error> {
     let Some(thread) = current()? else { return Ok(()) };
     if block::is_in_callback() {
@@ -211,7 +195,7 @@ fn arm(passes: usize) {
 }
 
 fn set_os_value(value: *mut c_void) {
-    let Ok(key) = OS_KEY.get() else { return };
+    let Some(key) = OS_KEY.get() else { return };
     // The C library's room for this thread's value is there already: it held
     // the record, or the pass that is running.
     let _ = OsKey::set(key, value);

@@ -58,12 +58,8 @@ fn context<'a>(pointer: ContextPointer) -> &'a Context {
     unsafe { pointer.as_ref() }
 }
 
-/// Captures the thread's visible values of `INHERIT` keys.
-///
-/// # Errors
-///
-/// [`Error::Init`] if a copy callback failed; [`Error::NoMemory`],
-/// [`Error::Exiting`].
+/// Captures the thread's visible values of `INHERIT` keys. Errors: `Init` if a copy
+/// callback failed; `NoMemory`, `Exiting`.
 pub fn capture(thread: &Thread) -> Result<ContextPointer, Error> {
     thread.check_open()?;
     let made = memory::allocate::<Context>()?;
@@ -213,13 +209,9 @@ fn copy(callbacks: Callbacks, value: *mut c_void) -> Result<*mut c_void, Error> 
     Ok(made)
 }
 
-/// Opens a scope in which the context's values are set, each copied. Returns its
-/// id.
-///
-/// # Errors
-///
-/// As [`scope::begin`]; [`Error::Init`] if a copy callback failed. The scope is
-/// closed then.
+/// Opens a scope in which the context's values are set, each copied. Returns its id.
+/// Errors: as [`scope::begin`]; `Init` if a copy callback failed. The scope is closed
+/// then.
 ///
 /// # Safety
 ///
@@ -312,11 +304,7 @@ pub(super) fn recover(thread: &Thread, pointer: ContextPointer) {
     destroy(Some(thread), pointer);
 }
 
-/// Makes a task, and captures the thread's context for it.
-///
-/// # Errors
-///
-/// As [`capture`].
+/// Makes a task, and captures the thread's context for it. Errors: as [`capture`].
 pub fn create_task(
     thread: &Thread,
     function: TaskFunction,

@@ -10,15 +10,10 @@ use crate::local::thread::Thread;
 use crate::sys::block;
 use crate::sys::condition::{cancellation_point, now};
 
-/// Waits until no map and no context has a value under the key, dead or alive,
-/// and every callback for it has returned; the thread's stale values are
-/// destroyed first. Returns how many still have one: 0, unless the time has
-/// passed.
-///
-/// # Errors
-///
-/// [`Error::BadKey`]; [`Error::Reentrant`] inside a callback, which might be
-/// waiting for itself.
+/// Waits until no map and no context has a value under the key, dead or alive, and
+/// every callback for it has returned; the thread's stale values are destroyed first.
+/// Returns how many still have one: 0, unless the time has passed. Errors: `BadKey`;
+/// `Reentrant` inside a callback, which might be waiting for itself.
 pub fn drain(thread: Option<&Thread>, key: u64, milliseconds: i32) -> Result<u32, Error> {
     let slot = key::find(key)?;
     let generation = handle::generation(key);

@@ -28,11 +28,7 @@ use crate::local::retire;
 use crate::local::thread::{Hook, HookFunction, Thread};
 use crate::sys::{block, memory};
 
-/// Registers a hook for the thread's end.
-///
-/// # Errors
-///
-/// [`Error::NoMemory`], [`Error::Exiting`].
+/// Registers a hook for the thread's end. Errors: `NoMemory`, `Exiting`.
 pub fn at_thread_exit(
     thread: &Thread,
     function: HookFunction,

@@ -12,7 +12,6 @@ use crate::sys::block;
 
 /// Stale values of the calling thread's map.
 #[inline(always)]
-#[must_use]
 pub fn stale_count() -> usize {
     block::stale_count()
 }
@@ -34,11 +33,8 @@ pub fn expunge_all_threads(thread: Option<&Thread>) -> usize {
     destroyed
 }
 
-/// Has `notify` called whenever the thread's inbox becomes non-empty.
-///
-/// # Errors
-///
-/// [`Error::Exiting`].
+/// Has `notify` called whenever the thread's inbox becomes non-empty. Errors:
+/// `Exiting`.
 pub fn on_stale(
     thread: &Thread,
     notify: Option<unsafe extern "C" fn(argument: *mut c_void)>,

@@ -18,8 +18,8 @@
 //!     |
 //!   scope    what a task sets ends with it        drain   waiting for a key's end
 //!   values   get, set, swap, take, remove         report  what there is
-//!   visit    all threads' values                  stats   how much
-//!     |                                           expunge stale values
+//!   visit    all threads' values                  expunge stale values
+//!     |
 //!   keys     making and releasing keys
 //! ```
 //!
@@ -37,7 +37,6 @@ pub mod fork;
 pub mod keys;
 pub mod report;
 pub mod scope;
-pub mod stats;
 pub mod switch;
 pub mod values;
 pub mod visit;

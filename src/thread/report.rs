@@ -171,11 +171,7 @@ impl Write for Text<'_> {
     }
 }
 
-/// Writes the report.
-///
-/// # Errors
-///
-/// [`Error::NoMemory`]; [`Error::Limit`] if `write` wanted no more.
+/// Writes the report. Errors: `NoMemory`; `Limit` if `write` wanted no more.
 #[allow(clippy::not_unsafe_ptr_arg_deref)] // nothing here dereferences it
 pub fn dump(thread: Option<&Thread>, write: WriteText, argument: *mut c_void) -> Result<(), Error> {
     let report = memory::allocate::<Report>()?;

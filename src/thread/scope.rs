@@ -25,25 +25,17 @@ use crate::local::retire;
 use crate::local::thread::Thread;
 use crate::sys::block;
 
-/// Opens a scope in the thread's map. Returns its id.
-///
-/// # Errors
-///
-/// [`Error::NoMemory`], [`Error::Exiting`]; [`Error::Limit`] at a depth of
-/// 65,534.
+/// Opens a scope in the thread's map. Returns its id. Errors: `NoMemory`, `Exiting`;
+/// `Limit` at a depth of 65,534.
 pub fn begin(thread: &Thread) -> Result<u64, Error> {
     thread.check_open()?;
     thread.map().open_scope()
 }
 
-/// Ends the innermost scope: destroys what was set in it, and brings back what it
-/// has covered.
-///
-/// # Errors
-///
-/// [`Error::Busy`] for a scope that others are open in; [`Error::Reentrant`]
-/// for one that is just ending, further out on this stack; [`Error::Invalid`]
-/// for one that is not open in the thread's map.
+/// Ends the innermost scope: destroys what was set in it, and brings back what it has
+/// covered. Errors: `Busy` for a scope that others are open in; `Reentrant` for one
+/// that is just ending, further out on this stack; `Invalid` for one that is not open
+/// in the thread's map.
 pub fn end(thread: &Thread, id: u64) -> Result<(), Error> {
     let map = thread.map();
     let depth = map.scope_depth(id).ok_or(Error::Invalid)?;
@@ -135,12 +127,8 @@ pub(super) fn leak_values(thread: &Thread, map: &Map, start: u32, which: impl Fn
     thread.closing.set(was_closing);
 }
 
-/// Hides the outer values that `which` is true of from the innermost scope, and
-/// makes sure first that it can.
-///
-/// # Errors
-///
-/// [`Error::NoMemory`]: then nothing is hidden.
+/// Hides the outer values that `which` is true of from the innermost scope, and makes
+/// sure first that it can. Errors: `NoMemory`: then nothing is hidden.
 pub(super) fn hide_all(map: &Map, which: impl Fn(&Record) -> bool) -> Result<(), Error> {
     let hides = |record: &Record| {
         which(record) && !record.rules.get().worker() && record.depth.get() < map.depth()

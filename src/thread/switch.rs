@@ -24,11 +24,7 @@ use crate::sys::{block, memory};
 /// A map that a thread can switch to.
 pub type MapPointer = NonNull<Map>;
 
-/// Makes an empty map that is attached to no thread.
-///
-/// # Errors
-///
-/// [`Error::NoMemory`].
+/// Makes an empty map that is attached to no thread. Errors: `NoMemory`.
 pub fn create() -> Result<MapPointer, Error> {
     let map = memory::allocate::<Map>()?;
     // SAFETY: Just allocated, all zero, which is a valid map.
@@ -38,12 +34,8 @@ pub fn create() -> Result<MapPointer, Error> {
     Ok(map)
 }
 
-/// Destroys all values of a map, and the map.
-///
-/// # Errors
-///
-/// [`Error::Busy`] while it is attached, to this thread too;
-/// [`Error::Reentrant`] inside a callback; [`Error::Exiting`].
+/// Destroys all values of a map, and the map. Errors: `Busy` while it is attached, to
+/// this thread too; `Reentrant` inside a callback; `Exiting`.
 ///
 /// # Safety
 ///
@@ -70,13 +62,9 @@ pub unsafe fn destroy(thread: &Thread, map: MapPointer) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes a map the thread's current one; `None`: the thread's own. Returns the one
-/// that was, `None` for the thread's own.
-///
-/// # Errors
-///
-/// [`Error::Busy`] if another thread has it; [`Error::Reentrant`] inside a
-/// callback; [`Error::Exiting`].
+/// Makes a map the thread's current one; `None`: the thread's own. Returns the one that
+/// was, `None` for the thread's own. Errors: `Busy` if another thread has it;
+/// `Reentrant` inside a callback; `Exiting`.
 ///
 /// # Safety
 ///
@@ -107,7 +95,6 @@ pub unsafe fn switch(
 }
 
 /// The map that the thread has switched to; `None`: its own.
-#[must_use]
 pub fn current(thread: Option<&Thread>) -> Option<MapPointer> {
     thread.and_then(Thread::switched_map)
 }

@@ -14,7 +14,8 @@ use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use threadlocalmap::thread::stats::{collect, Stats};
+use threadlocalmap::local::maps::collect;
+use threadlocalmap::local::stats::tls_stats_t as Stats;
 
 use crate::internals::{abandon_thread, put_slots_in_order, reclaim_slots};
 

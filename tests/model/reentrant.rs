@@ -25,7 +25,7 @@ use std::sync::Mutex;
 use threadlocalmap::capi::keys::tls_key_options_t;
 use threadlocalmap::error::Error;
 use threadlocalmap::local::map::Map;
-use threadlocalmap::thread::stats::collect;
+use threadlocalmap::local::maps::collect;
 
 use crate::api::{self, no_options, MapPointer};
 use crate::draw;

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use threadlocalmap::error::{Error, Reason};
-use threadlocalmap::thread::stats::Stats;
+use threadlocalmap::local::stats::tls_stats_t as Stats;
 
 use crate::events::{made_value, Event, Init, KeyName, Kind, Value};
 use crate::operation::{KeyCall, Pick};
@@ -337,7 +337,7 @@ impl Reference {
             dead_keys: before.dead_keys + self.dead_with_entries,
             maps: before.maps + self.maps.len() as u64 - u64::from(!attached),
             contexts: before.contexts + (self.contexts.len() + self.tasks.len()) as u64,
-            untracked: before.untracked,
+            unwatched: before.unwatched,
             unscoped: before.unscoped,
             stale: before.stale + sum(Entries::stale_number) + stale,
             expunged: before.expunged + self.expunged,

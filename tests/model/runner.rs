@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 
 use threadlocalmap::error::{Error, Reason};
 use threadlocalmap::local::map::Map;
+use threadlocalmap::local::maps::collect;
 use threadlocalmap::local::record::State;
-use threadlocalmap::thread::stats::{collect, Stats};
+use threadlocalmap::local::stats::tls_stats_t as Stats;
 
 use crate::api::{self, ContextPointer, MapPointer, TaskPointer};
 use crate::events::{self, Event, KeyName, Kind};

@@ -12,7 +12,8 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use threadlocalmap::capi::keys::tls_key_options_t;
-use threadlocalmap::thread::stats::{collect, Stats};
+use threadlocalmap::local::maps::collect;
+use threadlocalmap::local::stats::tls_stats_t as Stats;
 
 use crate::api::{self, no_options, Init};
 

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use threadlocalmap::thread::stats::Stats;
+use threadlocalmap::local::stats::tls_stats_t as Stats;
 
 use super::op::{Op, Turn, Who, THREADS};
 use super::ops::perform;

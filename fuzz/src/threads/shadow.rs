@@ -16,7 +16,8 @@ use std::collections::BTreeSet;
 
 use threadlocalmap::local::map::Map;
 use threadlocalmap::local::record::State as RecordState;
-use threadlocalmap::thread::stats::{collect, Stats};
+use threadlocalmap::local::maps::collect;
+use threadlocalmap::local::stats::tls_stats_t as Stats;
 use threadlocalmap::thread::EXIT_ROUNDS;
 
 use crate::api::MapPointer;

@@ -10,19 +10,7 @@
 
 use core::arch::asm;
 
-use super::{Block, View};
-use crate::sys::sync::Ordering;
-
-/// No constant distance.
-pub(super) fn offset() -> isize {
-    0
-}
-
-/// Only asked where [`offset`] is not 0.
-#[cfg(test)]
-pub(super) fn thread_pointer() -> usize {
-    0
-}
+use super::Block;
 
 /// The address of the calling thread's block.
 #[cfg(target_arch = "x86_64")]
@@ -79,17 +67,4 @@ pub(super) fn block() -> &'static Block {
     // SAFETY: Layout: `image` defines a block of this size and alignment there
     // for every thread; all its fields are atomics.
     unsafe { &*(address() as *const Block) }
-}
-
-/// The word `depth`.
-#[inline(always)]
-pub(super) fn depth() -> usize {
-    block().depth.load(Ordering::Relaxed)
-}
-
-/// The hot slot's first two words.
-#[inline(always)]
-pub(super) fn view() -> View {
-    let block = block();
-    View { table: block.table.load(Ordering::Relaxed), mask: block.mask.load(Ordering::Relaxed) }
 }

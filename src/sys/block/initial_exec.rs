@@ -5,7 +5,9 @@
 
 use core::arch::asm;
 
-use super::{Block, View};
+use super::Block;
+#[cfg(target_arch = "x86_64")]
+use super::View;
 
 /// The block's distance from the thread pointer.
 #[cfg(target_arch = "x86_64")]
@@ -61,13 +63,6 @@ pub(super) fn depth() -> usize {
     depth
 }
 
-/// The word `depth`.
-#[cfg(target_arch = "aarch64")]
-#[inline(always)]
-pub(super) fn depth() -> usize {
-    block().depth.load(crate::sys::sync::Ordering::Relaxed)
-}
-
 /// The thread pointer.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
@@ -117,15 +112,6 @@ pub(super) fn thread_pointer() -> usize {
         );
     }
     pointer
-}
-
-/// The hot slot's first two words.
-#[cfg(target_arch = "aarch64")]
-#[inline(always)]
-pub(super) fn view() -> View {
-    use crate::sys::sync::Ordering;
-    let block = block();
-    View { table: block.table.load(Ordering::Relaxed), mask: block.mask.load(Ordering::Relaxed) }
 }
 
 /// The calling thread's block. The reference must not outlive a switch of the

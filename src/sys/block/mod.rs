@@ -89,26 +89,22 @@ impl Entry {
     /// which every table has one, so it stops before it has come round. That
     /// holds with every mask that the table can be seen with but the mask of one
     /// entry, and a table of one entry is never changed.
-    #[must_use]
     pub const fn reserved(position: usize) -> u64 {
         ((position as u64 + 1) * size_of::<Self>() as u64) | 1
     }
 
     /// What stands in an entry whose value another thread has taken out: no
     /// handle (its generation is below 16), but with the home of `key`.
-    #[must_use]
     pub const fn vacated(key: u64) -> u64 {
         key & 0xf_ffff_fff0 | 1
     }
 
     /// Whether a word is one of [`vacated`](Self::vacated)'s.
-    #[must_use]
     pub const fn is_vacated(word: u64) -> bool {
         word != 0 && word == Self::vacated(word)
     }
 
     /// An entry that holds nothing.
-    #[must_use]
     pub const fn empty() -> Self {
         Self { key: AtomicU64::new(0), value: AtomicPtr::new(core::ptr::null_mut()) }
     }
@@ -147,7 +143,6 @@ pub struct View {
 
 impl View {
     /// The view of a table of `capacity` entries.
-    #[must_use]
     pub const fn new(table: *mut Entry, capacity: usize) -> Self {
         Self { table, mask: (capacity - 1) * size_of::<Entry>() }
     }
@@ -159,20 +154,17 @@ impl View {
     /// `distance` was masked with the view's mask, the view's table is there
     /// now, and the entry is not used after that.
     #[inline(always)]
-    #[must_use]
     pub unsafe fn entry<'a>(self, distance: usize) -> &'a Entry {
         // SAFETY: The caller: it is inside the table.
         unsafe { &*self.table.byte_add(distance) }
     }
 
     /// How many entries there are.
-    #[must_use]
     pub const fn capacity(self) -> usize {
         self.mask / size_of::<Entry>() + 1
     }
 
     /// The view of no table.
-    #[must_use]
     pub fn empty() -> Self {
         Self { table: (&raw const EMPTY_TABLE).cast_mut(), mask: 0 }
     }
@@ -180,21 +172,25 @@ impl View {
 
 /// The distance of every thread's [`Block`] from its thread pointer; 0 where
 /// that distance is not a constant.
-#[must_use]
 pub fn offset() -> isize {
-    storage::offset()
+    #[cfg(storage = "initial_exec")]
+    return storage::offset();
+    #[cfg(not(storage = "initial_exec"))]
+    0
 }
 
 /// The hot slot's table and mask.
 #[inline(always)]
-#[must_use]
 pub fn view() -> View {
-    storage::view()
+    #[cfg(all(storage = "initial_exec", target_arch = "x86_64"))]
+    return storage::view();
+    #[allow(unreachable_code)] // there, a word needs no address of the block
+    let block = storage::block();
+    View { table: block.table.load(Ordering::Relaxed), mask: block.mask.load(Ordering::Relaxed) }
 }
 
 /// The hot slot's table and mask, right even for a signal handler that has
 /// come in the middle of [`set_view`]. For those whom [`view`] made miss.
-#[must_use]
 pub fn whole_view() -> View {
     let moving = storage::block().moving.load(Ordering::Relaxed);
     // SAFETY: Not null only while `set_view`, further out on this very stack,
@@ -230,7 +226,6 @@ pub fn set_view(view: View) {
 
 /// The calling thread's stale count: 0 at once where it has no map.
 #[inline(always)]
-#[must_use]
 pub fn stale_count() -> usize {
     let stale = storage::block().stale.load(Ordering::Relaxed);
     // SAFETY: Invariant 2: it points at a living count.
@@ -245,9 +240,11 @@ pub fn set_stale(count: *const AtomicUsize) {
 
 /// Scopes that are open in the thread's map.
 #[inline(always)]
-#[must_use]
 pub fn depth() -> usize {
-    storage::depth()
+    #[cfg(all(storage = "initial_exec", target_arch = "x86_64"))]
+    return storage::depth();
+    #[allow(unreachable_code)] // as in `view`
+    storage::block().depth.load(Ordering::Relaxed)
 }
 
 /// Says how many scopes are open in the thread's map.
@@ -269,7 +266,6 @@ pub fn call_out<T>(callback: impl FnOnce() -> T) -> T {
 }
 
 /// Whether a callback of the library is running on the calling thread.
-#[must_use]
 pub fn is_in_callback() -> bool {
     storage::block().callbacks.load(Ordering::Relaxed) != 0
 }
@@ -282,7 +278,6 @@ pub fn forget_callbacks() {
 /// Whether the calling thread is inside one of this library's own allocations:
 /// an allocator that calls the library back is answered so.
 #[inline(always)]
-#[must_use]
 pub fn is_allocating() -> bool {
     storage::block().allocating.load(Ordering::Relaxed) != 0
 }
@@ -302,7 +297,6 @@ pub(super) fn while_allocating<T>(allocate: impl FnOnce() -> T) -> T {
 
 /// The word `thread`: see the picture in the module's text.
 #[inline(always)]
-#[must_use]
 pub fn thread() -> usize {
     storage::block().thread.load(Ordering::Relaxed)
 }
@@ -343,10 +337,8 @@ mod tests {
     }
 
     #[test]
+    #[cfg(storage = "initial_exec")] // the others promise nothing
     fn the_offset_leads_from_the_thread_pointer_to_the_block() {
-        if offset() == 0 {
-            return; // the plain storage promises nothing
-        }
         let block = core::ptr::from_ref(storage::block()) as usize;
         assert_eq!(storage::thread_pointer().wrapping_add_signed(offset()), block);
     }

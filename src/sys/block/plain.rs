@@ -5,9 +5,8 @@
 //! given 0 and makes the call. A build with this has the standard library in it:
 //! stable Rust has no other thread-local storage.
 
-use super::{Block, View, EMPTY_TABLE, NO_STALE};
+use super::{Block, EMPTY_TABLE, NO_STALE};
 use crate::sys::sync::untracked::{AtomicPtr, AtomicUsize};
-use crate::sys::sync::Ordering;
 
 impl Block {
     const fn initial() -> Self {
@@ -29,22 +28,11 @@ std::thread_local! {
     static BLOCK: Block = const { Block::initial() };
 }
 
-/// No constant distance.
-pub(super) fn offset() -> isize {
-    0
-}
-
-/// Only asked where [`offset`] is not 0.
-#[cfg(test)]
-pub(super) fn thread_pointer() -> usize {
-    0
-}
-
 /// The calling thread's block. The reference must not outlive a switch of the
 /// code to another thread. Nothing in this library keeps one; but a compiler may,
 /// from one use to the next in a function that calls another. So what may come
-/// back on another thread is not called from such a function
-/// ([`crate::thread::task`]); callbacks come back on their own.
+/// back on another thread is not called from such a function (`tls_task_run`);
+/// callbacks come back on their own.
 #[inline(always)]
 pub(super) fn block() -> &'static Block {
     #[cfg(modelled)]
@@ -52,17 +40,4 @@ pub(super) fn block() -> &'static Block {
     let block = BLOCK.with(core::ptr::from_ref);
     // SAFETY: The storage lives as long as its thread, which is the caller.
     unsafe { &*block }
-}
-
-/// The word `depth`.
-#[inline(always)]
-pub(super) fn depth() -> usize {
-    block().depth.load(Ordering::Relaxed)
-}
-
-/// The hot slot's first two words.
-#[inline(always)]
-pub(super) fn view() -> View {
-    let block = block();
-    View { table: block.table.load(Ordering::Relaxed), mask: block.mask.load(Ordering::Relaxed) }
 }

@@ -207,13 +207,13 @@ weakened! {
         [at!(MAP, "pub fn attach", ".compare_exchange", Ordered(Relaxed))],
         OWNER, ["switch set back", "switch set back"], [UNORDERED];
     a_thread_that_comes_without_the_lock_over_all_maps:
-        [at!(MAPS, "pub fn enter(", "MAPS.lock.with", Unlocked)],
+        [at!(MAPS, "pub fn enter(", "MAPS.locked", Unlocked)],
         OWNER, ["attach", "attach"], [UNORDERED];
     a_thread_that_goes_without_the_lock_over_all_maps:
-        [at!(MAPS, "pub fn leave(", "MAPS.lock.with", Unlocked)],
+        [at!(MAPS, "pub fn leave(", "MAPS.locked", Unlocked)],
         OWNER, ["attach | exit", "attach | exit"], [UNORDERED];
     a_sum_without_the_lock_over_all_maps:
-        [at!(MAPS, "pub fn collect", "MAPS.lock.with", Unlocked)],
+        [at!(MAPS, "pub fn collect", "MAPS.locked", Unlocked)],
         OWNER, ["stats", "attach | exit"], [UNORDERED, MEMORY];
     a_waker_that_is_read_without_the_maps_lock:
         [at!(INBOX, "pub fn waker", "self.lock.with", Unlocked)],
@@ -222,10 +222,10 @@ weakened! {
         [at!(INBOX, "pub fn set_waker", "self.lock.with", Unlocked)],
         OWNER, ["attach | release", "waker set | waker"], [UNORDERED];
     a_context_that_comes_without_the_lock_over_all_maps:
-        [at!(MAPS, "pub fn enter_context", "MAPS.lock.with", Unlocked)],
+        [at!(MAPS, "pub fn enter_context", "MAPS.locked", Unlocked)],
         INHERITED, ["stats", "set | capture free"], [UNORDERED];
     a_context_that_goes_without_the_lock_over_all_maps:
-        [at!(MAPS, "pub fn leave_context", "MAPS.lock.with", Unlocked)],
+        [at!(MAPS, "pub fn leave_context", "MAPS.locked", Unlocked)],
         INHERITED, ["stats", "set | capture free"], [UNORDERED, MEMORY];
     a_scope_that_moves_with_a_map_that_publishes_nothing:
         [at!(MAP, "pub fn detach", "self.attached.store", Ordered(Relaxed))],
