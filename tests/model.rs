@@ -63,6 +63,8 @@ mod events;
 mod fixture;
 #[path = "support/internals.rs"]
 mod internals;
+#[path = "support/invariants.rs"]
+mod invariants;
 #[path = "model/op.rs"]
 mod op;
 #[path = "model/operation.rs"]

@@ -26,6 +26,8 @@ mod events;
 mod fixture;
 #[path = "../../tests/support/internals.rs"]
 mod internals;
+#[path = "../../tests/support/invariants.rs"]
+mod invariants;
 #[path = "../../tests/model/operation.rs"]
 mod operation;
 #[path = "../../tests/model/others.rs"]

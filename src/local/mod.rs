@@ -21,7 +21,6 @@
 pub mod contexts;
 pub mod covering;
 pub mod inbox;
-mod invariants;
 pub mod map;
 pub mod maps;
 pub mod order;

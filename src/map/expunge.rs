@@ -19,9 +19,10 @@
 use super::{Owner, Removed, ThreadLocalMap};
 
 impl<R: Copy> ThreadLocalMap<R> {
-    /// Takes the entry at `position` out and closes the gap.
+    /// Takes the entry out at a position that a look-up returned, and closes the gap.
+    /// The table keeps its capacity: see [`can_shrink`](Self::can_shrink).
     #[inline(always)]
-    pub(super) fn take_out(&mut self, position: usize) -> Removed<R> {
+    pub fn remove_at(&mut self, position: usize) -> Removed<R> {
         let removed = self.table.read(position);
         self.table.close(position);
         self.size -= 1;
@@ -50,12 +51,12 @@ impl<R: Copy> ThreadLocalMap<R> {
         position: usize,
         owner: &mut impl Owner<R>,
     ) -> usize {
-        owner.expunged(self.take_out(position));
+        owner.expunged(self.remove_at(position));
         let mut look = position;
         while self.table.key(look) != 0 {
             if self.is_stale(look, owner) {
                 // The gap pulls the next one in: look here again.
-                owner.expunged(self.take_out(look));
+                owner.expunged(self.remove_at(look));
             } else {
                 look = self.table.next(look);
             }
@@ -77,84 +78,53 @@ impl<R: Copy> ThreadLocalMap<R> {
         position: usize,
         owner: &mut impl Owner<R>,
     ) -> Option<Removed<R>> {
-        let mut look = self.table.next(position);
-        while self.table.key(look) != 0 {
-            if self.table.key(look) == key {
-                let old = self.table.read(look);
-                self.table.write(look, key, value, record);
-                let first = self.first_stale_of_run(position, owner);
-                let end = self.expunge_stale_entry(first, owner);
-                self.clean_some_slots(end, self.capacity(), owner);
-                return Some(old);
+        let beyond = self.table.next(position);
+        let found = self.table.run(beyond).find(|look| self.table.key(*look) == key);
+        let old = match found {
+            Some(found) => Some(self.table.read(found)),
+            None => {
+                owner.expunged(self.table.read(position));
+                self.note_probe(self.table.home(key), position);
+                None
             }
-            look = self.table.next(look);
-        }
-        owner.expunged(self.table.read(position));
-        self.table.write(position, key, value, record);
-        self.note_probe(self.table.home(key), position);
-        let first = self.first_stale_of_run(position, owner);
-        if first != position {
+        };
+        self.table.write(found.unwrap_or(position), key, value, record);
+        if let Some(first) = self.first_stale_of_run(position, owner) {
             let end = self.expunge_stale_entry(first, owner);
             self.clean_some_slots(end, self.capacity(), owner);
-        } else if let Some(next) = self.next_stale_of_run(position, owner) {
-            let end = self.expunge_stale_entry(next, owner);
-            self.clean_some_slots(end, self.capacity(), owner);
         }
-        None
+        old
     }
 
-    /// The earliest stale entry of the run that `position` stands in, looking
-    /// backwards only; `position` itself if there is none before it.
-    fn first_stale_of_run(&self, position: usize, owner: &impl Owner<R>) -> usize {
-        let mut first = position;
-        let mut look = self.table.previous(position);
-        while self.table.key(look) != 0 {
-            if self.is_stale(look, owner) {
-                first = look;
-            }
-            look = self.table.previous(look);
+    /// The first stale entry of the run that `position` stands in.
+    fn first_stale_of_run(&self, position: usize, owner: &impl Owner<R>) -> Option<usize> {
+        let mut start = position;
+        while self.table.key(self.table.previous(start)) != 0 {
+            start = self.table.previous(start);
         }
-        first
-    }
-
-    /// The first stale entry of the run behind `position`.
-    fn next_stale_of_run(&self, position: usize, owner: &impl Owner<R>) -> Option<usize> {
-        let mut look = self.table.next(position);
-        while self.table.key(look) != 0 {
-            if self.is_stale(look, owner) {
-                return Some(look);
-            }
-            look = self.table.next(look);
-        }
-        None
+        self.table.run(start).find(|look| self.is_stale(*look, owner))
     }
 
     /// Looks at about log2(`effort`) entries after `position`; each stale one
     /// that it finds expunges a run and renews the effort.
     ///
     /// A compromise between no sweep (garbage stays) and a full one (inserts
-    /// cost O(n)): the JDK's, and its bound. Returns whether it found any.
+    /// cost O(n)): the JDK's, and its bound.
     #[inline(never)]
     pub(super) fn clean_some_slots(
         &mut self,
         position: usize,
         effort: usize,
         owner: &mut impl Owner<R>,
-    ) -> bool {
-        let mut found = false;
-        let mut effort = effort;
-        let mut look = position;
-        loop {
+    ) {
+        let (mut look, mut effort) = (position, effort.max(1));
+        while effort > 0 {
             look = self.table.next(look);
             if self.table.key(look) != 0 && self.is_stale(look, owner) {
-                found = true;
                 effort = self.capacity();
                 look = self.expunge_stale_entry(look, owner);
             }
             effort >>= 1;
-            if effort == 0 {
-                return found;
-            }
         }
     }
 

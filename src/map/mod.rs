@@ -45,7 +45,7 @@
 //!
 //! # Invariants
 //!
-//! `check_invariants` asserts them after every operation of the tests.
+//! `tests/map.rs` asserts them after every operation.
 //!
 //! 1. The capacity is a power of two, at least [`INITIAL_CAPACITY`] (or there
 //!    is no table yet, and nothing is allocated).
@@ -65,11 +65,8 @@
 //! the owner may run anybody's code then; inside it must not.
 
 mod expunge;
-mod invariants;
 mod resize;
 mod table;
-#[cfg(test)]
-mod tests;
 
 use core::ffi::c_void;
 use core::mem::size_of;
@@ -157,11 +154,6 @@ impl<R: Copy> ThreadLocalMap<R> {
         self.table.view()
     }
 
-    /// The size at which the next insert makes room first: 2/3 of the capacity.
-    pub const fn set_threshold(&self) -> usize {
-        self.capacity() * 2 / 3
-    }
-
     /// The position of `key`'s entry: at its home, or after it in the run.
     ///
     /// Expunges nothing; stale entries are found like all others.
@@ -178,14 +170,8 @@ impl<R: Copy> ThreadLocalMap<R> {
         if self.size == 0 {
             return None;
         }
-        let mut position = self.table.home(key);
-        while self.table.key(position) != 0 {
-            if self.table.record(position) == record {
-                return Some(position);
-            }
-            position = self.table.next(position);
-        }
-        None
+        let mut run = self.table.run(self.table.home(key));
+        run.find(|position| self.table.record(*position) == record)
     }
 
     /// Takes the value of the entry at a position out, and leaves the entry,
@@ -213,17 +199,8 @@ impl<R: Copy> ThreadLocalMap<R> {
         if self.size == 0 {
             return None;
         }
-        let word = Entry::vacated(key);
-        let mut position = self.table.home(key);
-        loop {
-            match self.table.key(position) {
-                0 => return None,
-                found if found == word && is_it(self.table.record(position)) => {
-                    return Some(position);
-                }
-                _ => position = self.table.next(position),
-            }
-        }
+        let (word, mut run) = (Entry::vacated(key), self.table.run(self.table.home(key)));
+        run.find(|at| self.table.key(*at) == word && is_it(self.table.record(*at)))
     }
 
     /// Looks for a key that does not stand at its home, and expunges the stale
@@ -265,36 +242,16 @@ impl<R: Copy> ThreadLocalMap<R> {
         old
     }
 
-    /// Makes sure that the next [`set`](Self::set) needs no memory.
-    ///
-    /// At the threshold all stale entries are expunged, and if that does not leave a
-    /// quarter of it free, the table doubles. An owner whose table other threads reach
-    /// uses the two steps of this, [`rebuilt`](Self::rebuilt) and
-    /// [`adopt`](Self::adopt). Errors: `OutOfMemory`; every entry that is not stale is
-    /// where it was.
-    pub fn reserve(&mut self, owner: &mut impl Owner<R>) -> Result<(), OutOfMemory> {
-        if self.has_room() {
-            return Ok(());
-        }
-        match self.rebuilt(owner) {
-            Ok(rebuilt) => {
-                drop(self.adopt(rebuilt, owner));
-                Ok(())
-            }
-            Err(error) => self.make_room_in_place(owner).ok_or(error),
-        }
-    }
-
-    /// Whether [`reserve`](Self::reserve) has nothing to do.
+    /// Whether the next [`set`](Self::set) leaves a third of the table free. If not, a
+    /// [rebuilt](Self::rebuilt) one is [adopted](Self::adopt) before.
     #[inline]
     pub const fn has_room(&self) -> bool {
-        self.size + 1 < self.set_threshold()
+        self.size + 1 < self.capacity() * 2 / 3
     }
 
     /// Stores `value` under `key`; returns what it replaces.
     ///
-    /// The caller has called [`reserve`](Self::reserve) since its last `set`.
-    /// No key ever stands twice: a stale entry on the way is replaced only
+    /// There is [room](Self::has_room). No key ever stands twice: a stale entry on the way is replaced only
     /// after the whole run was searched for the key.
     #[inline(never)]
     pub fn set(
@@ -304,7 +261,7 @@ impl<R: Copy> ThreadLocalMap<R> {
         record: R,
         owner: &mut impl Owner<R>,
     ) -> Option<Removed<R>> {
-        debug_assert!(self.size + 1 < self.capacity(), "reserve was not called");
+        debug_assert!(self.size + 1 < self.capacity(), "no room");
         let home = self.table.home(key);
         let mut position = home;
         loop {
@@ -344,31 +301,10 @@ impl<R: Copy> ThreadLocalMap<R> {
             self.set(key, value, record, owner);
             return;
         }
-        debug_assert!(self.size + 1 < self.capacity(), "reserve was not called");
-        let home = self.table.home(key);
-        let mut position = home;
-        while self.table.key(position) != 0 {
-            position = self.table.next(position);
-        }
-        self.table.write(position, key, value, record);
+        debug_assert!(self.size + 1 < self.capacity(), "no room");
+        let position = self.table.insert_absent(Removed { key, value, record });
         self.size += 1;
-        self.note_probe(home, position);
-    }
-
-    /// Takes `key`'s entry out, whether stale or not, and closes the gap.
-    pub fn remove(&mut self, key: u64, owner: &mut impl Owner<R>) -> Option<Removed<R>> {
-        let removed = self.get_entry(key).map(|position| self.remove_at(position));
-        if self.can_shrink() {
-            self.shrink(owner);
-        }
-        removed
-    }
-
-    /// Takes the entry out at a position that a look-up returned. The table keeps
-    /// its capacity: see [`can_shrink`](Self::can_shrink).
-    #[inline(always)]
-    pub fn remove_at(&mut self, position: usize) -> Removed<R> {
-        self.take_out(position)
+        self.note_probe(self.table.home(key), position);
     }
 
     /// Asks the owner about the entry at `position`.

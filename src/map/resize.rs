@@ -82,11 +82,4 @@ impl<R: Copy> ThreadLocalMap<R> {
     pub const fn can_shrink(&self) -> bool {
         self.size <= self.capacity() / 8 && self.capacity() > INITIAL_CAPACITY
     }
-
-    /// Rebuilds the table; without memory it serves on as it is.
-    pub(super) fn shrink(&mut self, owner: &mut impl Owner<R>) {
-        if let Ok(rebuilt) = self.rebuilt(owner) {
-            drop(self.adopt(rebuilt, owner));
-        }
-    }
 }

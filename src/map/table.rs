@@ -104,6 +104,12 @@ impl<R: Copy> Table<R> {
         to.wrapping_sub(from) & (self.capacity - 1)
     }
 
+    /// The positions from one on, up to the end of its run.
+    pub(super) fn run(&self, position: usize) -> impl Iterator<Item = usize> + '_ {
+        let from = core::iter::successors(Some(position), |position| Some(self.next(*position)));
+        from.take_while(|position| self.key(*position) != 0)
+    }
+
     fn entry(&self, position: usize) -> &Entry {
         debug_assert!(position < self.capacity);
         // SAFETY: Layout: positions come from `home`, `next` and `previous`,
@@ -195,7 +201,8 @@ impl<R: Copy> Table<R> {
         self.write(to, key, value, record);
     }
 
-    /// Fills the first empty entry of `key`'s run.
+    /// Fills the first empty entry of `key`'s run; says where.
+    #[inline(always)]
     pub(super) fn insert_absent(&mut self, entry: Removed<R>) -> usize {
         let mut position = self.home(entry.key);
         while self.key(position) != 0 {

@@ -235,7 +235,7 @@ fn act(op: impl FnOnce(&mut Shadow) -> Op) {
 /// The invariants of the map that the calling thread works on.
 fn inspect() {
     let Some(map) = internals::current_map() else { return };
-    map.check_invariants();
+    crate::invariants::check_map(map);
     assert_eq!(api::stale_count(), stale_entries(map), "stale entries, inside a callback");
 }
 
@@ -387,7 +387,7 @@ impl Maps {
         }
         drop(shadow);
         for map in self.all() {
-            map.check_invariants();
+            crate::invariants::check_map(map);
             assert_eq!(stale_number(map), stale_entries(map));
         }
     }

@@ -361,7 +361,7 @@ impl Runner {
                     continue;
                 }
             };
-            map.check_invariants();
+            crate::invariants::check_map(map);
             assert_eq!(stale_number(map), entries.stale_number(), "stale entries of map {name}");
             let there = entries.live.len() + entries.stale.len() + entries.hidden.len();
             assert_eq!(internals::entry_number(map), there, "entries of map {name}");

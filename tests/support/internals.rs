@@ -137,7 +137,7 @@ pub(crate) const FIRST_GENERATION: u32 = handle::FIRST_GENERATION;
 /// Asserts that the map that the calling thread works on is whole.
 pub(crate) fn check_current_map() {
     if let Some(map) = current_map() {
-        map.check_invariants();
+        crate::invariants::check_map(map);
         assert_eq!(api::stale_count(), stale_number(map), "the stale count that is shown");
     }
 }

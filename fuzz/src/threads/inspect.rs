@@ -15,7 +15,7 @@ pub(crate) fn inspect(me: usize) {
     for map in shadow.maps.clone() {
         if shadow.owner_of(map).is_none() {
             // SAFETY: Maps leave `maps` when they are destroyed; nobody has it.
-            unsafe { map_of(map) }.check_invariants();
+            crate::invariants::check_map(unsafe { map_of(map) });
         }
     }
     if world.is_quiet() {

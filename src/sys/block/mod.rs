@@ -99,11 +99,6 @@ impl Entry {
         key & 0xf_ffff_fff0 | 1
     }
 
-    /// Whether a word is one of [`vacated`](Self::vacated)'s.
-    pub const fn is_vacated(word: u64) -> bool {
-        word != 0 && word == Self::vacated(word)
-    }
-
     /// An entry that holds nothing.
     pub const fn empty() -> Self {
         Self { key: AtomicU64::new(0), value: AtomicPtr::new(core::ptr::null_mut()) }

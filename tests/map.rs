@@ -4,10 +4,17 @@
 //! hand; `owner.dead` says which records are stale.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::c_void;
 
 use proptest::prelude::*;
 
-use super::*;
+use threadlocalmap::key::handle;
+use threadlocalmap::map::{Owner, Removed, ThreadLocalMap, View, INITIAL_CAPACITY};
+
+#[path = "support/invariants.rs"]
+mod invariants;
+
+use invariants::check_table;
 
 /// An owner that records the calls to it.
 #[derive(Default)]
@@ -44,10 +51,28 @@ fn value(number: usize) -> *mut c_void {
     (number * 8 + 8) as *mut c_void
 }
 
+/// Makes sure that the next insert needs no memory.
+fn reserve(map: &mut Map, owner: &mut TableOwner) {
+    if !map.has_room() {
+        let rebuilt = map.rebuilt(owner).expect("memory");
+        drop(map.adopt(rebuilt, owner));
+    }
+}
+
+/// Takes a key's entry out, and lets the table shrink.
+fn remove(map: &mut Map, key: u64, owner: &mut TableOwner) -> Option<Removed<u32>> {
+    let removed = map.get_entry(key).map(|position| map.remove_at(position));
+    if map.can_shrink() {
+        let rebuilt = map.rebuilt(owner).expect("memory");
+        drop(map.adopt(rebuilt, owner));
+    }
+    removed
+}
+
 fn insert(map: &mut Map, owner: &mut TableOwner, key: u64, record: u32) {
-    map.reserve(owner).expect("memory");
+    reserve(map, owner);
     assert_eq!(map.set(key, value(record as usize), record, owner), None);
-    map.check_invariants(owner, owner.dead.len());
+    check_table(map, owner, owner.dead.len());
 }
 
 fn read(map: &Map, key: u64) -> Option<*mut c_void> {
@@ -59,7 +84,7 @@ fn nothing_is_allocated_before_the_first_insert() {
     let (map, owner) = (Map::new(), TableOwner::default());
     assert_eq!((map.capacity(), map.size()), (0, 0));
     assert_eq!(map.get_entry(key_at(3, 0)), None);
-    map.check_invariants(&owner, 0);
+    check_table(&map, &owner, 0);
 }
 
 #[test]
@@ -73,12 +98,12 @@ fn the_table_doubles_exactly_with_the_live_inserts_of_the_design() {
         expected <<= usize::from(doublings.contains(&number));
         assert_eq!(map.capacity(), expected, "insert {number}");
     }
-    map.check_invariants(&owner, 0);
+    check_table(&map, &owner, 0);
 }
 
 fn insert_fast(map: &mut Map, owner: &mut TableOwner, number: u32) {
-    map.reserve(owner).expect("memory");
-    let key = crate::key::handle::make(number, 77);
+    reserve(map, owner);
+    let key = handle::make(number, 77);
     assert_eq!(map.set(key, value(number as usize), number, owner), None);
 }
 
@@ -93,7 +118,7 @@ fn stale_entries_are_purged_before_the_table_doubles() {
     insert_fast(&mut map, &mut owner, 10);
     assert_eq!(map.capacity(), INITIAL_CAPACITY);
     assert_eq!((map.size(), owner.expunged.len()), (7, 3));
-    map.check_invariants(&owner, 0);
+    check_table(&map, &owner, 0);
 }
 
 #[test]
@@ -103,14 +128,14 @@ fn the_table_shrinks_after_a_mass_removal_and_keeps_every_value() {
     (1..=1000).for_each(|number| insert_fast(&mut map, &mut owner, number));
     assert_eq!(map.capacity(), 2048);
     for number in 4..=1000 {
-        let removed = map.remove(crate::key::handle::make(number, 77), &mut owner);
+        let removed = remove(&mut map, handle::make(number, 77), &mut owner);
         assert_eq!(removed.map(|entry| entry.record), Some(number));
     }
     assert_eq!(map.capacity(), INITIAL_CAPACITY);
     for number in 1..=3 {
-        assert_eq!(read(&map, crate::key::handle::make(number, 77)), Some(value(number as usize)));
+        assert_eq!(read(&map, handle::make(number, 77)), Some(value(number as usize)));
     }
-    map.check_invariants(&owner, 0);
+    check_table(&map, &owner, 0);
 }
 
 #[test]
@@ -123,13 +148,13 @@ fn a_run_around_the_end_with_stale_entries_on_both_sides_keeps_one_copy_of_a_key
     }
     // The first two are stale: one at the key's home, one before it.
     owner.dead.extend([0, 1]);
-    map.reserve(&mut owner).expect("memory");
+    reserve(&mut map, &mut owner);
     let old = map.set(keys[3], value(99), 9, &mut owner);
     assert_eq!(old.map(|entry| entry.record), Some(3), "the old value is handed over");
     assert_eq!(read(&map, keys[3]), Some(value(99)));
     assert_eq!(read(&map, keys[2]), Some(value(2)));
     assert_eq!((map.size(), owner.expunged.len()), (2, 2));
-    map.check_invariants(&owner, 0);
+    check_table(&map, &owner, 0);
 }
 
 #[test]
@@ -140,9 +165,9 @@ fn a_new_key_takes_a_stale_place_and_the_run_loses_all_its_stale_entries() {
         insert(&mut map, &mut owner, key_at(home, record), record as u32);
     }
     owner.dead.extend([0, 2, 4]);
-    map.reserve(&mut owner).expect("memory");
+    reserve(&mut map, &mut owner);
     assert_eq!(map.set(key_at(4, 50), value(50), 50, &mut owner), None);
-    map.check_invariants(&owner, 0);
+    check_table(&map, &owner, 0);
     assert_eq!((map.size(), owner.expunged.len()), (3, 3));
     for record in [1, 3] {
         assert_eq!(read(&map, key_at(4, record)), Some(value(record as usize)));
@@ -160,7 +185,7 @@ fn a_miss_expunges_what_it_walks_over() {
     assert_eq!(map.get_entry_after_miss(key_at(7, 9), &mut owner), None);
     assert_eq!((map.size(), owner.expunged.len()), (1, 3));
     assert_eq!(read(&map, key_at(7, 2)), Some(value(2)));
-    map.check_invariants(&owner, 0);
+    check_table(&map, &owner, 0);
 }
 
 #[test]
@@ -169,9 +194,9 @@ fn removing_and_setting_again_allocates_nothing() {
     let (mut map, mut owner) = (Map::new(), TableOwner::default());
     (1..=300).for_each(|number| insert_fast(&mut map, &mut owner, number));
     let (moves, rehashes) = (owner.moves, map.rehashes());
-    let key = crate::key::handle::make(17, 77);
+    let key = handle::make(17, 77);
     for _ in 0..10_000 {
-        assert!(map.remove(key, &mut owner).is_some());
+        assert!(remove(&mut map, key, &mut owner).is_some());
         insert_fast(&mut map, &mut owner, 17);
     }
     assert_eq!((owner.moves, map.rehashes()), (moves, rehashes));
@@ -182,8 +207,8 @@ fn removing_one_of_300_spaced_keys_looks_at_a_few_entries() {
     // T29: the run is what a removal walks; the JDK's is 300 long here.
     let (mut map, mut owner) = (Map::new(), TableOwner::default());
     for number in 0..300u32 {
-        map.reserve(&mut owner).expect("memory");
-        let key = crate::key::handle::make(number * 256, 77);
+        reserve(&mut map, &mut owner);
+        let key = handle::make(number * 256, 77);
         assert_eq!(map.set(key, value(number as usize), number, &mut owner), None);
     }
     assert!(map.longest_probe() <= 16, "longest probe {}", map.longest_probe());
@@ -232,14 +257,14 @@ fn apply(map: &mut Map, owner: &mut TableOwner, model: &mut Model, step: &Step, 
             }
             model.records += 1;
             let (record, stored) = (model.records, value(model.records as usize));
-            map.reserve(owner).expect("memory");
+            reserve(map, owner);
             let old = map.set(key, stored, record, owner);
             settle(owner, model);
             let before = model.entries.insert(key, (record, stored));
             assert_eq!(old.map(|old| (old.record, old.value)), before);
         }
         Step::Remove(_) => {
-            let removed = map.remove(key, owner).map(|entry| (entry.record, entry.value));
+            let removed = remove(map, key, owner).map(|entry| (entry.record, entry.value));
             if let Some((record, _)) = removed {
                 owner.dead.remove(&record);
             }
@@ -276,7 +301,7 @@ proptest! {
             };
             let key = key_at(number % homes, number);
             apply(&mut map, &mut owner, &mut model, step, key);
-            map.check_invariants(&owner, owner.dead.len());
+            check_table(&map, &owner, owner.dead.len());
             prop_assert_eq!(map.size(), model.entries.len());
         }
         for (key, (_, stored)) in &model.entries {
