@@ -18,7 +18,7 @@ use crate::thread::{attach, exit, expunge};
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_expunge() -> usize {
-    match expunge::stale_count() {
+    match block::stale_count() {
         0 => 0,
         _ => expunge_some(usize::MAX),
     }
@@ -56,7 +56,7 @@ pub extern "C" fn tls_expunge_some(budget: usize) -> usize {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_stale_count() -> usize {
-    expunge::stale_count()
+    block::stale_count()
 }
 
 /// Attaches the calling thread, with all memory that its first value needs.

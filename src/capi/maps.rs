@@ -4,15 +4,16 @@ use core::ffi::c_int;
 use core::ptr::{null_mut, NonNull};
 
 use super::{code, store, store_if_wanted, TLS_OK};
-use crate::thread::switch::{self, MapPointer};
-use crate::thread::{attach, fork};
+use crate::local::map::Map;
+use crate::local::thread::Thread;
+use crate::thread::{attach, fork, switch};
 
 /// A map of its own, for a thread that is not the operating system's: a fiber,
 /// a coroutine, a green thread.
 #[allow(non_camel_case_types)]
 pub struct tls_map_t(());
 
-fn pointer(map: Option<MapPointer>) -> *mut tls_map_t {
+fn pointer(map: Option<NonNull<Map>>) -> *mut tls_map_t {
     map.map_or(null_mut(), |map| map.as_ptr().cast())
 }
 
@@ -102,5 +103,5 @@ pub unsafe extern "C" fn tls_map_switch(
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_map_current() -> *mut tls_map_t {
-    pointer(attach::current().ok().and_then(switch::current))
+    pointer(attach::current().ok().flatten().and_then(Thread::switched_map))
 }

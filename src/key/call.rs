@@ -68,9 +68,3 @@ impl Call {
         self.outer.get()
     }
 }
-
-impl Default for Call {
-    fn default() -> Self {
-        Self::new()
-    }
-}

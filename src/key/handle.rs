@@ -39,7 +39,6 @@ pub const FIRST_GENERATION: u32 = 16;
 /// plugin), which know nothing of each other. They begin at generations far
 /// apart, so a handle that strays from one to another names no key there, and
 /// gets an error instead of somebody else's value.
-#[inline]
 pub fn first_generation() -> u32 {
     /// Somewhere in this copy, and in no other.
     static COPY: u8 = 0;
@@ -70,31 +69,26 @@ const fn inverse(odd: u32) -> u32 {
 }
 
 /// The home of all handles of slot `index`.
-#[inline]
 pub const fn home(index: u32) -> u32 {
     index.wrapping_mul(HASH_INCREMENT).reverse_bits()
 }
 
 /// The handle of the key that slot `index` serves under `generation`.
-#[inline]
 pub const fn make(index: u32, generation: u32) -> u64 {
     combine(home(index), generation)
 }
 
 /// The handle with this home and generation.
-#[inline]
 pub const fn combine(home: u32, generation: u32) -> u64 {
     (generation as u64 >> 4) << 36 | (home as u64) << 4 | (generation as u64 & 15)
 }
 
 /// The index of a handle's slot; for a made-up handle, any number.
-#[inline]
 pub const fn index(handle: u64) -> u32 {
     ((handle >> 4) as u32).reverse_bits().wrapping_mul(HASH_INVERSE)
 }
 
 /// A handle's generation; below [`FIRST_GENERATION`] for what is never a key.
-#[inline]
 pub const fn generation(handle: u64) -> u32 {
     ((handle >> 36) as u32) << 4 | (handle as u32 & 15)
 }

@@ -70,7 +70,6 @@ pub fn registry() -> &'static Registry {
 ///
 /// What it says of the key can be over the next instant, unless the caller has a
 /// reference or an entry. Errors: `BadKey`, `DeadKey`.
-#[inline]
 pub fn live(handle: u64) -> Result<&'static KeySlot, Error> {
     REGISTRY.live(handle)
 }

@@ -39,9 +39,7 @@ impl Name {
     /// Copies the name out, if `check` finds its key alive. With the key's lock.
     /// Errors: as `check`; `Limit` if it does not fit.
     ///
-    /// # Safety
-    ///
-    /// `buffer` has room for `capacity` bytes.
+    /// Safety: `buffer` has room for `capacity` bytes.
     pub(super) unsafe fn copy_out(
         &self,
         check: impl FnOnce() -> Result<(), Error>,
@@ -83,9 +81,7 @@ impl Name {
 
 /// A copy of a name; null for null. Errors: `NoMemory`.
 ///
-/// # Safety
-///
-/// `name` is null or a terminated string.
+/// Safety: `name` is null or a terminated string.
 pub(super) unsafe fn copy(name: *const c_char) -> Result<*mut c_char, Error> {
     if name.is_null() {
         return Ok(null_mut());
@@ -100,9 +96,7 @@ pub(super) unsafe fn copy(name: *const c_char) -> Result<*mut c_char, Error> {
 
 /// Gives a copy of a name back; null is nothing.
 ///
-/// # Safety
-///
-/// `name` is null or [`copy`]'s, and is not used again.
+/// Safety: `name` is null or [`copy`]'s, and is not used again.
 pub(super) unsafe fn free(name: *mut c_char) {
     let Some(memory) = NonNull::new(name) else { return };
     // SAFETY: `copy` terminated it.

@@ -65,12 +65,12 @@ impl Rules {
         self.0 & fact.0 != 0
     }
 
-    /// Whether any thread may destroy values.
+    /// [`ANY`](Self::ANY) is among them.
     pub const fn any(self) -> bool {
         self.has(Self::ANY)
     }
 
-    /// Whether values may be visited, and taken.
+    /// [`ENUMERABLE`](Self::ENUMERABLE) is.
     pub const fn enumerable(self) -> bool {
         self.has(Self::ENUMERABLE)
     }
@@ -80,12 +80,12 @@ impl Rules {
         self.has(Self::ANY.and(Self::ENUMERABLE))
     }
 
-    /// Whether scopes leave values alone.
+    /// [`WORKER`](Self::WORKER) is.
     pub const fn worker(self) -> bool {
         self.has(Self::WORKER)
     }
 
-    /// Whether contexts capture values.
+    /// [`INHERIT`](Self::INHERIT) is.
     pub const fn inherits(self) -> bool {
         self.has(Self::INHERIT)
     }
@@ -136,10 +136,4 @@ impl KeyOptions {
     /// No name, no callbacks.
     pub const DEFAULT: Self =
         Self { name: core::ptr::null(), callbacks: Callbacks::NONE, rules: Rules::NONE };
-}
-
-impl Default for KeyOptions {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
 }

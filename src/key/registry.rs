@@ -17,7 +17,7 @@
 //! The latest freed slot is used first: ids stay dense and warm.
 
 use core::mem::size_of;
-use core::ptr::{null_mut, NonNull};
+use core::ptr::null_mut;
 
 use super::handle;
 use super::name;
@@ -77,7 +77,6 @@ impl Registry {
 
     /// The slot that a handle names, whatever its state. Errors: `BadKey` for a number
     /// that was never a key.
-    #[inline]
     pub fn find(&self, key: u64) -> Result<&KeySlot, Error> {
         let index = handle::index(key);
         // Acquire: with the Release in `fresh`: below it, the chunk is there.
@@ -90,7 +89,6 @@ impl Registry {
     }
 
     /// The slot of a live key. Errors: `BadKey`, `DeadKey`.
-    #[inline]
     pub fn live(&self, key: u64) -> Result<&KeySlot, Error> {
         let slot = self.find(key)?;
         slot.check(handle::generation(key))?;
@@ -242,27 +240,6 @@ impl Registry {
         self.slots()
             .map(KeySlot::count)
             .fold((0, 0), |sum, (live, dead)| (sum.0 + u64::from(live), sum.1 + u64::from(dead)))
-    }
-}
-
-impl Default for Registry {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Drop for Registry {
-    /// For registries of tests: the process's own lives in a `static`.
-    fn drop(&mut self) {
-        let mut size = FIRST_SLOTS as usize;
-        for chunk in &self.chunks {
-            if let Some(slots) = NonNull::new(chunk.load(Ordering::Acquire)) {
-                // SAFETY: Allocated by `ensure_chunk` with this size; `&mut
-                // self` says that nobody uses it.
-                unsafe { memory::free_bytes(slots.cast(), size * size_of::<KeySlot>()) };
-            }
-            size *= 2;
-        }
     }
 }
 

@@ -1,8 +1,25 @@
 //! The registry alone, without maps.
 
+use core::ptr::NonNull;
+
 use super::*;
 use crate::key::slot::Released;
 use crate::key::word::MOST_REFERENCES;
+
+impl Drop for Registry {
+    /// The process's own lives in a `static`.
+    fn drop(&mut self) {
+        let mut size = FIRST_SLOTS as usize;
+        for chunk in &self.chunks {
+            if let Some(slots) = NonNull::new(chunk.load(Ordering::Acquire)) {
+                // SAFETY: Allocated by `ensure_chunk` with this size; `&mut
+                // self` says that nobody uses it.
+                unsafe { memory::free_bytes(slots.cast(), size * size_of::<KeySlot>()) };
+            }
+            size *= 2;
+        }
+    }
+}
 
 fn make(registry: &Registry) -> u64 {
     registry.create(&KeyOptions::DEFAULT).expect("memory for a key")

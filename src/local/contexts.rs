@@ -54,8 +54,9 @@ pub struct Context {
     pub call: Call,
     /// What was captured, the oldest first.
     pub items: Array<Item>,
-    /// While it is made: the keys to capture, the oldest last.
-    pub keys: Array<u64>,
+    /// While it is made: the keys to capture, with their places by age, the oldest
+    /// last.
+    pub keys: Array<(u32, u64)>,
     /// While it is made: a pin for the value that is being copied.
     pub copying: Cell<*const KeySlot>,
     /// While it is made: the key that is kept alive while its value is copied.

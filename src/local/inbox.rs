@@ -111,7 +111,6 @@ impl Inbox {
     }
 
     /// Takes all links out: a list by `next`. For the owner only.
-    #[inline]
     #[must_use]
     pub fn take(&self) -> *mut Link {
         if self.is_empty() {

@@ -25,58 +25,51 @@ use crate::sys::memory;
 use crate::sys::sync::untracked::AtomicU64;
 use crate::sys::sync::{Cell, Ordering};
 
-/// What is in a list: by two links, to the next and the previous, and a number.
-trait Listed: Sized + 'static {
-    fn links(&self) -> &(Cell<*mut Self>, Cell<*mut Self>);
-}
-
-impl Listed for Map {
-    fn links(&self) -> &(Cell<*mut Self>, Cell<*mut Self>) {
-        &self.links
-    }
-}
-
-impl Listed for Context {
-    fn links(&self) -> &(Cell<*mut Self>, Cell<*mut Self>) {
-        &self.links
-    }
-}
+/// Links to the next and the previous member of a list.
+type Links<T> = (Cell<*mut T>, Cell<*mut T>);
 
 /// A list, the latest first.
-struct List<T>(Cell<*mut T>);
+struct List<T: 'static> {
+    first: Cell<*mut T>,
+    links: fn(&T) -> &Links<T>,
+}
 
-impl<T: Listed> List<T> {
+impl<T> List<T> {
+    const fn new(links: fn(&T) -> &Links<T>) -> Self {
+        Self { first: Cell::new(null_mut()), links }
+    }
+
     fn push(&self, member: &T) {
-        let (next, previous) = member.links();
-        next.set(self.0.get());
+        let (next, previous) = (self.links)(member);
+        next.set(self.first.get());
         previous.set(null_mut());
         // SAFETY: Invariant 3.
-        if let Some(first) = unsafe { self.0.get().as_ref() } {
-            first.links().1.set(from_ref(member).cast_mut());
+        if let Some(first) = unsafe { self.first.get().as_ref() } {
+            (self.links)(first).1.set(from_ref(member).cast_mut());
         }
-        self.0.set(from_ref(member).cast_mut());
+        self.first.set(from_ref(member).cast_mut());
     }
 
     fn unlink(&self, member: &T) {
-        let (next, previous) = (member.links().0.get(), member.links().1.get());
+        let (next, previous) = ((self.links)(member).0.get(), (self.links)(member).1.get());
         // SAFETY: Invariant 3.
         match unsafe { previous.as_ref() } {
-            Some(previous) => previous.links().0.set(next),
-            None => self.0.set(next),
+            Some(previous) => (self.links)(previous).0.set(next),
+            None => self.first.set(next),
         }
         // SAFETY: As above.
         if let Some(next) = unsafe { next.as_ref() } {
-            next.links().1.set(previous);
+            (self.links)(next).1.set(previous);
         }
     }
 
     /// The members. The one that was met last may be taken out.
     fn iter(&self) -> impl Iterator<Item = &'static T> {
-        let mut next = self.0.get();
+        let (mut next, links) = (self.first.get(), self.links);
         core::iter::from_fn(move || {
             // SAFETY: Invariant 3.
             let member = unsafe { next.as_ref() }?;
-            next = member.links().0.get();
+            next = links(member).0.get();
             Some(member)
         })
     }
@@ -86,7 +79,7 @@ impl<T: Listed> List<T> {
     fn mend(&self, stays: impl Fn(&T) -> bool) {
         let mut previous = null_mut();
         for member in self.iter() {
-            member.links().1.set(previous);
+            (self.links)(member).1.set(previous);
             if stays(member) {
                 previous = from_ref(member).cast_mut();
             }
@@ -136,8 +129,8 @@ impl Maps {
 static MAPS: Maps = Maps {
     lock: Lock::new(),
     lists: Lists {
-        maps: List(Cell::new(null_mut())),
-        contexts: List(Cell::new(null_mut())),
+        maps: List::new(|map| &map.links),
+        contexts: List::new(|context| &context.links),
         entered: Cell::new(0),
         lost: Cell::new(null_mut()),
         // SAFETY: Numbers.
@@ -202,19 +195,14 @@ pub fn with_contexts(visit: impl FnMut(&'static Context)) {
     MAPS.locked(|lists| lists.contexts.iter().for_each(visit));
 }
 
-/// What a report says of a map or a context.
+/// What a report says of a map or a context, in the report's words.
+#[allow(missing_docs)]
 pub struct MapReport {
-    /// Its number.
     pub number: u64,
-    /// What it is: "thread", "moving" or "context".
     pub kind: &'static str,
-    /// The OS's number of its thread, or 0.
     pub thread: u64,
-    /// Values in it.
     pub entries: u64,
-    /// Those that are stale.
     pub stale: u64,
-    /// Slots of its table.
     pub capacity: u64,
 }
 

@@ -49,8 +49,8 @@ pub struct Thread {
     own: Map,
     /// The map that the thread works on.
     current: Cell<*const Map>,
-    /// While it destroys a map: the one that it had switched to before, if any.
-    /// That stays attached.
+    /// While it works on another map ([`work_on`](Self::work_on)): the one that it had
+    /// switched to before, if any. That stays attached.
     pub beneath: Cell<*const Map>,
     /// Calls in progress, the innermost first.
     pub calls: Cell<*const Call>,
@@ -126,6 +126,17 @@ impl Thread {
         self.map().unpublish();
         self.current.set(map.map_or(&raw const self.own, |map| map.as_ptr().cast_const()));
         self.map().publish(self.number.get());
+    }
+
+    /// Runs `work` on another map, which this thread has; the one that was current
+    /// stays this thread's meanwhile.
+    pub fn work_on(&self, map: Option<NonNull<Map>>, work: impl FnOnce()) {
+        let previous = self.switched_map();
+        self.beneath.set(previous.map_or(null(), |map| map.as_ptr().cast_const()));
+        self.switch(map);
+        work();
+        self.switch(previous);
+        self.beneath.set(null());
     }
 
     /// Whether the thread may store something new. Errors: `Exiting`.

@@ -157,7 +157,6 @@ impl<R: Copy> ThreadLocalMap<R> {
     /// The position of `key`'s entry: at its home, or after it in the run.
     ///
     /// Expunges nothing; stale entries are found like all others.
-    #[inline]
     pub fn get_entry(&self, key: u64) -> Option<usize> {
         find(self.table.view(), key).map(|distance| distance / size_of::<Entry>())
     }
@@ -244,7 +243,6 @@ impl<R: Copy> ThreadLocalMap<R> {
 
     /// Whether the next [`set`](Self::set) leaves a third of the table free. If not, a
     /// [rebuilt](Self::rebuilt) one is [adopted](Self::adopt) before.
-    #[inline]
     pub const fn has_room(&self) -> bool {
         self.size + 1 < self.capacity() * 2 / 3
     }

@@ -31,7 +31,6 @@ impl<T: Copy> Array<T> {
     }
 
     /// How many items there are.
-    #[inline]
     pub fn len(&self) -> u32 {
         self.length.get()
     }
@@ -42,7 +41,6 @@ impl<T: Copy> Array<T> {
     }
 
     /// Whether the next [`push`](Self::push) needs no memory.
-    #[inline]
     pub fn has_room(&self) -> bool {
         self.length.get() < self.room.get()
     }
@@ -70,7 +68,6 @@ impl<T: Copy> Array<T> {
     }
 
     /// Adds an item. The caller has [reserved](Self::reserve) room for it.
-    #[inline]
     pub fn push(&self, item: T) {
         debug_assert!(self.has_room(), "reserve was not called");
         let length = self.length.get();
@@ -80,7 +77,6 @@ impl<T: Copy> Array<T> {
     }
 
     /// The item at an index, if there is one.
-    #[inline]
     pub fn get(&self, index: u32) -> Option<T> {
         // SAFETY: Below the length, so written.
         (index < self.length.get()).then(|| unsafe { self.items.get().add(index as usize).read() })
@@ -92,7 +88,6 @@ impl<T: Copy> Array<T> {
     }
 
     /// Exchanges the item at an index below the length.
-    #[inline]
     pub fn set(&self, index: u32, item: T) {
         debug_assert!(index < self.length.get());
         // SAFETY: Below the length.

@@ -24,7 +24,6 @@ impl Lock {
     /// Runs `critical` while holding the lock.
     ///
     /// `critical` must not unwind and must not take this lock again.
-    #[inline]
     #[cfg_attr(modelled, track_caller)]
     pub fn with<R>(&self, critical: impl FnOnce() -> R) -> R {
         self.acquire();
@@ -40,7 +39,6 @@ impl Lock {
     }
 
     /// Takes the lock, to be given back by [`release`](Self::release).
-    #[inline]
     #[cfg_attr(modelled, track_caller)]
     pub fn acquire(&self) {
         #[cfg(modelled)]
@@ -69,7 +67,6 @@ impl Lock {
     /// # Safety
     ///
     /// The calling thread has it.
-    #[inline]
     pub unsafe fn release(&self) {
         #[cfg(modelled)]
         return super::modelled::release(self.raw() as usize);

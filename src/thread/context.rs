@@ -33,6 +33,7 @@
 //! 4. While a value is captured it is marked, if another thread could take it; if not,
 //!    its key is joined, as by a visit: it does not die before the copy is made.
 
+use core::cmp::Reverse;
 use core::ffi::c_void;
 use core::ptr::{null, null_mut, NonNull};
 
@@ -44,14 +45,11 @@ use crate::key::{self, handle, waiters};
 use crate::local::contexts::{Context, ContextPointer, Item, TaskFunction};
 use crate::local::map::Map;
 use crate::local::maps;
-use crate::local::record::{Record, RecordPointer, State};
+use crate::local::record::{Record, State};
 use crate::local::remote::{unmark, Unmarked};
 use crate::local::retire;
 use crate::local::thread::Thread;
 use crate::sys::{block, memory};
-
-/// A task that waits to be run, and that somebody has.
-pub type TaskPointer = ContextPointer;
 
 fn context<'a>(pointer: ContextPointer) -> &'a Context {
     // SAFETY: The callers have it, and it is not freed yet.
@@ -79,51 +77,19 @@ pub fn capture(thread: &Thread) -> Result<ContextPointer, Error> {
 /// Notes which keys are to be captured, the oldest last: copy callbacks may
 /// change the map.
 fn note_keys(map: &Map, made: &Context) -> Result<(), Error> {
-    let number = map.inherited.len();
-    made.keys.reserve(number)?;
-    made.items.reserve(number)?;
-    let visible = (0..number)
-        .filter_map(|index| map.inherited.get(index))
-        .filter(|record| map.state_of(*record) == State::Live);
-    for record in visible {
-        made.keys.push(record.as_ptr() as u64);
+    made.keys.reserve(map.inherited.len())?;
+    made.items.reserve(map.inherited.len())?;
+    for record in map.inherited.iter().filter(|record| map.state_of(*record) == State::Live) {
+        let record = Record::at(record);
+        made.keys.push((record.position.get(), record.handle.get()));
     }
-    // SAFETY: Nobody else uses the array, and each word is one of these records.
-    let noted = unsafe { made.keys.as_mut_slice() };
-    let record = |word: u64| RecordPointer::new(word as *mut Record).map(Record::at);
-    let age = |word: &u64| record(*word).map_or(0, |record| record.position.get());
-    sort_by_age(noted, age);
-    for word in noted {
-        *word = record(*word).map_or(0, |record| record.handle.get());
-    }
+    // SAFETY: Nobody else uses the array.
+    unsafe { made.keys.as_mut_slice() }.sort_unstable_by_key(|(age, _)| Reverse(*age));
     Ok(())
 }
 
-/// Sorts so that the oldest is last: by a heap, whose code is small.
-fn sort_by_age(words: &mut [u64], age: impl Fn(&u64) -> u32) {
-    let sift = |words: &mut [u64], mut at: usize, end: usize| {
-        while let Some(mut child) = Some(2 * at + 1).filter(|child| *child < end) {
-            if child + 1 < end && age(&words[child + 1]) < age(&words[child]) {
-                child += 1;
-            }
-            if age(&words[at]) <= age(&words[child]) {
-                return;
-            }
-            words.swap(at, child);
-            at = child;
-        }
-    };
-    for at in (0..words.len() / 2).rev() {
-        sift(words, at, words.len());
-    }
-    for end in (1..words.len()).rev() {
-        words.swap(0, end);
-        sift(words, 0, end);
-    }
-}
-
 fn capture_noted(thread: &Thread, made: &Context) -> Result<(), Error> {
-    while let Some(key) = made.keys.pop() {
+    while let Some((_, key)) = made.keys.pop() {
         capture_one(thread, made, key)?;
     }
     Ok(())
@@ -218,10 +184,7 @@ fn copy(callbacks: Callbacks, value: *mut c_void) -> Result<*mut c_void, Error> 
 /// The context lives, and nobody frees it meanwhile.
 pub unsafe fn enter(thread: &Thread, pointer: ContextPointer) -> Result<u64, Error> {
     begin_with(thread, |map| {
-        let items = &context(pointer).items;
-        (0..items.len())
-            .filter_map(|index| items.get(index))
-            .try_for_each(|item| enter_copy(thread, map, item))
+        context(pointer).items.iter().try_for_each(|item| enter_copy(thread, map, item))
     })
 }
 
@@ -309,7 +272,7 @@ pub fn create_task(
     thread: &Thread,
     function: TaskFunction,
     argument: *mut c_void,
-) -> Result<TaskPointer, Error> {
+) -> Result<ContextPointer, Error> {
     let task = capture(thread)?;
     // Just made, and nobody else has it.
     context(task).function.set(Some(function));
@@ -345,7 +308,7 @@ impl Begun {
 /// # Safety
 ///
 /// `task` is from [`create_task`], and neither run nor cancelled yet.
-pub unsafe fn begin_task(thread: Option<&Thread>, task: TaskPointer) -> Begun {
+pub unsafe fn begin_task(thread: Option<&Thread>, task: ContextPointer) -> Begun {
     let (function, argument) = (context(task).function.get(), context(task).argument.get());
     maps::leave_context(context(task));
     let scope = thread.and_then(|thread| {

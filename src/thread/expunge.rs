@@ -8,13 +8,6 @@ use crate::local::inbox::Waker;
 use crate::local::maps;
 use crate::local::retire;
 use crate::local::thread::Thread;
-use crate::sys::block;
-
-/// Stale values of the calling thread's map.
-#[inline(always)]
-pub fn stale_count() -> usize {
-    block::stale_count()
-}
 
 /// Destroys at most `budget` of the thread's stale values; returns how many.
 pub fn expunge_some(thread: &Thread, budget: usize) -> usize {

@@ -55,12 +55,7 @@ const NAME: usize = 256;
 /// anything to the map.
 fn for_each_oldest_first(map: &Map, mut visit: impl FnMut(RecordPointer)) {
     map.loops.set(map.loops.get() + 1);
-    let end = map.order.len();
-    for index in 0..end {
-        if let Some(record) = map.order.get(index).and_then(NonNull::new) {
-            visit(record);
-        }
-    }
+    map.order.iter().filter_map(NonNull::new).for_each(&mut visit);
     map.loops.set(map.loops.get() - 1);
 }
 
@@ -119,9 +114,16 @@ struct Text<'a> {
     thread: Option<&'a Thread>,
     buffer: [u8; BUFFER],
     length: usize,
+    /// What the report ends with, should it not be written to its end.
+    error: Error,
 }
 
 impl Text<'_> {
+    fn fail(&mut self, error: Error) -> fmt::Error {
+        self.error = error;
+        fmt::Error
+    }
+
     fn flush(&mut self) -> fmt::Result {
         let (length, argument, write) = (self.length, self.argument, self.write);
         self.length = 0;
@@ -132,11 +134,10 @@ impl Text<'_> {
         // SAFETY: The caller promises a function that may be called with each
         // part of the text; no lock is held.
         let stopped = block::call_out(|| unsafe { write(bytes, length, argument) });
-        if stopped == 0 {
-            Ok(())
-        } else {
-            Err(fmt::Error)
+        if stopped != 0 {
+            return Err(fmt::Error);
         }
+        Ok(())
     }
 
     /// A string, in quotes, of bytes that need not be UTF-8.
@@ -180,27 +181,24 @@ pub fn dump(thread: Option<&Thread>, write: WriteText, argument: *mut c_void) ->
     if let Some(thread) = thread {
         fields.call.begin(&thread.calls, CallKind::Report);
     }
-    let mut text = Text { write, argument, thread, buffer: [0; BUFFER], length: 0 };
+    let (buffer, error) = ([0; BUFFER], Error::Limit);
+    let mut text = Text { write, argument, thread, buffer, length: 0, error };
     let written = write_all(&mut text, &fields.holders);
     end(thread, report);
-    written
+    written.map_err(|fmt::Error| text.error)
 }
 
-fn write_all(text: &mut Text<'_>, holders: &Array<(u64, u64)>) -> Result<(), Error> {
-    write!(text, "{{\"version\":\"{}\",\n\"maps\":[", env!("CARGO_PKG_VERSION"))
-        .map_err(stopped)?;
-    write_maps(text).map_err(stopped)?;
-    text.write_str("],\n\"keys\":[").map_err(stopped)?;
+fn write_all(text: &mut Text<'_>, holders: &Array<(u64, u64)>) -> fmt::Result {
+    write!(text, "{{\"version\":\"{}\",\n\"maps\":[", env!("CARGO_PKG_VERSION"))?;
+    write_maps(text)?;
+    text.write_str("],\n\"keys\":[")?;
     write_keys(text, holders)?;
-    text.write_str("],\n\"local\":[").map_err(stopped)?;
+    text.write_str("],\n\"local\":[")?;
     if let Some(thread) = text.thread {
-        write_local(text, thread.map()).map_err(stopped)?;
+        write_local(text, thread.map())?;
     }
-    text.write_str("]}\n").and_then(|()| text.flush()).map_err(stopped)
-}
-
-fn stopped(_: fmt::Error) -> Error {
-    Error::Limit
+    text.write_str("]}\n")?;
+    text.flush()
 }
 
 fn write_maps(text: &mut Text<'_>) -> fmt::Result {
@@ -244,7 +242,7 @@ fn note_holders(slot: &KeySlot, key: u64, notes: &Array<(u64, u64)>) -> Result<(
     }
 }
 
-fn write_keys(text: &mut Text<'_>, holders: &Array<(u64, u64)>) -> Result<(), Error> {
+fn write_keys(text: &mut Text<'_>, holders: &Array<(u64, u64)>) -> fmt::Result {
     let mut comma = "";
     for slot in key::registry().slots() {
         let (live, dead) = slot.count();
@@ -254,15 +252,14 @@ fn write_keys(text: &mut Text<'_>, holders: &Array<(u64, u64)>) -> Result<(), Er
         let key = handle::make(slot.index(), slot.generation());
         let mut name = [0; NAME];
         let length = slot.name_prefix(&mut name);
-        write!(text, "{comma}\n {{\"key\":\"{key}\",\"name\":").map_err(stopped)?;
+        write!(text, "{comma}\n {{\"key\":\"{key}\",\"name\":")?;
         comma = ",";
-        text.string(&name[..length]).map_err(stopped)?;
+        text.string(&name[..length])?;
         if live {
-            note_holders(slot, key, holders)?;
-            write_holders(text, slot, holders).map_err(stopped)?;
+            note_holders(slot, key, holders).map_err(|error| text.fail(error))?;
+            write_holders(text, slot, holders)?;
         } else {
-            let unended = slot.pins();
-            write!(text, ",\"live\":false,\"unended\":{unended}}}").map_err(stopped)?;
+            write!(text, ",\"live\":false,\"unended\":{}}}", slot.pins())?;
         }
     }
     Ok(())
@@ -270,11 +267,9 @@ fn write_keys(text: &mut Text<'_>, holders: &Array<(u64, u64)>) -> Result<(), Er
 
 fn write_holders(text: &mut Text<'_>, slot: &KeySlot, holders: &Array<(u64, u64)>) -> fmt::Result {
     write!(text, ",\"live\":true,\"references\":{},\"values\":[", slot.references())?;
-    for index in 0..holders.len() {
-        if let Some((map, thread)) = holders.get(index) {
-            let comma = if index == 0 { "" } else { "," };
-            write!(text, "{comma}{{\"map\":{map},\"thread\":{thread}}}")?;
-        }
+    for (index, (map, thread)) in holders.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        write!(text, "{comma}{{\"map\":{map},\"thread\":{thread}}}")?;
     }
     text.write_str("]}")
 }

@@ -166,20 +166,12 @@ fn end_elsewhere(thread: &Thread, id: u64) {
     if block::is_in_callback() {
         return;
     }
-    let previous = thread.switched_map();
     let own = thread.own_map();
     if own.scope_depth(id).is_some() {
-        thread.switch(None);
-        end_with_inner(thread, own, id);
-        thread.switch(previous);
-        return;
+        thread.work_on(None, || end_with_inner(thread, own, id));
+    } else if let Some(map) = maps::attach_of_scope(id) {
+        // A map that threads switch to, and that no other thread has.
+        thread.work_on(Some(NonNull::from(map)), || end_with_inner(thread, map, id));
+        map.detach();
     }
-    // A map that threads switch to, if no other thread has it.
-    let Some(map) = maps::attach_of_scope(id) else { return };
-    thread.beneath.set(previous.map_or(core::ptr::null(), |map| map.as_ptr().cast_const()));
-    thread.switch(Some(NonNull::from(map)));
-    end_with_inner(thread, map, id);
-    thread.switch(previous);
-    thread.beneath.set(core::ptr::null());
-    map.detach();
 }

@@ -12,7 +12,7 @@
 //! A switch inside a callback is refused: the code further out on the stack
 //! has a map in its hands.
 
-use core::ptr::{null, NonNull};
+use core::ptr::NonNull;
 
 use super::exit::end_map;
 use crate::error::{Error, Reason};
@@ -21,11 +21,8 @@ use crate::local::maps;
 use crate::local::thread::Thread;
 use crate::sys::{block, memory};
 
-/// A map that a thread can switch to.
-pub type MapPointer = NonNull<Map>;
-
 /// Makes an empty map that is attached to no thread. Errors: `NoMemory`.
-pub fn create() -> Result<MapPointer, Error> {
+pub fn create() -> Result<NonNull<Map>, Error> {
     let map = memory::allocate::<Map>()?;
     // SAFETY: Just allocated, all zero, which is a valid map.
     let fields = unsafe { map.as_ref() };
@@ -40,7 +37,7 @@ pub fn create() -> Result<MapPointer, Error> {
 /// # Safety
 ///
 /// `map` is from [`create`] and not destroyed yet.
-pub unsafe fn destroy(thread: &Thread, map: MapPointer) -> Result<(), Error> {
+pub unsafe fn destroy(thread: &Thread, map: NonNull<Map>) -> Result<(), Error> {
     if block::is_in_callback() {
         return Err(Error::Reentrant);
     }
@@ -48,13 +45,7 @@ pub unsafe fn destroy(thread: &Thread, map: MapPointer) -> Result<(), Error> {
     // SAFETY: The caller: it is a living map.
     let fields = unsafe { map.as_ref() };
     fields.attach()?;
-    // The map that was current stays this thread's meanwhile.
-    let previous = thread.switched_map();
-    thread.beneath.set(previous.map_or(null(), |previous| previous.as_ptr().cast_const()));
-    thread.switch(Some(map));
-    end_map(thread, fields, Reason::MapDestroyed);
-    thread.switch(previous);
-    thread.beneath.set(null());
+    thread.work_on(Some(map), || end_map(thread, fields, Reason::MapDestroyed));
     maps::leave(fields);
     fields.release_memory();
     // SAFETY: `create` allocated it; no thread has it.
@@ -72,8 +63,8 @@ pub unsafe fn destroy(thread: &Thread, map: MapPointer) -> Result<(), Error> {
 #[inline(always)]
 pub unsafe fn switch(
     thread: &Thread,
-    map: Option<MapPointer>,
-) -> Result<Option<MapPointer>, Error> {
+    map: Option<NonNull<Map>>,
+) -> Result<Option<NonNull<Map>>, Error> {
     if block::is_in_callback() {
         return Err(Error::Reentrant);
     }
@@ -92,9 +83,4 @@ pub unsafe fn switch(
         unsafe { previous.as_ref() }.detach();
     }
     Ok(previous)
-}
-
-/// The map that the thread has switched to; `None`: its own.
-pub fn current(thread: Option<&Thread>) -> Option<MapPointer> {
-    thread.and_then(Thread::switched_map)
 }
