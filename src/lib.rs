@@ -7,24 +7,6 @@
 //! it becomes *stale*, and each thread ends its own: at its next miss or
 //! insert, when it says `tls_expunge`, or when it ends.
 //!
-//! # How it hangs together
-//!
-//! ```text
-//!   include/threadlocalmap_inline.h      a hit: two loads and a compare
-//!   ------------------------------------------------------------------
-//!   capi      the exports: thin; their documentation becomes the header
-//!     |
-//!   thread    what a thread does: one file a chapter of the header
-//!     |
-//!   local     a map and its thread: records, their states, what ends them
-//!     |
-//!   key       handles, slots, references; the holders that learn of a death
-//!     |
-//!   map       the ThreadLocalMap: one table. No globals, no threads, no C
-//!     |
-//!   sys       what differs by platform: TLS words, locks, memory, OS key
-//! ```
-//!
 //! # Words
 //!
 //! | word | meaning |
@@ -47,9 +29,10 @@
 //! | waker | what a thread wants called when its inbox is not empty any more |
 //! | lost in fork | of a thread that is not in the child |
 //!
-//! Arrows go down only. Each module begins with what it is for, its idea and
-//! its numbered invariants; `docs/architecture.md` has the life of a key and
-//! of an entry, the argument for every memory ordering, and the lock order.
+//! The floors are `capi`, `thread`, `local`, `key`, `map` and `sys`; each imports from
+//! its own and from those below. Each module begins with what it is for, its idea and
+//! its numbered invariants; `docs/architecture.md` has the floors, the life of a key
+//! and of an entry, the argument for every memory ordering, and the lock order.
 //!
 //! The Rust interface below `capi` exists for the tests and benchmarks of this
 //! package. What is stable is the C API.

@@ -4,8 +4,9 @@ use core::ffi::{c_int, c_void};
 
 use super::code;
 use crate::error::Error;
+use crate::local::retire;
 use crate::sys::block;
-use crate::thread::{attach, exit, expunge};
+use crate::thread::{attach, exit};
 
 /// Destroys all of the calling thread's stale values, now.
 ///
@@ -28,7 +29,7 @@ pub extern "C" fn tls_expunge() -> usize {
 #[inline(never)]
 fn expunge_some(budget: usize) -> usize {
     match attach::current() {
-        Ok(Some(thread)) => expunge::expunge_some(thread, budget),
+        Ok(Some(thread)) => retire::expunge(thread, thread.map(), budget),
         _ => 0,
     }
 }

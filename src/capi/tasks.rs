@@ -5,7 +5,8 @@ use core::ptr::NonNull;
 
 use super::{code, store};
 use crate::error::Error;
-use crate::thread::{attach, context, expunge, scope};
+use crate::local::retire;
+use crate::thread::{attach, context, scope};
 
 /// The name of an open scope.
 #[allow(non_camel_case_types)]
@@ -183,7 +184,7 @@ fn end_task(scope: Option<u64>) {
     match scope {
         Some(scope) => scope::end_of_task(thread, scope),
         None => {
-            expunge::expunge_some(thread, usize::MAX);
+            retire::expunge(thread, thread.map(), usize::MAX);
         }
     }
 }

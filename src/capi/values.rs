@@ -41,15 +41,14 @@ pub extern "C" fn tls_get(key: tls_key_t) -> *mut c_void {
 #[cold]
 #[inline(never)]
 fn get_after_miss(key: tls_key_t) -> *mut c_void {
-    match values::hit_anywhere(key) {
-        Some(value) => value,
-        None => get_absent(key).unwrap_or(null_mut()),
-    }
+    get_anywhere(key).unwrap_or(null_mut())
 }
 
-// Of a key that the thread has no value of. It is attached when a value is to be
-// made.
-fn get_absent(key: tls_key_t) -> Result<*mut c_void, Error> {
+// The thread is attached when a value is to be made.
+fn get_anywhere(key: tls_key_t) -> Result<*mut c_void, Error> {
+    if let Some(value) = values::hit_anywhere(key) {
+        return Ok(value);
+    }
     let thread = match attach::current()? {
         Some(thread) => thread,
         None if values::makes_values(key)? => attach::attached()?,
@@ -73,7 +72,6 @@ pub extern "C" fn tls_get_existing(key: tls_key_t) -> *mut c_void {
     }
 }
 
-// Of a key that does not stand at its home.
 #[cold]
 #[inline(never)]
 fn get_existing_after_miss(key: tls_key_t) -> *mut c_void {
@@ -95,16 +93,7 @@ fn get_existing_after_miss(key: tls_key_t) -> *mut c_void {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) -> c_int {
     // SAFETY: The caller: null, or it can be written.
-    unsafe { store(value, || try_get(key)) }
-}
-
-// `tls_try_get`, with a code for every outcome.
-fn try_get(key: tls_key_t) -> Result<*mut c_void, Error> {
-    key::live(key)?;
-    match values::hit_anywhere(key) {
-        Some(value) => Ok(value),
-        None => get_absent(key),
-    }
+    unsafe { store(value, || key::live(key).and_then(|_| get_anywhere(key))) }
 }
 
 /// Stores a value for the calling thread.

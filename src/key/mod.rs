@@ -30,7 +30,6 @@
 //!   that instant.
 //! * [`holders`]: the records that learn of the key's death: pushed, in
 //!   O(holders), and nobody ever searches for it.
-//! * [`waiters`]: threads that wait until a key is over.
 //! * [`call`]: a call in progress, as its thread's chain has it.
 //!
 //! # Invariants
@@ -49,16 +48,15 @@ mod name;
 pub mod options;
 pub mod registry;
 pub mod slot;
-pub mod waiters;
 pub mod word;
 
 use core::ffi::c_char;
 
 use crate::error::Error;
+pub use crate::sys::waiters;
 use registry::Registry;
 use slot::KeySlot;
 
-/// The process's keys.
 static REGISTRY: Registry = Registry::new();
 
 /// The process's registry.
@@ -71,7 +69,8 @@ pub fn registry() -> &'static Registry {
 /// What it says of the key can be over the next instant, unless the caller has a
 /// reference or an entry. Errors: `BadKey`, `DeadKey`.
 pub fn live(handle: u64) -> Result<&'static KeySlot, Error> {
-    REGISTRY.live(handle)
+    let slot = find(handle)?;
+    slot.check(handle::generation(handle)).map(|()| slot)
 }
 
 /// The slot that a handle names, whatever its state. Errors: `BadKey` for a number that
@@ -83,10 +82,8 @@ pub fn find(handle: u64) -> Result<&'static KeySlot, Error> {
 /// Copies a key's name, with its final zero byte, to `buffer`. Errors: `BadKey`,
 /// `DeadKey`; `Limit` when it does not fit, with nothing written.
 ///
-/// # Safety
-///
-/// `buffer` has room for `capacity` bytes.
-pub unsafe fn name(handle: u64, buffer: *mut c_char, capacity: usize) -> Result<(), Error> {
+/// Safety: `buffer` has room for `capacity` bytes.
+pub(crate) unsafe fn name(handle: u64, buffer: *mut c_char, capacity: usize) -> Result<(), Error> {
     // SAFETY: The caller's premise is the callee's.
     unsafe { live(handle)?.copy_name(handle::generation(handle), buffer, capacity) }
 }

@@ -1,7 +1,7 @@
 //! A key's name, for reports: copied when the key is made, copied out when
 //! somebody asks, and freed with the key's lock, so that nobody is reading it.
 
-use core::ffi::c_char;
+use core::ffi::{c_char, CStr};
 use core::ptr::{null_mut, NonNull};
 
 use crate::error::Error;
@@ -13,7 +13,6 @@ use crate::sys::sync::{AtomicPtr, Ordering};
 pub(super) struct Name(AtomicPtr<c_char>);
 
 impl Name {
-    /// No name.
     pub(super) const fn new() -> Self {
         Self(AtomicPtr::new(null_mut()))
     }
@@ -36,6 +35,17 @@ impl Name {
         self.0.swap(null_mut(), Ordering::Relaxed)
     }
 
+    /// The name, empty if there is none; it stays while the key's lock is held.
+    fn get(&self) -> &CStr {
+        // Acquire: with the Release in `open`.
+        let name = self.0.load(Ordering::Acquire);
+        if name.is_null() {
+            return c"";
+        }
+        // SAFETY: A terminated copy, which is not freed without the lock.
+        unsafe { CStr::from_ptr(name) }
+    }
+
     /// Copies the name out, if `check` finds its key alive. With the key's lock.
     /// Errors: as `check`; `Limit` if it does not fit.
     ///
@@ -46,35 +56,25 @@ impl Name {
         buffer: *mut c_char,
         capacity: usize,
     ) -> Result<(), Error> {
-        // Acquire, and looked at before the key: a name of the slot's next key is
-        // never taken for this one's.
-        let name = self.0.load(Ordering::Acquire).cast_const();
+        // Looked at before the key: a name of the slot's next key is never taken for
+        // this one's.
+        let name = self.get().to_bytes_with_nul();
         check()?;
-        let name = if name.is_null() { c"".as_ptr() } else { name };
-        // SAFETY: The C library: a terminated copy, which is not freed without the
-        // lock.
-        let length = unsafe { libc::strlen(name) } + 1;
-        if length > capacity {
+        if name.len() > capacity {
             return Err(Error::Limit);
         }
         // SAFETY: The caller: `buffer` has room; it can't overlap with our own copy
         // of the name.
-        unsafe { core::ptr::copy_nonoverlapping(name, buffer, length) };
+        unsafe { core::ptr::copy_nonoverlapping(name.as_ptr().cast(), buffer, name.len()) };
         Ok(())
     }
 
     /// Copies as much of the name as fits, without a final zero byte, of a key that
     /// may be dead; for a report. Returns how many bytes. With the key's lock.
     pub(super) fn prefix(&self, buffer: &mut [u8]) -> usize {
-        let name = self.0.load(Ordering::Acquire).cast_const();
-        if name.is_null() {
-            return 0;
-        }
-        // SAFETY: The C library: a terminated copy, which is not freed without the
-        // lock.
-        let length = unsafe { libc::strnlen(name, buffer.len()) };
-        // SAFETY: As above; the buffer has room for as many.
-        unsafe { core::ptr::copy_nonoverlapping(name.cast(), buffer.as_mut_ptr(), length) };
+        let name = self.get().to_bytes();
+        let length = name.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&name[..length]);
         length
     }
 }
@@ -87,10 +87,10 @@ pub(super) unsafe fn copy(name: *const c_char) -> Result<*mut c_char, Error> {
         return Ok(null_mut());
     }
     // SAFETY: The caller: it is terminated.
-    let length = unsafe { libc::strlen(name) } + 1;
-    let copy = memory::allocate_bytes(length)?.cast::<c_char>().as_ptr();
+    let name = unsafe { CStr::from_ptr(name) }.to_bytes_with_nul();
+    let copy = memory::allocate_bytes(name.len())?.cast::<c_char>().as_ptr();
     // SAFETY: Just allocated with this length.
-    unsafe { core::ptr::copy_nonoverlapping(name, copy, length) };
+    unsafe { core::ptr::copy_nonoverlapping(name.as_ptr().cast(), copy, name.len()) };
     Ok(copy)
 }
 
@@ -100,7 +100,7 @@ pub(super) unsafe fn copy(name: *const c_char) -> Result<*mut c_char, Error> {
 pub(super) unsafe fn free(name: *mut c_char) {
     let Some(memory) = NonNull::new(name) else { return };
     // SAFETY: `copy` terminated it.
-    let length = unsafe { libc::strlen(name) } + 1;
+    let length = unsafe { CStr::from_ptr(name) }.count_bytes() + 1;
     // SAFETY: Allocated with this length; the caller gives it up.
     unsafe { memory::free_bytes(memory.cast(), length) };
 }

@@ -95,12 +95,10 @@ impl Rules {
         self.has(Self::HAS_INIT)
     }
 
-    /// As a word for an atomic.
     pub(super) const fn to_bits(self) -> u8 {
         self.0
     }
 
-    /// What [`to_bits`](Self::to_bits) made.
     pub(super) const fn from_bits(bits: u8) -> Self {
         Self(bits)
     }

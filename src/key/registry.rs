@@ -88,13 +88,6 @@ impl Registry {
         Ok(self.slot(index))
     }
 
-    /// The slot of a live key. Errors: `BadKey`, `DeadKey`.
-    pub fn live(&self, key: u64) -> Result<&KeySlot, Error> {
-        let slot = self.find(key)?;
-        slot.check(handle::generation(key))?;
-        Ok(slot)
-    }
-
     /// Makes a key with one reference. Errors: `NoMemory`, `Limit`.
     pub fn create(&self, options: &KeyOptions) -> Result<u64, Error> {
         let slot = self.acquire_slot()?;
@@ -132,7 +125,6 @@ impl Registry {
         unsafe { slot.close() }.then_some(slot)
     }
 
-    /// A slot that has never been used.
     fn fresh(&self) -> Result<u32, Error> {
         let mut issued = self.issued.load(Ordering::Relaxed);
         loop {
@@ -157,7 +149,6 @@ impl Registry {
         }
     }
 
-    /// Makes sure that the chunk of slot `index` is there.
     fn ensure_chunk(&self, index: u32) -> Result<(), Error> {
         if index < FIRST_SLOTS {
             return Ok(());

@@ -17,7 +17,6 @@
 /// The most references that a key can have.
 pub const MOST_REFERENCES: u32 = (1 << VISIT_SHIFT) - 1;
 const VISIT_SHIFT: u32 = 22;
-/// One visit, in the word.
 pub(super) const VISIT: u64 = 1 << VISIT_SHIFT;
 /// In the place of the number of visits: one who takes the values.
 pub(super) const TAKER: u32 = (1 << (32 - VISIT_SHIFT)) - 1;
@@ -31,7 +30,6 @@ pub enum Released {
     Dead,
 }
 
-/// The references in a word.
 #[inline(always)]
 pub(super) const fn references(state: u64) -> u32 {
     state as u32 & MOST_REFERENCES

@@ -18,14 +18,12 @@ use crate::sys::sync::Cell;
 /// What a task does.
 pub type TaskFunction = unsafe extern "C" fn(argument: *mut c_void);
 
-/// A captured value.
+/// A captured value: the copy, its key, and the key's slot, which it has a pin of.
 #[derive(Clone, Copy)]
+#[allow(missing_docs)]
 pub struct Item {
-    /// The handle of its key.
     pub key: u64,
-    /// The copy.
     pub value: *mut c_void,
-    /// The slot of its key, which the item has a pin of.
     pub slot: *const KeySlot,
 }
 

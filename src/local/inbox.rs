@@ -128,11 +128,9 @@ impl Inbox {
 
     /// In the child of a fork: forgets what was posted.
     ///
-    /// # Safety
-    ///
-    /// The calling thread is the only one of its process, and does not have the
-    /// lock.
-    pub unsafe fn reset(&self) {
+    /// Safety: the calling thread is the only one of its process, and does not have
+    /// the lock.
+    pub(crate) unsafe fn reset(&self) {
         // SAFETY: The caller's premise.
         unsafe { self.lock.reset() };
         self.first.store(null_mut(), Ordering::Relaxed);

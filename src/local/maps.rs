@@ -25,7 +25,6 @@ use crate::sys::memory;
 use crate::sys::sync::untracked::AtomicU64;
 use crate::sys::sync::{Cell, Ordering};
 
-/// Links to the next and the previous member of a list.
 type Links<T> = (Cell<*mut T>, Cell<*mut T>);
 
 /// A list, the latest first.
@@ -304,10 +303,9 @@ pub fn collect() -> Stats {
 /// In the child of a fork: keeps the maps that `is_here` says are there, and
 /// makes the lock anew.
 ///
-/// # Safety
-///
-/// The calling thread is the only one of its process, and does not have the lock.
-pub unsafe fn keep_only(is_here: impl Fn(&Map) -> bool) {
+/// Safety: the calling thread is the only one of its process, and does not have the
+/// lock.
+pub(crate) unsafe fn keep_only(is_here: impl Fn(&Map) -> bool) {
     // SAFETY: The caller's premise.
     unsafe { MAPS.lock.reset() };
     let lists = &MAPS.lists;
@@ -324,18 +322,14 @@ pub unsafe fn keep_only(is_here: impl Fn(&Map) -> bool) {
 
 /// In the child of a fork: runs `visit` for each map that is there.
 ///
-/// # Safety
-///
-/// The calling thread is the only one of its process.
-pub unsafe fn for_each_alone(visit: impl FnMut(&'static Map)) {
+/// Safety: the calling thread is the only one of its process.
+pub(crate) unsafe fn for_each_alone(visit: impl FnMut(&'static Map)) {
     MAPS.lists.maps.iter().for_each(visit);
 }
 
 /// In the child of a fork: runs `visit` for each context that is there.
 ///
-/// # Safety
-///
-/// As [`for_each_alone`].
-pub unsafe fn for_each_context_alone(visit: impl FnMut(&'static Context)) {
+/// Safety: as [`for_each_alone`].
+pub(crate) unsafe fn for_each_context_alone(visit: impl FnMut(&'static Context)) {
     MAPS.lists.contexts.iter().for_each(visit);
 }

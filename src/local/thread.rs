@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::key::call::Call;
 use crate::key::slot::KeySlot;
 use crate::key::{self, handle};
+use crate::sys::array::Array;
 use crate::sys::block;
 use crate::sys::os_key::DESTRUCTOR_PASSES;
 use crate::sys::sync::Cell;
@@ -32,32 +33,19 @@ use crate::sys::sync::Cell;
 /// What a cleanup hook is.
 pub type HookFunction = unsafe extern "C" fn(argument: *mut c_void);
 
-/// A cleanup hook that waits for the thread's end.
-pub struct Hook {
-    /// What to call.
-    pub function: Cell<Option<HookFunction>>,
-    /// What with.
-    pub argument: Cell<*mut c_void>,
-    /// The one that was registered before it.
-    pub older: Cell<*mut Hook>,
-}
-
 /// A thread that is attached. All zero: nothing yet.
 #[repr(C)]
 pub struct Thread {
-    /// The thread's own map.
     own: Map,
-    /// The map that the thread works on.
     current: Cell<*const Map>,
     /// While it works on another map ([`work_on`](Self::work_on)): the one that it had
     /// switched to before, if any. That stays attached.
     pub beneath: Cell<*const Map>,
     /// Calls in progress, the innermost first.
     pub calls: Cell<*const Call>,
-    /// Cleanup hooks, the latest first.
-    pub hooks: Cell<*mut Hook>,
-    /// Those of the round that is running, and not called yet.
-    pub hooks_of_round: Cell<*mut Hook>,
+    /// Cleanup hooks with their arguments, the latest last; of one that was called,
+    /// while its round is running, the argument.
+    pub hooks: Array<(Option<HookFunction>, *mut c_void)>,
     /// Destructor passes that had been seen when it was made.
     pub passes: Cell<usize>,
     /// The OS key has this thread.

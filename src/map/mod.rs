@@ -74,7 +74,8 @@ use core::mem::size_of;
 pub use crate::sys::block::{Entry, View};
 pub use crate::sys::memory::OutOfMemory;
 pub use resize::Rebuilt;
-pub use table::{find, record_at};
+pub use table::find;
+pub(crate) use table::record_at;
 
 use table::Table;
 
@@ -83,12 +84,10 @@ pub const INITIAL_CAPACITY: usize = if cfg!(modelled) { 4 } else { 16 };
 
 /// An entry that has left the table: its value is the receiver's to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
 pub struct Removed<R> {
-    /// The handle it stood under.
     pub key: u64,
-    /// What was stored.
     pub value: *mut c_void,
-    /// The owner's record for it.
     pub record: R,
 }
 
@@ -305,7 +304,6 @@ impl<R: Copy> ThreadLocalMap<R> {
         self.note_probe(self.table.home(key), position);
     }
 
-    /// Asks the owner about the entry at `position`.
     fn is_stale(&self, position: usize, owner: &impl Owner<R>) -> bool {
         owner.is_stale(self.table.record(position))
     }

@@ -57,7 +57,6 @@ pub(super) struct Table<R: Copy> {
 }
 
 impl<R: Copy> Table<R> {
-    /// No table: nothing allocated, no entries.
     pub(super) const fn none() -> Self {
         Self { entries: core::ptr::null_mut(), capacity: 0, records: PhantomData }
     }
@@ -142,7 +141,6 @@ impl<R: Copy> Table<R> {
         unsafe { *self.record_place(position) }
     }
 
-    /// All of an entry in use.
     pub(super) fn read(&self, position: usize) -> Removed<R> {
         Removed {
             key: self.key(position),
@@ -226,12 +224,10 @@ impl<R: Copy> Drop for Table<R> {
 
 /// The owner's record at a distance that [`find`] returned for this view.
 ///
-/// # Safety
-///
-/// `view` is that of a [`ThreadLocalMap<R>`](super::ThreadLocalMap), and the
-/// entry at `distance` is in use.
+/// Safety: `view` is that of a [`ThreadLocalMap<R>`](super::ThreadLocalMap), and
+/// the entry at `distance` is in use.
 #[inline(always)]
-pub unsafe fn record_at<R: Copy>(view: View, distance: usize) -> R {
+pub(crate) unsafe fn record_at<R: Copy>(view: View, distance: usize) -> R {
     let position = distance / size_of::<Entry>();
     // SAFETY: Layout: see the picture in the module's text; the caller says
     // that the table is one of `R` and that the record was written.

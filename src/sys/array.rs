@@ -14,7 +14,6 @@ use core::ptr::{null_mut, NonNull};
 use super::memory::{self, OutOfMemory};
 use super::sync::Cell;
 
-/// Room in the first allocation.
 const INITIAL_ROOM: u32 = 8;
 
 /// An array of copies of `T`. One thread at a time uses it.
@@ -107,6 +106,13 @@ impl<T: Copy> Array<T> {
         let last = self.pop().filter(|_| index < self.length.get())?;
         self.set(index, last);
         Some(last)
+    }
+
+    /// Takes the first items out; the others move up.
+    pub fn remove_first(&self, number: u32) {
+        // SAFETY: The slice is used here and now.
+        unsafe { self.as_mut_slice() }.copy_within(number as usize.., 0);
+        self.truncate(self.len() - number);
     }
 
     /// Forgets the items from an index on.

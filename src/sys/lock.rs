@@ -33,7 +33,7 @@ impl Lock {
         result
     }
 
-    /// The C library's lock, for [`super::condition`].
+    /// The C library's lock, for [`super::waiters`].
     pub(super) fn raw(&self) -> *mut libc::pthread_mutex_t {
         self.0.get()
     }
@@ -54,20 +54,17 @@ impl Lock {
 
     /// Makes the lock anew in the child of a fork: who had it is not there.
     ///
-    /// # Safety
-    ///
-    /// The calling thread is the only one of its process, and does not have it.
-    pub unsafe fn reset(&self) {
+    /// Safety: the calling thread is the only one of its process, and does not have
+    /// it.
+    pub(crate) unsafe fn reset(&self) {
         // SAFETY: The caller: nobody else looks at it.
         unsafe { self.0.get().write(libc::PTHREAD_MUTEX_INITIALIZER) };
     }
 
     /// Gives the lock back.
     ///
-    /// # Safety
-    ///
-    /// The calling thread has it.
-    pub unsafe fn release(&self) {
+    /// Safety: the calling thread has it.
+    pub(crate) unsafe fn release(&self) {
         #[cfg(modelled)]
         return super::modelled::release(self.raw() as usize);
         // SAFETY: The caller's premise.

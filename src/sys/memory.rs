@@ -41,11 +41,9 @@ pub fn allocate_bytes(count: usize) -> Result<NonNull<c_void>, OutOfMemory> {
 
 /// Gives back what [`allocate_bytes`] made with the same `count`.
 ///
-/// # Safety
-///
-/// `memory` came from [`allocate_bytes`]`(count)`, has not been given back,
+/// Safety: `memory` came from [`allocate_bytes`]`(count)`, has not been given back,
 /// and is not used again.
-pub unsafe fn free_bytes(memory: NonNull<c_void>, count: usize) {
+pub(crate) unsafe fn free_bytes(memory: NonNull<c_void>, count: usize) {
     BYTES.fetch_sub(count, Ordering::Relaxed);
     #[cfg(modelled)]
     super::modelled::freed(memory.as_ptr() as usize, count);
@@ -62,11 +60,9 @@ pub fn allocate<T>() -> Result<NonNull<T>, OutOfMemory> {
 
 /// Gives back what [`allocate`] made.
 ///
-/// # Safety
-///
-/// `memory` came from [`allocate::<T>`](allocate), has not been given back,
+/// Safety: `memory` came from [`allocate::<T>`](allocate), has not been given back,
 /// and is not used again.
-pub unsafe fn free<T>(memory: NonNull<T>) {
+pub(crate) unsafe fn free<T>(memory: NonNull<T>) {
     // SAFETY: The caller's premise is the callee's, word for word.
     unsafe { free_bytes(memory.cast(), size_of::<T>()) };
 }

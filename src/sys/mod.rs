@@ -7,7 +7,6 @@
 //! |---|---|---|
 //! | [`mod@array`] | an array that grows, of memory that may run out | - |
 //! | [`block`] | this library's own words of thread-local storage | initial-exec or general-dynamic TLS by assembly |
-//! | [`condition`] | waiting under a lock, with a time limit | `pthread_cond_t` |
 //! | [`fork`] | calls around a fork | `pthread_atfork` |
 //! | [`lock`] | a mutual exclusion lock, usable in a `static` | `pthread_mutex_t` |
 //! | [`memory`] | zeroed memory that may run out | `calloc`, `free` |
@@ -15,6 +14,7 @@
 //! | `runtime` | what Rust wants without its standard library | `abort` |
 //! | [`sync`] | the atomics, so that a model checker can watch them | `core::sync::atomic` |
 //! | [`thread_id`] | the number that the OS shows for a thread | `gettid` |
+//! | [`waiters`] | waiting for the end of a key, with a time limit | `pthread_cond_t` |
 //!
 //! # Why not the standard library's
 //!
@@ -26,7 +26,6 @@
 
 pub mod array;
 pub mod block;
-pub mod condition;
 pub mod fork;
 pub mod lock;
 pub mod memory;
@@ -37,3 +36,4 @@ pub mod os_key;
 mod runtime;
 pub mod sync;
 pub mod thread_id;
+pub mod waiters;

@@ -42,7 +42,6 @@ use crate::sys::os_key::{OsKey, DESTRUCTOR_PASSES};
 use crate::sys::sync::Ordering;
 use crate::sys::{block, memory, thread_id};
 
-/// The one OS key.
 static OS_KEY: OsKey = OsKey::new(on_thread_exit);
 
 /// The calling thread, if it is attached. Errors: `Reentrant` inside one of the
@@ -138,21 +137,15 @@ pub fn detach() -> Result<(), Error> {
 /// Detaches the calling thread if it was attached for the sake of a call, and no
 /// callback of that has used it.
 pub fn detach_if_unused() {
-    if let Ok(Some(thread)) = current() {
-        if is_unused(thread) {
-            leave(thread, Reason::Detached);
-        }
-    }
-}
-
-/// Whether the thread has nothing that its end would have to destroy, and is in
-/// no callback.
-fn is_unused(thread: &Thread) -> bool {
-    thread.is_own(thread.map())
+    let Ok(Some(thread)) = current() else { return };
+    let is_unused = thread.is_own(thread.map())
         && thread.own_map().was_never_used()
-        && thread.hooks.get().is_null()
+        && thread.hooks.is_empty()
         && !block::is_in_callback()
-        && thread.calls.get().is_null()
+        && thread.calls.get().is_null();
+    if is_unused {
+        leave(thread, Reason::Detached);
+    }
 }
 
 /// Ends all values, and the thread's record.
@@ -201,7 +194,6 @@ fn set_os_value(value: *mut c_void) {
     let _ = OsKey::set(key, value);
 }
 
-/// The OS key's destructor: the thread is ending.
 unsafe extern "C" fn on_thread_exit(value: *mut c_void) {
     // What `arm` has stored is what this pass makes of it.
     let passes = value as usize;

@@ -41,7 +41,7 @@ use super::{scope, values, visit};
 use crate::error::{Error, Reason};
 use crate::key::call::CallKind;
 use crate::key::options::Callbacks;
-use crate::key::{self, handle, waiters};
+use crate::key::{self, handle};
 use crate::local::contexts::{Context, ContextPointer, Item, TaskFunction};
 use crate::local::map::Map;
 use crate::local::maps;
@@ -49,7 +49,7 @@ use crate::local::record::{Record, State};
 use crate::local::remote::{unmark, Unmarked};
 use crate::local::retire;
 use crate::local::thread::Thread;
-use crate::sys::{block, memory};
+use crate::sys::{block, memory, waiters};
 
 fn context<'a>(pointer: ContextPointer) -> &'a Context {
     // SAFETY: The callers have it, and it is not freed yet.
@@ -179,10 +179,8 @@ fn copy(callbacks: Callbacks, value: *mut c_void) -> Result<*mut c_void, Error> 
 /// Errors: as [`scope::begin`]; `Init` if a copy callback failed. The scope is closed
 /// then.
 ///
-/// # Safety
-///
-/// The context lives, and nobody frees it meanwhile.
-pub unsafe fn enter(thread: &Thread, pointer: ContextPointer) -> Result<u64, Error> {
+/// Safety: the context lives, and nobody frees it meanwhile.
+pub(crate) unsafe fn enter(thread: &Thread, pointer: ContextPointer) -> Result<u64, Error> {
     begin_with(thread, |map| {
         context(pointer).items.iter().try_for_each(|item| enter_copy(thread, map, item))
     })
@@ -228,10 +226,8 @@ fn enter_value(thread: &Thread, map: &Map, item: Item, value: *mut c_void) -> Re
 
 /// Destroys a context's values, and frees the context.
 ///
-/// # Safety
-///
-/// `pointer` is from [`capture`], not freed yet, and used by nobody.
-pub unsafe fn free(thread: Option<&Thread>, pointer: ContextPointer) {
+/// Safety: `pointer` is from [`capture`], not freed yet, and used by nobody.
+pub(crate) unsafe fn free(thread: Option<&Thread>, pointer: ContextPointer) {
     maps::leave_context(context(pointer));
     if let Some(thread) = thread {
         context(pointer).call.begin(&thread.calls, CallKind::Context);
@@ -305,10 +301,8 @@ impl Begun {
 /// without, and that is counted ([`maps::Stats::unscoped`]): losing a task would
 /// be worse.
 ///
-/// # Safety
-///
-/// `task` is from [`create_task`], and neither run nor cancelled yet.
-pub unsafe fn begin_task(thread: Option<&Thread>, task: ContextPointer) -> Begun {
+/// Safety: `task` is from [`create_task`], and neither run nor cancelled yet.
+pub(crate) unsafe fn begin_task(thread: Option<&Thread>, task: ContextPointer) -> Begun {
     let (function, argument) = (context(task).function.get(), context(task).argument.get());
     maps::leave_context(context(task));
     let scope = thread.and_then(|thread| {

@@ -4,11 +4,11 @@
 //! plugin will be called for the key again, and it can be unloaded.
 
 use crate::error::Error;
-use crate::key::{self, handle, waiters};
+use crate::key::{self, handle};
 use crate::local::retire;
 use crate::local::thread::Thread;
 use crate::sys::block;
-use crate::sys::condition::{cancellation_point, now};
+use crate::sys::waiters::{self, cancellation_point, now};
 
 /// Waits until no map and no context has a value under the key, dead or alive, and
 /// every callback for it has returned; the thread's stale values are destroyed first.

@@ -14,7 +14,6 @@
 //! cancelled in the middle of its own end, all of this begins again.
 
 use core::ffi::c_void;
-use core::ptr::{null_mut, NonNull};
 
 use super::{context, keys, report, scope, visit, EXIT_ROUNDS};
 use crate::error::{Error, Reason};
@@ -25,8 +24,8 @@ use crate::local::contexts::Context;
 use crate::local::map::Map;
 use crate::local::record::{Location, Record, State};
 use crate::local::retire;
-use crate::local::thread::{Hook, HookFunction, Thread};
-use crate::sys::{block, memory};
+use crate::local::thread::{HookFunction, Thread};
+use crate::sys::block;
 
 /// Registers a hook for the thread's end. Errors: `NoMemory`, `Exiting`.
 pub fn at_thread_exit(
@@ -35,56 +34,24 @@ pub fn at_thread_exit(
     argument: *mut c_void,
 ) -> Result<(), Error> {
     thread.check_open()?;
-    let hook = memory::allocate::<Hook>()?;
-    // SAFETY: Just allocated, all zero, which is a valid `Hook`.
-    let fields = unsafe { hook.as_ref() };
-    fields.function.set(Some(function));
-    fields.argument.set(argument);
-    fields.older.set(thread.hooks.replace(hook.as_ptr()));
+    thread.hooks.reserve(1)?;
+    thread.hooks.push((Some(function), argument));
     Ok(())
 }
 
-/// Runs the hooks that are there now, the latest first.
+/// Runs the hooks that are there now, the latest first. What they add stands behind
+/// them, for the next round.
 fn run_hooks(thread: &Thread) {
-    // Out of the list one at a time, so that a hook that never returns leaves
-    // the others; but what this round's hooks add waits for the next round.
-    let mut next = thread.hooks.replace(null_mut());
-    while let Some(hook) = NonNull::new(next) {
-        // SAFETY: In the list, so whole; this thread's alone.
-        let fields = unsafe { hook.as_ref() };
-        next = fields.older.get();
-        let (function, argument) = (fields.function.get(), fields.argument.get());
-        thread.hooks_of_round.set(next);
-        // SAFETY: `at_thread_exit` allocated it; it is in no list any more.
-        unsafe { memory::free(hook) };
-        if let Some(function) = function {
-            // SAFETY: The one who registered it promises that it may be called
-            // once with this argument on this thread.
-            block::call_out(|| unsafe { function(argument) });
-        }
+    let round = thread.hooks.len();
+    for index in (0..round).rev() {
+        let Some((Some(function), argument)) = thread.hooks.get(index) else { continue };
+        // Out before it is called: a hook that never returns leaves the others.
+        thread.hooks.set(index, (None, argument));
+        // SAFETY: The one who registered it promises that it may be called
+        // once with this argument on this thread.
+        block::call_out(|| unsafe { function(argument) });
     }
-}
-
-/// Puts the hooks of a round that was cut off in front of the others.
-fn requeue_hooks(thread: &Thread) {
-    let rest = thread.hooks_of_round.replace(null_mut());
-    let Some(mut oldest) = NonNull::new(rest) else { return };
-    // SAFETY: Hooks of a list that this thread alone has.
-    while let Some(older) = NonNull::new(unsafe { oldest.as_ref() }.older.get()) {
-        oldest = older;
-    }
-    // SAFETY: The same list's last hook.
-    unsafe { oldest.as_ref() }.older.set(thread.hooks.replace(rest));
-}
-
-/// Frees hooks that no round is left for.
-fn free_hooks(thread: &Thread) {
-    while let Some(hook) = NonNull::new(thread.hooks.get()) {
-        // SAFETY: In the list, so whole; this thread's alone.
-        thread.hooks.set(unsafe { hook.as_ref() }.older.get());
-        // SAFETY: `at_thread_exit` allocated it; it has left the list.
-        unsafe { memory::free(hook) };
-    }
+    thread.hooks.remove_first(round);
 }
 
 /// Finishes the calls that were in progress when a callback ended the thread.
@@ -103,12 +70,11 @@ pub(super) fn recover_calls(thread: &Thread) {
 /// Ends everything that the thread has; afterwards its map is empty.
 pub(super) fn end_thread(thread: &Thread, reason: Reason) {
     let map = thread.map();
-    requeue_hooks(thread);
     retire::recover(thread, map);
     retire::drain(map);
     scope::end_every(thread, map);
     for _ in 0..EXIT_ROUNDS {
-        if thread.hooks.get().is_null() && !has_anything(map) {
+        if thread.hooks.is_empty() && !has_anything(map) {
             break;
         }
         run_hooks(thread);
@@ -117,7 +83,7 @@ pub(super) fn end_thread(thread: &Thread, reason: Reason) {
     // A `user_free` may still run below; what it would set, nobody would end.
     thread.closing.set(true);
     leak_rest(thread, map);
-    free_hooks(thread);
+    thread.hooks.free();
     if let Some(slot) = thread.exchange_spare_slot(None) {
         key::registry().release_slot(slot);
     }

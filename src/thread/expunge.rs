@@ -9,15 +9,10 @@ use crate::local::maps;
 use crate::local::retire;
 use crate::local::thread::Thread;
 
-/// Destroys at most `budget` of the thread's stale values; returns how many.
-pub fn expunge_some(thread: &Thread, budget: usize) -> usize {
-    retire::expunge(thread, thread.map(), budget)
-}
-
 /// Destroys the thread's stale values, and has the owners of all others woken.
 /// Returns how many it has destroyed.
 pub fn expunge_all_threads(thread: Option<&Thread>) -> usize {
-    let destroyed = thread.map_or(0, |thread| expunge_some(thread, usize::MAX));
+    let destroyed = thread.map_or(0, |thread| retire::expunge(thread, thread.map(), usize::MAX));
     let mut last = u64::MAX;
     while let Some((number, waker)) = maps::next_with_stale(last) {
         last = number;

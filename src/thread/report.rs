@@ -45,10 +45,8 @@ pub type VisitLocal = unsafe extern "C" fn(key: u64, value: *mut c_void, argumen
 pub type WriteText =
     unsafe extern "C" fn(bytes: *const c_char, length: usize, argument: *mut c_void) -> c_int;
 
-/// Bytes that are handed over at once, about.
 const BUFFER: usize = 1024;
 
-/// Bytes of a name that a report has.
 const NAME: usize = 256;
 
 /// Runs `visit` for each record that is there now, the oldest first. It may do

@@ -60,7 +60,6 @@ pub(super) fn end_with_inner(thread: &Thread, map: &Map, id: u64) {
     }
 }
 
-/// Ends all scopes that are open in a map.
 pub(super) fn end_every(thread: &Thread, map: &Map) {
     while map.depth() > 0 {
         end_innermost(thread, map, EXIT_ROUNDS);
@@ -161,7 +160,6 @@ pub fn end_of_task(thread: &Thread, id: u64) {
     retire::expunge(thread, thread.map(), usize::MAX);
 }
 
-/// The task has switched to another map.
 fn end_elsewhere(thread: &Thread, id: u64) {
     if block::is_in_callback() {
         return;

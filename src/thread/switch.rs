@@ -34,10 +34,8 @@ pub fn create() -> Result<NonNull<Map>, Error> {
 /// Destroys all values of a map, and the map. Errors: `Busy` while it is attached, to
 /// this thread too; `Reentrant` inside a callback; `Exiting`.
 ///
-/// # Safety
-///
-/// `map` is from [`create`] and not destroyed yet.
-pub unsafe fn destroy(thread: &Thread, map: NonNull<Map>) -> Result<(), Error> {
+/// Safety: `map` is from [`create`] and not destroyed yet.
+pub(crate) unsafe fn destroy(thread: &Thread, map: NonNull<Map>) -> Result<(), Error> {
     if block::is_in_callback() {
         return Err(Error::Reentrant);
     }
@@ -57,11 +55,9 @@ pub unsafe fn destroy(thread: &Thread, map: NonNull<Map>) -> Result<(), Error> {
 /// was, `None` for the thread's own. Errors: `Busy` if another thread has it;
 /// `Reentrant` inside a callback; `Exiting`.
 ///
-/// # Safety
-///
-/// `map` is from [`create`] and not destroyed yet.
+/// Safety: `map` is from [`create`] and not destroyed yet.
 #[inline(always)]
-pub unsafe fn switch(
+pub(crate) unsafe fn switch(
     thread: &Thread,
     map: Option<NonNull<Map>>,
 ) -> Result<Option<NonNull<Map>>, Error> {

@@ -17,11 +17,8 @@ pub(super) fn offset() -> isize {
     // SAFETY: Layout: the linker and the loader fill this word of the global
     // offset table before any code of the library runs. Reads nothing else.
     unsafe {
-        asm!(
-            "mov {offset}, qword ptr [rip + threadlocalmap_block_v1@GOTTPOFF]",
-            offset = out(reg) offset,
-            options(pure, readonly, nostack, preserves_flags),
-        );
+        asm!("mov {}, qword ptr [rip + threadlocalmap_block_v1@GOTTPOFF]", out(reg) offset,
+            options(pure, readonly, nostack, preserves_flags));
     }
     offset
 }
@@ -53,28 +50,20 @@ pub(super) fn depth() -> usize {
     let depth;
     // SAFETY: Layout: as in `view`; the parent module asserts the distance.
     unsafe {
-        asm!(
-            "mov {depth}, qword ptr fs:[{offset} + 40]",
-            offset = in(reg) offset(),
-            depth = lateout(reg) depth,
-            options(readonly, nostack, preserves_flags),
-        );
+        asm!("mov {}, qword ptr fs:[{} + 40]", lateout(reg) depth, in(reg) offset(),
+            options(readonly, nostack, preserves_flags));
     }
     depth
 }
 
-/// The thread pointer.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(super) fn thread_pointer() -> usize {
     let pointer: usize;
     // SAFETY: The x86-64 ABI: the word at `fs:0` is the thread pointer itself.
     unsafe {
-        asm!(
-            "mov {pointer}, qword ptr fs:[0]",
-            pointer = out(reg) pointer,
-            options(readonly, nostack, preserves_flags),
-        );
+        asm!("mov {}, qword ptr fs:[0]", out(reg) pointer,
+            options(readonly, nostack, preserves_flags));
     }
     pointer
 }
@@ -97,7 +86,6 @@ pub(super) fn offset() -> isize {
     offset
 }
 
-/// The thread pointer.
 #[cfg(target_arch = "aarch64")]
 #[inline(always)]
 pub(super) fn thread_pointer() -> usize {
@@ -105,11 +93,7 @@ pub(super) fn thread_pointer() -> usize {
     // SAFETY: The AArch64 ABI: user code may read this register, which holds
     // the thread pointer.
     unsafe {
-        asm!(
-            "mrs {pointer}, tpidr_el0",
-            pointer = out(reg) pointer,
-            options(nomem, nostack, preserves_flags),
-        );
+        asm!("mrs {}, tpidr_el0", out(reg) pointer, options(nomem, nostack, preserves_flags));
     }
     pointer
 }

@@ -144,12 +144,10 @@ impl View {
 
     /// The entry so many bytes behind the first.
     ///
-    /// # Safety
-    ///
-    /// `distance` was masked with the view's mask, the view's table is there
-    /// now, and the entry is not used after that.
+    /// Safety: `distance` was masked with the view's mask, the view's table is
+    /// there now, and the entry is not used after that.
     #[inline(always)]
-    pub unsafe fn entry<'a>(self, distance: usize) -> &'a Entry {
+    pub(crate) unsafe fn entry<'a>(self, distance: usize) -> &'a Entry {
         // SAFETY: The caller: it is inside the table.
         unsafe { &*self.table.byte_add(distance) }
     }
