@@ -104,18 +104,14 @@ impl Rules {
     }
 }
 
-/// A key's callbacks, all optional.
+/// A key's callbacks, all optional, and what they are handed.
 #[derive(Clone, Copy)]
+#[allow(missing_docs)]
 pub struct Callbacks {
-    /// Called with each value whose life the library ends.
     pub destroy: Option<Destroy>,
-    /// Called by a get that finds nothing.
     pub init: Option<Init>,
-    /// Called when a context captures the value.
     pub copy: Option<Copy>,
-    /// Handed to the callbacks.
     pub user: *mut c_void,
-    /// Called once, after the key is dead and its last value destroyed.
     pub user_free: Option<UserFree>,
 }
 

@@ -25,7 +25,8 @@ use super::options::KeyOptions;
 use super::slot::KeySlot;
 use crate::error::Error;
 use crate::sys::memory;
-use crate::sys::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::sys::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sys::sync::{AtomicPtr, AtomicU32, AtomicU64};
 
 /// Slots in the registry itself; every chunk doubles what there is. A program
 /// with fewer keys allocates nothing for them.
@@ -68,7 +69,7 @@ impl Registry {
         }
         let (chunk, _, offset) = locate(index);
         // Acquire: with the Release that published the zeroed chunk.
-        let slots = self.chunks[chunk].load(Ordering::Acquire);
+        let slots = self.chunks[chunk].load(Acquire);
         debug_assert!(!slots.is_null());
         // SAFETY: Layout: an index below `issued` has its chunk, which is as
         // large as `locate` says and lives as long as the registry.
@@ -80,8 +81,7 @@ impl Registry {
     pub fn find(&self, key: u64) -> Result<&KeySlot, Error> {
         let index = handle::index(key);
         // Acquire: with the Release in `fresh`: below it, the chunk is there.
-        if handle::generation(key) < handle::FIRST_GENERATION
-            || index >= self.issued.load(Ordering::Acquire)
+        if handle::generation(key) < handle::FIRST_GENERATION || index >= self.issued.load(Acquire)
         {
             return Err(Error::BadKey);
         }
@@ -126,19 +126,14 @@ impl Registry {
     }
 
     fn fresh(&self) -> Result<u32, Error> {
-        let mut issued = self.issued.load(Ordering::Relaxed);
+        let mut issued = self.issued.load(Relaxed);
         loop {
             if issued >= MOST_SLOTS {
                 return Err(Error::Limit);
             }
             self.ensure_chunk(issued)?;
             // Release: the one who sees the larger count sees the chunk.
-            match self.issued.compare_exchange_weak(
-                issued,
-                issued + 1,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
+            match self.issued.compare_exchange_weak(issued, issued + 1, Release, Relaxed) {
                 Ok(_) => {
                     // SAFETY: This thread alone has got this index.
                     unsafe { self.slot(issued).number(issued) };
@@ -154,19 +149,15 @@ impl Registry {
             return Ok(());
         }
         let (chunk, size, _) = locate(index);
-        if !self.chunks[chunk].load(Ordering::Acquire).is_null() {
+        if !self.chunks[chunk].load(Acquire).is_null() {
             return Ok(());
         }
         let bytes = size as usize * size_of::<KeySlot>();
         let made = memory::allocate_bytes(bytes)?;
         // Release: the one who sees the pointer sees zeroed slots. Acquire on
         // failure: this thread then uses the winner's.
-        let published = self.chunks[chunk].compare_exchange(
-            null_mut(),
-            made.cast().as_ptr(),
-            Ordering::Release,
-            Ordering::Acquire,
-        );
+        let published =
+            self.chunks[chunk].compare_exchange(null_mut(), made.cast().as_ptr(), Release, Acquire);
         if published.is_err() {
             // SAFETY: Another thread was first; nobody has seen ours.
             unsafe { memory::free_bytes(made, bytes) };
@@ -177,18 +168,14 @@ impl Registry {
     fn pop_free(&self) -> Option<u32> {
         // Acquire: with the Release in `release_slot`: the slot's last user is
         // through with it.
-        let mut head = self.free.load(Ordering::Acquire);
+        let mut head = self.free.load(Acquire);
         loop {
             let index = (head as u32).checked_sub(1)?;
-            let next = self.slot(index).next_free.load(Ordering::Relaxed);
+            let next = self.slot(index).next_free.load(Relaxed);
             // If the slot was taken and given back since, `next` may be
             // wrong, but then the tag has changed and this fails.
-            match self.free.compare_exchange_weak(
-                head,
-                Self::head(head, next),
-                Ordering::Acquire,
-                Ordering::Acquire,
-            ) {
+            let next = Self::head(head, next);
+            match self.free.compare_exchange_weak(head, next, Acquire, Acquire) {
                 Ok(_) => return Some(index),
                 Err(now) => head = now,
             }
@@ -198,17 +185,13 @@ impl Registry {
     /// Puts a recycled slot on the list of free ones.
     pub fn release_slot(&self, slot: &KeySlot) {
         let index = slot.index();
-        let mut head = self.free.load(Ordering::Relaxed);
+        let mut head = self.free.load(Relaxed);
         loop {
-            slot.next_free.store(head as u32, Ordering::Relaxed);
+            slot.next_free.store(head as u32, Relaxed);
+            let first = Self::head(head, index + 1);
             // Release: with the Acquire in `pop_free`, which also goes through
             // every later exchange (they are all read-modify-writes).
-            match self.free.compare_exchange_weak(
-                head,
-                Self::head(head, index + 1),
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
+            match self.free.compare_exchange_weak(head, first, Release, Relaxed) {
                 Ok(_) => return,
                 Err(now) => head = now,
             }
@@ -222,7 +205,7 @@ impl Registry {
 
     /// All slots that have ever served a key.
     pub fn slots(&self) -> impl Iterator<Item = &KeySlot> {
-        let issued = self.issued.load(Ordering::Acquire);
+        let issued = self.issued.load(Acquire);
         (0..issued).map(|index| self.slot(index))
     }
 

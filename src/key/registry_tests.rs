@@ -11,7 +11,7 @@ impl Drop for Registry {
     fn drop(&mut self) {
         let mut size = FIRST_SLOTS as usize;
         for chunk in &self.chunks {
-            if let Some(slots) = NonNull::new(chunk.load(Ordering::Acquire)) {
+            if let Some(slots) = NonNull::new(chunk.load(Acquire)) {
                 // SAFETY: Allocated by `ensure_chunk` with this size; `&mut
                 // self` says that nobody uses it.
                 unsafe { memory::free_bytes(slots.cast(), size * size_of::<KeySlot>()) };
@@ -130,6 +130,6 @@ fn threads_that_make_and_end_keys_never_share_one() {
         }
     });
     assert_eq!(registry.count(), (0, 0));
-    let issued = registry.issued.load(Ordering::Relaxed);
+    let issued = registry.issued.load(Relaxed);
     assert!(issued <= 32, "4 threads with 8 keys each used {issued} slots");
 }
