@@ -72,20 +72,8 @@ fn become_alone(me: &Worker) {
             world.bereft.store(true, SeqCst);
         }
         worker.alive.store(false, SeqCst);
-        let visits = worker.frames().filter(|frame| frame.kind() == Kind::Visit);
-        for record in visits.filter_map(|frame| frame.record()) {
-            record.visitors.fetch_sub(1, SeqCst);
-        }
-        let copies = worker.frames().filter(|frame| frame.kind() == Kind::Copy);
-        for record in copies.filter_map(|frame| frame.record()) {
-            record.copiers.fetch_sub(1, SeqCst);
-        }
-        for frame in worker.frames().filter(|frame| frame.kind() != Kind::Call) {
-            if let Some(key) = frame.key() {
-                key.running.fetch_sub(1, SeqCst);
-            }
-        }
     }
+    count_own(me);
     let shadow = shadow();
     for record in shadow.alive() {
         let map = usize::from(record.map.load(SeqCst));
@@ -97,5 +85,28 @@ fn become_alone(me: &Worker) {
             record.state.store(state::GONE, SeqCst);
             world.bereft.store(true, SeqCst);
         }
+    }
+}
+
+/// Counts what runs anew: a thread that is gone may have been about to count what
+/// it had just begun or ended.
+fn count_own(me: &Worker) {
+    let shadow = shadow();
+    for key in &shadow.keys {
+        key.running.store(0, SeqCst);
+    }
+    for record in shadow.used() {
+        record.visitors.store(0, SeqCst);
+        record.copiers.store(0, SeqCst);
+    }
+    for frame in me.frames().filter(|frame| frame.kind() != Kind::Call) {
+        if let Some(key) = frame.key() {
+            key.running.fetch_add(1, SeqCst);
+        }
+        match (frame.kind(), frame.record()) {
+            (Kind::Visit, Some(record)) => record.visitors.fetch_add(1, SeqCst),
+            (Kind::Copy, Some(record)) => record.copiers.fetch_add(1, SeqCst),
+            _ => 0,
+        };
     }
 }
