@@ -298,7 +298,7 @@ impl Begun {
 ///
 /// Where there is no memory for the scope or for what is to be set in it, or
 /// where the thread is past its last cleanup, the function is to be called
-/// without, and that is counted ([`maps::Stats::unscoped`]): losing a task would
+/// without, and that is counted (`tls_stats_t.unscoped`): losing a task would
 /// be worse.
 ///
 /// Safety: `task` is from [`create_task`], and neither run nor cancelled yet.

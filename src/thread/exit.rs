@@ -122,9 +122,7 @@ fn end_values_of_round(thread: &Thread, map: &Map, reason: Reason) {
 
 /// What the rounds have left. What is visited is left to its visitors.
 fn leak_rest(thread: &Thread, map: &Map) {
-    while map.depth() > 0 {
-        scope::end_every(thread, map);
-    }
+    scope::end_every(thread, map);
     scope::leak_values(thread, map, 0, |_| true);
     retire::drain(map);
     retire::expunge(thread, map, usize::MAX);

@@ -80,7 +80,7 @@ pub fn for_each_local(thread: &Thread, visit: VisitLocal, argument: *mut c_void)
 
 /// A report in progress: what is noted for it.
 #[repr(C)]
-pub struct Report {
+struct Report {
     call: Call,
     /// Of one key: the maps that have a value of it, and their threads.
     holders: Array<(u64, u64)>,
