@@ -454,6 +454,58 @@ detaching_leaves_the_map_as_the_threads_end_does(void)
     CHECK_OK(tls_key_release(key));
 }
 
+/* ---- A task that has switched, and whose scope's end ends the thread ----- */
+
+static void
+leave_thread(void *value, int reason, void *user)
+{
+    (void)value;
+    (void)reason;
+    (void)user;
+    pthread_exit(NULL);
+}
+
+typedef struct leaving_task {
+    tls_map_t *map;
+    tls_key_t key;
+} leaving_task_t;
+
+static void
+set_and_switch(void *argument)
+{
+    leaving_task_t *task = (leaving_task_t *)argument;
+
+    CHECK_OK(tls_set(task->key, VALUE(1)));
+    CHECK_OK(tls_map_switch(task->map, NULL));
+}
+
+static void *
+run_leaving_task(void *argument)
+{
+    tls_task_t *task = NULL;
+
+    CHECK_OK(tls_task_create(&task, set_and_switch, argument));
+    tls_task_run(task);
+    CHECK(0); /* its scope has ended, and with it the thread */
+    return NULL;
+}
+
+static void
+a_thread_that_ends_in_its_tasks_scope_leaves_the_map_that_the_task_has_switched_to(void)
+{
+    tls_key_options_t options = test_options();
+    leaving_task_t task;
+
+    options.destroy = leave_thread;
+    CHECK_OK(tls_key_create(&task.key, &options));
+    task.map = make_map();
+    test_in_thread(run_leaving_task, &task);
+    switch_to(task.map, NULL);
+    switch_to(NULL, task.map);
+    CHECK_OK(tls_map_destroy(task.map));
+    CHECK_OK(tls_key_release(task.key));
+}
+
 int
 main(void)
 {
@@ -467,5 +519,6 @@ main(void)
     RUN(visitors_are_told_thread_0_for_maps_that_no_thread_is_in);
     RUN(hooks_and_notices_stay_the_threads_and_its_end_leaves_the_map);
     RUN(detaching_leaves_the_map_as_the_threads_end_does);
+    RUN(a_thread_that_ends_in_its_tasks_scope_leaves_the_map_that_the_task_has_switched_to);
     return test_finish();
 }
