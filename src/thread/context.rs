@@ -33,7 +33,6 @@
 //! 4. While a value is captured it is marked, if another thread could take it; if not,
 //!    its key is joined, as by a visit: it does not die before the copy is made.
 
-use core::cmp::Reverse;
 use core::ffi::c_void;
 use core::ptr::{null, null_mut, NonNull};
 
@@ -84,8 +83,31 @@ fn note_keys(map: &Map, made: &Context) -> Result<(), Error> {
         made.keys.push((record.position.get(), record.handle.get()));
     }
     // SAFETY: Nobody else uses the array.
-    unsafe { made.keys.as_mut_slice() }.sort_unstable_by_key(|(age, _)| Reverse(*age));
+    sort_by_age(unsafe { made.keys.as_mut_slice() });
     Ok(())
+}
+
+/// Sorts so that the oldest is last: by a heap, because the code of the standard
+/// library's sort takes 4 KB.
+fn sort_by_age(noted: &mut [(u32, u64)]) {
+    let sift = |heap: &mut [(u32, u64)], mut at: usize| {
+        let length = heap.len();
+        let children = |at| 2 * at + 1..length.min(2 * at + 3);
+        while let Some(child) = children(at).min_by_key(|child| heap[*child].0) {
+            if heap[at].0 <= heap[child].0 {
+                return;
+            }
+            heap.swap(at, child);
+            at = child;
+        }
+    };
+    for at in (0..noted.len() / 2).rev() {
+        sift(noted, at);
+    }
+    for end in (1..noted.len()).rev() {
+        noted.swap(0, end);
+        sift(&mut noted[..end], 0);
+    }
 }
 
 fn capture_noted(thread: &Thread, made: &Context) -> Result<(), Error> {
