@@ -12,8 +12,8 @@
 
 TRIPLE=$(rustc -vV | sed -n 's/^host: //p')
 WORK=$TARGET/sanitizers
-THREADED='abandoned_callbacks abandoned_visits enumerate enumerate_races exit_races exit_rounds expunge
-  idle_workers races reclaim_any reclaim_races signals thread_exit threads user_mutexes'
+THREADED='abandoned_callbacks abandoned_visits enumerate enumerate_many enumerate_races exit_races exit_rounds
+  expunge idle_workers only_locks races reclaim_any reclaim_races signals thread_exit threads user_mutexes'
 NOT_ADDRESS='allocation_failure calling_allocator foreign_destructors many_keys no_os_key os_footprint without_memory
   fork fork_in_callbacks fork_stress inherited_keys process_endings process_exit table_growth'
 export THREADLOCALMAP_TEST_SCALE=${THREADLOCALMAP_TEST_SCALE:-50}

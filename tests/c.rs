@@ -150,6 +150,7 @@ programs! { C_PROGRAMS run_c
     ended_threads
     ends_twice
     enumerate
+    enumerate_many
     enumerate_races
     errors
     exit_races
@@ -177,6 +178,7 @@ programs! { C_PROGRAMS run_c
     moving_map_tasks
     moving_maps
     no_os_key
+    only_locks
     os_footprint
     process_endings
     process_exit

@@ -56,18 +56,34 @@ worker_start(worker_t *worker)
     pthread_mutex_unlock(&worker->lock);
 }
 
-/* Runs job(argument) on the worker and waits for it. */
+/* Has the worker run job(argument). */
 static inline void
-worker_do(worker_t *worker, void (*job)(void *), void *argument)
+worker_begin(worker_t *worker, void (*job)(void *), void *argument)
 {
     pthread_mutex_lock(&worker->lock);
     worker->job = job;
     worker->argument = argument;
     worker->busy = true;
     pthread_cond_broadcast(&worker->changed);
+    pthread_mutex_unlock(&worker->lock);
+}
+
+/* Waits until the worker's job is done. */
+static inline void
+worker_wait(worker_t *worker)
+{
+    pthread_mutex_lock(&worker->lock);
     while (worker->busy)
         pthread_cond_wait(&worker->changed, &worker->lock);
     pthread_mutex_unlock(&worker->lock);
+}
+
+/* Runs job(argument) on the worker and waits for it. */
+static inline void
+worker_do(worker_t *worker, void (*job)(void *), void *argument)
+{
+    worker_begin(worker, job, argument);
+    worker_wait(worker);
 }
 
 /* Lets the worker's thread end, and waits until it has. */
