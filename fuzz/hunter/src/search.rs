@@ -133,7 +133,8 @@ fn settings(options: &Options, mode: Mode) -> Settings {
     Settings {
         mode,
         without,
-        patience: 5,
+        // A machine that is busy with other things is slow, and no hang.
+        patience: if mode == Mode::Many { 90 } else { 15 },
         traces: options.traces,
         lasts: Duration::from_secs(lasts),
     }
