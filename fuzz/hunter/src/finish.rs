@@ -238,7 +238,7 @@ fn check_zero(stats: &ffi::Stats) {
     }
 }
 
-/// Of many threads, which is not shrunk: what there is to know of a lost value.
+/// What there is to know of a lost value: a run of many threads is not shrunk.
 fn describe(record: &Record) {
     let key = shadow().key_of(record);
     eprintln!(
@@ -254,7 +254,7 @@ fn describe(record: &Record) {
 
 fn check_values(stats: &ffi::Stats, forked: bool) {
     let mut lost = 0;
-    let mut one = 0;
+    let mut one = None;
     for record in shadow().used() {
         if record.state.load(SeqCst) != state::HELD {
             continue;
@@ -266,13 +266,12 @@ fn check_values(stats: &ffi::Stats, forked: bool) {
             continue;
         }
         lost += 1;
-        if lost <= stats.leaked + 4 && world().mode == Mode::Many {
-            describe(record);
-        }
-        one = record.number();
+        one = Some(record);
     }
     if lost > stats.leaked {
         let leaked = stats.leaked;
+        one.iter().for_each(|record| describe(record));
+        let one = one.map_or(0, Record::number);
         fail(format_args!("at the end: {lost} values are lost, {leaked} leaked (one is {one})"));
     }
     if lost < stats.leaked && !world().program.nulls && !forked {
