@@ -1,12 +1,13 @@
 //! Keys: making, keeping and releasing them.
 
 use core::ffi::{c_char, c_int, c_void};
+use core::mem::size_of;
 
 use super::constants::{
     tls_key_t, TLS_KEY_ENUMERABLE, TLS_KEY_INHERIT, TLS_KEY_WORKER, TLS_RECLAIM_ANY,
     TLS_RECLAIM_OWNER,
 };
-use super::{code, read_sized, store, versioned};
+use super::{code, read_sized, store, versioned, TLS_OK};
 use crate::error::Error;
 use crate::key::options::{Callbacks, KeyOptions, Rules};
 use crate::key::{self, handle};
@@ -81,10 +82,43 @@ versioned!(tls_key_options_t:
     size, name, destroy, init, copy, user, user_free, reclaim, flags,
 );
 
+impl tls_key_options_t {
+    // The callbacks, as the core knows them.
+    #[inline(always)]
+    fn callbacks(&self) -> Callbacks {
+        Callbacks {
+            destroy: self.destroy,
+            init: self.init,
+            copy: self.copy,
+            user: self.user,
+            user_free: self.user_free,
+        }
+    }
+}
+
+/// The callbacks, if there is nothing but callbacks in the options.
+///
+/// # Safety
+///
+/// `options` is as the header says, or null.
+#[inline(always)]
+unsafe fn callbacks_alone(options: *const tls_key_options_t) -> Option<Callbacks> {
+    if options.is_null() {
+        return Some(Callbacks::NONE);
+    }
+    // SAFETY: The caller: the size comes first.
+    if unsafe { options.cast::<usize>().read() } != size_of::<tls_key_options_t>() {
+        return None;
+    }
+    // SAFETY: The caller: so many bytes are readable, and any are valid.
+    let options = unsafe { options.read() };
+    let others = options.reclaim != TLS_RECLAIM_OWNER || options.flags != 0;
+    (options.name.is_null() && !others).then(|| options.callbacks())
+}
+
 /// The options that the core knows, out of what the caller gave.
 ///
 /// Safety: `options` is as the header says, and not null.
-#[inline(never)]
 unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error> {
     // SAFETY: The caller; pointers, optional functions and numbers may all be
     // zero.
@@ -100,13 +134,7 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
     }
     Ok(KeyOptions {
         name: options.name,
-        callbacks: Callbacks {
-            destroy: options.destroy,
-            init: options.init,
-            copy: options.copy,
-            user: options.user,
-            user_free: options.user_free,
-        },
+        callbacks: options.callbacks(),
         rules: Rules::ANY
             .given(options.reclaim == TLS_RECLAIM_ANY)
             .and(Rules::ENUMERABLE.given(enumerable))
@@ -135,6 +163,23 @@ pub unsafe extern "C" fn tls_key_create(
     key: *mut tls_key_t,
     options: *const tls_key_options_t,
 ) -> c_int {
+    // SAFETY: The caller: null, or a structure with its size.
+    let callbacks = unsafe { callbacks_alone(options) }.filter(|_| !key.is_null());
+    let made = callbacks.and_then(|callbacks| keys::create_again(attach::ready()?, callbacks));
+    let Some(made) = made else {
+        // SAFETY: The caller's premises.
+        return unsafe { create(key, options) };
+    };
+    // SAFETY: Not null; the caller: it can be written.
+    unsafe { key.write(made) };
+    TLS_OK
+}
+
+/// [`tls_key_create`], whatever the options.
+///
+/// Safety: the caller's of that.
+#[inline(never)]
+unsafe fn create(key: *mut tls_key_t, options: *const tls_key_options_t) -> c_int {
     let create = || {
         let given;
         let options = if options.is_null() {
@@ -183,15 +228,18 @@ pub extern "C" fn tls_key_retain(key: tls_key_t) -> c_int {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_key_release(key: tls_key_t) -> c_int {
-    code(attach::current().and_then(|thread| match thread {
+    code(match attach::ready() {
         Some(thread) => keys::release(thread, key),
-        None => release_unattached(key),
-    }))
+        None => release(key),
+    })
 }
 
 #[cold]
 #[inline(never)]
-fn release_unattached(key: tls_key_t) -> Result<(), Error> {
+fn release(key: tls_key_t) -> Result<(), Error> {
+    if let Some(thread) = attach::current()? {
+        return keys::release(thread, key);
+    }
     if keys::release_unattached(key, || attach::attached().ok())? {
         attach::detach_if_unused();
     }

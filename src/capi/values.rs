@@ -7,6 +7,7 @@ use super::constants::tls_key_t;
 use super::{code, store, TLS_OK};
 use crate::error::Error;
 use crate::key;
+use crate::local::record::RecordPointer;
 use crate::local::thread::Thread;
 use crate::thread::attach;
 use crate::thread::values::{self, Over};
@@ -115,22 +116,31 @@ pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) ->
 pub extern "C" fn tls_set(key: tls_key_t, value: *mut c_void) -> c_int {
     match values::set_over(key, value) {
         Over::Stored => TLS_OK,
-        over => set_with_thread(key, value, over),
+        Over::Failed(error) => error.number(),
+        Over::Replaced(record, old) => destroy_replaced(record, old),
+        Over::Absent => set_absent(key, value),
+        Over::Slow => set(key, value),
     }
 }
 
 #[inline(never)]
-fn set_with_thread(key: tls_key_t, value: *mut c_void, over: Over) -> c_int {
-    code(match over {
-        Over::Stored => Ok(()),
-        Over::Failed(error) => Err(error),
-        // The thread has a value, so it is attached.
-        Over::Replaced(record, old) => {
-            attach::attached().map(|thread| values::destroy_replaced(thread, record, old))
-        }
-        Over::Absent => attached_for(key).and_then(|thread| values::set(thread, key, value, true)),
-        Over::Slow => attached_for(key).and_then(|thread| values::set(thread, key, value, false)),
-    })
+fn destroy_replaced(record: RecordPointer, old: *mut c_void) -> c_int {
+    // The thread has a value, so it is attached.
+    code(attach::attached().map(|thread| values::destroy_replaced(thread, record, old)))
+}
+
+// Of a key that the thread has no value of.
+#[inline(never)]
+fn set_absent(key: tls_key_t, value: *mut c_void) -> c_int {
+    match attach::ready() {
+        Some(thread) => code(values::set_absent(thread, key, value)),
+        None => set(key, value),
+    }
+}
+
+#[inline(never)]
+fn set(key: tls_key_t, value: *mut c_void) -> c_int {
+    code(attached_for(key).and_then(|thread| values::set(thread, key, value)))
 }
 
 // The calling thread, to store something under a key: a wrong key is refused before

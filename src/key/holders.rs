@@ -21,7 +21,7 @@
 //!
 //! | who | does | lock |
 //! |---|---|---|
-//! | *link* | pushes by a compare-exchange, then looks at the generation once more | none |
+//! | *link* | alone and untagged: one compare-exchange from null; else pushes; then looks at the generation once more | none |
 //! | *leave* | alone and untagged: one compare-exchange to null; else takes the link out | none; the key's |
 //! | *seize*, by the release of the last reference | alone and untagged: one compare-exchange to [`DEAD`]; else swaps `DEAD` in, and has the whole chain | none; the key's |
 //! | *walk* | sets the tag, then goes from link to link | the key's |
@@ -63,17 +63,6 @@ use crate::sys::sync::{AtomicPtr, Cell, Ordering};
 
 /// What makes a record a holder of its key.
 ///
-/// Why a record could not be linked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// It is in no list.
-    Unlinked,
-    /// It was linked too late, to a key that has died since, and was counted.
-    Counted,
-    /// The same, and it is in its map's inbox.
-    Posted,
-}
-
 /// While its key lives it is in the key's list. Of a dead key, `next` is the
 /// inbox's ([`crate::local::inbox`]) and then the owner's.
 #[repr(C)]
@@ -163,7 +152,6 @@ impl Holders {
     /// # Safety
     ///
     /// The link is the caller's, in no list, and its record is filled in.
-    #[inline(always)]
     pub(super) unsafe fn link(&self, mine: LinkPointer) -> bool {
         let fields = link(mine);
         fields.previous.set(null_mut());
@@ -180,6 +168,21 @@ impl Holders {
                 Err(now) => head = now,
             }
         }
+    }
+
+    /// [`link`](Self::link), if there is no other holder and nobody has walked. With
+    /// false nothing was done.
+    ///
+    /// # Safety
+    ///
+    /// As [`link`](Self::link).
+    #[inline(always)]
+    pub(super) unsafe fn link_alone(&self, mine: LinkPointer) -> bool {
+        link(mine).previous.set(null_mut());
+        link(mine).next.store(null_mut(), Ordering::Relaxed);
+        let (none, new) = (null_mut(), mine.as_ptr());
+        // AcqRel: see the module's text.
+        self.head.compare_exchange(none, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Takes a link out, and says how it left.
@@ -286,7 +289,6 @@ impl Holders {
     #[inline(always)]
     fn exchange_alone(&self, mine: LinkPointer, new: *mut Link, ordering: Ordering) -> bool {
         link(mine).next.load(Ordering::Relaxed).is_null()
-            && self.head.load(Ordering::Relaxed) == mine.as_ptr()
             && self.head.compare_exchange(mine.as_ptr(), new, ordering, Ordering::Relaxed).is_ok()
     }
 

@@ -88,12 +88,6 @@ impl Registry {
         Ok(self.slot(index))
     }
 
-    /// Makes a key with one reference. Errors: `NoMemory`, `Limit`.
-    pub fn create(&self, options: &KeyOptions) -> Result<u64, Error> {
-        let slot = self.acquire_slot()?;
-        self.create_in(slot, options).inspect_err(|_| self.release_slot(slot))
-    }
-
     /// A slot that no key is in: the caller's, for [`create_in`](Self::create_in) or
     /// [`release_slot`](Self::release_slot). Errors: `NoMemory`, `Limit`.
     pub fn acquire_slot(&self) -> Result<&KeySlot, Error> {
@@ -106,23 +100,12 @@ impl Registry {
 
     /// Makes a key with one reference in a free slot that the caller has. Errors:
     /// `NoMemory`; the slot is then still the caller's.
+    #[inline(always)]
     pub fn create_in(&self, slot: &KeySlot, options: &KeyOptions) -> Result<u64, Error> {
         // SAFETY: The caller of the C API: the name is null or terminated.
         let name = unsafe { name::copy(options.name) }?;
         // SAFETY: The caller alone has the slot; the name was just made.
         Ok(unsafe { slot.open(options, name) })
-    }
-
-    /// Closes a slot whose key is dead and has no pin left, after its `user_free`
-    /// has run. It is the caller's then, unless its generations have run out.
-    ///
-    /// # Safety
-    ///
-    /// [`KeySlot::unpin`] has returned true to the caller, once.
-    #[inline(always)]
-    pub unsafe fn close<'a>(&self, slot: &'a KeySlot) -> Option<&'a KeySlot> {
-        // SAFETY: The caller's premise is the callee's.
-        unsafe { slot.close() }.then_some(slot)
     }
 
     fn fresh(&self) -> Result<u32, Error> {

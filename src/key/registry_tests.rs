@@ -26,7 +26,8 @@ fn live(registry: &Registry, key: u64) -> Result<(), Error> {
 }
 
 fn make(registry: &Registry) -> u64 {
-    registry.create(&KeyOptions::DEFAULT).expect("memory for a key")
+    let slot = registry.acquire_slot().expect("memory for a slot");
+    registry.create_in(slot, &KeyOptions::DEFAULT).expect("memory for a key")
 }
 
 /// Releases the last reference of a key that no map holds.
@@ -37,7 +38,7 @@ fn end(registry: &Registry, key: u64) {
     slot.with_holders(|holders| assert!(holders.next_dying().is_none(), "a holder"));
     assert!(slot.unpin(), "no holder: the key's own pin is the only one");
     // SAFETY: The last pin was just dropped, once.
-    if let Some(slot) = unsafe { registry.close(slot) } {
+    if unsafe { slot.close() } {
         registry.release_slot(slot);
     }
 }
@@ -89,7 +90,7 @@ fn a_slot_whose_generations_run_out_is_retired() {
     let registry = Registry::new();
     let key = make(&registry);
     end(&registry, key);
-    registry.find(key).expect("a key").seed(u32::MAX - 1);
+    registry.find(key).expect("a key").seed(u32::MAX - 1, 0);
     let last = make(&registry);
     assert_eq!(handle::index(last), handle::index(key));
     assert_eq!(handle::generation(last), u32::MAX);
@@ -106,7 +107,7 @@ fn references_stop_at_their_limit_and_a_dead_key_stays_dead() {
     let key = make(&registry);
     let generation = handle::generation(key);
     let slot = registry.find(key).expect("a key");
-    slot.seed_references(generation, MOST_REFERENCES);
+    slot.seed(generation, MOST_REFERENCES);
     assert_eq!(slot.retain(generation), Err(Error::Limit));
     assert_eq!(slot.release(generation), Ok(Released::Live));
     assert_eq!(slot.retain(generation), Ok(()));

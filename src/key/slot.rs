@@ -1,18 +1,8 @@
 //! One key's place: its life in one atomic word, its options, its holders.
 //!
-//! # The life of a key
-//!
-//! ```text
-//!    free ----create----> live ----the last one----> dead
-//!     ^   generation + 1   |  ^    leaves             |
-//!     |   references = 1   +--+                       | every holder is posted
-//!     |     retain, release, join, leave_visit        | to its map's inbox
-//!     |                                               v
-//!     +---- close <---- no pin is left <---- each value destroyed
-//!           user_free
-//!           has run
-//! ```
-//!
+//! The life of a key is drawn in `docs/architecture.md`. A slot is *free*; its key is
+//! *live* from `open` to its last reference or visit, and then *dead*; the slot is
+//! free again when the last pin is dropped and `user_free` has run.
 //! A slot whose generation is 2^32 - 1 serves no further key.
 //!
 //! The word is in [`super::word`].
@@ -38,11 +28,11 @@
 //! keeps another pin or the live key meanwhile.
 
 use core::ffi::{c_char, c_void};
+use core::iter::successors;
 use core::mem::{offset_of, size_of};
 
 use super::call::Call;
 use super::handle::{self, first_generation};
-pub use super::holders::Refused;
 use super::holders::{Departure, Holders, LinkPointer};
 use super::name::{self, Name};
 use super::options::{Callbacks, KeyOptions, Rules, UserFree};
@@ -79,7 +69,7 @@ pub struct KeySlot {
     /// no record yet.
     rules: AtomicU8,
     /// In the chain of the thread that releases the key, or runs its `user_free`.
-    call: Call,
+    pub call: Call,
     /// The live key's name.
     name: Name,
     /// Written by `open`, before the key is live; constant until `close`.
@@ -135,6 +125,8 @@ impl KeySlot {
     pub(super) unsafe fn number(&self, index: u32) {
         self.index.set(index);
         self.home.set(handle::home(index));
+        // Relaxed: of no key's generation.
+        self.state.store(u64::from(first_generation() - 1) << 32, Ordering::Relaxed);
     }
 
     /// This slot's index.
@@ -156,7 +148,7 @@ impl KeySlot {
     /// The caller alone has this slot; `name` is null or [`name::copy`]'s.
     #[inline(always)]
     pub(super) unsafe fn open(&self, options: &KeyOptions, name: *mut c_char) -> u64 {
-        let generation = (self.generation() + 1).max(first_generation());
+        let generation = self.generation() + 1;
         self.holders.open();
         let rules = options.rules.and(Rules::HAS_INIT.given(options.callbacks.init.is_some()));
         // Release: see `rules`.
@@ -255,13 +247,20 @@ impl KeySlot {
         self.change_live(generation, Ordering::Relaxed, more).map(|_| ())
     }
 
+    /// [`release`](Self::release) of the last reference; else false, and nothing done.
+    #[inline(always)]
+    pub fn release_last(&self, generation: u32) -> bool {
+        let last = u64::from(generation) << 32 | 1;
+        // AcqRel: see the module's text.
+        self.state.compare_exchange(last, last - 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
     /// Takes a reference away.
     ///
     /// # Errors
     ///
     /// [`Error::DeadKey`], also if only a visit keeps the key alive;
     /// [`Error::BadKey`].
-    #[inline(always)]
     pub fn release(&self, generation: u32) -> Result<Released, Error> {
         let fewer = |state| match references(state) {
             0 => Err(Error::DeadKey),
@@ -316,26 +315,30 @@ impl KeySlot {
     ///
     /// # Errors
     ///
-    /// The key is dead; and what became of the link.
+    /// The key is dead; and whether the link was entered, so that it is to
+    /// [leave](Self::leave).
     ///
     /// # Safety
     ///
     /// The link is the caller's, in no list, and its record is filled in.
-    #[inline(always)]
-    pub unsafe fn link(&self, generation: u32, link: LinkPointer) -> Result<(), Refused> {
+    pub unsafe fn link(&self, generation: u32, link: LinkPointer) -> Result<(), bool> {
         // SAFETY: The caller's premise is the callee's.
         if !unsafe { self.holders.link(link) } {
-            return Err(Refused::Unlinked);
+            return Err(false);
         }
-        if self.check(generation).is_ok() {
-            return Ok(());
-        }
-        // SAFETY: Linked above; the caller owns it.
-        Err(match unsafe { self.leave(link) } {
-            Departure::Left => Refused::Unlinked,
-            Departure::Counted => Refused::Counted,
-            Departure::Posted => Refused::Posted,
-        })
+        self.check(generation).map_err(|_| true)
+    }
+
+    /// Enters the link of the key's only holder; a [look](Self::check) at the
+    /// generation follows. With false there are others, or the key is dead.
+    ///
+    /// # Safety
+    ///
+    /// As [`link`](Self::link).
+    #[inline(always)]
+    pub unsafe fn link_alone(&self, link: LinkPointer) -> bool {
+        // SAFETY: The caller's premise is the callee's.
+        unsafe { self.holders.link_alone(link) }
     }
 
     /// Takes a link out, and says how it left.
@@ -405,13 +408,7 @@ impl KeySlot {
     pub fn outstanding(&self, generation: u32) -> u32 {
         if self.check(generation).is_ok() {
             let holders = self.with_holders(|holders| {
-                let mut number = 0;
-                let mut next = holders.first();
-                while let Some(link) = next {
-                    number += 1;
-                    next = Holders::after(link);
-                }
-                number
+                successors(holders.first(), |link| Holders::after(*link)).count() as u32
             });
             // Acquire: who waits for the last pin comes after what led to it.
             let others = self.pins.load(Ordering::Acquire).saturating_sub(1) + self.visits();
@@ -485,10 +482,8 @@ impl KeySlot {
     /// # Safety
     ///
     /// The last pin is dropped and the caller alone has this slot.
-    #[inline(always)]
-    pub(super) unsafe fn close(&self) -> bool {
-        // Release: who waits for the end sees all that led to it.
-        self.pins.store(0, Ordering::Release);
+    pub unsafe fn close(&self) -> bool {
+        self.drop_last_pin();
         if !self.name.is_none() {
             // With the lock: somebody may be copying it, of a key that was alive.
             let name = self.lock().with(|| self.name.take());
@@ -496,6 +491,26 @@ impl KeySlot {
             unsafe { name::free(name) };
         }
         self.generation() != u32::MAX
+    }
+
+    /// [`close`](Self::close), if the caller's pin is the last and the key leaves no
+    /// `user_free` and no name; else false, and nothing done.
+    #[inline(always)]
+    pub fn close_if_bare(&self) -> bool {
+        // Acquire: as in `unpin`.
+        let last = self.pins.load(Ordering::Acquire) == 1;
+        let bare = self.user_free().is_none() && self.name.is_none();
+        if !last || !bare || self.generation() == u32::MAX {
+            return false;
+        }
+        self.drop_last_pin();
+        true
+    }
+
+    #[inline(always)]
+    fn drop_last_pin(&self) {
+        // Release: who waits for the end sees all that led to it.
+        self.pins.store(0, Ordering::Release);
     }
 
     /// Copies the live key's name, with its final zero byte.
@@ -523,13 +538,7 @@ impl KeySlot {
         self.lock().with(|| self.name.prefix(buffer))
     }
 
-    /// The node by which the slot is in the chain of a thread that ends its key.
-    #[must_use]
-    pub fn call(&self) -> &Call {
-        &self.call
-    }
-
-    /// The slot whose [`call`](Self::call) this is.
+    /// The slot whose `call` this is.
     ///
     /// # Safety
     ///
@@ -548,16 +557,10 @@ impl KeySlot {
         (live, !live && self.pins.load(Ordering::Relaxed) != 0)
     }
 
-    /// Sets the number of references of a live key.
+    /// Sets the generation, and the number of references: 0 of a free slot.
     #[cfg(test)]
-    pub(super) fn seed_references(&self, generation: u32, references: u32) {
+    pub(super) fn seed(&self, generation: u32, references: u32) {
         self.state.store(u64::from(generation) << 32 | u64::from(references), Ordering::Relaxed);
-    }
-
-    /// Lets the slot's next key be the one after `generation`.
-    #[cfg(test)]
-    pub(super) fn seed(&self, generation: u32) {
-        self.state.store(u64::from(generation) << 32, Ordering::Relaxed);
     }
 }
 

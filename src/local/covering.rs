@@ -35,7 +35,7 @@
 use core::ffi::c_void;
 use core::ptr::{null_mut, NonNull};
 
-use super::map::{Map, Scope, SLOW_PATH_BUDGET};
+use super::map::{count, count_down, Map, Scope, SLOW_PATH_BUDGET};
 use super::record::{Record, RecordPointer, State};
 use crate::error::Error;
 use crate::map::{Entry, ThreadLocalMap};
@@ -236,30 +236,42 @@ impl Map {
         inserted
     }
 
-    /// [`insert`](Self::insert) of a record of which nothing can be there: no other
-    /// thread reaches the map, no scope is open, and the key was looked up.
+    /// [`insert`](Self::insert) of a record of a key of which there is nothing, in a
+    /// map that [is plain](Self::is_plain).
     #[inline(always)]
-    pub fn insert_alone(&self, record: RecordPointer, value: *mut c_void) {
-        let fields = Record::at(record);
-        self.with_own_table(SLOW_PATH_BUDGET, |table, owner| {
-            table.insert_absent(fields.handle.get(), value, record, owner);
-        });
-        fields.depth.set(0);
-        fields.become_state(State::Live);
-        self.entry_came(record);
+    pub fn insert_absent(&self, record: RecordPointer, key: u64, value: *mut c_void) {
+        Record::at(record).become_state(State::Live);
+        count(&self.counters.entries);
+        // SAFETY: The map is plain.
+        if !unsafe { self.own_table() }.insert_at_home(key, value, record) {
+            self.insert_off_home(key, value, record);
+        }
     }
 
-    /// [`take_out`](Self::take_out) of a live entry that no other thread reaches
-    /// and that covers nothing.
-    #[inline(always)]
-    pub fn take_out_alone(&self, record: RecordPointer, position: usize) {
-        let fields = Record::at(record);
-        self.with_own_table(0, |table, _| {
-            fields.value.set(table.remove_at(position).value);
+    #[inline(never)]
+    fn insert_off_home(&self, key: u64, value: *mut c_void, record: RecordPointer) {
+        self.with_table(SLOW_PATH_BUDGET, |table, owner| {
+            let replaced = table.set(key, value, record, owner);
+            debug_assert!(replaced.is_none(), "nothing was found");
         });
-        self.entry_went(record);
+    }
+
+    /// [`take_out`](Self::take_out) of a live entry that covers nothing, in a map that
+    /// no other thread reaches, if that is simple. With false nothing was done.
+    #[inline(always)]
+    pub fn take_out_simply(&self, record: RecordPointer, position: usize) -> bool {
+        let fields = Record::at(record);
+        if self.has_reachable() || !self.scopes.is_empty() || fields.inherited.get() != 0 {
+            return false;
+        }
+        // SAFETY: As asked above.
+        let Some(value) = unsafe { self.own_table() }.remove_last_of_run(position) else {
+            return false;
+        };
+        fields.value.set(value);
+        count_down(&self.counters.entries);
         fields.become_state(State::Destroying);
-        self.shrink_if_large();
+        true
     }
 
     /// A record covers what has stood at its place.

@@ -37,7 +37,7 @@ use crate::error::Error;
 use crate::key::holders::Link;
 use crate::key::options::Rules;
 use crate::key::slot::KeySlot;
-use crate::map::{Owner, Removed, ThreadLocalMap, View};
+use crate::map::{find, record_at, Owner, Removed, ThreadLocalMap, View};
 use crate::sys::array::Array;
 use crate::sys::block;
 use crate::sys::memory::OutOfMemory;
@@ -84,7 +84,7 @@ pub fn count(counter: &AtomicU64) {
 
 /// Subtracts one from a counter that only this thread writes.
 #[inline(always)]
-fn count_down(counter: &AtomicU64) {
+pub(super) fn count_down(counter: &AtomicU64) {
     counter.store(counter.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
 }
 
@@ -217,21 +217,19 @@ impl Map {
         result
     }
 
-    /// [`with_table`](Self::with_table) of a map that no other thread reaches.
+    /// The table, to be changed in a way that changes nothing of its counts but the
+    /// size.
+    ///
+    /// # Safety
+    ///
+    /// No other thread [reaches](Self::has_reachable) the map, and nothing but the
+    /// table is used while the reference is.
     #[inline(always)]
-    pub fn with_own_table<T>(
-        &self,
-        budget: usize,
-        work: impl FnOnce(&mut ThreadLocalMap<RecordPointer>, &mut TableOwner<'_>) -> T,
-    ) -> T {
+    #[allow(clippy::mut_from_ref)] // the caller's premise
+    pub(super) unsafe fn own_table(&self) -> &mut ThreadLocalMap<RecordPointer> {
         debug_assert!(!self.has_reachable());
-        // SAFETY: As in `with_table`; and no other thread reads it.
-        let result =
-            work(unsafe { &mut *self.table.write() }, &mut TableOwner { map: self, budget });
-        if self.table().changes() != self.changes.get() {
-            self.count_changes();
-        }
-        result
+        // SAFETY: This thread owns the map; the caller.
+        unsafe { &mut *self.table.write() }
     }
 
     #[cold]
@@ -241,6 +239,20 @@ impl Map {
         self.counters.capacity.store(table.capacity() as u64, Ordering::Relaxed);
         self.counters.rehashes.store(table.rehashes(), Ordering::Relaxed);
         self.counters.longest_probe.store(table.longest_probe() as u64, Ordering::Relaxed);
+    }
+
+    /// The record of a key's entry in the table that the hot slot shows: the calling
+    /// thread's. And where it stands there.
+    #[inline(always)]
+    #[must_use]
+    pub fn find_published(key: u64) -> Option<(View, usize, RecordPointer)> {
+        let view = block::view();
+        let distance = find(view, key)?;
+        // SAFETY: The hot slot shows a map of this thread, whose records are record
+        // pointers; the entry was just found in use.
+        let record: RecordPointer = unsafe { record_at(view, distance) };
+        // A made-up number may be the word of a vacated entry.
+        (Record::at(record).handle.get() == key).then_some((view, distance, record))
     }
 
     /// The table, to look at.
@@ -358,6 +370,24 @@ impl Map {
         self.scopes.len() as u16
     }
 
+    /// Whether no other thread reaches it, no scope is open, and nothing is stale: the
+    /// count goes up before anything is posted.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        !self.has_reachable()
+            && self.scopes.is_empty()
+            && self.inbox.stale.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether the next entry needs no memory, whatever its key but one that
+    /// contexts capture.
+    #[inline(always)]
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.order.has_room() && self.pool.has_kept() && self.table().has_room()
+    }
+
     /// Whether any of its records is of a key that other threads reach.
     #[inline(always)]
     #[must_use]
@@ -389,7 +419,6 @@ impl Map {
         fields.slot.set(slot);
         fields.handle.set(key);
         fields.rules.set(rules);
-        fields.depth.set(0);
         if rules.reachable() {
             self.reachable.set(self.reachable.get() + 1);
         }
@@ -441,12 +470,16 @@ impl Map {
         self.pool.free(record);
     }
 
-    /// [`free_record`](Self::free_record) of one that no other thread reaches.
+    /// [`free_record`](Self::free_record) of the youngest one, which no other thread
+    /// reaches. With false there is more to do, and nothing was done.
     #[inline(always)]
-    pub fn free_alone(&self, record: RecordPointer) {
-        self.delist(record);
+    pub fn free_youngest(&self, record: RecordPointer) -> bool {
+        if self.pool.has_kept() || !self.delist_youngest(record) {
+            return false;
+        }
         Record::at(record).become_state(State::Free);
-        self.pool.free(record);
+        self.pool.keep(record);
+        true
     }
 
     /// Runs `work` with the map's lock if a record is reachable.

@@ -78,11 +78,25 @@ impl Map {
         self.used.set(self.used.get() + 1);
     }
 
-    #[inline(always)]
     pub(super) fn delist(&self, record: RecordPointer) {
         self.order.set(Record::at(record).position.get(), null_mut());
         self.used.set(self.used.get() - 1);
         self.trim();
+    }
+
+    /// [`delist`](Self::delist) of the youngest record, where there is no gap before
+    /// it, and no loop or scope goes by its place. With false nothing was done.
+    #[inline(always)]
+    pub(super) fn delist_youngest(&self, record: RecordPointer) -> bool {
+        let position = Record::at(record).position.get();
+        let gap = position > 0 && self.order.get(position - 1) == Some(null_mut());
+        let free = self.loops.get() == 0 && self.scopes.is_empty();
+        if gap || !free || position + 1 != self.order.len() {
+            return false;
+        }
+        self.order.truncate(position);
+        self.used.set(self.used.get() - 1);
+        true
     }
 
     /// Makes a record the youngest. There is room.
@@ -106,7 +120,6 @@ impl Map {
     }
 
     /// Forgets gaps at the end, but none that a loop or a scope goes by.
-    #[inline(always)]
     fn trim(&self) {
         if self.loops.get() > 0 {
             return;

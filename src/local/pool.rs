@@ -9,6 +9,9 @@
 //!            free ------> record -> record -> null      (by `covers`)
 //! ```
 //!
+//! The record that was freed last is kept beside the slabs: a thread that makes and
+//! ends one entry after the other uses it again and again.
+//!
 //! # Invariants
 //!
 //! 1. A spare record is all zero but for `covers`, which has the next spare one,
@@ -92,6 +95,8 @@ pub struct Pool {
     partial: Cell<*mut Slab>,
     /// Slabs without.
     full: Cell<*mut Slab>,
+    /// The record that was freed last, or null; its slab has it in use.
+    kept: Cell<*mut Record>,
     spare: Cell<u32>,
     slabs: Cell<u32>,
 }
@@ -104,6 +109,17 @@ impl Pool {
     /// [`OutOfMemory`].
     #[inline(always)]
     pub fn allocate(&self) -> Result<RecordPointer, OutOfMemory> {
+        NonNull::new(self.kept.replace(null_mut())).map_or_else(|| self.allocate_in_slab(), Ok)
+    }
+
+    /// Whether a record is kept for the next entry.
+    #[inline(always)]
+    pub fn has_kept(&self) -> bool {
+        !self.kept.get().is_null()
+    }
+
+    #[inline(never)]
+    fn allocate_in_slab(&self) -> Result<RecordPointer, OutOfMemory> {
         let first = match NonNull::new(self.partial.get()) {
             Some(first) => first,
             None => self.grow()?,
@@ -127,7 +143,7 @@ impl Pool {
     ///
     /// [`OutOfMemory`]; what there is stays for later.
     pub fn reserve(&self, number: u32) -> Result<(), OutOfMemory> {
-        while self.spare.get() < number {
+        while self.spare.get() + u32::from(self.has_kept()) < number {
             self.grow()?;
         }
         Ok(())
@@ -154,8 +170,27 @@ impl Pool {
     }
 
     /// Takes a record back that nobody has any more.
-    #[inline(always)]
     pub fn free(&self, record: RecordPointer) {
+        if !self.has_kept() {
+            return self.keep(record);
+        }
+        Self::clear(record);
+        self.free_in_slab(record);
+    }
+
+    /// [`free`](Self::free), where none is kept.
+    #[inline(always)]
+    pub fn keep(&self, record: RecordPointer) {
+        Self::clear(record);
+        if cfg!(modelled) {
+            // A model checker is to see who uses what its slab has got back.
+            return self.free_in_slab(record);
+        }
+        self.kept.set(record.as_ptr());
+    }
+
+    #[inline(always)]
+    fn clear(record: RecordPointer) {
         let fields = Record::at(record);
         debug_assert_eq!(fields.state(), State::Free);
         debug_assert_eq!((fields.pins.get(), fields.visitors.get()), (0, 0));
@@ -166,6 +201,10 @@ impl Pool {
         fields.depth.set(0);
         fields.location.set(Location::Unlinked);
         fields.reason.set(0);
+    }
+
+    fn free_in_slab(&self, record: RecordPointer) {
+        let fields = Record::at(record);
         let home = slab_of(record);
         let header = slab(home);
         fields.covers.set(header.free.replace(record.as_ptr()));
@@ -206,6 +245,7 @@ impl Pool {
                 unsafe { drop_share(first) };
             }
         }
+        self.kept.set(null_mut());
         self.spare.set(0);
         self.slabs.set(0);
     }

@@ -75,12 +75,20 @@ fn end_callback(thread: &Thread, map: &Map, record: RecordPointer) {
     let fields = Record::at(record);
     map.pinned.set(map.pinned.get() - 1);
     fields.pins.set(fields.pins.get() - 1);
-    let pinned = fields.is_reachable().then(|| fields.slot());
-    finish_if_idle(thread, map, record);
-    // Last, because it may call back: the record may be another's by then.
-    if let Some(slot) = pinned {
-        unpin(Some(thread), slot);
+    if fields.is_reachable() {
+        finish_reachable(thread, map, record);
+    } else {
+        finish_if_idle(thread, map, record);
     }
+}
+
+/// [`finish_if_idle`], for which the callback had a pin of the slot.
+#[inline(never)]
+fn finish_reachable(thread: &Thread, map: &Map, record: RecordPointer) {
+    let slot = Record::at(record).slot();
+    finish_if_idle_slowly(thread, map, record);
+    // Last, because it may call back: the record may be another's by then.
+    unpin(Some(thread), slot);
 }
 
 /// Takes an entry of the map out, and destroys its value: now, or, if it is
@@ -116,30 +124,33 @@ pub fn retire(
     }
 }
 
-/// [`retire`] of the only entry of a key that has just died, at this position.
+/// [`retire`] of the only entry of a key that has just died, at this position: the
+/// key's own pin is the record's now.
 #[inline(always)]
-pub fn retire_lone(thread: &Thread, map: &Map, record: RecordPointer, position: Option<usize>) {
-    let fields = Record::at(record);
-    if let Some(position) = position.filter(|_| !map.has_reachable() && map.depth() == 0) {
-        let slot = fields.slot();
-        map.take_out_alone(record, position);
-        count(&map.counters.expunged);
-        if !fields.value.get().is_null() && slot.callbacks().destroy.is_some() {
-            destroy_with_callback(thread, map, record, Reason::KeyDead as i32);
-        } else if fields.pins.get() == 0 {
-            map.free_alone(record);
-            unpin(Some(thread), slot);
-        }
+pub fn retire_lone(thread: &Thread, map: &Map, record: RecordPointer, position: usize) {
+    Record::at(record).location.set(Location::Pinned);
+    if !map.take_out_simply(record, position) {
+        retire(thread, map, record, Some(position), Reason::KeyDead);
         return;
     }
-    retire(thread, map, record, position, Reason::KeyDead);
+    count(&map.counters.expunged);
+    if is_trivial(record) {
+        finish_dead(thread, map, record);
+    } else {
+        destroy_with_callback(thread, map, record, Reason::KeyDead as i32);
+    }
+}
+
+/// Whether there is nothing to call for a record's value.
+#[inline(always)]
+fn is_trivial(record: RecordPointer) -> bool {
+    let fields = Record::at(record);
+    fields.value.get().is_null() || fields.slot().callbacks().destroy.is_none()
 }
 
 /// Destroys the value of a record that was taken out.
 pub fn destroy_taken_out(thread: &Thread, map: &Map, record: RecordPointer, reason: i32) {
-    let fields = Record::at(record);
-    let trivial = fields.value.get().is_null() || fields.slot().callbacks().destroy.is_none();
-    if trivial {
+    if is_trivial(record) {
         finish_if_idle(thread, map, record);
     } else {
         destroy_with_callback(thread, map, record, reason);
@@ -164,8 +175,41 @@ pub fn replaced(thread: &Thread, map: &Map, record: RecordPointer, old: *mut c_v
 
 /// Finishes a record whose value is gone, unless a callback further out still
 /// runs for it.
-#[inline(never)]
+#[inline(always)]
 pub fn finish_if_idle(thread: &Thread, map: &Map, record: RecordPointer) {
+    let fields = Record::at(record);
+    let dead = !fields.is_reachable()
+        && fields.state() == State::Destroying
+        && fields.location.get() == Location::Pinned
+        && fields.covers.get().is_null();
+    if dead {
+        finish_dead(thread, map, record);
+    } else {
+        finish_if_idle_slowly(thread, map, record);
+    }
+}
+
+/// [`finish_if_idle`] of a record that is Destroying, and Pinned: of a dead key that
+/// no other thread reaches.
+#[inline(always)]
+fn finish_dead(thread: &Thread, map: &Map, record: RecordPointer) {
+    let fields = Record::at(record);
+    let slot = fields.slot();
+    if fields.pins.get() > 0 {
+        return;
+    }
+    if !map.free_youngest(record) {
+        return finish(Some(thread), map, record);
+    }
+    if thread.has_place_for_slot() && !waiters::are_there() && slot.close_if_bare() {
+        thread.keep_slot(slot);
+    } else {
+        unpin(Some(thread), slot);
+    }
+}
+
+#[inline(never)]
+fn finish_if_idle_slowly(thread: &Thread, map: &Map, record: RecordPointer) {
     let fields = Record::at(record);
     if fields.pins.get() > 0 {
         return;
@@ -222,27 +266,24 @@ fn free_user(thread: Option<&Thread>, slot: &'static KeySlot) {
     // `user`; no lock is held and every list is whole.
     let call = || unsafe { user_free(user) };
     if let Some(thread) = thread {
-        slot.call().begin(&thread.calls, CallKind::UserFree);
+        slot.call.begin(&thread.calls, CallKind::UserFree);
     }
     block::call_out(call);
     if let Some(thread) = thread {
-        slot.call().end(&thread.calls);
+        slot.call.end(&thread.calls);
     }
 }
 
-/// Frees the slot of a key that is over.
+/// Frees the slot of a key that is over. The thread keeps one for its next key.
 pub fn close(thread: Option<&Thread>, slot: &'static KeySlot) {
     // SAFETY: The last pin was dropped by this thread, and `user_free` has run,
     // as far as it ever will.
-    let free = unsafe { key::registry().close(slot) };
+    let free = unsafe { slot.close() };
     waiters::wake();
-    // The thread keeps one for its next key; what it kept before goes back.
-    let unkept = match thread {
-        Some(thread) if !thread.closing.get() => thread.exchange_spare_slot(free),
-        _ => free,
-    };
-    if let Some(slot) = unkept {
-        key::registry().release_slot(slot);
+    match thread.filter(|thread| thread.has_place_for_slot()) {
+        Some(thread) if free => thread.keep_slot(slot),
+        None if free => key::registry().release_slot(slot),
+        _ => {}
     }
 }
 

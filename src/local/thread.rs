@@ -22,9 +22,9 @@ use core::ptr::{null, NonNull};
 
 use super::map::Map;
 use crate::error::Error;
+use crate::key;
 use crate::key::call::Call;
 use crate::key::slot::KeySlot;
-use crate::key::{self, handle};
 use crate::sys::array::Array;
 use crate::sys::block;
 use crate::sys::os_key::DESTRUCTOR_PASSES;
@@ -69,7 +69,13 @@ impl Thread {
     /// The calling thread, if it is attached.
     #[inline(always)]
     pub fn current() -> Option<&'static Self> {
-        let word = block::thread();
+        Self::of_word(block::thread())
+    }
+
+    /// The thread whose [word](block::thread) this is, the calling one.
+    #[inline(always)]
+    #[must_use]
+    pub fn of_word(word: usize) -> Option<&'static Self> {
         if word <= DESTRUCTOR_PASSES {
             return None;
         }
@@ -136,13 +142,24 @@ impl Thread {
         Ok(())
     }
 
-    /// Keeps a free slot for the thread's next key (or none); returns the one
-    /// that it had kept.
+    /// Whether the thread would keep a free slot, and has none.
     #[inline(always)]
-    pub fn exchange_spare_slot(&self, slot: Option<&'static KeySlot>) -> Option<&'static KeySlot> {
-        let kept = self.spare_slot.replace(slot.map_or(null(), core::ptr::from_ref));
+    #[must_use]
+    pub fn has_place_for_slot(&self) -> bool {
+        !self.closing.get() && self.spare_slot.get().is_null()
+    }
+
+    /// Keeps a free slot for the thread's next key.
+    #[inline(always)]
+    pub fn keep_slot(&self, slot: &'static KeySlot) {
+        self.spare_slot.set(slot);
+    }
+
+    /// The free slot that the thread has kept, if any: the caller's from now on.
+    #[inline(always)]
+    pub fn take_slot(&self) -> Option<&'static KeySlot> {
         // SAFETY: Slots live for ever; this thread alone has a free one.
-        unsafe { kept.as_ref() }
+        unsafe { self.spare_slot.replace(null()).as_ref() }
     }
 
     /// Remembers the slot of the key that this thread has just made.
@@ -151,22 +168,16 @@ impl Thread {
         self.latest.set((key, slot));
     }
 
-    /// The slot of a key, at once if this thread made it last. Errors: `BadKey`.
+    /// The slot of a key that is alive, or that this thread made last: its rules are
+    /// the key's, then, or those of a later key in the slot. Errors: `BadKey`, `DeadKey`.
     #[inline(always)]
     pub fn slot_of(&self, key: u64) -> Result<&'static KeySlot, Error> {
         let (latest, slot) = self.latest.get();
         if latest != key || slot.is_null() {
-            return key::find(key);
+            return key::live(key);
         }
         // SAFETY: Slots live for ever.
         Ok(unsafe { &*slot })
-    }
-
-    /// The slot of a live key. Errors: `BadKey`, `DeadKey`.
-    #[inline(always)]
-    pub fn live(&self, key: u64) -> Result<&'static KeySlot, Error> {
-        let slot = self.slot_of(key)?;
-        slot.check(handle::generation(key)).map(|()| slot)
     }
 
     /// Runs `visit` for each call in progress, the innermost first. It may end

@@ -243,7 +243,8 @@ impl<R: Copy> ThreadLocalMap<R> {
     /// Whether the next [`set`](Self::set) leaves a third of the table free. If not, a
     /// [rebuilt](Self::rebuilt) one is [adopted](Self::adopt) before.
     pub const fn has_room(&self) -> bool {
-        self.size + 1 < self.capacity() * 2 / 3
+        // `size + 1 < capacity * 2 / 3`, without a division.
+        (self.size + 2) * 3 <= self.capacity() * 2
     }
 
     /// Stores `value` under `key`; returns what it replaces.
@@ -284,24 +285,34 @@ impl<R: Copy> ThreadLocalMap<R> {
         None
     }
 
-    /// Stores `value` under `key`, of which there is no entry. As [`set`](Self::set).
+    /// Stores `value` under `key`, of which there is no entry, at its home. With
+    /// false that takes more, and nothing was done: see [`set`](Self::set).
     #[inline(always)]
-    pub fn insert_absent(
-        &mut self,
-        key: u64,
-        value: *mut c_void,
-        record: R,
-        owner: &mut impl Owner<R>,
-    ) {
-        if owner.has_stale() {
-            // One of them may give its place.
-            self.set(key, value, record, owner);
-            return;
+    pub fn insert_at_home(&mut self, key: u64, value: *mut c_void, record: R) -> bool {
+        debug_assert!(self.size + 1 < self.capacity(), "reserve was not called");
+        let home = self.table.home(key);
+        if self.table.key(home) != 0 || self.longest_probe == 0 {
+            return false;
         }
-        debug_assert!(self.size + 1 < self.capacity(), "no room");
-        let position = self.table.insert_absent(Removed { key, value, record });
+        self.table.fill(home, key, value, record);
         self.size += 1;
-        self.note_probe(self.table.home(key), position);
+        true
+    }
+
+    /// [`remove_at`](Self::remove_at) of an entry that nothing stands behind, where
+    /// the table stays as large as it is; returns its value. With `None` that takes
+    /// more, and nothing was done.
+    #[inline(always)]
+    pub fn remove_last_of_run(&mut self, position: usize) -> Option<*mut c_void> {
+        let shrinks = self.size <= self.capacity() / 8 + 1 && self.capacity() > INITIAL_CAPACITY;
+        if shrinks || self.table.key(self.table.next(position)) != 0 {
+            return None;
+        }
+        let value = self.table.value(position);
+        self.table.close(position);
+        self.table.clear(position);
+        self.size -= 1;
+        Some(value)
     }
 
     fn is_stale(&self, position: usize, owner: &impl Owner<R>) -> bool {

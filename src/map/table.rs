@@ -151,14 +151,23 @@ impl<R: Copy> Table<R> {
 
     /// Fills an entry, whatever it held.
     pub(super) fn write(&mut self, position: usize, key: u64, value: *mut c_void, record: R) {
+        if self.key(position) != key {
+            return self.fill(position, key, value, record);
+        }
+        self.set_value(position, value);
         // SAFETY: Layout: the place is inside the allocation, `R` is `Copy`,
         // and `&mut self` says that nobody else writes records.
         unsafe { self.record_place(position).write(record) };
-        let entry = self.entry(position);
-        if entry.key.load(Ordering::Relaxed) != key {
-            entry.key.store(Entry::reserved(position), Ordering::Relaxed);
-            compiler_fence(Ordering::SeqCst);
-        }
+    }
+
+    /// Fills an entry that was not this key's.
+    #[inline(always)]
+    pub(super) fn fill(&mut self, position: usize, key: u64, value: *mut c_void, record: R) {
+        let (entry, place) = (self.entry(position), self.record_place(position));
+        entry.key.store(Entry::reserved(position), Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        // SAFETY: As in `write`.
+        unsafe { place.write(record) };
         entry.value.store(value, Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
         entry.key.store(key, Ordering::Relaxed);

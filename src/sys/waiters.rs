@@ -64,10 +64,16 @@ pub fn now() -> i64 {
     time.tv_sec.saturating_mul(SECOND).saturating_add(time.tv_nsec)
 }
 
+/// Whether anybody waits.
+#[inline(always)]
+pub fn are_there() -> bool {
+    WAITERS.load(Ordering::Relaxed) != 0
+}
+
 /// A record has left its key, or a key is over.
 #[inline(always)]
 pub fn wake() {
-    if WAITERS.load(Ordering::Relaxed) != 0 {
+    if are_there() {
         wake_all();
     }
 }

@@ -44,9 +44,16 @@ use crate::sys::{block, memory, thread_id};
 
 static OS_KEY: OsKey = OsKey::new(on_thread_exit);
 
+/// The calling thread, if it is attached and nothing is in the way; else
+/// [`current`] says more.
+#[inline(always)]
+pub fn ready() -> Option<&'static Thread> {
+    let word = block::thread_unless_allocating();
+    Thread::of_word(word).filter(|_| !fork::is_near())
+}
+
 /// The calling thread, if it is attached. Errors: `Reentrant` inside one of the
 /// library's own allocations.
-#[inline(always)]
 pub fn current() -> Result<Option<&'static Thread>, Error> {
     if block::is_allocating() {
         return Err(Error::Reentrant);

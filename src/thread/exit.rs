@@ -84,7 +84,7 @@ pub(super) fn end_thread(thread: &Thread, reason: Reason) {
     thread.closing.set(true);
     leak_rest(thread, map);
     thread.hooks.free();
-    if let Some(slot) = thread.exchange_spare_slot(None) {
+    if let Some(slot) = thread.take_slot() {
         key::registry().release_slot(slot);
     }
 }

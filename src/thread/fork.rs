@@ -93,11 +93,17 @@ fn register() -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether a fork is in progress, or was when this process began.
+#[inline(always)]
+pub fn is_near() -> bool {
+    FORKING.load(Ordering::Relaxed) != 0
+}
+
 /// Builds the library's state anew if this is the child of a fork in which that
 /// has not been done.
 #[inline(always)]
 pub fn check() {
-    if FORKING.load(Ordering::Relaxed) != 0 {
+    if is_near() {
         check_process();
     }
 }
@@ -315,12 +321,13 @@ fn close_unpinned(thread: Option<&Thread>) {
     for slot in key::registry().slots().filter(|slot| slot.count().1) {
         let ended_here = count_calls(thread, |call| {
             let ends = matches!(call.kind(), CallKind::Release | CallKind::UserFree);
-            ends && core::ptr::eq(call, slot.call())
+            ends && core::ptr::eq(call, &raw const slot.call)
         });
         if ended_here == 0 && slot.unpin() {
             // SAFETY: No pin is left, and this is the only thread.
-            let free = unsafe { key::registry().close(slot) };
-            free.into_iter().for_each(|slot| key::registry().release_slot(slot));
+            if unsafe { slot.close() } {
+                key::registry().release_slot(slot);
+            }
         }
     }
 }

@@ -1,18 +1,32 @@
 //! Making a key, and releasing it.
 
+use core::mem::size_of;
 use core::ptr::null;
 
 use crate::error::{Error, Reason};
 use crate::key::call::CallKind;
-use crate::key::options::KeyOptions;
+use crate::key::options::{Callbacks, KeyOptions};
 use crate::key::slot::{KeySlot, Released};
 use crate::key::{self, handle};
 use crate::local::inbox::Waker;
-use crate::local::record::{Location, Record};
+use crate::local::map::Map;
+use crate::local::record::Record;
 use crate::local::remote::{post_holders, Posted};
 use crate::local::retire;
 use crate::local::thread::Thread;
+use crate::map::Entry;
 use crate::sys::block;
+
+/// [`create`] of a key with callbacks and nothing else, in the slot that the
+/// thread's last key has left; if it has left one.
+#[inline(always)]
+pub fn create_again(thread: &Thread, callbacks: Callbacks) -> Option<u64> {
+    let slot = thread.take_slot()?;
+    let options = KeyOptions { callbacks, ..KeyOptions::DEFAULT };
+    let made = key::registry().create_in(slot, &options).ok()?;
+    thread.remember(made, slot);
+    Some(made)
+}
 
 /// Makes a key with one reference, the caller's.
 ///
@@ -24,17 +38,16 @@ use crate::sys::block;
 /// [`Error::NoMemory`]; [`Error::Limit`] when 2^32 - 2 slots are in use.
 #[inline(always)]
 pub fn create(thread: Option<&Thread>, options: &KeyOptions) -> Result<u64, Error> {
-    let Some(thread) = thread else { return key::registry().create(options) };
-    let slot = match thread.exchange_spare_slot(None) {
+    let registry = key::registry();
+    let slot = match thread.and_then(Thread::take_slot) {
         Some(slot) => slot,
-        None => key::registry().acquire_slot()?,
+        None => registry.acquire_slot()?,
     };
-    let made = key::registry().create_in(slot, options);
-    match made {
-        Ok(key) => thread.remember(key, slot),
-        Err(_) => key::registry().release_slot(slot),
+    let made = registry.create_in(slot, options).inspect_err(|_| registry.release_slot(slot))?;
+    if let Some(thread) = thread {
+        thread.remember(made, slot);
     }
-    made
+    Ok(made)
 }
 
 /// Gives a reference back. The last one ends the key: the thread's own value is
@@ -45,26 +58,30 @@ pub fn create(thread: Option<&Thread>, options: &KeyOptions) -> Result<u64, Erro
 /// [`Error::BadKey`], [`Error::DeadKey`].
 #[inline(always)]
 pub fn release(thread: &Thread, key: u64) -> Result<(), Error> {
-    let map = thread.map();
-    let position = map.find(key);
-    let own = position.map(|position| map.table().record(position));
-    // A made-up number may be the word of a vacated entry.
-    let own = own.filter(|record| Record::at(*record).handle.get() == key);
-    let slot = match own {
-        // Its record knows the slot: no need to work it out of the handle.
-        Some(record) => Record::at(record).slot(),
-        None => thread.slot_of(key)?,
+    let Some((_, distance, record)) = Map::find_published(key) else {
+        return release_shared(thread, key);
     };
-    if slot.release(handle::generation(key))? == Released::Live {
-        return Ok(());
+    // The record knows the slot: no need to work it out of the handle.
+    let slot = Record::at(record).slot();
+    if !slot.release_last(handle::generation(key)) {
+        return release_shared(thread, key);
     }
-    if let Some(record) = own.filter(|record| slot.seize_alone(Record::link_of(*record))) {
-        // The key's own pin is the record's now.
-        Record::at(record).location.set(Location::Pinned);
-        retire::retire_lone(thread, map, record, position);
-        return Ok(());
+    if slot.seize_alone(Record::link_of(record)) {
+        // The hot slot shows the table of this map.
+        retire::retire_lone(thread, thread.map(), record, distance / size_of::<Entry>());
+    } else {
+        retire_key(Some(thread), slot, key);
     }
-    retire_key(Some(thread), slot, key);
+    Ok(())
+}
+
+/// [`release`] of a key that others keep alive, or that has no value here.
+#[inline(never)]
+fn release_shared(thread: &Thread, key: u64) -> Result<(), Error> {
+    let slot = thread.slot_of(key)?;
+    if slot.release(handle::generation(key))? == Released::Dead {
+        retire_key(Some(thread), slot, key);
+    }
     Ok(())
 }
 
@@ -98,6 +115,7 @@ pub fn release_unattached(
 
 /// Ends a key that has just died: tells all maps that have a value of it, and
 /// destroys what is this thread's.
+#[inline(never)]
 pub(super) fn retire_key(thread: Option<&Thread>, slot: &'static KeySlot, key: u64) {
     slot.seize();
     finish_release(thread, slot, key);
@@ -105,12 +123,12 @@ pub(super) fn retire_key(thread: Option<&Thread>, slot: &'static KeySlot, key: u
 
 fn finish_release(thread: Option<&Thread>, slot: &'static KeySlot, key: u64) {
     if let Some(thread) = thread {
-        slot.call().begin(&thread.calls, CallKind::Release);
+        slot.call.begin(&thread.calls, CallKind::Release);
     }
     post_all(thread, slot);
     if let Some(thread) = thread {
         destroy_own(thread, key);
-        slot.call().end(&thread.calls);
+        slot.call.end(&thread.calls);
     }
     retire::unpin(thread, slot);
 }
@@ -151,12 +169,12 @@ pub(super) fn wake(waker: Waker) {
 /// Goes on with a release whose callback never returned.
 pub(super) fn recover_release(thread: &Thread, slot: &'static KeySlot) {
     post_all(Some(thread), slot);
-    slot.call().end(&thread.calls);
+    slot.call.end(&thread.calls);
     retire::unpin(Some(thread), slot);
 }
 
 /// Goes on with the end of a key whose `user_free` never returned.
 pub(super) fn recover_user_free(thread: &Thread, slot: &'static KeySlot) {
-    slot.call().end(&thread.calls);
+    slot.call.end(&thread.calls);
     retire::close(Some(thread), slot);
 }

@@ -23,14 +23,14 @@ use core::ptr::null_mut;
 use super::scope;
 use crate::error::{Error, Reason};
 use crate::key::handle;
-use crate::key::options::Callbacks;
-use crate::key::slot::{KeySlot, Refused};
+use crate::key::options::{Callbacks, Rules};
+use crate::key::slot::KeySlot;
 use crate::local::covering::{Exchanged, Found, TakenOut};
 use crate::local::map::{count, Map};
 use crate::local::record::{Location, Record, RecordPointer, State};
 use crate::local::retire;
 use crate::local::thread::Thread;
-use crate::map::{find, record_at, Entry, View};
+use crate::map::{find, Entry, View};
 use crate::sys::block;
 use crate::sys::sync::Ordering;
 
@@ -80,17 +80,9 @@ pub enum Over {
 #[inline(always)]
 #[must_use]
 pub fn set_over(key: u64, value: *mut c_void) -> Over {
-    let view = block::view();
-    let Some(distance) = find(view, key) else { return Over::Absent };
-    // SAFETY: The hot slot shows a map of this thread, whose records are
-    // record pointers; the entry was just found in use.
-    let record: RecordPointer = unsafe { record_at(view, distance) };
+    let Some((view, distance, record)) = Map::find_published(key) else { return Over::Absent };
     let fields = Record::at(record);
     if fields.is_reachable() || usize::from(fields.depth.get()) != block::depth() {
-        return Over::Slow;
-    }
-    // A made-up number may be the word of a vacated entry.
-    if fields.handle.get() != key {
         return Over::Slow;
     }
     let slot = fields.slot();
@@ -118,53 +110,87 @@ pub fn destroy_replaced(thread: &Thread, record: RecordPointer, old: *mut c_void
     retire::replaced(thread, thread.map(), record, old);
 }
 
-/// Stores `value`; destroys the one that it replaces, unless it is the same.
-/// `is_absent`: [`set_over`] has just found no value.
+/// [`set`] of a key of which [`set_over`] has just found nothing.
 ///
 /// # Errors
 ///
-/// [`Error::BadKey`], [`Error::DeadKey`], [`Error::NoMemory`],
-/// [`Error::Exiting`].
+/// As [`set`].
 #[inline(always)]
-pub fn set(thread: &Thread, key: u64, value: *mut c_void, is_absent: bool) -> Result<(), Error> {
-    let slot = thread.live(key)?;
-    thread.check_open()?;
-    let map = thread.map();
-    if is_absent && !map.has_reachable() && map.depth() == 0 && !needs_flush(map) {
-        let rules = slot.held_rules();
-        if !rules.reachable() && !rules.inherits() {
-            return set_first(thread, map, slot, key, value);
+pub fn set_absent(thread: &Thread, key: u64, value: *mut c_void) -> Result<(), Error> {
+    let (slot, map) = (thread.slot_of(key)?, thread.map());
+    let rules = slot.held_rules();
+    if !thread.closing.get() && map.is_plain() && !rules.reachable() && !rules.inherits() {
+        if map.has_room() {
+            return set_first(thread, map, slot, rules, key, value);
         }
+        return set_after_growing(thread, map, slot, key, value);
     }
-    set_slowly(thread, map, slot, key, value)
+    set(thread, key, value)
 }
 
-/// The first value of a key, of which nothing is in the map.
+/// The first value of a key, of which nothing is in the map; with room for it.
 #[inline(always)]
 fn set_first(
     thread: &Thread,
     map: &Map,
     slot: &'static KeySlot,
+    rules: Rules,
     key: u64,
     value: *mut c_void,
 ) -> Result<(), Error> {
-    let record = reserve(thread, map, slot, key)?;
-    if let Err(error) = map.make_room() {
-        discard(thread, map, record);
-        return Err(error.into());
+    let record = map.new_record(slot, key, rules)?;
+    // SAFETY: A new record is in no list, and filled in.
+    if !unsafe { slot.link_alone(Record::link_of(record)) } {
+        return set_among_others(thread, map, slot, key, record, value);
     }
-    map.insert_alone(record, value);
+    Record::at(record).location.set(Location::Linked);
+    if slot.check(handle::generation(key)).is_err() {
+        return Err(refuse(thread, map, record, true));
+    }
+    map.insert_absent(record, key, value);
     Ok(())
 }
 
+/// Goes on with [`set_first`] where other threads have values of the key.
 #[inline(never)]
-fn set_slowly(
+fn set_among_others(
+    thread: &Thread,
+    map: &Map,
+    slot: &'static KeySlot,
+    key: u64,
+    record: RecordPointer,
+    value: *mut c_void,
+) -> Result<(), Error> {
+    link(thread, map, slot, key, record)?;
+    map.insert_absent(record, key, value);
+    Ok(())
+}
+
+/// [`set_first`], after making room.
+#[inline(never)]
+fn set_after_growing(
     thread: &Thread,
     map: &Map,
     slot: &'static KeySlot,
     key: u64,
     value: *mut c_void,
 ) -> Result<(), Error> {
+    let rules = slot.rules(handle::generation(key))?;
+    map.ensure_first()?;
+    set_first(thread, map, slot, rules, key, value)
+}
+
+/// Stores `value`; destroys the one that it replaces, unless it is the same.
+///
+/// # Errors
+///
+/// [`Error::BadKey`], [`Error::DeadKey`], [`Error::NoMemory`],
+/// [`Error::Exiting`].
+#[inline(never)]
+pub fn set(thread: &Thread, key: u64, value: *mut c_void) -> Result<(), Error> {
+    let slot = crate::key::live(key)?;
+    thread.check_open()?;
+    let map = thread.map();
     if needs_flush(map) {
         retire::flush(thread, map);
         slot.check(handle::generation(key))?;
@@ -187,7 +213,6 @@ fn needs_flush(map: &Map) -> bool {
 /// # Errors
 ///
 /// [`Error::NoMemory`], [`Error::DeadKey`].
-#[inline(always)]
 fn reserve(
     thread: &Thread,
     map: &Map,
@@ -196,31 +221,43 @@ fn reserve(
 ) -> Result<RecordPointer, Error> {
     // Right if the link finds the key alive, and of no interest if it does not.
     let record = map.new_record(slot, key, slot.held_rules())?;
-    // SAFETY: A new record is in no list, and filled in.
-    match unsafe { slot.link(handle::generation(key), Record::link_of(record)) } {
-        Ok(()) => {
-            Record::at(record).location.set(Location::Linked);
-            Ok(record)
-        }
-        Err(refused) => {
-            refuse(thread, map, record, refused);
-            Err(slot.check(handle::generation(key)).err().unwrap_or(Error::DeadKey))
-        }
-    }
+    link(thread, map, slot, key, record).map(|()| record)
 }
 
-/// Gives a record back whose key has died before it was linked.
+/// Links a new record to its key; or gives it back.
+///
+/// # Errors
+///
+/// [`Error::DeadKey`].
+fn link(
+    thread: &Thread,
+    map: &Map,
+    slot: &'static KeySlot,
+    key: u64,
+    record: RecordPointer,
+) -> Result<(), Error> {
+    // SAFETY: A new record is in no list, and filled in.
+    if let Err(entered) = unsafe { slot.link(handle::generation(key), Record::link_of(record)) } {
+        return Err(refuse(thread, map, record, entered));
+    }
+    Record::at(record).location.set(Location::Linked);
+    Ok(())
+}
+
+/// Gives a record back whose key has died before it was linked, or before it was
+/// `entered`. Returns what is to be said.
 #[cold]
-fn refuse(thread: &Thread, map: &Map, record: RecordPointer, refused: Refused) {
-    let location = match refused {
-        Refused::Unlinked => {
-            return map.free_record(record);
-        }
-        Refused::Counted => Location::Pinned,
-        Refused::Posted => Location::Linked,
-    };
-    Record::at(record).location.set(location);
-    discard(thread, map, record);
+#[inline(never)]
+fn refuse(thread: &Thread, map: &Map, record: RecordPointer, entered: bool) -> Error {
+    let fields = Record::at(record);
+    let (slot, generation) = (fields.slot(), handle::generation(fields.handle.get()));
+    if entered {
+        fields.location.set(Location::Linked);
+        discard(thread, map, record);
+    } else {
+        map.free_record(record);
+    }
+    slot.check(generation).err().unwrap_or(Error::DeadKey)
 }
 
 /// Gives a reserved record back that gets no value.
@@ -348,7 +385,7 @@ pub fn makes_values(key: u64) -> Result<bool, Error> {
 /// since; [`Error::Init`], [`Error::Reentrant`], [`Error::NoMemory`],
 /// [`Error::Exiting`]; [`Error::BadKey`], [`Error::DeadKey`].
 pub fn get_absent(thread: &Thread, key: u64) -> Result<*mut c_void, Error> {
-    let slot = thread.live(key)?;
+    let slot = crate::key::live(key)?;
     let map = thread.map();
     retire::flush(thread, map);
     let rules = slot.rules(handle::generation(key))?;
@@ -447,7 +484,7 @@ fn is_initialising(map: &Map, key: u64) -> bool {
 ///
 /// As [`set`]; [`Error::Busy`] while the old one is visited.
 pub fn swap(thread: &Thread, key: u64, value: *mut c_void) -> Result<*mut c_void, Error> {
-    let slot = thread.live(key)?;
+    let slot = crate::key::live(key)?;
     thread.check_open()?;
     let map = thread.map();
     match map.exchange(key, value, false) {

@@ -83,7 +83,7 @@ pub(crate) fn entry_number(map: &Map) -> usize {
 /// Has the calling thread forget its map: its end would look into a map that may
 /// be broken, where no panic can be caught.
 pub(crate) fn abandon_thread() {
-    if let Some(slot) = thread().and_then(|thread| thread.exchange_spare_slot(None)) {
+    if let Some(slot) = thread().and_then(|thread| thread.take_slot()) {
         key::registry().release_slot(slot);
     }
     block::set_thread(0);
@@ -114,7 +114,7 @@ pub(crate) fn reclaim_slots(count: u32) {
         if (0..count).any(|_| slot.unpin()) {
             // SAFETY: The last pin was dropped above. The values that are left
             // are in maps that nobody will ever look into.
-            if let Some(slot) = unsafe { key::registry().close(slot) } {
+            if unsafe { slot.close() } {
                 key::registry().release_slot(slot);
             }
         }

@@ -294,6 +294,17 @@ pub fn thread() -> usize {
     storage::block().thread.load(Ordering::Relaxed)
 }
 
+/// The word `thread`, or 0 if [`is_allocating`]: by one look at the thread pointer.
+#[inline(always)]
+#[must_use]
+pub fn thread_unless_allocating() -> usize {
+    let block = storage::block();
+    if block.allocating.load(Ordering::Relaxed) != 0 {
+        return 0;
+    }
+    block.thread.load(Ordering::Relaxed)
+}
+
 /// Stores the word `thread`.
 pub fn set_thread(word: usize) {
     storage::block().thread.store(word, Ordering::Relaxed);

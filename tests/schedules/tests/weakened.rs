@@ -104,6 +104,9 @@ weakened! {
     a_last_release_that_does_not_see_what_others_did:
         [at!(SLOT, "fn change_live", "compare_exchange_weak", Ordered(Release))],
         OWNER, ["use release", "use release"], [UNORDERED];
+    a_last_release_with_a_value_that_does_not_see_what_others_did:
+        [at!(SLOT, "pub fn release_last", ".compare_exchange(", Ordered(Release))],
+        OWNER, ["set use | release", "use release"], [UNORDERED];
     a_visit_that_does_not_publish_what_was_done_in_it:
         [at!(SLOT, "fn change_live", "compare_exchange_weak", Ordered(Acquire))],
         ENUMERABLE, ["visit", "use release"], [UNORDERED];
@@ -135,18 +138,25 @@ weakened! {
 
 weakened! {
     a_link_that_publishes_nothing:
-        [at!(HOLDERS, "unsafe fn link(", "compare_exchange_weak", Ordered(Relaxed))],
+        [at!(HOLDERS, "unsafe fn link(", "compare_exchange_weak", Ordered(Relaxed)),
+         at!(HOLDERS, "unsafe fn link_alone", ".compare_exchange(", Ordered(Relaxed))],
         OWNER, ["release", "attach | set"], [UNORDERED];
     a_link_that_does_not_publish_the_record:
-        [at!(HOLDERS, "unsafe fn link(", "compare_exchange_weak", Ordered(Acquire))],
+        [at!(HOLDERS, "unsafe fn link(", "compare_exchange_weak", Ordered(Acquire)),
+         at!(HOLDERS, "unsafe fn link_alone", ".compare_exchange(", Ordered(Acquire))],
         OWNER, ["release", "attach | set"], [UNORDERED];
     a_link_that_does_not_see_that_its_key_is_dead:
-        [at!(HOLDERS, "unsafe fn link(", "compare_exchange_weak", Ordered(Release))],
+        [at!(HOLDERS, "unsafe fn link(", "compare_exchange_weak", Ordered(Release)),
+         at!(HOLDERS, "unsafe fn link_alone", ".compare_exchange(", Ordered(Release))],
         OWNER, ["release create", "set"], [BY_ANOTHER_KEY, UNORDERED];
     a_link_without_a_look_at_the_generation:
         [at!(SLOT, "pub fn check(", "self.state.load", Repeated)
             .after(HOLDERS, "unsafe fn link(", "compare_exchange_weak")],
         OWNER, ["release create", "set"], [BY_ANOTHER_KEY, UNORDERED];
+    a_first_link_without_a_look_at_the_generation:
+        [at!(SLOT, "pub fn check(", "self.state.load", Repeated)
+            .after(HOLDERS, "unsafe fn link_alone", ".compare_exchange(")],
+        OWNER, ["release create", "attach | set"], [BY_ANOTHER_KEY, UNORDERED];
     opening_that_does_not_say_that_the_last_key_is_dead:
         [at!(HOLDERS, "fn open", "self.head.store", Ordered(Relaxed))],
         OWNER, ["release create", "set"], [BY_ANOTHER_KEY, UNORDERED];
