@@ -40,11 +40,6 @@ pub struct Call {
 }
 
 impl Call {
-    /// In no chain.
-    pub const fn new() -> Self {
-        Self { outer: Cell::new(core::ptr::null()), kind: Cell::new(CallKind::Release) }
-    }
-
     /// Enters the chain as the innermost call.
     pub fn begin(&self, chain: &Cell<*const Call>, kind: CallKind) {
         self.kind.set(kind);

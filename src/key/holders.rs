@@ -61,10 +61,8 @@ use core::ptr::{null_mut, NonNull};
 use crate::sys::lock::Lock;
 use crate::sys::sync::{AtomicPtr, Cell, Ordering};
 
-/// What makes a record a holder of its key.
-///
-/// While its key lives it is in the key's list. Of a dead key, `next` is the
-/// inbox's ([`crate::local::inbox`]) and then the owner's.
+/// What makes a record a holder of its key. While its key lives it is in the key's list.
+/// Of a dead key, `next` is the inbox's ([`crate::local::inbox`]) and then the owner's.
 #[repr(C)]
 pub struct Link {
     /// The next older one.
@@ -90,8 +88,7 @@ const POSTED: *mut Link = null_mut::<Link>().wrapping_byte_add(4);
 pub enum Departure {
     /// Out of the list of a live key.
     Left,
-    /// Out of the chain of a dead key, which has counted it: its pin is to be
-    /// dropped.
+    /// Out of the chain of a dead key, which has counted it: its pin is to be dropped.
     Counted,
     /// Not here: it was posted to its map's inbox, and has a pin.
     Posted,
@@ -111,20 +108,11 @@ fn link<'a>(pointer: LinkPointer) -> &'a Link {
     unsafe { pointer.as_ref() }
 }
 
-fn is_tagged(head: *mut Link) -> bool {
-    head as usize & TAG != 0
-}
-
 fn untagged(head: *mut Link) -> *mut Link {
     head.wrapping_byte_sub(head as usize & TAG)
 }
 
-fn with_tag_of(pointer: *mut Link, head: *mut Link) -> *mut Link {
-    pointer.wrapping_byte_add(head as usize & TAG)
-}
-
 /// Whether a link was taken out of a dead key's chain. With the key's lock.
-#[must_use]
 pub fn is_posted(pointer: LinkPointer) -> bool {
     link(pointer).previous.get() == POSTED
 }
@@ -135,11 +123,6 @@ pub fn mark_posted(pointer: LinkPointer) {
 }
 
 impl Holders {
-    /// No holders.
-    pub(super) const fn new() -> Self {
-        Self { head: AtomicPtr::new(null_mut()), dying: Cell::new(null_mut()) }
-    }
-
     /// Opens for a new key, which the caller publishes.
     pub(super) fn open(&self) {
         // Release: a linker of the slot's last key that pushes onto this sees
@@ -148,10 +131,7 @@ impl Holders {
     }
 
     /// Enters a link. With false the key is dead, and nothing was done.
-    ///
-    /// # Safety
-    ///
-    /// The link is the caller's, in no list, and its record is filled in.
+    /// Safety: the link is the caller's, in no list, and its record is filled in.
     pub(super) unsafe fn link(&self, mine: LinkPointer) -> bool {
         let fields = link(mine);
         fields.previous.set(null_mut());
@@ -161,7 +141,7 @@ impl Holders {
                 return false;
             }
             fields.next.store(untagged(head), Ordering::Relaxed);
-            let new = with_tag_of(mine.as_ptr(), head);
+            let new = mine.as_ptr().wrapping_byte_add(head as usize & TAG);
             // AcqRel: see the module's text.
             match self.head.compare_exchange_weak(head, new, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return true,
@@ -172,10 +152,7 @@ impl Holders {
 
     /// [`link`](Self::link), if there is no other holder and nobody has walked. With
     /// false nothing was done.
-    ///
-    /// # Safety
-    ///
-    /// As [`link`](Self::link).
+    /// Safety: as [`link`](Self::link).
     #[inline(always)]
     pub(super) unsafe fn link_alone(&self, mine: LinkPointer) -> bool {
         link(mine).previous.set(null_mut());
@@ -186,10 +163,7 @@ impl Holders {
     }
 
     /// Takes a link out, and says how it left.
-    ///
-    /// # Safety
-    ///
-    /// It was linked here, and the caller owns its record.
+    /// Safety: it was linked here, and the caller owns its record.
     #[inline(always)]
     pub(super) unsafe fn leave(&self, lock: &Lock, mine: LinkPointer) -> Departure {
         if self.exchange_alone(mine, null_mut(), Ordering::Release) {
@@ -211,11 +185,8 @@ impl Holders {
     }
 
     /// Takes a link out that was not posted. With the lock.
-    ///
-    /// # Safety
-    ///
-    /// It is in this list or chain.
-    pub unsafe fn remove(&self, mine: LinkPointer) -> Departure {
+    /// Safety: it is in this list or chain.
+    pub(crate) unsafe fn remove(&self, mine: LinkPointer) -> Departure {
         let head = self.tag();
         if head == DEAD {
             self.remove_dying(mine);
@@ -239,14 +210,11 @@ impl Holders {
         Departure::Left
     }
 
-    /// Puts a new link in front of another: the one who has walked past that one, or
-    /// is at it, does not come to the new one; all others do. With the lock.
-    ///
-    /// # Safety
-    ///
-    /// `new` is the caller's, in no list, and its record is filled in; `at` is
-    /// in the list of this live key.
-    pub unsafe fn insert_before(&self, at: LinkPointer, new: LinkPointer) {
+    /// Puts a new link in front of another: the one who has walked past that one, or is
+    /// at it, does not come to the new one; all others do. With the lock.
+    /// Safety: `new` is the caller's, in no list, and its record is filled in; `at` is in
+    /// the list of this live key.
+    pub(crate) unsafe fn insert_before(&self, at: LinkPointer, new: LinkPointer) {
         let head = self.tag();
         debug_assert_ne!(head, DEAD, "somebody who walks keeps the key alive");
         link(new).next.store(at.as_ptr(), Ordering::Relaxed);
@@ -262,13 +230,10 @@ impl Holders {
         }
     }
 
-    /// Makes a link the newest of its live key: who walks does not come to it. With
-    /// the lock.
-    ///
-    /// # Safety
-    ///
-    /// It is in this list or chain, and the caller owns its record.
-    pub unsafe fn make_newest(&self, mine: LinkPointer) {
+    /// Makes a link the newest of its live key: who walks does not come to it. With the
+    /// lock.
+    /// Safety: it is in this list or chain, and the caller owns its record.
+    pub(crate) unsafe fn make_newest(&self, mine: LinkPointer) {
         if self.tag() == DEAD {
             return;
         }
@@ -284,8 +249,7 @@ impl Holders {
         self.head.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// One exchange of the head, if `mine` is all there is and nobody has
-    /// walked.
+    /// One exchange of the head, if `mine` is all there is and nobody has walked.
     #[inline(always)]
     fn exchange_alone(&self, mine: LinkPointer, new: *mut Link, ordering: Ordering) -> bool {
         link(mine).next.load(Ordering::Relaxed).is_null()
@@ -295,7 +259,7 @@ impl Holders {
     /// Sets the tag; returns the head without it. With the lock.
     fn tag(&self) -> *mut Link {
         let mut head = self.head.load(Ordering::Acquire);
-        while head != DEAD && !is_tagged(head) {
+        while head != DEAD && head == untagged(head) {
             let tagged = head.wrapping_byte_add(TAG);
             // Acquire: with the Release of each push. Release: those who leave
             // later go on with it.
@@ -376,7 +340,6 @@ impl Holders {
     }
 
     /// The link after another one. With the lock.
-    #[must_use]
     pub fn after(at: LinkPointer) -> Option<LinkPointer> {
         NonNull::new(link(at).next.load(Ordering::Relaxed))
     }

@@ -84,6 +84,8 @@ pub fn find(handle: u64) -> Result<&'static KeySlot, Error> {
 ///
 /// Safety: `buffer` has room for `capacity` bytes.
 pub(crate) unsafe fn name(handle: u64, buffer: *mut c_char, capacity: usize) -> Result<(), Error> {
+    let slot = live(handle)?;
+    let check = || slot.check(handle::generation(handle));
     // SAFETY: The caller's premise is the callee's.
-    unsafe { live(handle)?.copy_name(handle::generation(handle), buffer, capacity) }
+    slot.lock().with(|| unsafe { slot.name.copy_out(check, buffer, capacity) })
 }

@@ -13,10 +13,6 @@ use crate::sys::sync::{AtomicPtr, Ordering};
 pub(super) struct Name(AtomicPtr<c_char>);
 
 impl Name {
-    pub(super) const fn new() -> Self {
-        Self(AtomicPtr::new(null_mut()))
-    }
-
     /// Sets the name of a new key, [`copy`]'s or null. The caller alone has it.
     #[inline(always)]
     pub(super) fn open(&self, name: *mut c_char) {

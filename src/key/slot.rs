@@ -71,7 +71,7 @@ pub struct KeySlot {
     /// In the chain of the thread that releases the key, or runs its `user_free`.
     pub call: Call,
     /// The live key's name.
-    name: Name,
+    pub(super) name: Name,
     /// Written by `open`, before the key is live; constant until `close`.
     callbacks: Cell<Callbacks>,
 }
@@ -86,18 +86,8 @@ unsafe impl Sync for KeySlot {}
 impl KeySlot {
     /// A slot that has never been used: all zero, as in a fresh chunk.
     pub(super) const fn new() -> Self {
-        Self {
-            state: AtomicU64::new(0),
-            holders: Holders::new(),
-            pins: AtomicU32::new(0),
-            next_free: AtomicU32::new(0),
-            index: Cell::new(0),
-            home: Cell::new(0),
-            rules: AtomicU8::new(0),
-            call: Call::new(),
-            name: Name::new(),
-            callbacks: Cell::new(Callbacks::NONE),
-        }
+        // SAFETY: Numbers, null pointers, no functions.
+        unsafe { core::mem::zeroed() }
     }
 
     pub(super) fn lock(&self) -> &'static Lock {
@@ -112,16 +102,12 @@ impl KeySlot {
 
     /// The slot's generation: that of the key that it serves or served last.
     #[inline]
-    #[must_use]
     pub fn generation(&self) -> u32 {
         (self.state.load(Ordering::Relaxed) >> 32) as u32
     }
 
     /// Prepares a slot for its first key.
-    ///
-    /// # Safety
-    ///
-    /// The caller alone has this slot, and no key has been in it.
+    /// Safety: the caller alone has this slot, and no key has been in it.
     pub(super) unsafe fn number(&self, index: u32) {
         self.index.set(index);
         self.home.set(handle::home(index));
@@ -130,22 +116,17 @@ impl KeySlot {
     }
 
     /// This slot's index.
-    #[must_use]
     pub fn index(&self) -> u32 {
         self.index.get()
     }
 
     /// The handle of the key that it serves or served last.
-    #[must_use]
     pub fn handle(&self) -> u64 {
         handle::combine(self.home.get(), self.generation())
     }
 
     /// Opens a free slot for a new key with one reference. Returns its handle.
-    ///
-    /// # Safety
-    ///
-    /// The caller alone has this slot; `name` is null or [`name::copy`]'s.
+    /// Safety: the caller alone has this slot; `name` is null or [`name::copy`]'s.
     #[inline(always)]
     pub(super) unsafe fn open(&self, options: &KeyOptions, name: *mut c_char) -> u64 {
         let generation = self.generation() + 1;
@@ -162,11 +143,8 @@ impl KeySlot {
         handle::combine(self.home.get(), generation)
     }
 
-    /// Whether the key of this generation is alive; which error if not.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::DeadKey`]; [`Error::BadKey`] for a generation yet to come.
+    /// Whether the key of this generation is alive; which error if not. Errors:
+    /// `DeadKey`; `BadKey` for a generation yet to come.
     #[inline(always)]
     pub fn check(&self, generation: u32) -> Result<(), Error> {
         // Acquire: with the Release in `open`.
@@ -190,17 +168,11 @@ impl KeySlot {
         }
     }
 
-    /// Whether a handle's generation is that of a key that this slot serves or
-    /// has served, dead or alive.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BadKey`].
+    /// Whether a handle's generation is that of a key that this slot serves or has
+    /// served, dead or alive. Errors: `BadKey`.
     pub fn check_past(&self, generation: u32) -> Result<(), Error> {
-        match Self::error_of(self.state.load(Ordering::Relaxed), generation) {
-            Error::BadKey => Err(Error::BadKey),
-            _ => Ok(()),
-        }
+        let error = Self::error_of(self.state.load(Ordering::Relaxed), generation);
+        (error != Error::BadKey).then_some(()).ok_or(error)
     }
 
     #[cold]
@@ -232,12 +204,7 @@ impl KeySlot {
         }
     }
 
-    /// Adds a reference.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::DeadKey`], [`Error::BadKey`]; [`Error::Limit`] past
-    /// [`MOST_REFERENCES`].
+    /// Adds a reference. Errors: `DeadKey`, `BadKey`; `Limit` past [`MOST_REFERENCES`].
     pub fn retain(&self, generation: u32) -> Result<(), Error> {
         let more = |state| match references(state) {
             MOST_REFERENCES => Err(Error::Limit),
@@ -255,12 +222,8 @@ impl KeySlot {
         self.state.compare_exchange(last, last - 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Takes a reference away.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::DeadKey`], also if only a visit keeps the key alive;
-    /// [`Error::BadKey`].
+    /// Takes a reference away. Errors: `DeadKey`, also if only a visit keeps the key
+    /// alive; `BadKey`.
     pub fn release(&self, generation: u32) -> Result<Released, Error> {
         let fewer = |state| match references(state) {
             0 => Err(Error::DeadKey),
@@ -271,12 +234,8 @@ impl KeySlot {
         Ok(if state as u32 == 0 { Released::Dead } else { Released::Live })
     }
 
-    /// Begins to go over all values, or to take them.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Busy`] if those who are there are in the way; [`Error::Limit`]
-    /// if they are too many; [`Error::DeadKey`], [`Error::BadKey`].
+    /// Begins to go over all values, or to take them. Errors: `Busy` if those who are
+    /// there are in the way; `Limit` if they are too many; `DeadKey`, `BadKey`.
     pub fn join(&self, generation: u32, takes: bool) -> Result<(), Error> {
         let joined = |state| match (takes, visits(state)) {
             (true, 0) => Ok(state + VISIT * u64::from(TAKER)),
@@ -302,7 +261,6 @@ impl KeySlot {
     }
 
     /// Threads that go over all values.
-    #[must_use]
     pub fn visits(&self) -> u32 {
         match visits(self.state.load(Ordering::Relaxed)) {
             TAKER => 1,
@@ -310,18 +268,11 @@ impl KeySlot {
         }
     }
 
-    /// Enters a record's link. From here until the record leaves, or its pin is
-    /// dropped, the slot serves this key, so its callbacks may be read.
-    ///
-    /// # Errors
-    ///
-    /// The key is dead; and whether the link was entered, so that it is to
-    /// [leave](Self::leave).
-    ///
-    /// # Safety
-    ///
-    /// The link is the caller's, in no list, and its record is filled in.
-    pub unsafe fn link(&self, generation: u32, link: LinkPointer) -> Result<(), bool> {
+    /// Enters a record's link. From here until the record leaves, or its pin is dropped,
+    /// the slot serves this key, so its callbacks may be read. Errors: the key is dead;
+    /// and whether the link was entered, so that it is to [leave](Self::leave).
+    /// Safety: the link is the caller's, in no list, and its record is filled in.
+    pub(crate) unsafe fn link(&self, generation: u32, link: LinkPointer) -> Result<(), bool> {
         // SAFETY: The caller's premise is the callee's.
         if !unsafe { self.holders.link(link) } {
             return Err(false);
@@ -329,25 +280,19 @@ impl KeySlot {
         self.check(generation).map_err(|_| true)
     }
 
-    /// Enters the link of the key's only holder; a [look](Self::check) at the
-    /// generation follows. With false there are others, or the key is dead.
-    ///
-    /// # Safety
-    ///
-    /// As [`link`](Self::link).
+    /// Enters the link of the key's only holder; a [look](Self::check) at the generation
+    /// follows. With false there are others, or the key is dead.
+    /// Safety: as [`link`](Self::link).
     #[inline(always)]
-    pub unsafe fn link_alone(&self, link: LinkPointer) -> bool {
+    pub(crate) unsafe fn link_alone(&self, link: LinkPointer) -> bool {
         // SAFETY: The caller's premise is the callee's.
         unsafe { self.holders.link_alone(link) }
     }
 
     /// Takes a link out, and says how it left.
-    ///
-    /// # Safety
-    ///
-    /// It was linked here, and the caller owns its record.
+    /// Safety: it was linked here, and the caller owns its record.
     #[inline(always)]
-    pub unsafe fn leave(&self, link: LinkPointer) -> Departure {
+    pub(crate) unsafe fn leave(&self, link: LinkPointer) -> Departure {
         // SAFETY: The caller's premise is the callee's.
         unsafe { self.holders.leave(self.lock(), link) }
     }
@@ -378,7 +323,6 @@ impl KeySlot {
     /// Drops a pin. Returns whether it was the last: the caller must then run
     /// [`user_free`](Self::user_free), and close the slot.
     #[inline(always)]
-    #[must_use]
     pub fn unpin(&self) -> bool {
         // Acquire: a lone 1 is the caller's own, and what the others did
         // before they dropped theirs comes before what the caller does now. It
@@ -404,7 +348,6 @@ impl KeySlot {
     /// How many values there are under the key of this generation, in maps and
     /// in contexts, and how many threads visit it; of a dead key, how many are
     /// not destroyed yet. 0 once the slot is closed.
-    #[must_use]
     pub fn outstanding(&self, generation: u32) -> u32 {
         if self.check(generation).is_ok() {
             let holders = self.with_holders(|holders| {
@@ -428,30 +371,23 @@ impl KeySlot {
     }
 
     /// References, for a report; 0 of a dead key.
-    #[must_use]
     pub fn references(&self) -> u32 {
         let state = self.state.load(Ordering::Relaxed);
         references(state) + self.visits()
     }
 
     /// Pins, for a report.
-    #[must_use]
     pub fn pins(&self) -> u32 {
         self.pins.load(Ordering::Relaxed)
     }
 
     /// The key's callbacks. The caller has a pin, or a record linked here.
     #[inline]
-    #[must_use]
     pub fn callbacks(&self) -> Callbacks {
         self.callbacks.get()
     }
 
-    /// The live key's rules.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::DeadKey`], [`Error::BadKey`].
+    /// The live key's rules. Errors: `DeadKey`, `BadKey`.
     #[inline(always)]
     pub fn rules(&self, generation: u32) -> Result<Rules, Error> {
         // Acquire: with the Release in `open`: who sees the next key's rules sees
@@ -463,14 +399,12 @@ impl KeySlot {
     }
 
     /// The rules of a key that the caller keeps the slot for.
-    #[must_use]
     pub fn held_rules(&self) -> Rules {
         // Relaxed: the caller has seen the key alive.
         Rules::from_bits(self.rules.load(Ordering::Relaxed))
     }
 
     /// What to call when the last pin is dropped.
-    #[must_use]
     pub fn user_free(&self) -> Option<(UserFree, *mut c_void)> {
         let callbacks = self.callbacks.get();
         callbacks.user_free.map(|function| (function, callbacks.user))
@@ -513,45 +447,20 @@ impl KeySlot {
         self.pins.store(0, Ordering::Release);
     }
 
-    /// Copies the live key's name, with its final zero byte.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::DeadKey`], [`Error::BadKey`]; [`Error::Limit`] if it does not fit.
-    ///
-    /// # Safety
-    ///
-    /// `buffer` has room for `capacity` bytes.
-    pub(super) unsafe fn copy_name(
-        &self,
-        generation: u32,
-        buffer: *mut c_char,
-        capacity: usize,
-    ) -> Result<(), Error> {
-        let check = || self.check(generation);
-        // SAFETY: The caller's premise is the callee's.
-        self.lock().with(|| unsafe { self.name.copy_out(check, buffer, capacity) })
-    }
-
     /// Copies as much of a key's name as fits, for a report.
     pub fn name_prefix(&self, buffer: &mut [u8]) -> usize {
         self.lock().with(|| self.name.prefix(buffer))
     }
 
     /// The slot whose `call` this is.
-    ///
-    /// # Safety
-    ///
-    /// It is a slot's.
-    #[must_use]
-    pub unsafe fn of_call(call: &Call) -> &'static Self {
+    /// Safety: it is a slot's.
+    pub(crate) unsafe fn of_call(call: &Call) -> &'static Self {
         let slot = core::ptr::from_ref(call).wrapping_byte_sub(offset_of!(Self, call));
         // SAFETY: The caller; and slots live for ever.
         unsafe { &*slot.cast() }
     }
 
     /// Live, dead with pins, or neither, for the statistics.
-    #[must_use]
     pub fn count(&self) -> (bool, bool) {
         let live = self.state.load(Ordering::Relaxed) as u32 != 0;
         (live, !live && self.pins.load(Ordering::Relaxed) != 0)
@@ -568,11 +477,8 @@ impl KeySlot {
 /// `crate::thread::fork`.
 impl KeySlot {
     /// Makes the locks of all keys anew.
-    ///
-    /// # Safety
-    ///
-    /// The calling thread is the only one of its process, and has none of them.
-    pub unsafe fn reset_locks() {
+    /// Safety: the calling thread is the only one of its process, and has none of them.
+    pub(crate) unsafe fn reset_locks() {
         // SAFETY: The caller's premise.
         LOCKS.iter().for_each(|lock| unsafe { lock.0.reset() });
     }

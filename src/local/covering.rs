@@ -74,8 +74,7 @@ pub enum TakenOut {
 /// What became of a value that was to be exchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exchanged {
-    /// It is stored under this record, and this is what was there, to be handed
-    /// over.
+    /// It is stored under this record, and this is what was there, to be handed over.
     Over(RecordPointer, *mut c_void),
     /// It is stored under this record, and this is what was there, to be destroyed:
     /// the callback has [begun](Map::begin_callback).
@@ -91,7 +90,6 @@ type Table = ThreadLocalMap<RecordPointer>;
 impl Map {
     /// Whether a record's value would be covered, and not replaced, by a set now.
     #[inline(always)]
-    #[must_use]
     pub fn is_outer(&self, record: RecordPointer) -> bool {
         let fields = Record::at(record);
         fields.depth.get() < self.depth() && !fields.rules.get().worker()
@@ -108,8 +106,7 @@ impl Map {
         if !self.has_reachable() && self.depth() == 0 {
             return (0, Found::Nothing);
         }
-        let is_it = |record| Record::at(record).handle.get() == key;
-        while let Some(position) = table.find_vacated(key, is_it) {
+        while let Some(position) = Self::vacated_place_of(table, key) {
             let record = table.record(position);
             if Record::at(record).covers.get().is_null() {
                 // Taken, and not drained yet.
@@ -122,8 +119,16 @@ impl Map {
         (0, Found::Nothing)
     }
 
+    fn vacated_place_of(table: &Table, key: u64) -> Option<usize> {
+        table.find_vacated(key, |record| Record::at(record).handle.get() == key)
+    }
+
+    /// The place that a key's records have in the table.
+    fn place_of(table: &Table, key: u64) -> Option<usize> {
+        table.get_entry(key).or_else(|| Self::vacated_place_of(table, key))
+    }
+
     /// What there is of a key.
-    #[must_use]
     pub fn look_up(&self, key: u64) -> Found {
         self.with_table(0, |table, _| self.locate(table, key).1)
     }
@@ -150,7 +155,6 @@ impl Map {
     }
 
     /// Whether an outer value of a key is this one.
-    #[must_use]
     pub fn is_outer_value(&self, key: u64, value: *mut c_void) -> bool {
         self.with_table(0, |table, _| {
             let (position, found) = self.locate(table, key);
@@ -160,12 +164,9 @@ impl Map {
     }
 
     /// The innermost record of a key that has a value.
-    #[must_use]
     pub fn first_value_of(&self, key: u64) -> Option<RecordPointer> {
         self.with_table(0, |table, _| {
-            let is_it = |record| Record::at(record).handle.get() == key;
-            let position = table.get_entry(key).or_else(|| table.find_vacated(key, is_it))?;
-            let mut record = table.record(position);
+            let mut record = table.record(Self::place_of(table, key)?);
             while !matches!(Record::at(record).state(), State::Live | State::Covered) {
                 record = NonNull::new(Record::at(record).covers.get())?;
             }
@@ -185,12 +186,8 @@ impl Map {
         }
     }
 
-    /// Makes sure that [`insert`](Self::insert) of a reserved record needs no
-    /// memory. Callbacks may have used up what its reservation provided.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfMemory`].
+    /// Makes sure that [`insert`](Self::insert) of a reserved record needs no memory.
+    /// Callbacks may have used up what its reservation provided.
     #[inline(never)]
     pub fn ensure_insert(&self, record: RecordPointer) -> Result<(), OutOfMemory> {
         self.reserve_order()?;
@@ -215,14 +212,11 @@ impl Map {
                     let replaced = table.set(key, value, record, owner);
                     debug_assert!(replaced.is_none(), "nothing was found");
                 }
-                Found::Outer(outer) => {
-                    self.cover(outer, record, table.value(position));
-                    table.substitute(position, key, value, record);
-                }
-                Found::Hidden(placeholder) => {
-                    self.take_over(placeholder, record);
-                    table.substitute(position, key, value, record);
-                }
+                Found::Outer(outer) => self.cover(outer, record, table.value(position)),
+                Found::Hidden(placeholder) => self.take_over(placeholder, record),
+            }
+            if found != Found::Nothing {
+                table.substitute(position, key, value, record);
             }
             let worker = fields.rules.get().worker();
             fields.depth.set(if worker { 0 } else { self.depth() });
@@ -289,22 +283,11 @@ impl Map {
         let covered = Record::at(placeholder).covers.replace(null_mut());
         Record::at(record).covers.set(covered);
         if Record::at(placeholder).state() == State::Absent {
-            self.free_locked(placeholder);
+            self.free_record(placeholder);
         }
     }
 
-    /// Frees an Absent record; the caller may have the map's lock. Nobody
-    /// reaches such a record.
-    fn free_locked(&self, record: RecordPointer) {
-        debug_assert!(!Record::at(record).is_reachable());
-        self.free_record(record);
-    }
-
     /// Hides an outer value of a key from the innermost scope.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfMemory`].
     pub fn hide_outer(&self, key: u64) -> Result<(), OutOfMemory> {
         let placeholder = self.new_placeholder(key)?;
         let hidden = self.with_table(0, |table, _| {
@@ -324,9 +307,8 @@ impl Map {
         Ok(())
     }
 
-    /// Takes an entry out. `position` says where it stands, if that is known.
-    /// `reason`: why its value is destroyed, should it be visited; 0: a visited
-    /// one stays.
+    /// Takes an entry out. `position` says where it stands, if that is known. `reason`:
+    /// why its value is destroyed, should it be visited; 0: a visited one stays.
     #[inline(never)]
     pub fn take_out(&self, record: RecordPointer, position: Option<usize>, reason: u8) -> TakenOut {
         let fields = Record::at(record);
@@ -379,16 +361,15 @@ impl Map {
         }
     }
 
-    /// Takes a record out of the chain of those that cover it, unless it is
-    /// to stay there as a placeholder. Placeholders that have nothing to hide
-    /// any more go, too.
+    /// Takes a record out of the chain of those that cover it, unless it is to stay there
+    /// as a placeholder. Placeholders that have nothing to hide any more go, too.
     fn uncover(&self, table: &mut Table, record: RecordPointer) {
         let mut gone = record;
         while Record::at(gone).covers.get().is_null() {
-            let Some((position, top, coverer)) = Self::coverer_of(table, gone) else { return };
+            let Some((position, [coverer, top])) = Self::coverer_of(table, gone) else { return };
             Record::at(coverer).covers.set(null_mut());
             if gone != record && Record::at(gone).state() == State::Absent {
-                self.free_locked(gone);
+                self.free_record(gone);
             }
             let state = Record::at(coverer).state();
             if state == State::Live || state == State::Covered {
@@ -397,7 +378,7 @@ impl Map {
             if coverer == top {
                 table.remove_at(position);
                 if state == State::Absent {
-                    self.free_locked(coverer);
+                    self.free_record(coverer);
                 }
                 return;
             }
@@ -405,28 +386,21 @@ impl Map {
         }
     }
 
-    /// The record that covers another, and the first of its key, with its
-    /// position.
-    fn coverer_of(
-        table: &Table,
-        record: RecordPointer,
-    ) -> Option<(usize, RecordPointer, RecordPointer)> {
-        let key = Record::at(record).handle.get();
-        let is_it = |other| Record::at(other).handle.get() == key;
-        let position = table.get_entry(key).or_else(|| table.find_vacated(key, is_it))?;
+    /// The record that covers another, and the first of its key, with its position.
+    fn coverer_of(table: &Table, record: RecordPointer) -> Option<(usize, [RecordPointer; 2])> {
+        let position = Self::place_of(table, Record::at(record).handle.get())?;
         let top = table.record(position);
         let mut coverer = top;
         loop {
             let covered = NonNull::new(Record::at(coverer).covers.get())?;
             if covered == record {
-                return Some((position, top, coverer));
+                return Some((position, [coverer, top]));
             }
             coverer = covered;
         }
     }
 
-    /// The table has given up a stale entry: with its key all that it covers is
-    /// dead.
+    /// The table has given up a stale entry: with its key all that it covers is dead.
     pub(super) fn retire_swept(&self, record: RecordPointer, value: *mut c_void) {
         let fields = Record::at(record);
         if fields.state() == State::Live {
@@ -439,7 +413,7 @@ impl Map {
             next = fields.covers.replace(null_mut());
             match fields.state() {
                 State::Covered => fields.become_state(State::Retired),
-                State::Absent => self.free_locked(covered),
+                State::Absent => self.free_record(covered),
                 _ => {}
             }
         }
@@ -454,9 +428,7 @@ impl Map {
                 return;
             }
             match table.position_of(fields.handle.get(), record) {
-                Some(position) => {
-                    table.remove_at(position);
-                }
+                Some(position) => drop(table.remove_at(position)),
                 None => self.uncover(table, record),
             }
         });
@@ -472,11 +444,10 @@ impl Map {
     /// it hides what it covers until its scope ends.
     pub fn release_record(&self, record: RecordPointer) {
         let fields = Record::at(record);
-        if fields.covers.get().is_null() {
-            self.free_record(record);
-            return;
+        match fields.covers.get().is_null() {
+            true => self.free_record(record),
+            false => self.become_placeholder(record),
         }
-        self.become_placeholder(record);
     }
 
     #[cold]
@@ -493,11 +464,7 @@ impl Map {
         }
     }
 
-    /// Opens a scope. Returns its id.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoMemory`]; [`Error::Limit`] at a depth of 65,534.
+    /// Opens a scope. Returns its id. Errors: `NoMemory`; `Limit` at a depth of 65,534.
     pub fn open_scope(&self) -> Result<u64, Error> {
         if self.scopes.len() >= MOST_SCOPES {
             return Err(Error::Limit);
@@ -514,14 +481,12 @@ impl Map {
     }
 
     /// The depth of the open scope with this id.
-    #[must_use]
     pub fn scope_depth(&self, id: u64) -> Option<u16> {
         let is_it = |index: &u32| self.scopes.get(*index).is_some_and(|scope| scope.id == id);
         (0..self.scopes.len()).rev().find(is_it).map(|index| index as u16 + 1)
     }
 
     /// The innermost scope.
-    #[must_use]
     pub fn innermost_scope(&self) -> Option<Scope> {
         self.scopes.get(self.scopes.len().checked_sub(1)?)
     }
@@ -536,14 +501,12 @@ impl Map {
     /// Scopes whose end was cut off, with its thread, are as open as the others.
     pub fn forget_endings(&self) {
         for index in 0..self.scopes.len() {
-            if let Some(scope) = self.scopes.get(index) {
-                self.scopes.set(index, Scope { ending: false, ..scope });
-            }
+            let Some(scope) = self.scopes.get(index) else { continue };
+            self.scopes.set(index, Scope { ending: false, ..scope });
         }
     }
 
-    /// Closes the innermost scope, in which no value is left: what it covers is
-    /// back.
+    /// Closes the innermost scope, in which no value is left: what it covers is back.
     pub fn close_scope(&self) {
         let (depth, Some(scope)) = (self.depth(), self.innermost_scope()) else { return };
         for index in (scope.start..self.order.len()).rev() {

@@ -44,21 +44,17 @@ use crate::sys::memory::OutOfMemory;
 use crate::sys::sync::untracked::AtomicU64;
 use crate::sys::sync::{AtomicBool, Cell, InTurn, Ordering};
 
-/// Most stale values that a call destroys that is not there for destroying.
-///
-/// A thread that only sets and misses then stays ahead of any number of
-/// deaths, and no single call is long.
+/// Most stale values that a call destroys that is not there for destroying. A thread that
+/// only sets and misses then stays ahead of any number of deaths, and no single call is
+/// long.
 pub const SLOW_PATH_BUDGET: usize = 8;
 
 /// How often a table is built again beside the lock when other threads take
 /// values meanwhile, before it is built with the lock.
 const ATTEMPTS: usize = 3;
 
-/// What the owner has counted; read by anybody, at any time.
-///
-/// One thread writes, so a load and a store make an increment. `Relaxed`:
-/// they are for reports.
-#[derive(Default)]
+/// What the owner has counted; read by anybody, at any time. One thread writes, so a load
+/// and a store make an increment. `Relaxed`: they are for reports.
 pub struct Counters {
     /// Values in the map: found, covered, or given up by the table and stale.
     pub entries: AtomicU64,
@@ -153,8 +149,7 @@ pub struct Map {
     pub removals: Cell<u32>,
     /// Callbacks that run for its records.
     pub pinned: Cell<u32>,
-    /// Reserved records whose init callback runs, the innermost first; by
-    /// `covers`.
+    /// Reserved records whose init callback runs, the innermost first; by `covers`.
     pub initialising: Cell<*mut Record>,
 }
 
@@ -187,16 +182,6 @@ impl Owner<RecordPointer> for TableOwner<'_> {
 }
 
 impl Map {
-    /// Runs `work` with the map's lock, if there is anything that needs it.
-    #[inline(always)]
-    #[cfg_attr(modelled, track_caller)]
-    pub fn guarded<T>(&self, work: impl FnOnce() -> T) -> T {
-        match self.reachable.get() {
-            0 => work(),
-            _ => self.inbox.lock.with(work),
-        }
-    }
-
     /// Runs `work` on the table, then brings the counters up to date. At most
     /// `budget` stale entries are given up meanwhile.
     #[inline(always)]
@@ -205,7 +190,7 @@ impl Map {
         budget: usize,
         work: impl FnOnce(&mut ThreadLocalMap<RecordPointer>, &mut TableOwner<'_>) -> T,
     ) -> T {
-        let result = self.guarded(|| {
+        let result = self.guarded_if(self.has_reachable(), || {
             // SAFETY: This thread owns the map; closures call only the table
             // and the records, and `TableOwner` does not touch the table; other
             // threads read it with the lock. So this `&mut` is alone.
@@ -217,13 +202,9 @@ impl Map {
         result
     }
 
-    /// The table, to be changed in a way that changes nothing of its counts but the
-    /// size.
-    ///
-    /// # Safety
-    ///
-    /// No other thread [reaches](Self::has_reachable) the map, and nothing but the
-    /// table is used while the reference is.
+    /// The table, to be changed in a way that changes nothing of its counts but the size.
+    /// Safety: no other thread [reaches](Self::has_reachable) the map, and nothing but
+    /// the table is used while the reference is.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)] // the caller's premise
     pub(super) unsafe fn own_table(&self) -> &mut ThreadLocalMap<RecordPointer> {
@@ -244,7 +225,6 @@ impl Map {
     /// The record of a key's entry in the table that the hot slot shows: the calling
     /// thread's. And where it stands there.
     #[inline(always)]
-    #[must_use]
     pub fn find_published(key: u64) -> Option<(View, usize, RecordPointer)> {
         let view = block::view();
         let distance = find(view, key)?;
@@ -263,12 +243,8 @@ impl Map {
         unsafe { &*self.table.read() }
     }
 
-    /// Makes sure that the table has room for one more entry. No lock is held
-    /// while memory is allocated and entries are copied.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfMemory`].
+    /// Makes sure that the table has room for one more entry. No lock is held while
+    /// memory is allocated and entries are copied.
     #[inline(always)]
     pub fn make_room(&self) -> Result<(), OutOfMemory> {
         if self.table().has_room() {
@@ -294,7 +270,7 @@ impl Map {
     #[inline(never)]
     fn rebuild(&self, budget: usize) -> Result<(), OutOfMemory> {
         for _ in 0..ATTEMPTS {
-            let seen = self.guarded(|| self.takes.get());
+            let seen = self.guarded_if(self.has_reachable(), || self.takes.get());
             let rebuilt = self.table().rebuilt(&TableOwner { map: self, budget })?;
             let old = self.with_table(budget, |table, owner| {
                 // A value that was taken meanwhile may stand in the new table.
@@ -310,11 +286,7 @@ impl Map {
         .map(|_| ())
     }
 
-    /// Becomes the calling thread's.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Busy`] if another thread has it.
+    /// Becomes the calling thread's. Errors: `Busy` if another thread has it.
     pub fn attach(&self) -> Result<(), Error> {
         // Acquire: with the Release in `detach`: the last owner is done.
         self.attached
@@ -328,7 +300,6 @@ impl Map {
     }
 
     /// Whether a thread has it.
-    #[must_use]
     pub fn is_attached(&self) -> bool {
         self.attached.load(Ordering::Relaxed)
     }
@@ -344,7 +315,6 @@ impl Map {
     }
 
     /// Whether the hot slot shows it.
-    #[must_use]
     pub fn is_published(&self) -> bool {
         self.published.get()
     }
@@ -365,7 +335,6 @@ impl Map {
 
     /// How many scopes are open.
     #[inline(always)]
-    #[must_use]
     pub fn depth(&self) -> u16 {
         self.scopes.len() as u16
     }
@@ -373,7 +342,6 @@ impl Map {
     /// Whether no other thread reaches it, no scope is open, and nothing is stale: the
     /// count goes up before anything is posted.
     #[inline(always)]
-    #[must_use]
     pub fn is_plain(&self) -> bool {
         !self.has_reachable()
             && self.scopes.is_empty()
@@ -383,25 +351,18 @@ impl Map {
     /// Whether the next entry needs no memory, whatever its key but one that
     /// contexts capture.
     #[inline(always)]
-    #[must_use]
     pub fn has_room(&self) -> bool {
         self.order.has_room() && self.pool.has_kept() && self.table().has_room()
     }
 
     /// Whether any of its records is of a key that other threads reach.
     #[inline(always)]
-    #[must_use]
     pub fn has_reachable(&self) -> bool {
         self.reachable.get() > 0
     }
 
-    /// A record for an entry to come: reserved, filled in, in `order`, and not
-    /// linked. There is memory for all that [`insert`](Self::insert) does but for
-    /// the table.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfMemory`].
+    /// A record for an entry to come: reserved, filled in, in `order`, and not linked.
+    /// There is memory for all that [`insert`](Self::insert) does but for the table.
     #[inline(always)]
     pub fn new_record(
         &self,
@@ -412,52 +373,46 @@ impl Map {
         if rules.inherits() {
             self.inherited.reserve(1)?;
         }
+        let record = self.enlisted(key, State::Reserved)?;
+        Record::at(record).slot.set(slot);
+        Record::at(record).rules.set(rules);
+        if rules.reachable() {
+            self.reachable.set(self.reachable.get() + 1);
+        }
+        Ok(record)
+    }
+
+    #[inline(always)]
+    fn enlisted(&self, key: u64, state: State) -> Result<RecordPointer, OutOfMemory> {
         self.reserve_order()?;
         let record = self.pool.allocate()?;
         let fields = Record::at(record);
         fields.inbox.set(&raw const self.inbox);
-        fields.slot.set(slot);
         fields.handle.set(key);
-        fields.rules.set(rules);
-        if rules.reachable() {
-            self.reachable.set(self.reachable.get() + 1);
-        }
-        fields.become_state(State::Reserved);
+        fields.become_state(state);
         self.enlist(record);
         Ok(record)
     }
 
     /// A record that hides a value of `key` in the innermost scope; see
     /// [`super::covering`].
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfMemory`].
     pub fn new_placeholder(&self, key: u64) -> Result<RecordPointer, OutOfMemory> {
-        self.reserve_order()?;
-        let record = self.pool.allocate()?;
-        let fields = Record::at(record);
-        fields.inbox.set(&raw const self.inbox);
-        fields.handle.set(key);
-        fields.depth.set(self.depth());
-        fields.become_state(State::Absent);
-        self.enlist(record);
+        let record = self.enlisted(key, State::Absent)?;
+        Record::at(record).depth.set(self.depth());
         Ok(record)
     }
 
-    /// Provides for the first entry: a table and a record.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfMemory`]; what there is stays for later.
+    /// Provides for the first entry: a table and a record. With an error what there is
+    /// stays for later.
     pub fn ensure_first(&self) -> Result<(), OutOfMemory> {
         self.pool.reserve(1)?;
         self.reserve_order()?;
         self.make_room()
     }
 
-    /// A record becomes free. It is in no table, no list and no chain of
-    /// covered ones, and has left its key.
+    /// A record becomes free. It is in no table, no list and no chain of covered ones, and
+    /// has left its key. The caller may have the map's lock if it is Absent: nobody else
+    /// reaches such a record.
     #[inline(never)]
     pub fn free_record(&self, record: RecordPointer) {
         let fields = Record::at(record);
@@ -486,16 +441,14 @@ impl Map {
     #[inline(always)]
     #[cfg_attr(modelled, track_caller)]
     pub fn guarded_if<T>(&self, reachable: bool, work: impl FnOnce() -> T) -> T {
-        if reachable {
-            self.inbox.lock.with(work)
-        } else {
-            work()
+        match reachable {
+            true => self.inbox.lock.with(work),
+            false => work(),
         }
     }
 
     /// Where a record's entry is.
     #[inline(always)]
-    #[must_use]
     pub fn state_of(&self, record: RecordPointer) -> State {
         let fields = Record::at(record);
         self.guarded_if(fields.is_reachable(), || fields.state())
@@ -543,12 +496,10 @@ impl Map {
         self.scopes.free();
         self.inherited.free();
         self.pool.free_all();
-        let old = self.with_table(0, |table, _| core::mem::take(table));
-        drop(old);
+        drop(self.with_table(0, |table, _| core::mem::replace(table, ThreadLocalMap::new())));
     }
 
     /// Whether it has never had an entry, a scope, or somebody to wake.
-    #[must_use]
     pub fn was_never_used(&self) -> bool {
         self.table().capacity() == 0
             && self.scopes.is_empty()
@@ -562,7 +513,6 @@ impl Map {
 impl Map {
     /// Where a key's entry stands.
     #[inline(always)]
-    #[must_use]
     pub fn find(&self, key: u64) -> Option<usize> {
         self.table().get_entry(key)
     }
@@ -574,7 +524,6 @@ impl Map {
 
     /// The value of an entry, if the map has one. With the map's lock, if other
     /// threads reach it; they may ask, too.
-    #[must_use]
     pub fn value_of(&self, record: RecordPointer) -> Option<*mut c_void> {
         let fields = Record::at(record);
         match fields.state() {

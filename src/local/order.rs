@@ -124,10 +124,7 @@ impl Map {
         if self.loops.get() > 0 {
             return;
         }
-        let least = match self.scopes.len() {
-            0 => 0,
-            depth => self.scopes.get(depth - 1).map_or(0, |scope| scope.start),
-        };
+        let least = self.innermost_scope().map_or(0, |scope| scope.start);
         let mut length = self.order.len();
         while length > least && self.order.get(length - 1) == Some(null_mut()) {
             length -= 1;
@@ -139,9 +136,7 @@ impl Map {
     /// youngest first. It may do anything to the map.
     pub fn for_each_youngest_first(&self, start: u32, mut visit: impl FnMut(RecordPointer)) {
         self.loops.set(self.loops.get() + 1);
-        let mut index = self.order.len();
-        while index > start {
-            index -= 1;
+        for index in (start..self.order.len()).rev() {
             if let Some(record) = self.order.get(index).and_then(NonNull::new) {
                 visit(record);
             }
@@ -150,15 +145,13 @@ impl Map {
         self.trim();
     }
 
-    /// Every record that is not free, the oldest first. Nothing is changed
-    /// meanwhile.
+    /// Every record that is not free, the oldest first. Nothing is changed meanwhile.
     pub fn records(&self) -> impl Iterator<Item = RecordPointer> + '_ {
         (0..self.order.len()).filter_map(|index| self.order.get(index).and_then(NonNull::new))
     }
 }
 
-/// Records that are known stale: a list by the two words of their links, which
-/// no key's list needs any more.
+/// Records that are known stale.
 impl Map {
     /// Enters a record that was drained, as the last.
     pub fn push_stale(&self, record: RecordPointer) {
@@ -178,13 +171,11 @@ impl Map {
 
     /// The record that is known stale for the longest time.
     #[inline(always)]
-    #[must_use]
     pub fn first_stale(&self) -> Option<RecordPointer> {
         NonNull::new(self.stale.0.get()).map(Record::of)
     }
 
     /// A record of a key that is known stale, and that the table has given up.
-    #[must_use]
     pub fn find_retired(&self, key: u64) -> Option<RecordPointer> {
         let mut next = self.stale.0.get();
         while let Some(record) = NonNull::new(next).map(Record::of) {

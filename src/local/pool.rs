@@ -66,10 +66,7 @@ fn slab_of(record: RecordPointer) -> SlabPointer {
 }
 
 /// Gives a share in a slab up.
-///
-/// # Safety
-///
-/// The caller has one, and uses nothing of the slab any more.
+/// Safety: the caller has one, and uses nothing of the slab any more.
 unsafe fn drop_share(pointer: SlabPointer) {
     let size = slab(pointer).size.get();
     // AcqRel: what others did with their records comes before the free.
@@ -80,11 +77,8 @@ unsafe fn drop_share(pointer: SlabPointer) {
 }
 
 /// Frees a record that its map has [left](Pool::abandon) to the caller.
-///
-/// # Safety
-///
-/// Nobody else has it any more.
-pub unsafe fn free_abandoned(record: RecordPointer) {
+/// Safety: nobody else has it any more.
+pub(crate) unsafe fn free_abandoned(record: RecordPointer) {
     // SAFETY: `abandon` has made a share for it.
     unsafe { drop_share(slab_of(record)) };
 }
@@ -103,10 +97,6 @@ pub struct Pool {
 
 impl Pool {
     /// A spare record: all zero.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfMemory`].
     #[inline(always)]
     pub fn allocate(&self) -> Result<RecordPointer, OutOfMemory> {
         NonNull::new(self.kept.replace(null_mut())).map_or_else(|| self.allocate_in_slab(), Ok)
@@ -137,11 +127,8 @@ impl Pool {
         Ok(record)
     }
 
-    /// Makes sure that so many records are spare.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfMemory`]; what there is stays for later.
+    /// Makes sure that so many records are spare. With an error what there is stays for
+    /// later.
     pub fn reserve(&self, number: u32) -> Result<(), OutOfMemory> {
         while self.spare.get() + u32::from(self.has_kept()) < number {
             self.grow()?;

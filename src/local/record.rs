@@ -58,7 +58,6 @@ pub enum State {
 
 impl State {
     /// The table of the module's text.
-    #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         use State::{Absent, Covered, Deferred, Destroying, Free, Live, Reserved, Retired, Taken};
         matches!(
@@ -76,7 +75,6 @@ impl State {
     }
 
     /// Whether the map has a value that it may still look up or destroy.
-    #[must_use]
     pub const fn has_value(self) -> bool {
         matches!(self, Self::Live | Self::Covered | Self::Retired)
     }
@@ -146,7 +144,6 @@ const _: () = assert!(size_of::<Record>() <= 80 || cfg!(modelled));
 impl Record {
     /// The record behind a pointer that the caller has from a list or a table.
     #[inline(always)]
-    #[must_use]
     pub fn at<'a>(pointer: RecordPointer) -> &'a Self {
         // SAFETY: Records in lists and tables are not freed before they have left
         // them, with the lock that guards the list, or by their owner; and all
@@ -156,7 +153,6 @@ impl Record {
 
     /// The record that a link is part of.
     #[inline(always)]
-    #[must_use]
     pub const fn of(link: LinkPointer) -> RecordPointer {
         // The link is the first field.
         link.cast()
@@ -164,14 +160,12 @@ impl Record {
 
     /// The link of a record.
     #[inline(always)]
-    #[must_use]
     pub const fn link_of(pointer: RecordPointer) -> LinkPointer {
         pointer.cast()
     }
 
     /// Where the entry is. With the map's lock, if other threads reach it.
     #[inline(always)]
-    #[must_use]
     pub fn state(&self) -> State {
         self.state.get()
     }
@@ -186,30 +180,23 @@ impl Record {
 
     /// Whether other threads than the owner may touch the value.
     #[inline(always)]
-    #[must_use]
     pub fn is_reachable(&self) -> bool {
         self.rules.get().reachable()
     }
 
     /// The slot of the record's key.
     #[inline(always)]
-    #[must_use]
     pub fn slot(&self) -> &'static KeySlot {
         // SAFETY: Slots live for ever.
         unsafe { &*self.slot.get() }
     }
 
-    /// Whether the record's key is alive.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::DeadKey`].
+    /// Whether the record's key is alive. Errors: `DeadKey`.
     pub fn check_key(&self) -> Result<(), Error> {
         self.slot().check(handle::generation(self.handle.get()))
     }
 
     /// Whether the owner knows that the key has died.
-    #[must_use]
     pub fn is_known_dead(&self) -> bool {
         !matches!(self.location.get(), Location::Linked | Location::Unlinked)
     }

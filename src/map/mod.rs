@@ -91,9 +91,8 @@ pub struct Removed<R> {
     pub record: R,
 }
 
-/// The one who keeps a map: answers what the map cannot know.
-///
-/// None of these may use the map, or run code that could.
+/// The one who keeps a map: answers what the map cannot know. None of these may use the
+/// map, or run code that could.
 pub trait Owner<R: Copy> {
     /// Whether the entry with this record is stale, and may be expunged now.
     fn is_stale(&self, record: R) -> bool;
@@ -105,9 +104,8 @@ pub trait Owner<R: Copy> {
     fn moved(&mut self, view: View);
 }
 
-/// The entries of one thread.
-///
-/// `R` is what the owner keeps for each entry beside the key and the value.
+/// The entries of one thread. `R` is what the owner keeps for each entry beside the key
+/// and the value.
 pub struct ThreadLocalMap<R: Copy> {
     table: Table<R>,
     size: usize,
@@ -153,9 +151,8 @@ impl<R: Copy> ThreadLocalMap<R> {
         self.table.view()
     }
 
-    /// The position of `key`'s entry: at its home, or after it in the run.
-    ///
-    /// Expunges nothing; stale entries are found like all others.
+    /// The position of `key`'s entry: at its home, or after it in the run. Expunges
+    /// nothing; stale entries are found like all others.
     pub fn get_entry(&self, key: u64) -> Option<usize> {
         find(self.table.view(), key).map(|distance| distance / size_of::<Entry>())
     }
@@ -165,17 +162,13 @@ impl<R: Copy> ThreadLocalMap<R> {
     where
         R: PartialEq,
     {
-        if self.size == 0 {
-            return None;
-        }
-        let mut run = self.table.run(self.table.home(key));
+        let mut run = (self.size > 0).then(|| self.table.run(self.table.home(key)))?;
         run.find(|position| self.table.record(*position) == record)
     }
 
     /// Takes the value of the entry at a position out, and leaves the entry,
     /// unfindable, for [`remove_at`](Self::remove_at). Other threads may call
     /// this under a lock that excludes all other changes.
-    #[must_use]
     pub fn vacate(&self, position: usize) -> *mut c_void {
         self.table.vacate(position)
     }
@@ -194,17 +187,13 @@ impl<R: Copy> ThreadLocalMap<R> {
     /// The first entry of a vacated word in the run of `key`'s home, whose record
     /// `is_it` is true of.
     pub fn find_vacated(&self, key: u64, is_it: impl Fn(R) -> bool) -> Option<usize> {
-        if self.size == 0 {
-            return None;
-        }
-        let (word, mut run) = (Entry::vacated(key), self.table.run(self.table.home(key)));
-        run.find(|at| self.table.key(*at) == word && is_it(self.table.record(*at)))
+        let (word, table) = (Entry::vacated(key), &self.table);
+        let mut run = (self.size > 0).then(|| table.run(table.home(key)))?;
+        run.find(|at| table.key(*at) == word && is_it(table.record(*at)))
     }
 
-    /// Looks for a key that does not stand at its home, and expunges the stale
-    /// entries that the walk steps on.
-    ///
-    /// The shape of a miss: the walk has to look at them anyway.
+    /// Looks for a key that does not stand at its home, and expunges the stale entries
+    /// that the walk steps on. The shape of a miss: the walk has to look at them anyway.
     pub fn get_entry_after_miss(&mut self, key: u64, owner: &mut impl Owner<R>) -> Option<usize> {
         if self.size == 0 {
             return None;
@@ -247,10 +236,9 @@ impl<R: Copy> ThreadLocalMap<R> {
         (self.size + 2) * 3 <= self.capacity() * 2
     }
 
-    /// Stores `value` under `key`; returns what it replaces.
-    ///
-    /// There is [room](Self::has_room). No key ever stands twice: a stale entry on the way is replaced only
-    /// after the whole run was searched for the key.
+    /// Stores `value` under `key`; returns what it replaces. There is
+    /// [room](Self::has_room). No key ever stands twice: a stale entry on the way is
+    /// replaced only after the whole run was searched for the key.
     #[inline(never)]
     pub fn set(
         &mut self,
@@ -327,11 +315,5 @@ impl<R: Copy> ThreadLocalMap<R> {
             self.longest_probe = looked_at;
             self.changes += 1;
         }
-    }
-}
-
-impl<R: Copy> Default for ThreadLocalMap<R> {
-    fn default() -> Self {
-        Self::new()
     }
 }

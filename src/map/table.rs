@@ -29,11 +29,9 @@ use super::{Entry, OutOfMemory, Removed, View};
 use crate::sys::memory;
 use crate::sys::sync::{compiler_fence, Ordering};
 
-/// Looks `key` up where `view` points: its distance from the first entry, in
-/// bytes, if it has an entry.
-///
-/// Reads entries only, so a signal handler may call it on its own thread's hot
-/// slot at any moment.
+/// Looks `key` up where `view` points: its distance from the first entry, in bytes, if it
+/// has an entry. Reads entries only, so a signal handler may call it on its own thread's
+/// hot slot at any moment.
 #[inline(always)]
 pub fn find(view: View, key: u64) -> Option<usize> {
     let mut distance = key as usize & view.mask;
@@ -141,12 +139,8 @@ impl<R: Copy> Table<R> {
         unsafe { *self.record_place(position) }
     }
 
-    pub(super) fn read(&self, position: usize) -> Removed<R> {
-        Removed {
-            key: self.key(position),
-            value: self.value(position),
-            record: self.record(position),
-        }
+    pub(super) fn read(&self, at: usize) -> Removed<R> {
+        Removed { key: self.key(at), value: self.value(at), record: self.record(at) }
     }
 
     /// Fills an entry, whatever it held.
