@@ -128,7 +128,7 @@ pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_
     let visit = visit.ok_or(Error::Invalid);
     code(visit.and_then(|visit| {
         attach::current()?;
-        visit::for_each(attach::attached, key, visit, arg)
+        visit::for_each(attach::attached, key, false, visit, arg)
     }))
 }
 
@@ -152,6 +152,6 @@ pub extern "C" fn tls_scrape(key: tls_key_t, take: tls_visit_fn, arg: *mut c_voi
     let take = take.ok_or(Error::Invalid);
     code(take.and_then(|take| {
         attach::current()?;
-        visit::scrape(attach::attached, key, take, arg)
+        visit::for_each(attach::attached, key, true, take, arg)
     }))
 }

@@ -14,6 +14,8 @@
 //! (A destroy or an init callback is not in the chain: the state of its record
 //! says that it runs. Hooks that wait are in their own list.)
 
+use core::ptr::NonNull;
+
 use crate::sys::sync::Cell;
 
 /// What a call in progress does.
@@ -61,5 +63,12 @@ impl Call {
     /// The next call further out on the same thread.
     pub fn outer(&self) -> *const Call {
         self.outer.get()
+    }
+
+    /// What this call is part of, if it is so many bytes behind the start of a `T`.
+    pub(crate) fn part_of<T>(&self, offset: usize) -> NonNull<T> {
+        let whole = core::ptr::from_ref(self).wrapping_byte_sub(offset);
+        // SAFETY: It is part of one, so not null.
+        unsafe { NonNull::new_unchecked(whole.cast_mut().cast()) }
     }
 }

@@ -1,6 +1,7 @@
 //! What a key's maker says about it.
 
 use core::ffi::{c_char, c_int, c_void};
+use core::ptr::{null, null_mut};
 
 /// Ends a value's life. Receives why ([`crate::error::Reason`]), and the
 /// key's `user` pointer.
@@ -54,11 +55,7 @@ impl Rules {
 
     /// These facts if `condition`, else none.
     pub const fn given(self, condition: bool) -> Self {
-        if condition {
-            self
-        } else {
-            Self::NONE
-        }
+        Self(self.0 * condition as u8)
     }
 
     const fn has(self, fact: Self) -> bool {
@@ -117,17 +114,11 @@ pub struct Callbacks {
 
 impl Callbacks {
     /// None.
-    pub const NONE: Self = Self {
-        destroy: None,
-        init: None,
-        copy: None,
-        user: core::ptr::null_mut(),
-        user_free: None,
-    };
+    pub const NONE: Self =
+        Self { destroy: None, init: None, copy: None, user: null_mut(), user_free: None };
 }
 
 impl KeyOptions {
     /// No name, no callbacks.
-    pub const DEFAULT: Self =
-        Self { name: core::ptr::null(), callbacks: Callbacks::NONE, rules: Rules::NONE };
+    pub const DEFAULT: Self = Self { name: null(), callbacks: Callbacks::NONE, rules: Rules::NONE };
 }

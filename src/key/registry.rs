@@ -19,10 +19,9 @@
 use core::mem::size_of;
 use core::ptr::null_mut;
 
-use super::handle;
-use super::name;
 use super::options::KeyOptions;
 use super::slot::KeySlot;
+use super::{handle, name};
 use crate::error::Error;
 use crate::sys::memory;
 use crate::sys::sync::Ordering::{Acquire, Relaxed, Release};
@@ -91,11 +90,7 @@ impl Registry {
     /// A slot that no key is in: the caller's, for [`create_in`](Self::create_in) or
     /// [`release_slot`](Self::release_slot). Errors: `NoMemory`, `Limit`.
     pub fn acquire_slot(&self) -> Result<&KeySlot, Error> {
-        let index = match self.pop_free() {
-            Some(index) => index,
-            None => self.fresh()?,
-        };
-        Ok(self.slot(index))
+        self.pop_free().map_or_else(|| self.fresh(), Ok).map(|index| self.slot(index))
     }
 
     /// Makes a key with one reference in a free slot that the caller has. Errors:
@@ -167,11 +162,10 @@ impl Registry {
 
     /// Puts a recycled slot on the list of free ones.
     pub fn release_slot(&self, slot: &KeySlot) {
-        let index = slot.index();
         let mut head = self.free.load(Relaxed);
         loop {
             slot.next_free.store(head as u32, Relaxed);
-            let first = Self::head(head, index + 1);
+            let first = Self::head(head, slot.index() + 1);
             // Release: with the Acquire in `pop_free`, which also goes through
             // every later exchange (they are all read-modify-writes).
             match self.free.compare_exchange_weak(head, first, Release, Relaxed) {

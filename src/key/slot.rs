@@ -452,12 +452,10 @@ impl KeySlot {
         self.lock().with(|| self.name.prefix(buffer))
     }
 
-    /// The slot whose `call` this is.
-    /// Safety: it is a slot's.
+    /// The slot whose `call` this is. Safety: it is a slot's.
     pub(crate) unsafe fn of_call(call: &Call) -> &'static Self {
-        let slot = core::ptr::from_ref(call).wrapping_byte_sub(offset_of!(Self, call));
         // SAFETY: The caller; and slots live for ever.
-        unsafe { &*slot.cast() }
+        unsafe { call.part_of(offset_of!(Self, call)).as_ref() }
     }
 
     /// Live, dead with pins, or neither, for the statistics.

@@ -73,9 +73,7 @@ pub type ContextPointer = NonNull<Context>;
 impl Context {
     /// The context whose [`call`](Self::call) this is.
     pub fn of_call(call: &Call) -> ContextPointer {
-        let context = core::ptr::from_ref(call).wrapping_byte_sub(offset_of!(Self, call));
-        // SAFETY: It is part of one, so not null.
-        unsafe { NonNull::new_unchecked(context.cast_mut().cast()) }
+        call.part_of(offset_of!(Self, call))
     }
 
     /// How many values it has, and how many of them are stale. With the lock of

@@ -51,12 +51,12 @@ pub struct Inbox {
     waker: Cell<Waker>,
 }
 
-/// Whom to wake when an inbox is not empty any more.
+/// Whom to wake when an inbox is not empty any more: what to call, if anything, with
+/// what.
 #[derive(Clone, Copy)]
+#[allow(missing_docs)]
 pub struct Waker {
-    /// What to call; nothing: nobody.
     pub notify: Option<unsafe extern "C" fn(argument: *mut c_void)>,
-    /// What to call it with.
     pub argument: *mut c_void,
 }
 
@@ -111,7 +111,6 @@ impl Inbox {
     }
 
     /// Takes all links out: a list by `next`. For the owner only.
-    #[must_use]
     pub fn take(&self) -> *mut Link {
         if self.is_empty() {
             return null_mut();

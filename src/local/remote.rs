@@ -29,7 +29,8 @@
 //!    the slot may serve another key by then.
 
 use core::ffi::c_void;
-use core::ptr::{null_mut, NonNull};
+use core::iter::{from_fn, successors};
+use core::ptr::null_mut;
 
 use super::inbox::Waker;
 use super::map::Map;
@@ -42,20 +43,15 @@ use crate::sys::sync::{compiler_fence, Ordering};
 /// The map that a record belongs to; `None` if that has ended and left the record
 /// to its visitors.
 ///
-/// # Safety
-///
-/// The record is in its key's list or chain, whose lock the caller has: so the
-/// map can't end.
-pub unsafe fn map_of<'a>(record: RecordPointer) -> Option<&'a Map> {
-    // SAFETY: Layout: an inbox is the first field of its map. The caller: it
-    // lives.
+/// Safety: the record is in its key's list or chain, whose lock the caller has: so
+/// the map can't end.
+pub(crate) unsafe fn map_of<'a>(record: RecordPointer) -> Option<&'a Map> {
+    // SAFETY: Layout: an inbox is the first field of its map. The caller: it lives.
     unsafe { Record::at(record).inbox.get().cast::<Map>().as_ref() }
 }
 
 /// What one step of a release has found in a dead key's chain.
 pub enum Posted {
-    /// Nothing is left.
-    All,
     /// Somebody is to be woken.
     Wake(Waker),
     /// A value of an `ANY` key, which is the caller's to destroy. Its pin is
@@ -64,20 +60,14 @@ pub enum Posted {
 }
 
 /// Goes on with the release of a dead key: posts its holders, until there is
-/// something to do without a lock. `own` is the calling thread's map, or null:
-/// its values are posted like all others, but it is not woken.
-pub fn post_holders(slot: &'static KeySlot, own: *const Map) -> Posted {
+/// something to do without a lock; `None`: all are posted. `own` is the calling
+/// thread's map, or null: its values are posted like all others, but it is not woken.
+pub fn post_holders(slot: &'static KeySlot, own: *const Map) -> Option<Posted> {
     let any = slot.held_rules().any();
     let posted = slot.with_holders(|holders| {
-        while let Some(link) = holders.next_dying() {
-            match post_holder(link, any, own) {
-                Posted::All => {}
-                other => return other,
-            }
-        }
-        Posted::All
+        from_fn(|| holders.next_dying()).find_map(|link| post_holder(link, any, own))
     });
-    if let Posted::Taken(_) = posted {
+    if let Some(Posted::Taken(_)) = posted {
         // Before the callback, which may never return.
         let last = slot.unpin();
         debug_assert!(!last, "the key's own pin is another");
@@ -85,17 +75,17 @@ pub fn post_holders(slot: &'static KeySlot, own: *const Map) -> Posted {
     posted
 }
 
-/// Posts one; [`Posted::All`] if nothing is to be done for it.
-fn post_holder(link: LinkPointer, any: bool, own: *const Map) -> Posted {
+/// Posts one. Returns what is to be done for it, if anything.
+fn post_holder(link: LinkPointer, any: bool, own: *const Map) -> Option<Posted> {
     let record = Record::of(link);
     // SAFETY: Just taken out of the chain, and the lock is held.
-    let Some(map) = (unsafe { map_of(record) }) else { return Posted::All };
+    let map = unsafe { map_of(record) }?;
     let mine = core::ptr::eq(map, own);
     if any && !mine {
         if let Some(value) = map.take(record) {
             // SAFETY: In no list, and its key's lock is held.
             unsafe { map.inbox.post(link, false) };
-            return Posted::Taken(value);
+            return Some(Posted::Taken(value));
         }
     }
     // Looked at before: once the link is posted, the map's thread may drain it
@@ -103,7 +93,7 @@ fn post_holder(link: LinkPointer, any: bool, own: *const Map) -> Posted {
     let waker = if mine { None } else { map.inbox.waker() };
     // SAFETY: As above.
     let first = unsafe { map.inbox.post(link, true) };
-    waker.filter(|_| first).map_or(Posted::All, Posted::Wake)
+    waker.filter(|_| first).map(Posted::Wake)
 }
 
 impl Map {
@@ -155,7 +145,6 @@ impl Map {
     }
 
     /// The OS's number of the thread that has the map, 0 for none.
-    #[must_use]
     pub fn thread_number(&self) -> u64 {
         self.inbox.owner.load(Ordering::Relaxed)
     }
@@ -258,35 +247,32 @@ pub fn step(
     slot: &KeySlot,
     holders: &Holders,
     last: Option<RecordPointer>,
-    mut next: Option<LinkPointer>,
+    next: Option<LinkPointer>,
     takes: bool,
 ) -> Step {
-    let mut found = None;
-    while let Some(link) = next {
-        next = Holders::after(link);
-        let record = Record::of(link);
+    let found = from(next).find_map(|record| {
         // SAFETY: In the list, and the lock is held.
-        let Some(map) = (unsafe { map_of(record) }) else { continue };
-        let value = if takes { map.take_marked(record) } else { map.mark(record) };
-        if let Some(value) = value {
-            found = Some((record, value, map.thread_number()));
-            break;
-        }
-    }
+        let map = unsafe { map_of(record) }?;
+        let value = if takes { map.take_marked(record) } else { map.mark(record) }?;
+        Some((record, value, map.thread_number()))
+    });
     Step { found, left: last.map_or(Unmarked::Done, |last| unmark(slot, holders, last)) }
 }
 
 /// A map's records under a live key, for a report: of each its map's number and
 /// thread. With the key's lock.
 pub fn for_each_holder(holders: &Holders, mut visit: impl FnMut(u64, u64)) {
-    let mut next = holders.first();
-    while let Some(link) = next {
-        next = Holders::after(link);
+    for record in from(holders.first()) {
         // SAFETY: In the list, and the lock is held.
-        if let Some(map) = unsafe { map_of(Record::of(link)) } {
+        if let Some(map) = unsafe { map_of(record) } {
             visit(map.number.get(), map.thread_number());
         }
     }
+}
+
+/// The records of a key's list from a link on. With the key's lock.
+fn from(first: Option<LinkPointer>) -> impl Iterator<Item = RecordPointer> {
+    successors(first, |link| Holders::after(*link)).map(Record::of)
 }
 
 impl Map {
@@ -342,29 +328,8 @@ impl Map {
     pub fn leave_to_visitors(&self, slot: &KeySlot, record: RecordPointer) -> bool {
         let fields = Record::at(record);
         let left = slot.with_holders(|_| {
-            self.inbox.lock.with(|| {
-                let visited = fields.visitors.get() > 0;
-                if visited {
-                    self.abandon(record);
-                }
-                visited
-            })
+            self.inbox.lock.with(|| (fields.visitors.get() > 0).then(|| self.abandon(record)))
         });
-        if left {
-            self.forget_abandoned();
-        }
-        left
+        left.map(|()| self.forget_abandoned()).is_some()
     }
-
-    /// In the child of a fork: a record that is marked by nobody but so many of
-    /// the calling thread.
-    pub fn set_marks(&self, record: RecordPointer, marks: u16) {
-        Record::at(record).visitors.set(marks);
-    }
-}
-
-/// A link that was posted, as a record.
-#[must_use]
-pub fn record_of(link: *mut crate::key::holders::Link) -> Option<RecordPointer> {
-    NonNull::new(link).map(Record::of)
 }

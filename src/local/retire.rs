@@ -24,13 +24,13 @@
 //!    before until it is free.
 
 use core::ffi::c_void;
+use core::iter::from_fn;
 use core::ptr::{null_mut, NonNull};
 
 use super::covering::TakenOut;
 use super::map::{count, Map, SLOW_PATH_BUDGET};
 use super::maps;
 use super::record::{Location, Record, RecordPointer, State};
-use super::remote::record_of;
 use super::thread::Thread;
 use crate::error::Reason;
 use crate::key::call::CallKind;
@@ -299,7 +299,7 @@ pub fn drain(map: &Map) {
 #[inline(never)]
 fn drain_posted(map: &Map) {
     let mut next = map.inbox.take();
-    while let Some(record) = record_of(next) {
+    while let Some(record) = NonNull::new(next).map(Record::of) {
         let fields = Record::at(record);
         next = fields.link.next.load(Ordering::Relaxed);
         let (state, visited) =
@@ -330,16 +330,9 @@ fn drain_posted(map: &Map) {
 /// it ends whatever others do.
 pub fn expunge(thread: &Thread, map: &Map, budget: usize) -> usize {
     drain(map);
-    let mut left = budget.min(map.inbox.stale.load(Ordering::Relaxed));
-    let mut destroyed = 0;
-    while left > 0 {
-        let Some(record) = map.first_stale() else { break };
-        if retire(thread, map, record, None, Reason::KeyDead) {
-            destroyed += 1;
-        }
-        left -= 1;
-    }
-    destroyed
+    let most = budget.min(map.inbox.stale.load(Ordering::Relaxed));
+    let stale = from_fn(|| map.first_stale()).take(most);
+    stale.filter(|record| retire(thread, map, *record, None, Reason::KeyDead)).count()
 }
 
 /// What a slow path does for the dead before its own work: destroys a bounded
@@ -365,7 +358,8 @@ pub fn recover(thread: &Thread, map: &Map) {
     map.initialising.set(null_mut());
     map.forget_endings();
     drain(map);
-    if map.pinned.get() == 0 && !has_unfinished(map) {
+    let is_unfinished = |state| matches!(state, State::Reserved | State::Destroying);
+    if map.pinned.get() == 0 && !map.records().any(|record| is_unfinished(map.state_of(record))) {
         return;
     }
     map.pinned.set(0);
@@ -378,10 +372,6 @@ pub fn recover(thread: &Thread, map: &Map) {
         // What a `user_free` has added is whole.
         index = index.min(map.order.len());
     }
-}
-
-fn has_unfinished(map: &Map) -> bool {
-    map.records().any(|record| matches!(map.state_of(record), State::Reserved | State::Destroying))
 }
 
 fn recover_record(thread: &Thread, map: &Map, record: RecordPointer) {

@@ -18,6 +18,7 @@
 //! How a thread comes and goes is in `crate::thread::attach`.
 
 use core::ffi::c_void;
+use core::iter::successors;
 use core::ptr::{null, NonNull};
 
 use super::map::Map;
@@ -74,7 +75,6 @@ impl Thread {
 
     /// The thread whose [word](block::thread) this is, the calling one.
     #[inline(always)]
-    #[must_use]
     pub fn of_word(word: usize) -> Option<&'static Self> {
         if word <= DESTRUCTOR_PASSES {
             return None;
@@ -136,15 +136,11 @@ impl Thread {
     /// Whether the thread may store something new. Errors: `Exiting`.
     #[inline(always)]
     pub fn check_open(&self) -> Result<(), Error> {
-        if self.closing.get() {
-            return Err(Error::Exiting);
-        }
-        Ok(())
+        (!self.closing.get()).then_some(()).ok_or(Error::Exiting)
     }
 
     /// Whether the thread would keep a free slot, and has none.
     #[inline(always)]
-    #[must_use]
     pub fn has_place_for_slot(&self) -> bool {
         !self.closing.get() && self.spare_slot.get().is_null()
     }
@@ -180,14 +176,11 @@ impl Thread {
         Ok(unsafe { &*slot })
     }
 
-    /// Runs `visit` for each call in progress, the innermost first. It may end
-    /// the call.
-    pub fn for_each_call(&self, mut visit: impl FnMut(&'static Call)) {
-        let mut next = self.calls.get();
+    /// The calls in progress, the innermost first. The latest one that was handed out
+    /// may end.
+    pub fn chain(&self) -> impl Iterator<Item = &'static Call> {
         // SAFETY: In the chain, so whole: it is part of what the call is about.
-        while let Some(call) = unsafe { next.as_ref() } {
-            next = call.outer();
-            visit(call);
-        }
+        let at = |call: *const Call| unsafe { call.as_ref::<'static>() };
+        successors(at(self.calls.get()), move |call| at(call.outer()))
     }
 }

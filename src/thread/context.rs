@@ -34,6 +34,7 @@
 //!    its key is joined, as by a visit: it does not die before the copy is made.
 
 use core::ffi::c_void;
+use core::iter::from_fn;
 use core::ptr::{null, null_mut, NonNull};
 
 use super::{scope, values, visit};
@@ -61,12 +62,11 @@ pub fn capture(thread: &Thread) -> Result<ContextPointer, Error> {
     thread.check_open()?;
     let made = memory::allocate::<Context>()?;
     context(made).call.begin(&thread.calls, CallKind::Context);
-    if let Err(error) =
-        note_keys(thread.map(), context(made)).and_then(|()| capture_noted(thread, context(made)))
-    {
-        destroy(Some(thread), made);
-        return Err(error);
-    }
+    let captured = note_keys(thread.map(), context(made)).and_then(|()| {
+        let mut keys = from_fn(|| context(made).keys.pop());
+        keys.try_for_each(|(_, key)| capture_one(thread, context(made), key))
+    });
+    captured.inspect_err(|_| destroy(Some(thread), made))?;
     context(made).keys.free();
     context(made).call.end(&thread.calls);
     maps::enter_context(context(made));
@@ -110,13 +110,6 @@ fn sort_by_age(noted: &mut [(u32, u64)]) {
     }
 }
 
-fn capture_noted(thread: &Thread, made: &Context) -> Result<(), Error> {
-    while let Some((_, key)) = made.keys.pop() {
-        capture_one(thread, made, key)?;
-    }
-    Ok(())
-}
-
 /// Captures the thread's value under a key, if it still has one and the key is
 /// alive.
 fn capture_one(thread: &Thread, made: &Context, key: u64) -> Result<(), Error> {
@@ -157,12 +150,10 @@ fn release_mark(thread: &Thread, made: &Context) {
     let slot = Record::at(record).slot();
     // So that a record that was posted meanwhile is in no list.
     retire::drain(thread.map());
-    match slot.with_holders(|holders| unmark(slot, holders, record)) {
-        Unmarked::Done | Unmarked::Posted(_) => {}
-        Unmarked::Destroy(value, reason) => {
-            retire::destroy_deferred(thread, slot, value, reason);
-        }
-        Unmarked::DestroyAndFree(..) => debug_assert!(false, "the thread's own record"),
+    let left = slot.with_holders(|holders| unmark(slot, holders, record));
+    // The thread's own record: nobody else is to be woken.
+    if !matches!(left, Unmarked::Posted(_)) {
+        visit::after_mark(thread, slot, left);
     }
 }
 
@@ -191,10 +182,7 @@ fn copy(callbacks: Callbacks, value: *mut c_void) -> Result<*mut c_void, Error> 
     // SAFETY: The key's maker promises a function that may be called with each
     // value; a pin keeps the key's callbacks in place; no lock is held.
     let failed = block::call_out(|| unsafe { copy(value, &mut made, callbacks.user) });
-    if failed != 0 {
-        return Err(Error::Init);
-    }
-    Ok(made)
+    (failed == 0).then_some(made).ok_or(Error::Init)
 }
 
 /// Opens a scope in which the context's values are set, each copied. Returns its id.
@@ -213,11 +201,8 @@ fn begin_with(thread: &Thread, set: impl FnOnce(&Map) -> Result<(), Error>) -> R
     let id = scope::begin(thread)?;
     let map = thread.map();
     let hidden = scope::hide_all(map, |record| record.rules.get().inherits());
-    if let Err(error) = hidden.and_then(|()| set(map)) {
-        scope::end_with_inner(thread, map, id);
-        return Err(error);
-    }
-    Ok(id)
+    let set = hidden.and_then(|()| set(map));
+    set.inspect_err(|_| scope::end_with_inner(thread, map, id)).map(|()| id)
 }
 
 fn enter_copy(thread: &Thread, map: &Map, item: Item) -> Result<(), Error> {
@@ -233,17 +218,11 @@ fn enter_value(thread: &Thread, map: &Map, item: Item, value: *mut c_void) -> Re
     let slot = item.slot();
     let live = slot.check(handle::generation(item.key));
     let set = live.and_then(|()| values::put(thread, map, slot, item.key, value, None));
-    match set {
-        Err(Error::DeadKey) => {
-            retire::destroy(Some(thread), slot, value, Reason::KeyDead);
-            Ok(())
-        }
-        Err(error) => {
-            retire::destroy(Some(thread), slot, value, Reason::Removed);
-            Err(error)
-        }
-        Ok(_) => Ok(()),
-    }
+    let Err(error) = set else { return Ok(()) };
+    let dead = error == Error::DeadKey;
+    let reason = if dead { Reason::KeyDead } else { Reason::Removed };
+    retire::destroy(Some(thread), slot, value, reason);
+    dead.then_some(()).ok_or(error)
 }
 
 /// Destroys a context's values, and frees the context.

@@ -56,7 +56,7 @@ fn run_hooks(thread: &Thread) {
 
 /// Finishes the calls that were in progress when a callback ended the thread.
 pub(super) fn recover_calls(thread: &Thread) {
-    thread.for_each_call(|call| match call.kind() {
+    thread.chain().for_each(|call| match call.kind() {
         // SAFETY: A call of this kind is a slot's.
         CallKind::Release => keys::recover_release(thread, unsafe { KeySlot::of_call(call) }),
         // SAFETY: As above.
@@ -73,16 +73,7 @@ pub(super) fn end_thread(thread: &Thread, reason: Reason) {
     retire::recover(thread, map);
     retire::drain(map);
     scope::end_every(thread, map);
-    for _ in 0..EXIT_ROUNDS {
-        if thread.hooks.is_empty() && !has_anything(map) {
-            break;
-        }
-        run_hooks(thread);
-        end_values_of_round(thread, map, reason);
-    }
-    // A `user_free` may still run below; what it would set, nobody would end.
-    thread.closing.set(true);
-    leak_rest(thread, map);
+    end_in_rounds(thread, map, reason, true);
     thread.hooks.free();
     if let Some(slot) = thread.take_slot() {
         key::registry().release_slot(slot);
@@ -92,15 +83,31 @@ pub(super) fn end_thread(thread: &Thread, reason: Reason) {
 /// Destroys all values of a map that the thread has switched to.
 pub(super) fn end_map(thread: &Thread, map: &Map, reason: Reason) {
     retire::recover(thread, map);
+    let was_closing = end_in_rounds(thread, map, reason, false);
+    thread.closing.set(was_closing);
+}
+
+/// Ends the values of a map, and calls the thread's hooks if wanted; gives up what the
+/// rounds leave. Returns whether the thread was closing before: it is now.
+fn end_in_rounds(thread: &Thread, map: &Map, reason: Reason, hooks: bool) -> bool {
     for _ in 0..EXIT_ROUNDS {
-        if !has_anything(map) {
+        if (!hooks || thread.hooks.is_empty()) && !has_anything(map) {
             break;
         }
-        end_values_of_round(thread, map, reason);
+        if hooks {
+            run_hooks(thread);
+        }
+        retire::drain(map);
+        scope::end_every(thread, map);
+        scope::end_values(thread, map, 0, reason, |_| true);
+        // Those that nobody visits any more.
+        retire::expunge(thread, map, usize::MAX);
+        scope::end_every(thread, map);
     }
+    // A `user_free` may still run below; what it would set, nobody would end.
     let was_closing = thread.closing.replace(true);
     leak_rest(thread, map);
-    thread.closing.set(was_closing);
+    was_closing
 }
 
 /// Whether a map has a value or an open scope.
@@ -109,15 +116,6 @@ fn has_anything(map: &Map) -> bool {
     map.depth() > 0
         || map.first_stale().is_some()
         || map.records().any(|record| map.state_of(record).has_value())
-}
-
-fn end_values_of_round(thread: &Thread, map: &Map, reason: Reason) {
-    retire::drain(map);
-    scope::end_every(thread, map);
-    scope::end_values(thread, map, 0, reason, |_| true);
-    // Those that nobody visits any more.
-    retire::expunge(thread, map, usize::MAX);
-    scope::end_every(thread, map);
 }
 
 /// What the rounds have left. What is visited is left to its visitors.

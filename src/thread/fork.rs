@@ -39,7 +39,7 @@
 
 use super::visit::Walk;
 use crate::error::Error;
-use crate::key::call::CallKind;
+use crate::key::call::{Call, CallKind};
 use crate::key::holders::mark_posted;
 use crate::key::slot::KeySlot;
 use crate::key::{self, waiters};
@@ -67,15 +67,11 @@ static FORKER: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 
 /// Makes sure that forks are seen. Called before anything can be in the way of
-/// one: before the first key, and before the first thread attaches.
+/// one: before the first key, and before the first thread attaches. Errors: `NoMemory`.
 ///
 /// Two threads that come first at once both register: a fork is then seen twice,
 /// and the second look finds nothing to do. No lock is taken, which a fork might
 /// leave locked.
-///
-/// # Errors
-///
-/// [`Error::NoMemory`].
 #[inline(always)]
 pub fn protect() -> Result<(), Error> {
     // Acquire: with the Release below.
@@ -150,11 +146,12 @@ fn build_anew() {
         maps::keep_only(|map| is_here(thread, map));
     }
     for slot in key::registry().slots() {
-        slot.forget_others(count_calls(thread, |call| match call.kind() {
+        let joined = chain(thread).filter(|call| match call.kind() {
             CallKind::Visit => core::ptr::eq(Walk::of_call(call).slot(), slot),
             CallKind::Context => core::ptr::eq(context_of(call).joined.get(), slot),
             _ => false,
-        }));
+        });
+        slot.forget_others(joined.count() as u32);
     }
     keep_visits(thread);
     // SAFETY: The only thread.
@@ -162,30 +159,32 @@ fn build_anew() {
         maps::for_each_alone(|map| build_map_anew(thread, map));
         maps::for_each_context_alone(pin_items);
     }
-    pin_calls(thread);
+    // The same for contexts that the thread makes or frees.
+    for context in calls(thread, CallKind::Context).map(context_of) {
+        pin_items(context);
+        // SAFETY: Slots live for ever.
+        if let Some(slot) = unsafe { context.copying.get().as_ref() } {
+            slot.pin();
+        }
+    }
     close_unpinned(thread);
 }
 
 /// Lets the thread's visits go on without the lists that they stood in. A record
 /// that was left to those who visit it is in no map, and is linked here.
 fn keep_visits(thread: Option<&Thread>) {
-    let each_left = |visit: &dyn Fn(RecordPointer)| {
-        count_calls(thread, |call| {
-            if call.kind() == CallKind::Visit {
-                let left = Walk::of_call(call).survive_fork(|map| is_here(thread, map));
-                left.into_iter().for_each(visit);
-            }
-            false
-        });
+    let left = || {
+        let walks = calls(thread, CallKind::Visit).map(Walk::of_call);
+        walks.filter_map(|walk| walk.survive_fork(|map| is_here(thread, map)))
     };
-    each_left(&|record| Record::at(record).visitors.set(0));
-    each_left(&|record| {
+    left().for_each(|record| Record::at(record).visitors.set(0));
+    for record in left() {
         let visitors = &Record::at(record).visitors;
         if visitors.get() == 0 {
             link_anew(record);
         }
         visitors.set(visitors.get() + 1);
-    });
+    }
 }
 
 /// Links a record to its key, which is alive.
@@ -207,16 +206,14 @@ fn is_here(thread: Option<&Thread>, map: &Map) -> bool {
     mine || !map.is_attached()
 }
 
-/// How many of the thread's calls in progress `is_it` is true of.
-fn count_calls(
-    thread: Option<&Thread>,
-    is_it: impl Fn(&'static crate::key::call::Call) -> bool,
-) -> u32 {
-    let mut number = 0;
-    if let Some(thread) = thread {
-        thread.for_each_call(|call| number += u32::from(is_it(call)));
-    }
-    number
+/// The thread's calls in progress.
+fn chain(thread: Option<&Thread>) -> impl Iterator<Item = &'static Call> + '_ {
+    thread.into_iter().flat_map(Thread::chain)
+}
+
+/// Those of one kind.
+fn calls(thread: Option<&Thread>, kind: CallKind) -> impl Iterator<Item = &'static Call> + '_ {
+    chain(thread).filter(move |call| call.kind() == kind)
 }
 
 fn build_map_anew(thread: Option<&Thread>, map: &Map) {
@@ -234,12 +231,13 @@ fn build_record_anew(thread: Option<&Thread>, map: &Map, record: RecordPointer) 
         pin_callbacks(record);
         return;
     }
-    let marks = count_calls(thread, |call| match call.kind() {
+    let marks = chain(thread).filter(|call| match call.kind() {
         CallKind::Visit => Walk::of_call(call).at() == record.as_ptr(),
         CallKind::Context => context_of(call).marked.get() == record.as_ptr(),
         _ => false,
     });
-    map.set_marks(record, marks as u16);
+    let marks = marks.count();
+    fields.visitors.set(marks as u16);
     if state == State::Taken && marks > 0 {
         map.inbox.taken.fetch_add(1, Ordering::Relaxed);
     }
@@ -285,45 +283,26 @@ fn make_stale(map: &Map, record: RecordPointer) {
     map.inbox.stale.fetch_add(1, Ordering::Relaxed);
 }
 
-fn context_of<'a>(call: &crate::key::call::Call) -> &'a Context {
+fn context_of<'a>(call: &Call) -> &'a Context {
     // SAFETY: A call of this kind is a context's, which lives while it is in the
     // chain.
-    unsafe { &*Context::of_call(call).as_ptr() }
+    unsafe { Context::of_call(call).as_ref() }
 }
 
 /// Counts the pins of a context's values again.
 fn pin_items(context: &Context) {
-    for index in 0..context.items.len() {
-        if let Some(item) = context.items.get(index) {
-            item.slot().pin();
-        }
-    }
-}
-
-/// The same for contexts that the thread makes or frees.
-fn pin_calls(thread: Option<&Thread>) {
-    count_calls(thread, |call| {
-        if call.kind() == CallKind::Context {
-            let context = context_of(call);
-            pin_items(context);
-            // SAFETY: Slots live for ever.
-            if let Some(slot) = unsafe { context.copying.get().as_ref() } {
-                slot.pin();
-            }
-        }
-        false
-    });
+    context.items.iter().for_each(|item| item.slot().pin());
 }
 
 /// Drops the own pins of dead keys whose releaser is not here, and closes the
 /// slots of those that nobody here has a value of.
 fn close_unpinned(thread: Option<&Thread>) {
     for slot in key::registry().slots().filter(|slot| slot.count().1) {
-        let ended_here = count_calls(thread, |call| {
+        let ended_here = chain(thread).any(|call| {
             let ends = matches!(call.kind(), CallKind::Release | CallKind::UserFree);
             ends && core::ptr::eq(call, &raw const slot.call)
         });
-        if ended_here == 0 && slot.unpin() {
+        if !ended_here && slot.unpin() {
             // SAFETY: No pin is left, and this is the only thread.
             if unsafe { slot.close() } {
                 key::registry().release_slot(slot);

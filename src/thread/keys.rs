@@ -28,14 +28,11 @@ pub fn create_again(thread: &Thread, callbacks: Callbacks) -> Option<u64> {
     Some(made)
 }
 
-/// Makes a key with one reference, the caller's.
+/// Makes a key with one reference, the caller's. Errors: `NoMemory`; `Limit` when
+/// 2^32 - 2 slots are in use.
 ///
 /// A thread that makes and ends keys in turn uses its own slot again and
 /// again, without a look at the list that all threads share.
-///
-/// # Errors
-///
-/// [`Error::NoMemory`]; [`Error::Limit`] when 2^32 - 2 slots are in use.
 #[inline(always)]
 pub fn create(thread: Option<&Thread>, options: &KeyOptions) -> Result<u64, Error> {
     let registry = key::registry();
@@ -52,10 +49,7 @@ pub fn create(thread: Option<&Thread>, options: &KeyOptions) -> Result<u64, Erro
 
 /// Gives a reference back. The last one ends the key: the thread's own value is
 /// destroyed before this returns; other maps that have one find it in their inbox.
-///
-/// # Errors
-///
-/// [`Error::BadKey`], [`Error::DeadKey`].
+/// Errors: `BadKey`, `DeadKey`.
 #[inline(always)]
 pub fn release(thread: &Thread, key: u64) -> Result<(), Error> {
     let Some((_, distance, record)) = Map::find_published(key) else {
@@ -90,11 +84,7 @@ fn release_shared(thread: &Thread, key: u64) -> Result<(), Error> {
 /// If callbacks have to be called, the thread is attached meanwhile, so that they
 /// are counted, and so that the release is finished should one of them end the
 /// thread. Without memory for that they are called all the same. Returns whether
-/// `attach` was asked.
-///
-/// # Errors
-///
-/// As [`release`].
+/// `attach` was asked. Errors: as [`release`].
 pub fn release_unattached(
     key: u64,
     attach: impl FnOnce() -> Option<&'static Thread>,
@@ -137,9 +127,8 @@ fn finish_release(thread: Option<&Thread>, slot: &'static KeySlot, key: u64) {
 /// values of an `ANY` key.
 pub(super) fn post_all(thread: Option<&Thread>, slot: &'static KeySlot) {
     let own = thread.map_or(null(), |thread| core::ptr::from_ref(thread.map()));
-    loop {
-        match post_holders(slot, own) {
-            Posted::All => return,
+    while let Some(posted) = post_holders(slot, own) {
+        match posted {
             Posted::Wake(waker) => wake(waker),
             Posted::Taken(value) => retire::destroy(thread, slot, value, Reason::KeyDead),
         }

@@ -46,7 +46,6 @@ pub type WriteText =
     unsafe extern "C" fn(bytes: *const c_char, length: usize, argument: *mut c_void) -> c_int;
 
 const BUFFER: usize = 1024;
-
 const NAME: usize = 256;
 
 /// Runs `visit` for each record that is there now, the oldest first. It may do
@@ -88,10 +87,7 @@ struct Report {
 
 /// Ends a report whose `write` never returned.
 pub(super) fn recover(thread: &Thread, call: &Call) {
-    let report = core::ptr::from_ref(call).wrapping_byte_sub(offset_of!(Report, call));
-    if let Some(report) = NonNull::new(report.cast_mut().cast::<Report>()) {
-        end(Some(thread), report);
-    }
+    end(Some(thread), call.part_of(offset_of!(Report, call)));
 }
 
 fn end(thread: Option<&Thread>, pointer: NonNull<Report>) {
@@ -132,10 +128,7 @@ impl Text<'_> {
         // SAFETY: The caller promises a function that may be called with each
         // part of the text; no lock is held.
         let stopped = block::call_out(|| unsafe { write(bytes, length, argument) });
-        if stopped != 0 {
-            return Err(fmt::Error);
-        }
-        Ok(())
+        (stopped == 0).then_some(()).ok_or(fmt::Error)
     }
 
     /// A string, in quotes, of bytes that need not be UTF-8.

@@ -18,6 +18,7 @@
 //! has replaced) comes before the look-up whose result is returned.
 
 use core::ffi::c_void;
+use core::iter::successors;
 use core::ptr::null_mut;
 
 use super::scope;
@@ -43,19 +44,14 @@ fn entry<'a>(view: View, distance: usize) -> &'a Entry {
 
 /// The value under `key`, if it stands at its home.
 #[inline(always)]
-#[must_use]
 pub fn hit(key: u64) -> Option<*mut c_void> {
     let view = block::view();
     let home = entry(view, key as usize & view.mask);
-    if home.key.load(Ordering::Relaxed) == key {
-        return Some(home.value.load(Ordering::Relaxed));
-    }
-    None
+    (home.key.load(Ordering::Relaxed) == key).then(|| home.value.load(Ordering::Relaxed))
 }
 
 /// The value under `key`, wherever it stands.
 #[inline]
-#[must_use]
 pub fn hit_anywhere(key: u64) -> Option<*mut c_void> {
     let view = block::whole_view();
     find(view, key).map(|distance| entry(view, distance).value.load(Ordering::Relaxed))
@@ -78,7 +74,6 @@ pub enum Over {
 /// Stores a value over another one of the same scope that no other thread
 /// reaches.
 #[inline(always)]
-#[must_use]
 pub fn set_over(key: u64, value: *mut c_void) -> Over {
     let Some((view, distance, record)) = Map::find_published(key) else { return Over::Absent };
     let fields = Record::at(record);
@@ -111,19 +106,16 @@ pub fn destroy_replaced(thread: &Thread, record: RecordPointer, old: *mut c_void
 }
 
 /// [`set`] of a key of which [`set_over`] has just found nothing.
-///
-/// # Errors
-///
-/// As [`set`].
 #[inline(always)]
 pub fn set_absent(thread: &Thread, key: u64, value: *mut c_void) -> Result<(), Error> {
     let (slot, map) = (thread.slot_of(key)?, thread.map());
     let rules = slot.held_rules();
-    if !thread.closing.get() && map.is_plain() && !rules.reachable() && !rules.inherits() {
-        if map.has_room() {
-            return set_first(thread, map, slot, rules, key, value);
-        }
-        return set_after_growing(thread, map, slot, key, value);
+    if !thread.closing.get()
+        && map.is_plain()
+        && !(rules.reachable() || rules.inherits())
+        && map.has_room()
+    {
+        return set_first(thread, map, slot, rules, key, value);
     }
     set(thread, key, value)
 }
@@ -141,7 +133,7 @@ fn set_first(
     let record = map.new_record(slot, key, rules)?;
     // SAFETY: A new record is in no list, and filled in.
     if !unsafe { slot.link_alone(Record::link_of(record)) } {
-        return set_among_others(thread, map, slot, key, record, value);
+        return set_among_others(thread, map, record, value);
     }
     Record::at(record).location.set(Location::Linked);
     if slot.check(handle::generation(key)).is_err() {
@@ -156,36 +148,16 @@ fn set_first(
 fn set_among_others(
     thread: &Thread,
     map: &Map,
-    slot: &'static KeySlot,
-    key: u64,
     record: RecordPointer,
     value: *mut c_void,
 ) -> Result<(), Error> {
-    link(thread, map, slot, key, record)?;
-    map.insert_absent(record, key, value);
+    link(thread, map, record)?;
+    map.insert_absent(record, Record::at(record).handle.get(), value);
     Ok(())
 }
 
-/// [`set_first`], after making room.
-#[inline(never)]
-fn set_after_growing(
-    thread: &Thread,
-    map: &Map,
-    slot: &'static KeySlot,
-    key: u64,
-    value: *mut c_void,
-) -> Result<(), Error> {
-    let rules = slot.rules(handle::generation(key))?;
-    map.ensure_first()?;
-    set_first(thread, map, slot, rules, key, value)
-}
-
-/// Stores `value`; destroys the one that it replaces, unless it is the same.
-///
-/// # Errors
-///
-/// [`Error::BadKey`], [`Error::DeadKey`], [`Error::NoMemory`],
-/// [`Error::Exiting`].
+/// Stores `value`; destroys the one that it replaces, unless it is the same. Errors:
+/// `BadKey`, `DeadKey`, `NoMemory`, `Exiting`.
 #[inline(never)]
 pub fn set(thread: &Thread, key: u64, value: *mut c_void) -> Result<(), Error> {
     let slot = crate::key::live(key)?;
@@ -208,39 +180,22 @@ fn needs_flush(map: &Map) -> bool {
     !map.inbox.is_empty() || map.first_stale().is_some()
 }
 
-/// A record for an entry to come, linked to its live key.
-///
-/// # Errors
-///
-/// [`Error::NoMemory`], [`Error::DeadKey`].
-fn reserve(
-    thread: &Thread,
-    map: &Map,
-    slot: &'static KeySlot,
-    key: u64,
-) -> Result<RecordPointer, Error> {
+/// A record for an entry to come, linked to its live key. Errors: `NoMemory`, `DeadKey`.
+fn reserve(thread: &Thread, map: &Map, slot: &KeySlot, key: u64) -> Result<RecordPointer, Error> {
     // Right if the link finds the key alive, and of no interest if it does not.
     let record = map.new_record(slot, key, slot.held_rules())?;
-    link(thread, map, slot, key, record).map(|()| record)
+    link(thread, map, record).map(|()| record)
 }
 
-/// Links a new record to its key; or gives it back.
-///
-/// # Errors
-///
-/// [`Error::DeadKey`].
-fn link(
-    thread: &Thread,
-    map: &Map,
-    slot: &'static KeySlot,
-    key: u64,
-    record: RecordPointer,
-) -> Result<(), Error> {
+/// Links a new record to its key; or gives it back. Errors: `DeadKey`.
+fn link(thread: &Thread, map: &Map, record: RecordPointer) -> Result<(), Error> {
+    let fields = Record::at(record);
+    let generation = handle::generation(fields.handle.get());
     // SAFETY: A new record is in no list, and filled in.
-    if let Err(entered) = unsafe { slot.link(handle::generation(key), Record::link_of(record)) } {
+    if let Err(entered) = unsafe { fields.slot().link(generation, Record::link_of(record)) } {
         return Err(refuse(thread, map, record, entered));
     }
-    Record::at(record).location.set(Location::Linked);
+    fields.location.set(Location::Linked);
     Ok(())
 }
 
@@ -269,11 +224,7 @@ fn discard(thread: &Thread, map: &Map, record: RecordPointer) {
 
 /// Stores a value, whatever there is of its key. `made`: a record that was
 /// reserved for it; on failure it still is. Returns whether a destroy callback has
-/// run after it was stored.
-///
-/// # Errors
-///
-/// [`Error::NoMemory`], [`Error::DeadKey`].
+/// run after it was stored. Errors: `NoMemory`, `DeadKey`.
 #[inline(never)]
 pub(super) fn put(
     thread: &Thread,
@@ -336,24 +287,19 @@ fn make_newest(slot: &KeySlot, record: RecordPointer) {
 }
 
 /// Stores a value that a callback has made, under the record that was reserved
-/// for it; or destroys it.
-///
-/// # Errors
-///
-/// As [`put`]: the value was destroyed.
+/// for it; or destroys it. Errors: as [`put`]: the value was destroyed.
 fn store(
     thread: &Thread,
     map: &Map,
-    slot: &'static KeySlot,
     record: RecordPointer,
     value: *mut c_void,
 ) -> Result<bool, Error> {
-    let key = Record::at(record).handle.get();
+    let fields = Record::at(record);
+    let (slot, key) = (fields.slot(), fields.handle.get());
     let live = slot.check(handle::generation(key));
     let stored = live.and_then(|()| put(thread, map, slot, key, value, Some(record)));
     if let Err(error) = stored {
         let dead = error == Error::DeadKey;
-        let fields = Record::at(record);
         map.guarded_if(fields.is_reachable(), || {
             fields.value.set(value);
             fields.become_state(State::Destroying);
@@ -367,23 +313,15 @@ fn store(
     stored
 }
 
-/// Whether a live key has an init callback.
-///
-/// # Errors
-///
-/// [`Error::BadKey`], [`Error::DeadKey`].
+/// Whether a live key has an init callback. Errors: `BadKey`, `DeadKey`.
 pub fn makes_values(key: u64) -> Result<bool, Error> {
     let slot = crate::key::find(key)?;
     slot.rules(handle::generation(key)).map(|rules| rules.has_init())
 }
 
-/// The value that a live key's init callback makes for this thread.
-///
-/// # Errors
-///
-/// [`Error::Absent`] if the key has none, or if a callback has removed the value
-/// since; [`Error::Init`], [`Error::Reentrant`], [`Error::NoMemory`],
-/// [`Error::Exiting`]; [`Error::BadKey`], [`Error::DeadKey`].
+/// The value that a live key's init callback makes for this thread. Errors: `Absent` if
+/// the key has none, or if a callback has removed the value since; `Init`, `Reentrant`,
+/// `NoMemory`, `Exiting`; `BadKey`, `DeadKey`.
 pub fn get_absent(thread: &Thread, key: u64) -> Result<*mut c_void, Error> {
     let slot = crate::key::live(key)?;
     let map = thread.map();
@@ -425,31 +363,21 @@ fn removals_of(thread: &Thread, map: &Map) -> u32 {
 fn initialise(
     thread: &Thread,
     map: &Map,
-    slot: &'static KeySlot,
+    slot: &KeySlot,
     key: u64,
 ) -> Result<(*mut c_void, Option<u32>), Error> {
     let record = reserve(thread, map, slot, key)?;
     // Before the callback, so that a call without memory changes nothing.
-    if let Err(error) = map.ensure_insert(record) {
-        discard(thread, map, record);
-        return Err(error.into());
-    }
+    map.ensure_insert(record).inspect_err(|_| discard(thread, map, record))?;
     let fields = Record::at(record);
     fields.covers.set(map.initialising.replace(record.as_ptr()));
     let made = run_init(slot.callbacks());
     debug_assert_eq!(map.initialising.get(), record.as_ptr());
     map.initialising.set(fields.covers.replace(null_mut()));
-    match made {
-        Ok(value) => {
-            let before = removals_of(thread, map);
-            let called_back = store(thread, map, slot, record, value)?;
-            Ok((value, called_back.then_some(before)))
-        }
-        Err(error) => {
-            discard(thread, map, record);
-            Err(error)
-        }
-    }
+    let value = made.inspect_err(|_| discard(thread, map, record))?;
+    let before = removals_of(thread, map);
+    let called_back = store(thread, map, record, value)?;
+    Ok((value, called_back.then_some(before)))
 }
 
 fn run_init(callbacks: Callbacks) -> Result<*mut c_void, Error> {
@@ -458,31 +386,20 @@ fn run_init(callbacks: Callbacks) -> Result<*mut c_void, Error> {
     // SAFETY: The key's maker promises a function that may be called on any
     // thread; `value` is this frame's.
     let failed = block::call_out(|| unsafe { init(&mut value, callbacks.user) });
-    if failed != 0 {
-        return Err(Error::Init);
-    }
-    Ok(value)
+    (failed == 0).then_some(value).ok_or(Error::Init)
 }
 
 /// Whether the init callback of `key` is running for the map.
 fn is_initialising(map: &Map, key: u64) -> bool {
-    let mut next = map.initialising.get();
     // SAFETY: Records in the chain are reserved; where a callback never returned,
     // the thread's exit clears the chain.
-    while let Some(record) = unsafe { next.as_ref() } {
-        if record.handle.get() == key {
-            return true;
-        }
-        next = record.covers.get();
-    }
-    false
+    let at = |record: *mut Record| unsafe { record.as_ref() };
+    successors(at(map.initialising.get()), |record| at(record.covers.get()))
+        .any(|record| record.handle.get() == key)
 }
 
-/// Stores `value` and hands the old one over, undestroyed; null if none.
-///
-/// # Errors
-///
-/// As [`set`]; [`Error::Busy`] while the old one is visited.
+/// Stores `value` and hands the old one over, undestroyed; null if none. Errors: as
+/// [`set`]; `Busy` while the old one is visited.
 pub fn swap(thread: &Thread, key: u64, value: *mut c_void) -> Result<*mut c_void, Error> {
     let slot = crate::key::live(key)?;
     thread.check_open()?;
@@ -504,12 +421,8 @@ pub fn swap(thread: &Thread, key: u64, value: *mut c_void) -> Result<*mut c_void
 }
 
 /// Removes the value and hands it over, undestroyed; hides one that was set
-/// outside of the scope that is open, and hands null over.
-///
-/// # Errors
-///
-/// [`Error::Absent`]; [`Error::Busy`] while it is visited; [`Error::NoMemory`]
-/// when hiding; [`Error::BadKey`], [`Error::DeadKey`].
+/// outside of the scope that is open, and hands null over. Errors: `Absent`; `Busy` while
+/// it is visited; `NoMemory` when hiding; `BadKey`, `DeadKey`.
 pub fn take(thread: Option<&Thread>, key: u64) -> Result<*mut c_void, Error> {
     crate::key::live(key)?;
     let thread = thread.ok_or(Error::Absent)?;
@@ -534,11 +447,8 @@ pub fn take(thread: Option<&Thread>, key: u64) -> Result<*mut c_void, Error> {
 }
 
 /// Removes the value and destroys it; hides one that was set outside of the scope
-/// that is open. No value is no error.
-///
-/// # Errors
-///
-/// [`Error::BadKey`], [`Error::DeadKey`]; [`Error::NoMemory`] when hiding.
+/// that is open. No value is no error. Errors: `BadKey`, `DeadKey`; `NoMemory` when
+/// hiding.
 pub fn remove(thread: Option<&Thread>, key: u64) -> Result<(), Error> {
     crate::key::live(key)?;
     let Some(thread) = thread else { return Ok(()) };
@@ -555,11 +465,7 @@ pub fn remove(thread: Option<&Thread>, key: u64) -> Result<(), Error> {
 
 /// Removes and destroys all of the thread's values, the youngest first; hides
 /// those that were set outside of the scope that is open. What callbacks set
-/// meanwhile stays.
-///
-/// # Errors
-///
-/// [`Error::NoMemory`] when hiding; nothing has changed then.
+/// meanwhile stays. Errors: `NoMemory` when hiding; nothing has changed then.
 pub fn remove_all(thread: &Thread) -> Result<(), Error> {
     let map = thread.map();
     retire::drain(map);

@@ -69,9 +69,8 @@ pub struct Walk {
 impl Walk {
     /// The walk whose node in the chain of calls this is.
     pub(super) fn of_call(call: &Call) -> &Self {
-        let walk = core::ptr::from_ref(call).wrapping_byte_sub(offset_of!(Self, call));
         // SAFETY: A call of this kind is part of a walk.
-        unsafe { &*walk.cast() }
+        unsafe { call.part_of(offset_of!(Self, call)).as_ref() }
     }
 
     /// The slot of the key.
@@ -101,23 +100,20 @@ impl Walk {
     }
 }
 
-/// The calling thread, attached when all else has been checked: a call that fails
+/// Attaches the calling thread, when all else has been checked: a call that fails
 /// changes nothing.
-pub trait Attach: FnOnce() -> Result<&'static Thread, Error> {}
-
-impl<F: FnOnce() -> Result<&'static Thread, Error>> Attach for F {}
+pub type Attach = fn() -> Result<&'static Thread, Error>;
 
 /// Goes over all values of a key, if its rules are as `allowed` says; calls `each`
 /// with each value and its thread's number. With `takes` values are taken.
 fn walk(
-    attach: impl Attach,
+    attach: Attach,
     key: u64,
     takes: bool,
     allowed: impl Fn(Rules) -> bool,
     mut each: impl FnMut(&Thread, &KeySlot, *mut c_void, u64),
 ) -> Result<(), Error> {
-    let slot: &'static KeySlot = key::find(key)?;
-    let generation = handle::generation(key);
+    let (slot, generation) = (key::find(key)?, handle::generation(key));
     if !allowed(slot.rules(generation)?) {
         return Err(Error::Invalid);
     }
@@ -191,13 +187,11 @@ pub(super) fn recover(thread: &Thread, call: &Call) {
     end(thread, NonNull::from(Walk::of_call(call)));
 }
 
-fn after_mark(thread: &Thread, slot: &KeySlot, left: Unmarked) {
+pub(super) fn after_mark(thread: &Thread, slot: &KeySlot, left: Unmarked) {
     match left {
         Unmarked::Done | Unmarked::Posted(None) => {}
         Unmarked::Posted(Some(waker)) => keys::wake(waker),
-        Unmarked::Destroy(value, reason) => {
-            retire::destroy_deferred(thread, slot, value, reason);
-        }
+        Unmarked::Destroy(value, reason) => retire::destroy_deferred(thread, slot, value, reason),
         Unmarked::DestroyAndFree(value, reason, record) => {
             // Before the callback, which may never return.
             // SAFETY: Its map has left it, and it is in no list.
@@ -207,53 +201,28 @@ fn after_mark(thread: &Thread, slot: &KeySlot, left: Unmarked) {
     }
 }
 
-/// Calls `visit` with every thread's value of an enumerable key.
-///
-/// # Errors
-///
-/// [`Error::Invalid`] for another key; [`Error::Busy`] while values of it are
-/// taken; [`Error::Limit`]; [`Error::BadKey`], [`Error::DeadKey`],
-/// [`Error::NoMemory`], [`Error::Exiting`].
+/// Calls `visit` with every thread's value of an enumerable key; with `takes` each is
+/// taken out first, undestroyed. Errors: `Invalid` for another key; `Busy` while values
+/// of it are taken, and, to take some, while anybody else goes over them; `Limit`;
+/// `BadKey`, `DeadKey`, `NoMemory`, `Exiting`.
 #[allow(clippy::not_unsafe_ptr_arg_deref)] // nothing here dereferences it
 pub fn for_each(
-    attach: impl Attach,
+    attach: Attach,
     key: u64,
+    takes: bool,
     visit: Visit,
     argument: *mut c_void,
 ) -> Result<(), Error> {
-    walk(attach, key, false, Rules::enumerable, |_, _, value, owner| {
-        // SAFETY: The caller promises a function that may be called with each
-        // value; no lock is held, and the record's mark keeps the value alive.
+    walk(attach, key, takes, Rules::enumerable, |_, _, value, owner| {
+        // SAFETY: The caller promises a function that may be called with each value;
+        // no lock is held, and the record's mark keeps the value alive, or it is taken.
         block::call_out(|| unsafe { visit(value, owner, argument) });
     })
 }
 
-/// Takes every thread's value of an enumerable key out, undestroyed, and hands
-/// each to `take`.
-///
-/// # Errors
-///
-/// As [`for_each`]; [`Error::Busy`] while anybody else goes over its values.
-#[allow(clippy::not_unsafe_ptr_arg_deref)] // nothing here dereferences it
-pub fn scrape(
-    attach: impl Attach,
-    key: u64,
-    take: Visit,
-    argument: *mut c_void,
-) -> Result<(), Error> {
-    walk(attach, key, true, Rules::enumerable, |_, _, value, owner| {
-        // SAFETY: The caller promises a function that may be called with each
-        // value; no lock is held.
-        block::call_out(|| unsafe { take(value, owner, argument) });
-    })
-}
-
-/// Destroys every thread's value of a live `ANY` key, now. Returns how many.
-///
-/// # Errors
-///
-/// As [`scrape`], for an `ANY` key.
-pub fn purge(attach: impl Attach, key: u64) -> Result<usize, Error> {
+/// Destroys every thread's value of a live `ANY` key, now. Returns how many. Errors: as
+/// [`for_each`] that takes, for an `ANY` key.
+pub fn purge(attach: Attach, key: u64) -> Result<usize, Error> {
     let mut destroyed = 0;
     walk(attach, key, true, Rules::any, |thread, slot, value, _| {
         destroyed += 1;
