@@ -15,8 +15,8 @@
 use std::collections::BTreeSet;
 
 use threadlocalmap::local::map::Map;
-use threadlocalmap::local::record::State as RecordState;
 use threadlocalmap::local::maps::collect;
+use threadlocalmap::local::record::State as RecordState;
 use threadlocalmap::local::stats::tls_stats_t as Stats;
 use threadlocalmap::thread::EXIT_ROUNDS;
 
