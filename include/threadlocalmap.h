@@ -391,7 +391,8 @@ typedef struct tls_stats_t {
    */
   uint64_t maps;
   /**
-   * Values in all maps and contexts, stale and hidden ones included.
+   * Values in all maps and contexts, stale and hidden ones included. One whose
+   * end waits for a visitor is in no map: it is among `stale` after the visit.
    */
   uint64_t entries;
   /**

@@ -1,7 +1,6 @@
 //! What a key's maker says about it.
 
 use core::ffi::{c_char, c_int, c_void};
-use core::ptr::{null, null_mut};
 
 /// Ends a value's life. Receives why ([`crate::error::Reason`]), and the
 /// key's `user` pointer.
@@ -114,11 +113,17 @@ pub struct Callbacks {
 
 impl Callbacks {
     /// None.
-    pub const NONE: Self =
-        Self { destroy: None, init: None, copy: None, user: null_mut(), user_free: None };
+    pub const NONE: Self = Self {
+        destroy: None,
+        init: None,
+        copy: None,
+        user: core::ptr::null_mut(),
+        user_free: None,
+    };
 }
 
 impl KeyOptions {
     /// No name, no callbacks.
-    pub const DEFAULT: Self = Self { name: null(), callbacks: Callbacks::NONE, rules: Rules::NONE };
+    pub const DEFAULT: Self =
+        Self { name: core::ptr::null(), callbacks: Callbacks::NONE, rules: Rules::NONE };
 }

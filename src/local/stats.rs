@@ -18,7 +18,8 @@ pub struct tls_stats_t {
     pub dead_keys: u64,
     /// Attached threads, and maps of tls_map_create().
     pub maps: u64,
-    /// Values in all maps and contexts, stale and hidden ones included.
+    /// Values in all maps and contexts, stale and hidden ones included. One whose
+    /// end waits for a visitor is in no map: it is among `stale` after the visit.
     pub entries: u64,
     /// Stale values.
     pub stale: u64,

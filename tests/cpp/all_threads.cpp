@@ -176,6 +176,46 @@ TEST_CASE("a view outlives its object, and finds nothing", "[all_threads]")
     const auto view = value->all_threads();
     value.reset();
     CHECK(error_of([&] { view.for_each([](int &) {}); }) == tls::errc::dead_key);
+
+    auto pointer = std::make_unique<tls::thread_local_ptr<int>>(options<int>().enumerable());
+    const auto of_pointer = pointer->all_threads();
+    pointer.reset();
+    CHECK(error_of([&] { of_pointer.for_each([](int &) {}); }) == tls::errc::dead_key);
+}
+
+TEST_CASE("the same pointer again, while it is visited, is not ended", "[all_threads][deleter]")
+{
+    const auto by_hand = [](counted *value) { delete value; };
+    for (const bool first_boxed : {false, true}) {
+        for (const bool then_boxed : {false, true}) {
+            ledger book;
+            {
+                tls::thread_local_ptr<counted> pointer(options<counted>().enumerable());
+                auto *const value = new counted(book, 7);
+                worker other;
+                const auto set = [&](bool boxed) {
+                    return other.ask([&] {
+                        std::error_code error;
+                        if (boxed) pointer.reset(value, by_hand, error);
+                        else pointer.reset(value, error);
+                        return error;
+                    });
+                };
+                CHECK_FALSE(set(first_boxed));
+                std::error_code error;
+                pointer.combine_each([&](counted &) {
+                    if (!error) error = set(then_boxed);
+                });
+                // A value under the object's deleter can't get one of its own meanwhile.
+                CHECK(error == (then_boxed && !first_boxed ? make_error_code(tls::errc::busy)
+                                                           : std::error_code()));
+                other.ask([] { tls::expunge(); });
+                CHECK(book.ended == 0);
+                CHECK(other.ask([&] { return pointer->number; }) == 7);
+            }
+            CHECK(book.ended == 1);
+        }
+    }
 }
 
 TEST_CASE("a function that throws is not called again, and the exception comes out", "[all_threads][exceptions]")

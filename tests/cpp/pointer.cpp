@@ -519,6 +519,54 @@ TEST_CASE("a destructor may use the pointer that is being reset, and others", "[
     CHECK(book.alive() == 1);
 }
 
+TEST_CASE("an object that was moved from knows nothing of the rules that have gone", "[pointer]")
+{
+    ledger book;
+    thread_local_ptr<counted> pointer(tls::options<counted>().inherited());
+    { thread_local_ptr<counted> other(std::move(pointer)); }
+    std::error_code error;
+    pointer.reset(std::make_unique<counted>(book), error);
+    CHECK(error == tls::errc::bad_key);
+    pointer.reset(new counted(book), [](counted *value) { delete value; }, error);
+    CHECK(error == tls::errc::bad_key);
+    CHECK(book.made == 2);
+    CHECK(book.alive() == 0);
+}
+
+TEST_CASE("a destructor may set the object that is being destroyed", "[pointer][deleter]")
+{
+    ledger book;
+    struct again {
+        thread_local_ptr<again> *self;
+        int left;
+        ledger &book;
+        again(thread_local_ptr<again> *own, int times, ledger &in) : self(own), left(times), book(in)
+        {
+            book.made++;
+        }
+        ~again()
+        {
+            book.end();
+            std::error_code error;
+            const auto end = [](again *value) { delete value; };
+            if (left > 0) self->reset(new again(self, left - 1, book), end, error);
+        }
+    };
+    tls_stats_t before = {};
+    before.size = sizeof before;
+    tls_stats(&before);
+    {
+        thread_local_ptr<again> pointer;
+        pointer.reset(new again(&pointer, 2, book), [](again *value) { delete value; });
+    }
+    tls_stats_t after = {};
+    after.size = sizeof after;
+    tls_stats(&after);
+    CHECK(book.alive() == 0);
+    CHECK(after.keys == before.keys);
+    CHECK(after.entries == before.entries);
+}
+
 TEST_CASE("a destructor throws: std::terminate, in C++", "[pointer][terminate]")
 {
     struct throws {

@@ -54,8 +54,9 @@ class all_threads_view {
     std::exception_ptr thrown;
     std::unordered_set<std::uint64_t> met;
     visit<values_are_plain>(values_, f, boxes_ != nullptr ? &met : nullptr, thrown, error);
-    // Looked at now: the first box may have been made meanwhile.
-    const tls_key_t boxes = boxes_ != nullptr ? boxes_->handle() : TLS_KEY_NONE;
+    // Looked at now: the first box may have been made meanwhile. After an error: the object is gone.
+    const bool has_boxes = boxes_ != nullptr && !error;
+    const tls_key_t boxes = has_boxes ? boxes_->handle() : TLS_KEY_NONE;
     if (!error && !thrown && boxes != TLS_KEY_NONE) {
       visit<values_are_boxed>(boxes, f, &met, thrown, error);
     }

@@ -111,12 +111,24 @@ class box {
   /** Ends the box alone. */
   virtual T *give_up() noexcept = 0;
 
+  /**
+   * The value has another owner: the box will end without it. For the thread that has the box, while
+   * another one may visit it.
+   */
+  void disown() noexcept { owns_ = false; }
+  void own_again() noexcept { owns_ = true; }
+
   T *const value;
   const copier<T> copies;
 
  protected:
+  bool owns() const noexcept { return owns_; }
+
   box(T *own, const copier<T> &copy) noexcept : value(own), copies(copy) {}
   ~box() = default;
+
+ private:
+  bool owns_ = true;
 };
 
 template <class T, class Deleter>
@@ -126,7 +138,11 @@ class box_with final : public box<T> {
       : box<T>(own, copy), deleter_(std::move(deleter)) {}
 
   void end(reason why) noexcept override {
-    if (!is_null(deleter_)) call_deleter(deleter_, this->value, why);
+    if (!this->owns()) {
+      forget(deleter_);
+    } else if (!is_null(deleter_)) {
+      call_deleter(deleter_, this->value, why);
+    }
     delete this;
   }
 
@@ -166,7 +182,7 @@ class boxes {
   tls_key_t handle() const noexcept { return key_.load(std::memory_order_acquire); }
 
   T *get() const noexcept {
-    auto *const boxed = static_cast<box<T> *>(tls_get_existing(handle()));
+    box<T> *const boxed = own();
     return boxed != nullptr ? boxed->value : nullptr;
   }
 
@@ -188,7 +204,7 @@ class boxes {
     void *old = nullptr;
     int answer = tls_swap(handle(), boxed, &old);
     // While the old one is visited, only the library can put its end off.
-    if (answer == TLS_ERR_BUSY) answer = tls_set(handle(), boxed);
+    if (answer == TLS_ERR_BUSY) answer = set_over_visited(boxed);
     error = code_of(answer);
     if (error) {
       boxed->end(reason::removed);
@@ -202,11 +218,21 @@ class boxes {
     if (handle() == TLS_KEY_NONE) return;
     void *old = nullptr;
     if (tls_take(handle(), &old) == TLS_ERR_BUSY) {
-      tls_remove(handle());
+      remove_visited(by);
     } else {
       end_old(old, by);
     }
   }
+
+  /** The calling thread's box ends, without its value if that is `kept`; it may be visited. */
+  void remove_visited(const T *kept) noexcept {
+    box<T> *const old = own();
+    if (old != nullptr && old->value == kept) old->disown();
+    tls_remove(handle());
+  }
+
+  /** Ends the calling thread's box and its value. */
+  void remove() noexcept { tls_remove(handle()); }
 
   /** Hands the value of the calling thread's box over. */
   T *take(std::error_code &error) noexcept {
@@ -219,6 +245,19 @@ class boxes {
   }
 
  private:
+  box<T> *own() const noexcept { return static_cast<box<T> *>(tls_get_existing(handle())); }
+
+  /** tls_set() over a box that is visited; one with the same value is to end without it. */
+  int set_over_visited(box<T> *boxed) noexcept {
+    box<T> *const old = own();
+    if (old == nullptr || old->value != boxed->value) return tls_set(handle(), boxed);
+    // Before: its end may come at once.
+    old->disown();
+    const int answer = tls_set(handle(), boxed);
+    if (answer != TLS_OK && own() == old) old->own_again();
+    return answer;
+  }
+
   static void end_old(void *old, T *by) noexcept {
     auto *const boxed = static_cast<box<T> *>(old);
     if (boxed == nullptr) return;
@@ -278,8 +317,13 @@ class boxes {
     if (!error && !key_.compare_exchange_strong(expected, made)) tls_key_release(made);
   }
 
+  /** A destructor that runs here may set a boxed value again, and so make a key anew. */
   void release() noexcept {
-    const tls_key_t handle = key_.exchange(TLS_KEY_NONE);
+    tls_key_t handle = key_.exchange(TLS_KEY_NONE);
+    for (int round = 0; handle != TLS_KEY_NONE && round < 4; round++) {
+      tls_key_release(handle);
+      handle = key_.exchange(TLS_KEY_NONE);
+    }
     if (handle != TLS_KEY_NONE) tls_key_release(handle);
   }
 

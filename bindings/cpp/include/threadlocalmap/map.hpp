@@ -23,7 +23,8 @@ inline namespace TLS_PRIVATE_MODE {
  *     handle.resume();
  *
  * A map is one thread's at a time. Its values end with it, on the thread that destroys it; no other
- * thread may be in it then.
+ * thread may be in it then. A map must not end inside a destructor that the library calls, such as
+ * that of a value: the library refuses to destroy it there, and it would stay for ever.
  */
 class map {
  public:

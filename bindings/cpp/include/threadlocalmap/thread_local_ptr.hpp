@@ -73,7 +73,9 @@ class thread_local_ptr {
 
   /** All threads' values move along. No thread may be using either object meanwhile. */
   thread_local_ptr(thread_local_ptr &&other) noexcept
-      : key_(std::move(other.key_)), boxes_(std::move(other.boxes_)), rules_(other.rules_) {}
+      : key_(std::move(other.key_)),
+        boxes_(std::move(other.boxes_)),
+        rules_(std::exchange(other.rules_, nullptr)) {}
 
   thread_local_ptr &operator=(thread_local_ptr &&other) noexcept {
     thread_local_ptr(std::move(other)).swap(*this);
@@ -124,13 +126,16 @@ class thread_local_ptr {
     }
   }
 
-  /** The same, with a deleter for this value alone. If that fails, the deleter is called. */
+  /**
+   * The same, with a deleter for this value alone. If that fails, the deleter is called. (But the
+   * same pointer again, while another thread visits it: errc::busy, and it keeps its deleter.)
+   */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   void reset(T *value, Deleter deleter, std::error_code &error) {
     error.clear();
     if (value == nullptr) return reset();
     boxes_.put(key_.handle(), value, std::move(deleter), copies(), error);
-    if (!error) end_replaced(value);
+    if (!error) end_replaced(value, error);
   }
 
   /** Takes over the pointer's deleter, too. */
@@ -243,10 +248,19 @@ class thread_local_ptr {
   TLS_PRIVATE_COLD T *get_boxed() const noexcept { return boxes_.get(); }
 
   /** Ends the value without a deleter of its own: one with a deleter is in its place. */
-  void end_replaced(T *by) noexcept {
+  void end_replaced(T *by, std::error_code &error) noexcept {
     void *old = nullptr;
-    if (tls_take(key_.handle(), &old) == TLS_ERR_BUSY) {
+    const int answer = tls_take(key_.handle(), &old);
+    if (answer == TLS_ERR_BUSY && tls_get_existing(key_.handle()) == erased(by)) {
+      // It will end by the object's deleter, which cannot be told not to.
+      boxes_.remove_visited(by);
+      error = make_error_code(errc::busy);
+    } else if (answer == TLS_ERR_BUSY) {
       tls_remove(key_.handle());
+    } else if (answer != TLS_OK && answer != TLS_ERR_ABSENT) {
+      // An outer one that can't be hidden would be found first.
+      boxes_.remove();
+      error = detail::code_of(answer);
     } else if (old != nullptr && old != erased(by)) {
       rules_->end(static_cast<T *>(old), reason::replaced);
     }
