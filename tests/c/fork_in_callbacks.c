@@ -401,6 +401,7 @@ visit_inside(void *value, uint64_t thread, void *argument)
 {
     (void)thread;
     (void)argument;
+    CHECK(child != 0); /* met after the fork */
     if (value == fork_at) {
         if (value == VALUE(4))
             CHECK_OK(tls_set(key, VALUE(5)));
@@ -414,6 +415,7 @@ visit_outside(void *value, uint64_t thread, void *argument)
     size_t number;
 
     (void)thread;
+    CHECK(child != 0);
     /* Not 5, which takes the place of a value that is being visited. */
     for (number = 1; value != VALUE(number); number++)
         CHECK(number < 4);
@@ -458,6 +460,8 @@ take_and_fork(void *value, uint64_t thread, void *argument)
 {
     (void)thread;
     (void)argument;
+    if (child == 0)
+        CHECK_PTR(value, VALUE(4));
     met[(size_t)(uintptr_t)value]++;
     if (value == fork_at)
         fork_once();
@@ -471,6 +475,7 @@ who_takes_values_goes_on_in_the_child_with_those_that_are_there(void)
     for (at = 1; at <= 4; at++) {
         prepare(TLS_RECLAIM_ANY, TLS_KEY_ENUMERABLE);
         memset(met, 0, sizeof(met));
+        seen = 0;
         fork_at = VALUE(at);
         CHECK_OK(tls_scrape(key, take_and_fork, NULL));
         CHECK_INT(forks, 0);
