@@ -1,11 +1,12 @@
 /*
  * rustc's ThreadSanitizer instrumentation calls these two by name; gcc's
- * run-time library has them only as interceptors of memcpy and memset.
+ * run-time library has them only as interceptors of memcpy, memmove and memset.
  */
 #include <stddef.h>
 #include <string.h>
 
 void *__tsan_memcpy(void *to, const void *from, size_t size);
+void *__tsan_memmove(void *to, const void *from, size_t size);
 void *__tsan_memset(void *to, int byte, size_t size);
 
 void *
@@ -18,4 +19,10 @@ void *
 __tsan_memset(void *to, int byte, size_t size)
 {
     return memset(to, byte, size);
+}
+
+void *
+__tsan_memmove(void *to, const void *from, size_t size)
+{
+    return memmove(to, from, size);
 }
