@@ -110,12 +110,11 @@ pub fn destroy_replaced(thread: &Thread, record: RecordPointer, old: *mut c_void
 pub fn set_absent(thread: &Thread, key: u64, value: *mut c_void) -> Result<(), Error> {
     let (slot, map) = (thread.slot_of(key)?, thread.map());
     let rules = slot.held_rules();
-    if !thread.closing.get()
-        && map.is_plain()
-        && !(rules.reachable() || rules.inherits())
-        && map.has_room()
-    {
-        return set_first(thread, map, slot, rules, key, value);
+    if !thread.closing.get() && map.is_plain() && !(rules.reachable() || rules.inherits()) {
+        if map.has_room() {
+            return set_first(thread, map, slot, rules, key, value);
+        }
+        return set_after_growing(thread, map, slot, key, value);
     }
     set(thread, key, value)
 }
@@ -154,6 +153,20 @@ fn set_among_others(
     link(thread, map, record)?;
     map.insert_absent(record, Record::at(record).handle.get(), value);
     Ok(())
+}
+
+/// [`set_first`], after making room. (A model keeps no record, so it always comes here.)
+#[inline(never)]
+fn set_after_growing(
+    thread: &Thread,
+    map: &Map,
+    slot: &'static KeySlot,
+    key: u64,
+    value: *mut c_void,
+) -> Result<(), Error> {
+    let rules = slot.rules(handle::generation(key))?;
+    map.ensure_first()?;
+    set_first(thread, map, slot, rules, key, value)
 }
 
 /// Stores `value`; destroys the one that it replaces, unless it is the same. Errors:
