@@ -1,5 +1,5 @@
 /*
- * rustc's ThreadSanitizer instrumentation calls these two by name; gcc's
+ * rustc's ThreadSanitizer instrumentation calls these three by name; gcc's
  * run-time library has them only as interceptors of memcpy, memmove and memset.
  */
 #include <stddef.h>

@@ -20,7 +20,7 @@ use crate::world::{fail_allocation, world, Mode, Worker, CONDUCTOR};
 /// Milliseconds that a key may take to drain when nobody has it.
 const DRAINS_IN: i32 = 300;
 /// Values of one key and map that visitors may have deferred.
-const MOST_PUT_OFF: usize = 6;
+const MOST_DEFERRED: usize = 6;
 
 fn stats() -> ffi::Stats {
     let mut stats = ffi::Stats { size: size_of::<ffi::Stats>(), ..Default::default() };
@@ -100,7 +100,7 @@ pub(crate) fn check_standing(me: &Worker, op: Op) {
 fn check_deferred(map: u16) {
     let shadow = shadow();
     // Scopes have a value of a key each.
-    if world().without.has(Group::PutOff) || shadow.maps[usize::from(map)].scoped.load(SeqCst) {
+    if world().without.has(Group::Deferred) || shadow.maps[usize::from(map)].scoped.load(SeqCst) {
         return;
     }
     for key in &shadow.keys {
@@ -111,7 +111,7 @@ fn check_deferred(map: u16) {
                 && record.visitors.load(SeqCst) == 0
         });
         let deferred = deferred.count();
-        if deferred > MOST_PUT_OFF {
+        if deferred > MOST_DEFERRED {
             fail(format_args!("{deferred} values of one key and map were visited and not ended"));
         }
     }

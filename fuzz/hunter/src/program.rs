@@ -123,7 +123,7 @@ pub(crate) enum Group {
     Starved,
     Leaks,
     Reentrant,
-    PutOff,
+    Deferred,
     Twice,
     Codes,
 }
@@ -161,7 +161,7 @@ pub(crate) const GROUPS: &[(&str, Group)] = &[
     ("stale", Group::Stale),
     ("dangling", Group::Dangling),
     ("reentrant", Group::Reentrant),
-    ("putoff", Group::PutOff),
+    ("deferred", Group::Deferred),
     ("leaks", Group::Leaks),
     ("starved", Group::Starved),
     ("twice", Group::Twice),

@@ -203,7 +203,7 @@ class boxes {
     handed_in(boxed);
     void *old = nullptr;
     int answer = tls_swap(handle(), boxed, &old);
-    // While the old one is visited, only the library can put its end off.
+    // While the old one is visited, only the library can defer its end.
     if (answer == TLS_ERR_BUSY) answer = set_over_visited(boxed);
     error = code_of(answer);
     if (error) {
