@@ -10,6 +10,7 @@
 #include <new>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include <threadlocalmap.hpp>
 
@@ -71,8 +72,38 @@ static int starve(const char *name, Prepare prepare, Call call)
     return failures;
 }
 
+// In a scope a reset hides the outer value, which takes memory too: what it says is what get() gives.
+// `others`: values before it, so that some allocation makes a table grow.
+static void an_inner_value_is_there_or_refused(std::size_t others)
+{
+    const auto deleter = [](value *old) { delete old; };
+    for (std::size_t number = 1; number <= 6; number++) {
+        std::thread([&] {
+            std::vector<tls::thread_local_ptr<value>> before(others);
+            for (auto &each : before) each.reset(new value);
+            tls::thread_local_ptr<value> pointer;
+            value *const outer = new value;
+            value *const inner = new value;
+            pointer.reset(outer);
+            {
+                const tls::scope scope;
+                for (auto &each : before) each.reset(new value);
+                std::error_code error;
+                fail_from(number, FAIL_ONCE);
+                pointer.reset(inner, deleter, error);
+                fail_stop();
+                CHECK(pointer.get() == (error ? outer : inner));
+            }
+            CHECK(pointer.get() == outer);
+        }).join();
+        CHECK(alive == 0);
+    }
+}
+
 int main()
 {
+    for (std::size_t others = 0; others < 50; others++) an_inner_value_is_there_or_refused(others);
+
     const auto nothing = [] { return 0; };
     const auto with_pointer = [] { return std::make_unique<tls::thread_local_ptr<value>>(); };
     const auto with_local = [] { return std::make_unique<tls::local<value>>(); };
