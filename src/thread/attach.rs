@@ -157,8 +157,6 @@ pub fn detach_if_unused() {
 
 /// Ends all values, and the thread's record.
 fn leave(thread: &'static Thread, reason: Reason) {
-    // Callbacks that did not return: their frames are gone.
-    block::forget_callbacks();
     thread.flushing.set(false);
     recover(thread, thread.map());
     recover_calls(thread);
@@ -208,6 +206,8 @@ unsafe extern "C" fn on_thread_exit(value: *mut c_void) {
     if let Some(thread) = Thread::current().filter(|_| passes > DESTRUCTOR_PASSES) {
         // Before anything is called: see the module's text.
         set_os_value(value);
+        // Callbacks that did not return: their frames are gone.
+        block::forget_callbacks();
         thread.passes.set((thread.passes.get() + 1).min(DESTRUCTOR_PASSES));
         leave(thread, Reason::ThreadExit);
         return;

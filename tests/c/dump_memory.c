@@ -92,9 +92,109 @@ each_allocation_of_a_report_may_fail(void)
         CHECK_OK(tls_key_release(keys[i]));
 }
 
+/* ---- A thread that gets no memory to be attached, in a callback ------------ */
+
+static size_t number_that_fails;
+static size_t refused_in_callback;
+static size_t calls;
+
+static void
+attach_without_memory(void)
+{
+    int code;
+
+    if (calls++ > 0)
+        return;
+    fail_from(number_that_fails, FAIL_ONCE);
+    code = tls_thread_attach();
+    refused_in_callback = fail_stop();
+    CHECK_CODE(code, refused_in_callback > 0 ? TLS_ERR_NO_MEMORY : TLS_OK);
+}
+
+static int
+attach_in_write(const char *bytes, size_t length, void *argument)
+{
+    (void)bytes;
+    (void)length;
+    (void)argument;
+    attach_without_memory();
+    return 0;
+}
+
+static void
+attach_in_user_free(void *user)
+{
+    (void)user;
+    attach_without_memory();
+}
+
+static void
+attach_in_destroy(void *value, int reason, void *user)
+{
+    (void)value;
+    (void)reason;
+    (void)user;
+    attach_without_memory();
+}
+
+/* Each of them may run on a thread that is not attached. */
+static tls_key_t
+key_that_attaches(int callback)
+{
+    tls_key_options_t options = test_options();
+    tls_key_t key;
+
+    if (callback == 1)
+        options.user_free = attach_in_user_free;
+    if (callback == 2)
+        options.destroy = attach_in_destroy;
+    options.reclaim = TLS_RECLAIM_ANY;
+    key = test_key_from(&options);
+    CHECK_OK(tls_set(key, VALUE(1)));
+    return key;
+}
+
+static void *
+attach_in_callback(void *key)
+{
+    tls_map_t *map = NULL;
+
+    calls = 0;
+    if (key == NULL)
+        CHECK_OK(tls_dump(attach_in_write, NULL));
+    else
+        CHECK_OK(tls_key_release(*(tls_key_t *)key));
+    CHECK_AT_LEAST(calls, 1);
+    /* The callback is over: what is refused inside one is not refused. */
+    CHECK_OK(tls_map_create(&map));
+    CHECK_OK(tls_map_switch(map, NULL));
+    CHECK_OK(tls_map_switch(NULL, NULL));
+    CHECK_OK(tls_map_destroy(map));
+    CHECK_OK(tls_thread_detach());
+    return NULL;
+}
+
+static void
+a_thread_that_is_not_attached_for_want_of_memory_leaves_its_callback(void)
+{
+    tls_key_t key;
+    int callback;
+
+    for (callback = 0; callback < 3; callback++) {
+        number_that_fails = 0;
+        do {
+            number_that_fails++;
+            key = callback > 0 ? key_that_attaches(callback) : 0;
+            test_in_thread(attach_in_callback, callback > 0 ? &key : NULL);
+        } while (refused_in_callback > 0);
+        CHECK_AT_LEAST(number_that_fails, 3);
+    }
+}
+
 int
 main(void)
 {
+    RUN(a_thread_that_is_not_attached_for_want_of_memory_leaves_its_callback);
     RUN(each_allocation_of_a_report_may_fail);
     return test_finish();
 }
