@@ -96,14 +96,15 @@
  * EXIT, FORK, DLCLOSE, SIGNALS
  *   exit() and returning from main destroy nothing, as with pthread keys; call tls_thread_detach()
  *   first where that matters. fork(): any thread may, at any moment. The child has the forking
- *   thread's values; other threads' maps are gone there, without their callbacks being run. Every
- *   function works in the child. If a visitor of tls_for_each() forks, the visit ends in the child
- *   when that visitor returns. dlclose() never unloads the shared library, because threads that
- *   used it have yet to end; a plugin that links the static library must be linked with
- *   -Wl,-z,nodelete. A plugin whose callbacks are a key's: release the key, tls_key_drain() it, then
- *   unload the plugin. In a signal handler: tls_get() and tls_get_existing() of a value that is
- *   there, on an attached thread, tls_stale_count(), tls_key_retain(), tls_key_is_live(), and the
- *   functions about errors and versions.
+ *   thread's values; other threads' maps are gone there, without their callbacks being run, and so
+ *   is a dead key that only they had values of, without its user_free. Every function works in the
+ *   child. If a visitor of tls_for_each() forks, the visit ends in the child when that visitor
+ *   returns. dlclose() never unloads the shared library, because threads that used it have yet to
+ *   end; a plugin that links the static library must be linked with -Wl,-z,nodelete. A plugin whose
+ *   callbacks are a key's: release the key, tls_key_drain() it, then unload the plugin. In a signal
+ *   handler: tls_get() and tls_get_existing() of a value that is there, on an attached thread,
+ *   tls_stale_count(), tls_key_retain(), tls_key_is_live(), and the functions about errors and
+ *   versions.
  */
 
 

@@ -86,6 +86,10 @@ fn become_alone(me: &Worker) {
             world.bereft.store(true, SeqCst);
         }
     }
+    // Nulls are not counted: another thread may have had one.
+    if world.program.nulls {
+        world.bereft.store(true, SeqCst);
+    }
 }
 
 /// Counts what runs anew: a thread that is gone may have been about to count what
