@@ -301,7 +301,9 @@ impl Map {
             }
             is_value
         });
-        if !hidden {
+        if hidden {
+            self.count_removal();
+        } else {
             self.free_record(placeholder);
         }
         Ok(())
@@ -337,7 +339,7 @@ impl Map {
                 }
             }
             self.entry_went(record);
-            self.removals.set(self.removals.get().wrapping_add(1));
+            self.count_removal();
             if fields.visitors.get() > 0 {
                 fields.become_state(State::Deferred);
                 fields.reason.set(reason);

@@ -145,7 +145,7 @@ pub struct Map {
     pub pool: Pool,
     /// Records of keys whose values other threads may reach.
     reachable: Cell<u32>,
-    /// Goes up whenever the owner takes an entry out.
+    /// Goes up whenever the owner takes a value out, hides or replaces one.
     pub removals: Cell<u32>,
     /// Callbacks that run for its records.
     pub pinned: Cell<u32>,
@@ -353,6 +353,13 @@ impl Map {
     #[inline(always)]
     pub fn has_room(&self) -> bool {
         self.order.has_room() && self.pool.has_kept() && self.table().has_room()
+    }
+
+    /// The owner takes a value out, hides or replaces one: who has seen it before a
+    /// callback must not hand it out after.
+    #[inline(always)]
+    pub fn count_removal(&self) {
+        self.removals.set(self.removals.get().wrapping_add(1));
     }
 
     /// Whether any of its records is of a key that other threads reach.

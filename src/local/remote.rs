@@ -315,6 +315,7 @@ impl Map {
                     debug_assert_eq!(departure, Departure::Left);
                     holders.insert_before(at, new_link);
                 }
+                self.count_removal();
                 self.exchange_positions(old, new);
                 self.entry_went(old);
                 self.entry_came(new);

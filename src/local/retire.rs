@@ -169,6 +169,7 @@ fn destroy_with_callback(thread: &Thread, map: &Map, record: RecordPointer, reas
 /// [begun](Map::begin_callback).
 #[inline(never)]
 pub fn replaced(thread: &Thread, map: &Map, record: RecordPointer, old: *mut c_void) {
+    map.count_removal();
     call_destroy(Some(thread), Record::at(record).slot(), old, Reason::Replaced as i32);
     end_callback(thread, map, record);
 }

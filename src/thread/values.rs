@@ -365,14 +365,14 @@ pub fn get_absent(thread: &Thread, key: u64) -> Result<*mut c_void, Error> {
     }
 }
 
-/// Goes up whenever this thread removes a value of the map, or takes values of
-/// whatever map.
+/// Goes up whenever this thread removes, hides or replaces a value of the map, or takes
+/// values of whatever map.
 fn removals_of(thread: &Thread, map: &Map) -> u32 {
     map.removals.get().wrapping_add(thread.takes.get())
 }
 
 /// Makes a value and stores it. If a destroy callback has run since: what
-/// [`removals_of`] was before.
+/// [`removals_of`] was before that.
 fn initialise(
     thread: &Thread,
     map: &Map,
@@ -390,7 +390,8 @@ fn initialise(
     let value = made.inspect_err(|_| discard(thread, map, record))?;
     let before = removals_of(thread, map);
     let called_back = store(thread, map, record, value)?;
-    Ok((value, called_back.then_some(before)))
+    // It has replaced one itself, then.
+    Ok((value, called_back.then_some(before.wrapping_add(1))))
 }
 
 fn run_init(callbacks: Callbacks) -> Result<*mut c_void, Error> {
@@ -418,7 +419,10 @@ pub fn swap(thread: &Thread, key: u64, value: *mut c_void) -> Result<*mut c_void
     thread.check_open()?;
     let map = thread.map();
     match map.exchange(key, value, false) {
-        Exchanged::Over(_, old) | Exchanged::Replaced(_, old) => return Ok(old),
+        Exchanged::Over(_, old) | Exchanged::Replaced(_, old) => {
+            map.count_removal();
+            return Ok(old);
+        }
         Exchanged::Visited(_) => return Err(Error::Busy),
         Exchanged::No => {}
     }

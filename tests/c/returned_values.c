@@ -306,6 +306,139 @@ what_init_made_is_ended_once(void)
     life_key_is_drained(own);
 }
 
+/* ---- What init made, and the end of what it had set before -------------------------- */
+
+static bool replaces_first; /* the callback sets the key before it hides the value */
+static void (*hide)(void);  /* how it then hides or removes it */
+static size_t endings;
+static tls_scope_t opened;
+static tls_context_t *empty_context;
+
+static void
+hide_by_remove(void)
+{
+    CHECK_OK(tls_scope_begin(&opened, NULL));
+    CHECK_OK(tls_remove(own));
+}
+
+static void
+hide_by_remove_all(void)
+{
+    CHECK_OK(tls_scope_begin(&opened, NULL));
+    CHECK_OK(tls_remove_all());
+}
+
+static void
+hide_by_take(void)
+{
+    void *value = VALUE(1);
+
+    CHECK_OK(tls_scope_begin(&opened, NULL));
+    CHECK_OK(tls_take(own, &value));
+    CHECK_PTR(value, NULL);
+}
+
+static void
+hide_by_context(void)
+{
+    CHECK_OK(tls_scope_begin(&opened, empty_context));
+}
+
+static void
+replace_and_lose(void)
+{
+    CHECK_OK(life_set(own));
+    worker_do(&other, scrape_own, NULL);
+}
+
+static void
+swap_and_lose(void)
+{
+    void *old = NULL;
+
+    CHECK_OK(tls_swap(own, life(), &old));
+    life_end(old);
+    worker_do(&other, scrape_own, NULL);
+}
+
+static void
+destroy_and_hide(void *value, int reason, void *user)
+{
+    life_destroy(value, reason, user);
+    if (test_count_up(&endings) > 1)
+        return;
+    if (replaces_first)
+        CHECK_OK(life_set(own));
+    hide();
+}
+
+static int
+init_that_sets_own(void **value, void *user)
+{
+    (void)user;
+    CHECK_OK(life_set(own));
+    *value = life();
+    return 0;
+}
+
+/* Init has set its key, so what it returns replaces that; whose callback hides the key. */
+static void
+what_is_returned_is_alive_when_a_callback_has_hidden_it(void)
+{
+    tls_key_options_t options = test_options();
+    int i;
+
+    options.init = init_that_sets_own;
+    options.copy = life_copy;
+    options.destroy = destroy_and_hide;
+    options.flags = TLS_KEY_INHERIT | TLS_KEY_ENUMERABLE;
+    worker_start(&other);
+    for (i = 0; i < 4; i++) {
+        if (i == 2)
+            continue; /* tls_get_existing() makes nothing */
+        begin();
+        CHECK_OK(tls_context_capture(&empty_context));
+        own = test_key_from(&options);
+        endings = 0;
+        how_to_get = i;
+        check_get(own);
+        if (opened != 0)
+            CHECK_OK(tls_scope_end(opened));
+        opened = 0;
+        tls_remove(own);
+        CHECK_OK(tls_key_release(own));
+        tls_context_free(empty_context);
+        finish();
+    }
+    worker_stop(&other);
+}
+
+static void
+run_hidings(void)
+{
+    static const struct {
+        const char *name;
+        void (*hide)(void);
+    } ways[] = {
+        {"remove", hide_by_remove},
+        {"remove all", hide_by_remove_all},
+        {"take", hide_by_take},
+        {"context", hide_by_context},
+        {"set, taken by another thread", replace_and_lose},
+        {"swap, taken by another thread", swap_and_lose},
+    };
+    char variant[64];
+    size_t i;
+
+    for (i = 0; i < 2 * sizeof(ways) / sizeof(ways[0]); i++) {
+        hide = ways[i / 2].hide;
+        replaces_first = i % 2 != 0;
+        snprintf(variant, sizeof(variant), "(%s%s)", ways[i / 2].name,
+                 replaces_first ? ", after a set" : "");
+        RUN_APART_AS(what_is_returned_is_alive_when_a_callback_has_hidden_it, variant);
+    }
+}
+
 typedef struct meddling {
     const char *name;
     void (*meddle)(tls_key_t key);
@@ -346,6 +479,7 @@ run_all(const char *what)
 int
 main(void)
 {
+    run_hidings();
     run_all("owner");
     reclaim = TLS_RECLAIM_ANY;
     flags = TLS_KEY_ENUMERABLE;
