@@ -57,7 +57,8 @@ fn context<'a>(pointer: ContextPointer) -> &'a Context {
 }
 
 /// Captures the thread's visible values of `INHERIT` keys. Errors: `Init` if a copy
-/// callback failed; `NoMemory`, `Exiting`.
+/// callback failed; `Limit` if too many threads copy values of one key; `NoMemory`,
+/// `Exiting`.
 pub fn capture(thread: &Thread) -> Result<ContextPointer, Error> {
     thread.check_open()?;
     let made = memory::allocate::<Context>()?;
@@ -121,10 +122,12 @@ fn capture_one(thread: &Thread, made: &Context, key: u64) -> Result<(), Error> {
         made.marked.set(record.as_ptr());
         value
     } else {
-        // The key lives until the copy is made, and so does the value. Without
-        // this if more threads copy at once than a key can count.
-        if slot.join(handle::generation(key), false).is_ok() {
-            made.joined.set(slot);
+        // The key lives until the copy is made, and so does the value.
+        match slot.join(handle::generation(key), false) {
+            Ok(()) => made.joined.set(slot),
+            Err(Error::Limit) => return Err(Error::Limit),
+            // Dead by now: what expunges in a copy callback would end the value.
+            Err(_) => return Ok(()),
         }
         map.table().value(position)
     };

@@ -509,6 +509,14 @@ unsafe extern "C" fn copy(value: *mut c_void, copy: *mut *mut c_void, user: *mut
         let made = &mut oracle.values[made];
         (made.captured, made.current) = (is_captured, !is_captured);
     });
+    // What it copies stays meanwhile, whatever the thread does.
+    threadlocalmap::capi::cleanup::tls_expunge();
+    with(|oracle| {
+        let book = &oracle.values[value];
+        if book.state != State::Held || book.key != key {
+            oracle.found.push(format!("value {value} has ended while it is copied: {book:?}"));
+        }
+    });
     // SAFETY: The library's, to be written.
     unsafe { *copy = pointer(VALUES, made) };
     0
