@@ -142,6 +142,7 @@ programs! { C_PROGRAMS run_c
     churn
     context_callbacks
     context_lives
+    cleanup_without_memory
     clock
     contexts
     dump

@@ -240,7 +240,7 @@ fn release(key: tls_key_t) -> Result<(), Error> {
     if let Some(thread) = attach::current()? {
         return keys::release(thread, key);
     }
-    if keys::release_unattached(key, || attach::attached().ok())? {
+    if keys::release_unattached(key, attach::attached_for_cleanup)? {
         attach::detach_if_unused();
     }
     Ok(())

@@ -117,7 +117,8 @@ pub unsafe extern "C" fn tls_context_capture(context: *mut *mut tls_context_t) -
 pub unsafe extern "C" fn tls_context_free(context: *mut tls_context_t) {
     if let Some(context) = NonNull::new(context.cast()) {
         // SAFETY: The caller: a context that is not freed yet.
-        unsafe { context::free(attach::attached().ok(), context) };
+        unsafe { context::free(attach::attached_for_cleanup(), context) };
+        attach::detach_if_spare();
     }
 }
 
@@ -168,9 +169,10 @@ pub unsafe extern "C" fn tls_task_create(
 pub unsafe extern "C" fn tls_task_run(task: *mut c_void) {
     if let Some(task) = NonNull::new(task.cast()) {
         // SAFETY: The caller: a task that is neither run nor cancelled yet.
-        let begun = unsafe { context::begin_task(attach::attached().ok(), task) };
+        let begun = unsafe { context::begin_task(attach::attached_for_cleanup(), task) };
         begun.call();
         end_task(begun.scope);
+        attach::detach_if_spare();
     }
 }
 
@@ -200,6 +202,7 @@ fn end_task(scope: Option<u64>) {
 pub unsafe extern "C" fn tls_task_cancel(task: *mut tls_task_t) {
     if let Some(task) = NonNull::new(task.cast()) {
         // SAFETY: The caller: a task that is neither run nor cancelled yet.
-        unsafe { context::free(attach::attached().ok(), task) };
+        unsafe { context::free(attach::attached_for_cleanup(), task) };
+        attach::detach_if_spare();
     }
 }

@@ -33,11 +33,12 @@ use core::ffi::c_void;
 use core::ptr::{null, null_mut, NonNull};
 
 use super::exit::{end_thread, recover_calls};
-use super::fork;
+use super::{fork, spare};
 use crate::error::{Error, Reason};
 use crate::local::maps;
 use crate::local::retire::recover;
 use crate::local::thread::Thread;
+use crate::sys::memory::OutOfMemory;
 use crate::sys::os_key::{OsKey, DESTRUCTOR_PASSES};
 use crate::sys::sync::Ordering;
 use crate::sys::{block, memory, thread_id};
@@ -68,19 +69,37 @@ pub fn current() -> Result<Option<&'static Thread>, Error> {
 pub fn attached() -> Result<&'static Thread, Error> {
     match current()? {
         Some(thread) => Ok(thread),
-        None => attach(),
+        None => attach(memory::allocate),
+    }
+}
+
+/// [`attached`], for a call that can't be refused, with a record that is there if memory
+/// has run out: then [`detach_if_spare`] follows the call.
+pub fn attached_for_cleanup() -> Option<&'static Thread> {
+    match current().ok()? {
+        Some(thread) => Some(thread),
+        None => attach(|| memory::allocate().or_else(|_| spare::take())).ok(),
+    }
+}
+
+/// Detaches the calling thread if its record is a spare one that no callback has used.
+pub fn detach_if_spare() {
+    if Thread::current().is_some_and(spare::is_one) {
+        detach_if_unused();
     }
 }
 
 #[cold]
 #[inline(never)]
-fn attach() -> Result<&'static Thread, Error> {
+fn attach(
+    allocate: impl FnOnce() -> Result<NonNull<Thread>, OutOfMemory>,
+) -> Result<&'static Thread, Error> {
     let passes = block::thread();
     if passes >= DESTRUCTOR_PASSES {
         return Err(Error::Exiting);
     }
     fork::protect()?;
-    let memory = memory::allocate::<Thread>()?;
+    let memory = allocate()?;
     // SAFETY: Just allocated, all zero, which is a valid one.
     let thread: &'static Thread = unsafe { memory.as_ref() };
     thread.begin();
@@ -89,8 +108,7 @@ fn attach() -> Result<&'static Thread, Error> {
     match track(thread) {
         Ok(()) | Err(Error::Limit) => {}
         Err(error) => {
-            // SAFETY: Allocated above; nobody has seen it.
-            unsafe { memory::free(memory) };
+            free(memory);
             return Err(error);
         }
     }
@@ -180,8 +198,15 @@ fn leave(thread: &'static Thread, reason: Reason) {
     thread.own_map().publish_nothing();
     block::set_thread(passes);
     thread.own_map().release_memory();
-    // SAFETY: `attach` allocated it; no word of the thread leads to it.
-    unsafe { memory::free(NonNull::from(thread)) };
+    free(NonNull::from(thread));
+}
+
+/// Frees a thread's record that no word of the thread leads to (any more).
+fn free(thread: NonNull<Thread>) {
+    if !spare::give_back(thread) {
+        // SAFETY: `attach` allocated it, and nobody uses it.
+        unsafe { memory::free(thread) };
+    }
 }
 
 /// Has the OS key call again with one more than the number of passes that were

@@ -37,6 +37,7 @@
 //! `prepare` says that somebody forks, and while somebody does, each call looks
 //! whether it is in the child already ([`check`]).
 
+use super::spare;
 use super::visit::Walk;
 use crate::error::Error;
 use crate::key::call::{Call, CallKind};
@@ -145,6 +146,7 @@ fn build_anew() {
         waiters::reset();
         maps::keep_only(|map| is_here(thread, map));
     }
+    spare::keep_only(thread);
     for slot in key::registry().slots() {
         let joined = chain(thread).filter(|call| match call.kind() {
             CallKind::Visit => core::ptr::eq(Walk::of_call(call).slot(), slot),

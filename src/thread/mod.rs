@@ -12,6 +12,8 @@
 //! ```text
 //!   attach   how a thread comes and goes          fork    the child of a fork
 //!     |                                            |
+//!   spare    records for when memory has run out   |
+//!     |                                            |
 //!   exit     hooks, calls in progress, values     switch  maps that move
 //!     |
 //!   context  captures and tasks
@@ -37,6 +39,7 @@ pub mod fork;
 pub mod keys;
 pub mod report;
 pub mod scope;
+pub mod spare;
 pub mod switch;
 pub mod values;
 pub mod visit;

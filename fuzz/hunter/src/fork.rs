@@ -10,6 +10,7 @@ use crate::frame::Kind;
 use crate::program::{Code, THREADS};
 use crate::report::{fail, FAILED};
 use crate::shadow::{shadow, state};
+use crate::slot::Slot;
 use crate::world::{world, Worker, CONDUCTOR};
 
 /// Forks of one run.
@@ -53,26 +54,19 @@ fn become_alone(me: &Worker) {
     let world = world();
     world.forked.store(true, SeqCst);
     for worker in world.workers[..THREADS].iter().filter(|worker| worker.number != me.number) {
-        // What a call was just making or ending may be out of reach.
-        let risky = [
-            Code::Capture,
-            Code::FreeContext,
-            Code::TaskCreate,
-            Code::TaskRun,
-            Code::TaskCancel,
-            Code::MapCreate,
-            Code::MapSwitch,
-            Code::MapDestroy,
-            Code::KeyCreate,
-        ];
-        if risky.iter().any(|code| worker.is_in(*code)) {
+        // What an operation was just making or ending may be out of reach.
+        if worker.holding.load(SeqCst) > 0 {
             world.loose.store(true, SeqCst);
         }
         if !worker.is_at_top() || worker.ending.load(SeqCst) {
             world.bereft.store(true, SeqCst);
         }
         worker.alive.store(false, SeqCst);
+        worker.forget_life();
     }
+    // Who had a slot's lock is not here.
+    let slots = [&world.contexts, &world.tasks, &world.maps];
+    slots.into_iter().flatten().for_each(Slot::forget_lock);
     count_own(me);
     let shadow = shadow();
     for record in shadow.alive() {

@@ -106,10 +106,30 @@ pub(crate) fn expect(
     }
 }
 
+/// Operations that take a context, a map or a key's place in hand.
+const HOLDING: [Code; 9] = [
+    Code::Capture,
+    Code::FreeContext,
+    Code::TaskCreate,
+    Code::TaskRun,
+    Code::TaskCancel,
+    Code::MapCreate,
+    Code::MapSwitch,
+    Code::MapDestroy,
+    Code::KeyCreate,
+];
+
 pub(crate) fn perform(me: &Worker, op: Op) {
     if !me.has_room() {
         return;
     }
+    let holding = i32::from(HOLDING.contains(&op.code));
+    me.holding.fetch_add(holding, SeqCst);
+    perform_alone(me, op);
+    me.holding.fetch_sub(holding, SeqCst);
+}
+
+fn perform_alone(me: &Worker, op: Op) {
     let body = usize::from(op.b) % BODIES;
     match op.code {
         Code::Pause => {}
@@ -532,10 +552,6 @@ fn exit_thread(me: &Worker) {
     if me.ending.load(SeqCst) || me.number == CONDUCTOR || me.is_in_kind(Kind::Waker) {
         return;
     }
-    let starved = world().starved.load(SeqCst) && me.is_in_kind(Kind::Call);
-    if starved && world().without.has(Group::Starved) {
-        return;
-    }
     me.begin_ending(true);
     // SAFETY: Frames up to the thread's start are left without being unwound;
     // none has anything to drop.
@@ -546,8 +562,7 @@ fn cancel(op: Op) {
     let world = world();
     let number = usize::from(op.b) % world.program.threads.len();
     let other = &world.workers[number];
-    let starved = world.starved.load(SeqCst) && world.without.has(Group::Starved);
-    if world.forked.load(SeqCst) || starved {
+    if world.forked.load(SeqCst) {
         return;
     }
     other.with_life(|| {

@@ -120,7 +120,6 @@ pub(crate) enum Group {
     Budget,
     Stale,
     Dangling,
-    Starved,
     Leaks,
     Reentrant,
     Deferred,
@@ -128,8 +127,7 @@ pub(crate) enum Group {
     Codes,
 }
 
-/// The names of groups, as `--without` takes them. `starved`: threads that end
-/// inside a callback after an allocation has failed. `leaks`: callbacks of what a
+/// The names of groups, as `--without` takes them. `leaks`: callbacks of what a
 /// thread's or scope's end destroys that do something. Others of the last few are
 /// not operations but checks: of the budget of a call, of counts of stale values,
 /// of what tls_get returns, of detaching inside callbacks, of values whose end
@@ -163,7 +161,6 @@ pub(crate) const GROUPS: &[(&str, Group)] = &[
     ("reentrant", Group::Reentrant),
     ("deferred", Group::Deferred),
     ("leaks", Group::Leaks),
-    ("starved", Group::Starved),
     ("twice", Group::Twice),
     ("codes", Group::Codes),
 ];

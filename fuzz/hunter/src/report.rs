@@ -75,6 +75,30 @@ pub(crate) fn fail(what: Arguments<'_>) -> ! {
     unsafe { libc::_exit(FAILED) }
 }
 
+/// A line on standard error, by one write. The stream of the standard library has a lock,
+/// which another thread may have while this one forks.
+pub(crate) fn say(what: Arguments<'_>) {
+    let mut line = Line { length: 0, text: [0; 200] };
+    let _ = line.write_fmt(what);
+    line.text[line.length] = b'\n';
+    // SAFETY: So many bytes are there.
+    unsafe { libc::write(2, line.text.as_ptr().cast(), line.length + 1) };
+}
+
+struct Line {
+    length: usize,
+    text: [u8; 200],
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let length = text.len().min(self.text.len() - 1 - self.length);
+        self.text[self.length..self.length + length].copy_from_slice(&text.as_bytes()[..length]);
+        self.length += length;
+        Ok(())
+    }
+}
+
 /// Before a run: nothing failed yet.
 pub(crate) fn clear() {
     let page = PAGE.load(SeqCst);

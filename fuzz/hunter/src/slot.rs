@@ -32,6 +32,11 @@ impl Slot {
         result
     }
 
+    /// In the child of a fork: whoever had the lock is not here.
+    pub(crate) fn forget_lock(&self) {
+        self.lock.store(false, SeqCst);
+    }
+
     /// What is in it, for a call that does not end it.
     pub(crate) fn borrow(&self) -> *mut c_void {
         self.locked(|| {

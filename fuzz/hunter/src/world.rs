@@ -20,7 +20,7 @@ use std::time::Instant;
 use crate::ffi;
 use crate::frame::{Frame, Kind};
 use crate::program::{Code, Program, Without, KEYS, THREADS};
-use crate::report::fail;
+use crate::report::{self, fail};
 use crate::shadow::{shadow, Record, ShadowKey, NO_MAP};
 use crate::slot::Slot;
 
@@ -60,6 +60,8 @@ pub(crate) struct Worker {
     pub(crate) exiting: AtomicBool,
     pub(crate) cancelled: AtomicBool,
     pub(crate) detached: AtomicBool,
+    /// Operations in progress that have contexts or maps in their hands.
+    pub(crate) holding: AtomicI32,
     pub(crate) handler_body: AtomicUsize,
     /// How often the destructors of the two pthread keys will run again.
     pub(crate) passes: [AtomicI32; 2],
@@ -84,6 +86,7 @@ impl Worker {
             exiting: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
             detached: AtomicBool::new(false),
+            holding: AtomicI32::new(0),
             handler_body: AtomicUsize::new(0),
             passes: [const { AtomicI32::new(0) }; 2],
             pass: AtomicI32::new(0),
@@ -128,7 +131,7 @@ impl Worker {
     pub(crate) fn trace(&self, what: core::fmt::Arguments<'_>) {
         if world().traces {
             let indent = 2 * self.depth.load(SeqCst);
-            eprintln!("   {}: {:indent$}{what}", self.number, "");
+            report::say(format_args!("   {}: {:indent$}{what}", self.number, ""));
         }
     }
 
@@ -265,6 +268,11 @@ impl Worker {
         let result = action();
         self.life.store(false, SeqCst);
         result
+    }
+
+    /// In the child of a fork: whoever had it is not here.
+    pub(crate) fn forget_life(&self) {
+        self.life.store(false, SeqCst);
     }
 
     /// A number below `end`, for runs with all threads at once.
