@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `CC`, `CXX`, `CFLAGS`, `CXXFLAGS` | the compilers, as for the `cc` crate |
 //! | `THREADLOCALMAP_C_RUNNER` | put in front of each program, such as `valgrind ...`; C17 only then, with fewer repetitions |
+//! | `THREADLOCALMAP_C_LINKAGE` | `alternate`: links each program one way only, the first in the list shared, the next static |
 //! | `THREADLOCALMAP_TEST_SCALE` | divides the number of repetitions; 100 with a runner |
 //! | `THREADLOCALMAP_LIB_DIR` | tests an installed copy and builds none |
 //! | `THREADLOCALMAP_INCLUDE_DIR` | the header's directory, if not `include` |
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use support::compiler::{compile, link, Linkage, Standard};
 use support::library::library;
-use support::{process, scratch, source_root};
+use support::{process, scratch, source_root, INITIAL_EXEC};
 
 /// One way to compile a program.
 struct Variant {
@@ -86,9 +87,33 @@ fn run_cpp(name: &str) {
     run_program(name, "cpp", &[CPP17]);
 }
 
+/// Where the programs are built: one place for each runner and each kind of library,
+/// because such runs may go on beside each other.
+fn directory() -> PathBuf {
+    let kind = if INITIAL_EXEC { "c" } else { "c-plain" };
+    let words: String = (runner().iter().take(2).map(|word| format!("-{word}")))
+        .map(|word| word.replace(|character: char| !character.is_ascii_alphanumeric(), "-"))
+        .collect();
+    scratch(&format!("{kind}{words}"))
+}
+
+/// How a program is linked: both ways, or, for runs that take long and where the
+/// library does the same in both, one way for each program.
+fn linkages(name: &str) -> Vec<Linkage> {
+    match env::var("THREADLOCALMAP_C_LINKAGE").as_deref() {
+        Err(_) | Ok("") => Linkage::BOTH.to_vec(),
+        Ok("alternate") => {
+            let mut all = CPP_PROGRAMS.iter().chain(C_PROGRAMS);
+            let place = all.position(|other| *other == name).expect("it is in a list");
+            vec![Linkage::BOTH[place % 2]]
+        }
+        Ok(other) => panic!("THREADLOCALMAP_C_LINKAGE={other}: alternate, or nothing"),
+    }
+}
+
 fn run_program(name: &str, extension: &str, variants: &[Variant]) {
     let source = source_root().join("tests/c").join(name).with_extension(extension);
-    let directory = scratch("c").join(name);
+    let directory = directory().join(name);
     fs::create_dir_all(&directory).expect("the build directory can be written");
     let runner = runner();
     let patience = if runner.is_empty() { PATIENCE } else { PATIENCE_WITH_RUNNER };
@@ -100,7 +125,7 @@ fn run_program(name: &str, extension: &str, variants: &[Variant]) {
             failures.push(message);
             continue;
         }
-        for linkage in Linkage::BOTH {
+        for linkage in linkages(name) {
             let program = directory.join(format!("{}-{}", standard.name, linkage.name()));
             let log = program.with_extension("log");
             let outcome = link(&[&object], *standard, library(), linkage, &program)

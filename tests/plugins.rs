@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use support::compiler::{compile, compiler, Standard};
-use support::library::{library, library_in, Library};
+use support::library::{library, plain_library as built_plain, Library};
 use support::{process, scratch, source_root, INITIAL_EXEC};
 
 const C17: Standard = Standard::c("c17");
@@ -27,7 +27,7 @@ fn plain_library() -> &'static Library {
     if !INITIAL_EXEC {
         return library();
     }
-    LIBRARY.get_or_init(|| library_in(&scratch("plain-target"), &["--features", "global-dynamic"]))
+    LIBRARY.get_or_init(built_plain)
 }
 
 /// The objects and programs of one test.

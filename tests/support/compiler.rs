@@ -117,7 +117,8 @@ mod tests {
     #[test]
     fn a_warning_is_an_error() {
         let directory = scratch("strict");
-        let source = directory.join("unused.c");
+        // Each test program has this test, and some of them run at the same time.
+        let source = directory.join(format!("unused-{}.c", std::process::id()));
         std::fs::write(&source, "int f(void) { int unused; return 0; }\n")
             .expect("the scratch directory can be written");
         for standard in [Standard::c("c11"), Standard::cpp("c++17")] {

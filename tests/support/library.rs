@@ -7,7 +7,6 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,6 +40,8 @@ pub(crate) fn library() -> &'static Library {
     LIBRARY.get_or_init(|| {
         let (shared, archive) = match env::var_os("THREADLOCALMAP_LIB_DIR") {
             Some(directory) => installed(Path::new(&directory)),
+            // `make` and the other tests use what is in cargo's own directory meanwhile.
+            None if cfg!(feature = "global-dynamic") => return plain_library(),
             None => built(cargo()),
         };
         let run_time_directory = scratch("lib");
@@ -55,9 +56,14 @@ pub(crate) fn include() -> PathBuf {
         .map_or_else(|| source_root().join("include"), PathBuf::from)
 }
 
+/// The library on plain thread-local storage.
+pub(crate) fn plain_library() -> Library {
+    library_in(&scratch("plain-target"), &["--features", "global-dynamic"])
+}
+
 /// A library that cargo builds with more options, below a directory of its own:
 /// two builds of one target directory would overwrite each other.
-pub(crate) fn library_in(target: &Path, options: &[&str]) -> Library {
+fn library_in(target: &Path, options: &[&str]) -> Library {
     let mut command = cargo();
     command.args(options).arg("--target-dir").arg(target);
     let (shared, archive) = built(command);
@@ -84,9 +90,6 @@ fn build_options() -> Vec<&'static str> {
     if TARGET != HOST {
         // Naming the host as a target would build everything a second time.
         options.extend(["--target", TARGET]);
-    }
-    if cfg!(feature = "global-dynamic") {
-        options.extend(["--features", "global-dynamic"]);
     }
     options
 }
@@ -131,18 +134,15 @@ pub(crate) fn built(mut command: Command) -> (PathBuf, PathBuf) {
     (with_extension("so"), with_extension("a"))
 }
 
-/// A program asks for the SONAME, and cargo's file has another name.
+/// A program asks for the SONAME, and cargo's file has another name. Programs that
+/// another test process runs may look for it at any time, so it is never gone.
 fn link_as_soname(shared: &Path, directory: &Path) {
     let link = directory.join(SONAME);
-    match fs::remove_file(&link) {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => panic!("cannot remove {}: {error}", link.display()),
+    if fs::read_link(&link).is_ok_and(|target| target == shared) {
+        return;
     }
-    match symlink(shared, &link) {
-        Ok(()) => {}
-        // Another test process was quicker, with the same link.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => panic!("cannot make {}: {error}", link.display()),
-    }
+    let new = directory.join(format!("{SONAME}.{}", std::process::id()));
+    symlink(shared, &new)
+        .and_then(|()| fs::rename(&new, &link))
+        .unwrap_or_else(|error| panic!("cannot make {}: {error}", link.display()));
 }
