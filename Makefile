@@ -31,7 +31,7 @@ openssl_PACKAGE  := libssl-dev
 openssl_LIBS     := -lcrypto
 things_sources    = $(wildcard examples/$(1)/*.c examples/things/*.c) examples/pool/pool.c $($(1)_SOURCES)
 
-.PHONY: $(THINGS:%=demo-%) help all demo check fuzz fuzz-corpus fuzz-mutations bench soak install uninstall header pool lib plot clean
+.PHONY: $(THINGS:%=demo-%) help all demo check check-deep fuzz fuzz-corpus fuzz-mutations bench soak install uninstall header pool lib plot clean
 
 help:
 	@echo 'make demo      count the words of this repository with a pool of threads, four times:'
@@ -42,6 +42,9 @@ help:
 	@echo '               these libraries: who made them, who destroyed them, what is left'
 	@echo 'make check     everything that must hold: format, clippy, docs, tests, the C suite,'
 	@echo '               fuzzing inputs, valgrind, aarch64, examples, things, install, benches. STEPS="format clippy" runs only those'
+	@echo 'make check-deep'
+	@echo '               what make check has no time for: every program under valgrind and helgrind both'
+	@echo '               shared and static, the largest schedules with all their preemptions. Nightly.'
 	@echo 'make fuzz      search for inputs that break it, FUZZ_SECONDS=60 in all; make fuzz-corpus keeps what'
 	@echo '               was found on the way'
 	@echo 'make fuzz-mutations'
@@ -98,6 +101,9 @@ demo:
 
 check:
 	@scripts/check.sh $(STEPS)
+
+check-deep:
+	@CHECK_DEEP=1 scripts/check.sh $(or $(STEPS),setup valgrind schedules helgrind)
 
 fuzz:
 	@scripts/fuzz.sh $(FUZZ_TARGETS)

@@ -1,9 +1,16 @@
 #!/usr/bin/env bash
-# check.sh [STEP...]: the steps named, or all of them, in order; stops at the first that fails.
+# check.sh [STEP...]: the steps named, or all of them; stops when one has failed. Two at a time, begun in
+# order, because most of them have phases that keep one core busy only. What a step prints is shown when
+# it has ended; until then, a line each minute says how far it is. One step alone, or all with
+# CHECK_JOBS=1: one after the other, and their output as it comes.
+# Steps that run beside each other write no file in common; cargo's locks keep its own apart.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-ALL='setup format clippy docs rust fuzz schedules plain_tls examples things pools cpp python readme install plot demo soak valgrind helgrind sanitizers aarch64 benches'
+# What fails soonest, then what takes longest, so that the end is short.
+ALL='setup format docs clippy valgrind schedules rust aarch64 cpp benches fuzz sanitizers soak plain_tls pools helgrind plot examples things python readme install demo'
+# Of these steps there is more than a check has time for: CHECK_DEEP=1 (make check-deep) runs all of it.
+DEEP=${CHECK_DEEP:-}
 
 step_setup() { scripts/setup.sh; }
 
@@ -65,7 +72,8 @@ step_fuzz() {
 step_schedules() {
   headline 'The protocol between threads: every schedule of a few steps, random ones of many'
   # A build of its own: there the model checker stands behind every shared word.
-  RUSTFLAGS='--cfg modelled' "$CARGO" test --locked --quiet --manifest-path tests/schedules/Cargo.toml \
+  # Not deep: the largest scenarios have one preemption fewer. What is weakened must be found all the same.
+  RUSTFLAGS='--cfg modelled' THREADLOCALMAP_DEEP=$DEEP "$CARGO" test --locked --manifest-path tests/schedules/Cargo.toml \
     --target-dir "$TARGET/schedules"
 }
 
@@ -79,6 +87,8 @@ step_plain_tls() {
 step_valgrind() {
   headline 'The C suite under valgrind'
   if ! have valgrind; then skipped 'the C suite under valgrind (no valgrind)'; return; fi
+  # Every program; each linked one way, half of them with the shared library. Deep: both ways.
+  [ -n "$DEEP" ] || local -x THREADLOCALMAP_C_LINKAGE=alternate
   THREADLOCALMAP_C_RUNNER='valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=definite,possible' \
     "$CARGO" test --locked --test c
 }
@@ -134,6 +144,7 @@ step_helgrind() {
   # one without a lock, so programs whose threads set or end values of one key at the same time (threads.c,
   # enumerate_many.c, races.c, exit_races.c, ...) are the step sanitizers' instead: it sees the library's
   # atomics too. only_locks.c is what finds a lock that is not taken.
+  [ -n "$DEEP" ] || local -x THREADLOCALMAP_C_LINKAGE=alternate
   THREADLOCALMAP_C_RUNNER='valgrind --tool=helgrind --quiet --error-exitcode=99' \
     THREADLOCALMAP_TEST_SCALE=${THREADLOCALMAP_TEST_SCALE:-500} \
     "$CARGO" test --locked --test c -- --exact abandoned_callbacks abandoned_visits contexts enumerate exit_rounds \
@@ -154,7 +165,8 @@ check_thing() {
   for source in "examples/$1"/*.c; do
     "$CC" -std=c11 -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Iinclude -fsyntax-only "$source"
   done
-  make --no-print-directory "demo-$1"
+  # Not in the folder that the step demo uses.
+  make --no-print-directory "demo-$1" DEMO="$TARGET/things"
 }
 
 step_pools() {
@@ -244,14 +256,28 @@ for step in "${steps[@]}"; do
   declare -F "step_$step" >/dev/null || fail "no step $step; there are: $ALL"
 done
 
+# A step that this script has begun beside others: that one has the last word.
+if [ -n "${CHECK_BESIDE:-}" ]; then
+  "step_${steps[0]}"
+  exit
+fi
+
 SKIPS=$(mktemp)
+LOGS=$(mktemp -d)
 export SKIPS
-running=''
+failed=()
+# The steps that are running beside each other, with the processes that lead them.
+declare -A running=() began=()
+
 finish() {
-  local status=$?
+  local status=$? step names
+  # Interrupted: what still runs must not go on alone.
+  for step in "${!running[@]}"; do kill -- "-${running[$step]}" 2>/dev/null || true; done
   if [ $status -ne 0 ]; then
+    [ ${#failed[@]} -gt 0 ] || failed=("${!running[@]}")
+    printf -v names '%s and ' "${failed[@]}"
     printf '\n%smake check: FAILED at the step %s after %s s. Again, alone: make check STEPS=%s%s\n' \
-      "$RED" "$running" "$SECONDS" "$running" "$PLAIN"
+      "$RED" "${names% and }" "$SECONDS" "${failed[0]:-}" "$PLAIN"
   elif [ -s "$SKIPS" ]; then
     printf '\n%smake check: all that could run passed, in %s s. SKIPPED: %s%s\n' \
       "$YELLOW" "$SECONDS" "$(paste -sd ';' "$SKIPS" | sed 's/;/; /g')" "$PLAIN"
@@ -259,11 +285,72 @@ finish() {
     printf '\n%smake check: everything passed, nothing skipped, in %s s (%s)%s\n' \
       "$BOLD" "$SECONDS" "${steps[*]}" "$PLAIN"
   fi
-  rm -f "$SKIPS"
+  rm -rf "$SKIPS" "$LOGS"
 }
 trap finish EXIT
-for running in "${steps[@]}"; do
-  began=$SECONDS
-  "step_$running"
-  say "($running: $((SECONDS - began)) s)"
-done
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# in_turn STEP...
+in_turn() {
+  local step start
+  for step in "$@"; do
+    failed=("$step")
+    start=$SECONDS
+    "step_$step"
+    say "($step: $((SECONDS - start)) s)"
+  done
+  failed=()
+}
+
+# begin STEP: in a process group of its own, its output and then its status in files.
+begin() {
+  set -m
+  { status=0; CHECK_BESIDE=yes "$0" "$1" >"$LOGS/$1" 2>&1 </dev/null || status=$?; echo $status >"$LOGS/$1.status"; } &
+  set +m
+  running[$1]=$! began[$1]=$SECONDS
+}
+
+# show STEP: what it printed, if it has ended.
+show() {
+  local status
+  if kill -0 "${running[$1]}" 2>/dev/null; then return; fi
+  wait "${running[$1]}" || true
+  # None: it was killed.
+  status=$(cat "$LOGS/$1.status" 2>/dev/null) || status=137
+  unset "running[$1]"
+  cat "$LOGS/$1"
+  say "($1: $((SECONDS - began[$1])) s)"
+  [ "$status" -eq 0 ] || { failed+=("$1"); say "$1: FAILED with status $status"; }
+}
+
+# beside STEP...: as many at a time as CHECK_JOBS says. When one has failed, those that run go on to
+# their end, and no other begins.
+beside() {
+  local step told=$SECONDS
+  while true; do
+    while [ $# -gt 0 ] && [ ${#failed[@]} -eq 0 ] && [ ${#running[@]} -lt "$JOBS" ]; do
+      begin "$1"
+      shift
+    done
+    [ ${#running[@]} -gt 0 ] || break
+    sleep 0.2
+    for step in "${!running[@]}"; do show "$step"; done
+    [ $((SECONDS - told)) -ge 60 ] || continue
+    told=$SECONDS
+    for step in "${!running[@]}"; do
+      say "... $step has been running for $((SECONDS - began[$step])) s: $(tail -n 1 "$LOGS/$step" | cut -c 1-100)"
+    done
+  done
+  [ ${#failed[@]} -eq 0 ]
+}
+
+JOBS=${CHECK_JOBS:-2}
+[[ $JOBS =~ ^[1-9][0-9]*$ ]] || fail "CHECK_JOBS=$JOBS is not a number of steps"
+if [ "${#steps[@]}" -eq 1 ] || [ "$JOBS" -eq 1 ]; then
+  in_turn "${steps[@]}"
+else
+  # What the others use is there before they begin.
+  if [ "${steps[0]}" = setup ]; then in_turn setup; fi
+  beside $(printf '%s\n' "${steps[@]}" | grep -vx setup)
+fi
