@@ -87,9 +87,11 @@ step_plain_tls() {
 step_valgrind() {
   headline 'The C suite under valgrind'
   if ! have valgrind; then skipped 'the C suite under valgrind (no valgrind)'; return; fi
-  # Every program; each linked one way, half of them with the shared library. Deep: both ways.
+  # Every program; each linked one way, half of them with the shared library, and of hundreds of variants
+  # every 11th. Deep: both ways, and all of them.
   [ -n "$DEEP" ] || local -x THREADLOCALMAP_C_LINKAGE=alternate
-  THREADLOCALMAP_C_RUNNER='valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=definite,possible' \
+  THREADLOCALMAP_DEEP=$DEEP \
+    THREADLOCALMAP_C_RUNNER='valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=definite,possible' \
     "$CARGO" test --locked --test c
 }
 

@@ -12,6 +12,7 @@
 //! | `THREADLOCALMAP_C_RUNNER` | put in front of each program, such as `valgrind ...`; C17 only then, with fewer repetitions |
 //! | `THREADLOCALMAP_C_LINKAGE` | `alternate`: links each program one way only, the first in the list shared, the next static |
 //! | `THREADLOCALMAP_TEST_SCALE` | divides the number of repetitions; 100 with a runner |
+//! | `THREADLOCALMAP_DEEP` | if not empty: all variants of a program, where a scale or a runner leave every 11th |
 //! | `THREADLOCALMAP_LIB_DIR` | tests an installed copy and builds none |
 //! | `THREADLOCALMAP_INCLUDE_DIR` | the header's directory, if not `include` |
 
