@@ -27,22 +27,19 @@ impl Hasher for Mix {
 /// What there is at each address.
 pub type ByAddress<T> = HashMap<usize, T, BuildHasherDefault<Mix>>;
 
-/// A piece of memory.
-struct Piece {
-    bytes: usize,
-    in_use: bool,
-}
-
-/// All memory that the library has had in an execution.
+/// All memory that the library has had in an execution. Pieces do not overlap.
 #[derive(Default)]
 pub struct Memory {
-    pieces: BTreeMap<usize, Piece>,
+    /// The bytes of each piece in use.
+    in_use: ByAddress<usize>,
+    /// Those of each piece that was freed. Looked through at every step, and short.
+    gone: BTreeMap<usize, usize>,
 }
 
 impl Memory {
     /// From here on it is in use.
     pub fn allocated(&mut self, address: usize, bytes: usize) {
-        self.pieces.insert(address, Piece { bytes, in_use: true });
+        self.in_use.insert(address, bytes);
     }
 
     /// From here on it is not.
@@ -51,12 +48,12 @@ impl Memory {
     ///
     /// What is wrong with that.
     pub fn freed(&mut self, address: usize) -> Result<(), &'static str> {
-        match self.pieces.get_mut(&address) {
-            Some(piece) if piece.in_use => {
-                piece.in_use = false;
+        match self.in_use.remove(&address) {
+            Some(bytes) => {
+                self.gone.insert(address, bytes);
                 Ok(())
             }
-            Some(_) => Err("memory is freed twice"),
+            None if self.gone.contains_key(&address) => Err("memory is freed twice"),
             None => Err("memory is freed that was never allocated"),
         }
     }
@@ -64,18 +61,17 @@ impl Memory {
     /// Whether an address lies in memory that was freed, or in none.
     #[must_use]
     pub fn is_gone(&self, address: usize) -> bool {
-        if is_wild(address) {
-            return true;
-        }
-        self.pieces
-            .range(..=address)
-            .next_back()
-            .is_some_and(|(start, piece)| !piece.in_use && address < start + piece.bytes)
+        is_wild(address)
+            || self
+                .gone
+                .range(..=address)
+                .next_back()
+                .is_some_and(|(start, bytes)| address < start + bytes)
     }
 
     /// Pieces that were not freed.
     #[must_use]
     pub fn in_use(&self) -> usize {
-        self.pieces.values().filter(|piece| piece.in_use).count()
+        self.in_use.len()
     }
 }

@@ -35,10 +35,11 @@ use crate::memory::{ByAddress, Memory};
 use crate::orderings::{weaker_at, Weakened, Weaker};
 use crate::runner::{Machine, Script};
 
+// Each execution makes all of these anew; scenarios use about half of them.
 /// Atomics of one execution.
-const WORDS: usize = 96;
+const WORDS: usize = 64;
 /// Cells of one execution that are read before they are written.
-const CELLS: usize = 256;
+const CELLS: usize = 160;
 
 /// The thread that touched a cell, where, and whether it wrote.
 type Access = (u64, Place, bool);
@@ -499,6 +500,13 @@ impl Machine for Loom {
     fn found(&self) -> Vec<String> {
         with(|execution| std::mem::take(&mut execution.found))
     }
+}
+
+/// Whether scenarios are to be played with all of their preemptions, however long
+/// that takes: `make check-deep`.
+#[must_use]
+pub fn is_deep() -> bool {
+    std::env::var_os("THREADLOCALMAP_DEEP").is_some_and(|value| !value.is_empty())
 }
 
 /// Preemptions that are asked for beside a scenario's own.
