@@ -80,7 +80,8 @@ step_schedules() {
 step_plain_tls() {
   headline 'The C suite on plain thread-local storage (--features global-dynamic)'
   # With a runner, each program is compiled one way instead of three; env just runs it.
-  THREADLOCALMAP_C_RUNNER=env THREADLOCALMAP_TEST_SCALE=${THREADLOCALMAP_TEST_SCALE:-10} \
+  # Nothing slows them down: all variants.
+  THREADLOCALMAP_DEEP=1 THREADLOCALMAP_C_RUNNER=env THREADLOCALMAP_TEST_SCALE=${THREADLOCALMAP_TEST_SCALE:-10} \
     "$CARGO" test --locked --features global-dynamic --test c
 }
 
