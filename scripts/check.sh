@@ -60,13 +60,13 @@ step_fuzz() {
   # A target folder of its own: the library's file in it has the same name whatever its profile is.
   "$CARGO" build --locked --release --manifest-path fuzz/hunter/Cargo.toml --target-dir "$TARGET/hunter"
   # shellcheck disable=SC2086
-  "$TARGET/hunter/release/hunter" replay ${HUNTER_FLAGS:---without starved} fuzz/corpus/hunter
+  "$TARGET/hunter/release/hunter" replay ${HUNTER_FLAGS:-} fuzz/corpus/hunter
   # Narrow races: played in a loop.
   # shellcheck disable=SC2086
-  "$TARGET/hunter/release/hunter" replay --mode many --lasts 1 ${HUNTER_FLAGS:---without starved} fuzz/corpus/hunter/init-sets-*
+  "$TARGET/hunter/release/hunter" replay --mode many --lasts 1 ${HUNTER_FLAGS:-} fuzz/corpus/hunter/init-sets-*
   # shellcheck disable=SC2086
   "$TARGET/hunter/release/hunter" search --seconds "${HUNTER_SECONDS:-60}" --corpus fuzz/corpus/hunter \
-    --found "$TARGET/hunter/failures" ${HUNTER_FLAGS:---without starved}
+    --found "$TARGET/hunter/failures" ${HUNTER_FLAGS:-}
 }
 
 step_schedules() {

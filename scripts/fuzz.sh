@@ -67,13 +67,13 @@ hunt() {
   "$CARGO" build --locked --quiet --release --manifest-path fuzz/hunter/Cargo.toml --target-dir "$work/hunter"
   # shellcheck disable=SC2086
   "$work/hunter/release/hunter" search --seconds "$part" --corpus fuzz/corpus/hunter --found "$failures" \
-    ${HUNTER_FLAGS:---without starved} || status=$?
+    ${HUNTER_FLAGS:-} || status=$?
   [ "$status" -eq 0 ] || fail "the hunter failed, see above; its inputs are in $failures"
   RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address -Cllvm-args=-asan-stack=0' "$CARGO" build --locked --quiet --release --features asan \
     --manifest-path fuzz/hunter/Cargo.toml --target $TRIPLE --target-dir "$work/hunter"
   # shellcheck disable=SC2086
   ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0 "$work/hunter/$TRIPLE/release/hunter" search --seconds "$part" \
-    --corpus fuzz/corpus/hunter --found "$failures" ${HUNTER_FLAGS:---without starved} || status=$?
+    --corpus fuzz/corpus/hunter --found "$failures" ${HUNTER_FLAGS:-} || status=$?
   [ "$status" -eq 0 ] || fail "the hunter failed under AddressSanitizer, see above; its inputs are in $failures"
 }
 

@@ -4,8 +4,7 @@
 # Each fuzz/mutations/*.patch puts a fault back. It is applied to a copy of the tree, the hunter is
 # built against that, and must find something within MUTATION_SECONDS (600). Finding nothing is a
 # failure. So is finding something in the tree as it is, in the time that all were searched
-# together, at least a minute. HUNTER_FLAGS: flags of
-# the hunter's, in the place of --without starved, the kind of fault that is known.
+# together, at least a minute. HUNTER_FLAGS: more flags of the hunter's.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -44,11 +43,11 @@ build() {
 hunt() {
   local status=0
   # shellcheck disable=SC2086
-  "$work/build/release/hunter" replay --mode many --lasts 1 ${HUNTER_FLAGS:---without starved} \
+  "$work/build/release/hunter" replay --mode many --lasts 1 ${HUNTER_FLAGS:-} \
     fuzz/corpus/hunter/init-sets-* >"$work/log" 2>&1 || return 1
   # shellcheck disable=SC2086
   "$work/build/release/hunter" search --seconds "$1" --corpus fuzz/corpus/hunter --found "$work/found" \
-    ${HUNTER_FLAGS:---without starved} >"$work/log" 2>&1 || status=$?
+    ${HUNTER_FLAGS:-} >"$work/log" 2>&1 || status=$?
   [ "$status" -le 1 ] || { tail -n 20 "$work/log"; fail "the hunter ends with status $status"; }
   return "$status"
 }
