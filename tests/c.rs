@@ -175,6 +175,7 @@ programs! { C_PROGRAMS run_c
     dump_memory
     dump_races
     ended_threads
+    ends_inside_visits
     ends_twice
     enumerate
     enumerate_many

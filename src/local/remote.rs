@@ -36,6 +36,7 @@ use super::inbox::Waker;
 use super::map::Map;
 use super::pool;
 use super::record::{Record, RecordPointer, State};
+use crate::error::Error;
 use crate::key::holders::{is_posted, Departure, Holders, LinkPointer};
 use crate::key::slot::KeySlot;
 use crate::sys::sync::{compiler_fence, Ordering};
@@ -280,7 +281,8 @@ impl Map {
     /// with its record, deferred, and a reserved record takes its place in the
     /// table, by age and in the key's list, so that who has not come to the old
     /// one yet comes to the new one. With false nobody looks at it (any more), or
-    /// it was taken, and nothing was done.
+    /// it was taken, and nothing was done. Errors: `DeadKey`: a capture's mark keeps no
+    /// key alive.
     pub fn replace_visited(
         &self,
         slot: &KeySlot,
@@ -288,9 +290,11 @@ impl Map {
         new: RecordPointer,
         value: *mut c_void,
         reason: u8,
-    ) -> bool {
+    ) -> Result<bool, Error> {
         let (before, after) = (Record::at(old), Record::at(new));
         slot.with_holders(|holders| {
+            // Tagged from here on, a live list is seized with the lock.
+            holders.first().ok_or(Error::DeadKey)?;
             let replaced = self.with_table(0, |table, _| {
                 if before.state() != State::Live || before.visitors.get() == 0 {
                     return false;
@@ -308,8 +312,8 @@ impl Map {
             });
             if replaced {
                 let (at, new_link) = (Record::link_of(old), Record::link_of(new));
-                // SAFETY: Both are linked: the one is visited, so its key is
-                // alive, and the other was reserved; the lock is held.
+                // SAFETY: Both are in the list: the one as long as its key lives, and the
+                // other was reserved; the lock is held.
                 unsafe {
                     let departure = holders.remove(new_link);
                     debug_assert_eq!(departure, Departure::Left);
@@ -320,7 +324,7 @@ impl Map {
                 self.entry_went(old);
                 self.entry_came(new);
             }
-            replaced
+            Ok(replaced)
         })
     }
 

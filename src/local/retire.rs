@@ -363,7 +363,15 @@ pub fn recover(thread: &Thread, map: &Map) {
     if map.pinned.get() == 0 && !map.records().any(|record| is_unfinished(map.state_of(record))) {
         return;
     }
-    map.pinned.set(0);
+    recover_records(thread, map);
+    // A `user_free` has set what is visited: the old record has gone up in the order,
+    // past the loop.
+    while map.pinned.get() > 0 {
+        recover_records(thread, map);
+    }
+}
+
+fn recover_records(thread: &Thread, map: &Map) {
     let mut index = map.order.len();
     while index > 0 {
         index -= 1;
@@ -378,6 +386,8 @@ pub fn recover(thread: &Thread, map: &Map) {
 fn recover_record(thread: &Thread, map: &Map, record: RecordPointer) {
     let fields = Record::at(record);
     let pins = fields.pins.replace(0);
+    // One by one: a `user_free` below may end the thread once more.
+    map.pinned.set(map.pinned.get() - u32::from(pins));
     let (reachable, slot) = (fields.is_reachable(), fields.slot.get());
     match map.state_of(record) {
         // Its value was never made; or is gone.

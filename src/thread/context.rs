@@ -151,9 +151,11 @@ fn capture_one(thread: &Thread, made: &Context, key: u64) -> Result<(), Error> {
 fn release_mark(thread: &Thread, made: &Context) {
     let Some(record) = NonNull::new(made.marked.replace(null_mut())) else { return };
     let slot = Record::at(record).slot();
-    // So that a record that was posted meanwhile is in no list.
-    retire::drain(thread.map());
-    let left = slot.with_holders(|holders| unmark(slot, holders, record));
+    let left = slot.with_holders(|holders| {
+        // So that a record that was posted meanwhile is in no list. Who posts has the lock.
+        retire::drain(thread.map());
+        unmark(slot, holders, record)
+    });
     // The thread's own record: nobody else is to be woken.
     if !matches!(left, Unmarked::Posted(_)) {
         visit::after_mark(thread, slot, left);

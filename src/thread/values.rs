@@ -264,9 +264,9 @@ pub(super) fn put(
         };
         let done = match exchanged {
             Exchanged::Visited(old) => {
-                Ok(map.replace_visited(slot, old, record, value, Reason::Replaced as u8))
+                map.replace_visited(slot, old, record, value, Reason::Replaced as u8)
             }
-            _ => map.ensure_insert(record).map(|()| {
+            _ => map.ensure_insert(record).map_err(Error::from).map(|()| {
                 if made.is_some() {
                     make_newest(slot, record);
                 }
@@ -282,7 +282,7 @@ pub(super) fn put(
                 if made.is_none() {
                     discard(thread, map, record);
                 }
-                return Err(error.into());
+                return Err(error);
             }
         }
     }

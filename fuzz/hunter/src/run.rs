@@ -78,6 +78,7 @@ fn play(bytes: &[u8], settings: Settings) -> ! {
     }));
     World::install(program, settings, deadline);
     become_worker(CONDUCTOR);
+    load_unwinder();
     let world = world();
     let me = &world.workers[CONDUCTOR];
     // The oldest: its destructor comes first in every pass.
@@ -105,6 +106,18 @@ fn play(bytes: &[u8], settings: Settings) -> ! {
     finish(me);
     // SAFETY: Ends the process.
     unsafe { libc::_exit(0) }
+}
+
+/// The C library loads the unwinder when a thread first ends by force. A fork in the middle
+/// of that would leave the child with half of it.
+fn load_unwinder() {
+    extern "C" fn leave(_: *mut c_void) -> *mut c_void {
+        // SAFETY: Nothing in this frame has to be dropped.
+        unsafe { ffi::pthread_exit(null_mut()) }
+    }
+    let thread = make_thread(leave, 0);
+    // SAFETY: It is joined once.
+    unsafe { libc::pthread_join(thread, null_mut()) };
 }
 
 fn make_os_key(which: usize, destructor: extern "C" fn(*mut c_void)) {

@@ -71,6 +71,8 @@ struct Oracle {
     depths: HashMap<u64, usize>,
     /// Threads that capture, and what they have captured.
     capturing: HashMap<u64, Vec<usize>>,
+    /// A key that the next copy callback sets.
+    set_in_copy: Option<u64>,
     /// Threads that were woken for stale values.
     woken: HashSet<u64>,
     found: Vec<String>,
@@ -313,6 +315,11 @@ pub fn capturing() {
     with(|oracle| oracle.capturing.insert(thread, Vec::new()));
 }
 
+/// The copy callback sets its own key, too.
+pub fn set_in_copy(handle: u64) {
+    with(|oracle| oracle.set_in_copy = Some(handle));
+}
+
 /// It has captured these values.
 #[must_use]
 pub fn captured() -> Vec<usize> {
@@ -517,6 +524,13 @@ unsafe extern "C" fn copy(value: *mut c_void, copy: *mut *mut c_void, user: *mut
             oracle.found.push(format!("value {value} has ended while it is copied: {book:?}"));
         }
     });
+    if let Some(handle) = with(|oracle| oracle.set_in_copy.take()) {
+        let value = new_value(key);
+        offered(value);
+        if threadlocalmap::capi::values::tls_set(handle, value) != 0 {
+            declined(value);
+        }
+    }
     // SAFETY: The library's, to be written.
     unsafe { *copy = pointer(VALUES, made) };
     0

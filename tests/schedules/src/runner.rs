@@ -276,6 +276,10 @@ impl Fixture {
             Op::Begin => self.begin(null_mut()),
             Op::End => self.end(),
             Op::Capture | Op::Submit => self.capture(op == Op::Submit),
+            Op::Recapture => {
+                oracle::set_in_copy(handle);
+                self.capture(false)
+            }
             Op::Enter => {
                 let me = modelled::current_thread();
                 let memory = with(|things| {
@@ -328,6 +332,7 @@ impl Fixture {
                 Op::Scrape,
                 Op::Switch,
                 Op::Capture,
+                Op::Recapture,
                 Op::Submit,
             ]);
         if last {
@@ -348,7 +353,16 @@ impl Fixture {
             TLS_ERR_TIMEOUT => oracle::expect(left > 0, || "a drain has left nothing".into()),
             error => return Err(error),
         }
-        let stores = [Op::Set, Op::Swap, Op::Get, Op::Enter, Op::Run, Op::Capture, Op::Submit];
+        let stores = [
+            Op::Set,
+            Op::Swap,
+            Op::Get,
+            Op::Enter,
+            Op::Run,
+            Op::Capture,
+            Op::Recapture,
+            Op::Submit,
+        ];
         let mut all = self.script.parts.iter().flat_map(|part| &part.then);
         if dead && left == 0 {
             oracle::unload(self.key);

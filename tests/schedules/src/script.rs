@@ -114,6 +114,8 @@ ops! {
     End = "end";
     /// Captures a context. Those of the part before `|` are for all threads.
     Capture = "capture";
+    /// Captures a context; a copy callback sets the key.
+    Recapture = "recapture";
     /// Opens a scope with the newest context that the thread may use.
     Enter = "enter";
     /// Frees that context.

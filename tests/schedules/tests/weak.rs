@@ -161,6 +161,8 @@ scenarios! {
     a_task_of_one_thread_run_by_another: INHERITED, 3, ["set submit | remove", "run"];
     a_purger_and_a_capture: ANY_INHERITED, 3, ["purge", "set | capture free"];
     a_releaser_of_any_and_a_capture: ANY_INHERITED, 3, ["release", "set | capture"];
+    a_releaser_of_any_and_a_copy_that_sets: ANY_INHERITED, 3, ["release", "set | recapture"];
+    a_releaser_and_a_copy_that_sets: ENUMERABLE_INHERITED, 3, ["release", "set | recapture"];
     a_releaser_of_any_and_a_task: ANY_INHERITED, 2, ["release", "set submit | run"];
     a_visitor_and_a_capture: ENUMERABLE_INHERITED, 3, ["visit", "set | capture"];
     a_visitor_and_one_that_enters_a_context: ENUMERABLE_INHERITED, 3, ["visit", "set capture | enter end"];
