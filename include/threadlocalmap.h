@@ -257,6 +257,12 @@
 #define TLS_KEY_INHERIT 4
 
 /**
+ * A record's number in its map, where the 8 bytes of a pointer are too many; 0: none.
+ * [`super::pool`] knows the record.
+ */
+typedef struct Number Number;
+
+/**
  * The values that a task takes along from where it was submitted.
  */
 typedef struct tls_context_t tls_context_t;
@@ -451,6 +457,8 @@ typedef uint64_t tls_scope_t;
  * Never a key.
  */
 #define TLS_KEY_NONE ((tls_key_t)0)
+
+
 
 
 
@@ -964,8 +972,9 @@ int tls_scope_end(tls_scope_t scope);
  *
  * Each through its key's copy callback (NULL is copied as NULL; without a
  * callback the pointer is). No init runs because of it: an unset key stays
- * unset. The cost is proportional to the number of such values. Attaches the
- * thread. To give a new thread its maker's values, capture before
+ * unset. The cost is proportional to the number of such values, and, if there is
+ * one, to that of the thread's other values, at each of which it looks once.
+ * Attaches the thread. To give a new thread its maker's values, capture before
  * pthread_create(), and begin a scope with the context as the first thing there.
  *
  * context: receives it; yours, to be freed with tls_context_free(). It does not

@@ -27,9 +27,8 @@ pub struct KeyOptions {
     pub rules: Rules,
 }
 
-/// Who may do what to a key's values: a set of facts, in one byte so that it
-/// can be copied into every holder record and read atomically before there is
-/// one.
+/// Who may do what to a key's values: a set of facts, in one byte so that it can be
+/// copied into every holder record and read atomically before there is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rules(u8);
 
@@ -44,6 +43,8 @@ impl Rules {
     pub const WORKER: Self = Self(4);
     /// Values are captured by contexts.
     pub const INHERIT: Self = Self(8);
+    /// There is a destroy callback. Added by the slot.
+    pub(super) const HAS_DESTROY: Self = Self(1 << 6);
     /// There is an init callback. Added by the slot.
     pub(super) const HAS_INIT: Self = Self(1 << 7);
 
@@ -84,6 +85,11 @@ impl Rules {
     /// [`INHERIT`](Self::INHERIT) is.
     pub const fn inherits(self) -> bool {
         self.has(Self::INHERIT)
+    }
+
+    /// Whether there is a destroy callback.
+    pub const fn has_destroy(self) -> bool {
+        self.has(Self::HAS_DESTROY)
     }
 
     /// Whether there is an init callback.

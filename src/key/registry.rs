@@ -62,7 +62,7 @@ impl Registry {
     }
 
     /// The slot with an index below `issued`.
-    fn slot(&self, index: u32) -> &KeySlot {
+    pub fn slot(&self, index: u32) -> &KeySlot {
         if let Some(slot) = self.first.get(index as usize) {
             return slot;
         }

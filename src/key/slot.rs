@@ -9,13 +9,12 @@
 //!
 //! # Pins
 //!
-//! A *pin* keeps the slot of a key as it is, with its callbacks and its `user`,
-//! after the key has died. The key itself has one from `open` on, which the release
-//! of its last reference drops when it is done. When the key dies, each holder in
-//! its chain gets one, dropped when its value has been destroyed. A captured value
-//! has one, and so has a running callback of a value that was replaced where
-//! another thread may end the entry meanwhile. Who drops the last one runs
-//! `user_free` and closes the slot.
+//! A *pin* keeps the slot of a key as it is, with its callbacks and its `user`, after the
+//! key has died. The key itself has one from `open` on, which the release of its last
+//! reference drops when it is done. When the key dies, each holder in its chain gets one,
+//! dropped when its value has been destroyed. A captured value has one, and so has a
+//! running callback of a value that was replaced where another thread may end the entry
+//! meanwhile. Who drops the last one runs `user_free` and closes the slot.
 //!
 //! # Orderings
 //!
@@ -131,7 +130,9 @@ impl KeySlot {
     pub(super) unsafe fn open(&self, options: &KeyOptions, name: *mut c_char) -> u64 {
         let generation = self.generation() + 1;
         self.holders.open();
-        let rules = options.rules.and(Rules::HAS_INIT.given(options.callbacks.init.is_some()));
+        let init = Rules::HAS_INIT.given(options.callbacks.init.is_some());
+        let destroy = Rules::HAS_DESTROY.given(options.callbacks.destroy.is_some());
+        let rules = options.rules.and(init).and(destroy);
         // Release: see `rules`.
         self.rules.store(rules.to_bits(), Ordering::Release);
         self.callbacks.set(options.callbacks);

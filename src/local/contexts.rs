@@ -1,9 +1,8 @@
 //! A captured context: an array of handles and copied values.
 //!
-//! A context belongs to no thread. After the capture it changes no more until it
-//! is freed, so any number of threads may read it. Each of its values has a pin of
-//! its key's slot: the key's callbacks stay, its `user_free` waits, and a drain
-//! counts it.
+//! A context belongs to no thread. After the capture it changes no more until it is
+//! freed, so any number of threads may read it. Each of its values has a pin of its key's
+//! slot: the key's callbacks stay, its `user_free` waits, and a drain counts it.
 
 use core::ffi::c_void;
 use core::mem::offset_of;
@@ -24,19 +23,13 @@ pub type TaskFunction = unsafe extern "C" fn(argument: *mut c_void);
 pub struct Item {
     pub key: u64,
     pub value: *mut c_void,
-    pub slot: *const KeySlot,
+    pub slot: &'static KeySlot,
 }
 
 impl Item {
-    /// The slot of its key: it serves no other while the item is there.
-    pub fn slot(&self) -> &'static KeySlot {
-        // SAFETY: Slots live for ever.
-        unsafe { &*self.slot }
-    }
-
     /// Whether its key has died.
     pub fn is_stale(&self) -> bool {
-        self.slot().check(handle::generation(self.key)).is_err()
+        self.slot.check(handle::generation(self.key)).is_err()
     }
 }
 
@@ -52,9 +45,8 @@ pub struct Context {
     pub call: Call,
     /// What was captured, the oldest first.
     pub items: Array<Item>,
-    /// While it is made: the keys to capture, with their places by age, the oldest
-    /// last.
-    pub keys: Array<(u32, u64)>,
+    /// While it is made: the keys to capture, the oldest first.
+    pub keys: Array<u64>,
     /// While it is made: a pin for the value that is being copied.
     pub copying: Cell<*const KeySlot>,
     /// While it is made: the key that is kept alive while its value is copied.

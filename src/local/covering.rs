@@ -33,13 +33,13 @@
 //! 4. What a scope's records cover is back when it has ended.
 
 use core::ffi::c_void;
-use core::ptr::{null_mut, NonNull};
+use core::ptr::null_mut;
 
-use super::map::{count, count_down, Map, Scope, SLOW_PATH_BUDGET};
-use super::record::{Record, RecordPointer, State};
+use super::map::{count, count_down, Map, Scope, Table, SLOW_PATH_BUDGET};
+use super::pool::{marks, number_of};
+use super::record::{Number, Numbered, Record, RecordPointer, State};
 use crate::error::Error;
-use crate::map::{Entry, ThreadLocalMap};
-use crate::sys::block;
+use crate::map::Entry;
 use crate::sys::memory::OutOfMemory;
 
 /// The most scopes that may be open in a map.
@@ -85,8 +85,6 @@ pub enum Exchanged {
     No,
 }
 
-type Table = ThreadLocalMap<RecordPointer>;
-
 impl Map {
     /// Whether a record's value would be covered, and not replaced, by a set now.
     #[inline(always)]
@@ -99,16 +97,16 @@ impl Map {
     #[inline(never)]
     fn locate(&self, table: &mut Table, key: u64) -> (usize, Found) {
         if let Some(position) = table.get_entry(key) {
-            let record = table.record(position);
+            let record = self.pool.at(table.record(position));
             let outer = self.is_outer(record);
             return (position, if outer { Found::Outer(record) } else { Found::Own(record) });
         }
         if !self.has_reachable() && self.depth() == 0 {
             return (0, Found::Nothing);
         }
-        while let Some(position) = Self::vacated_place_of(table, key) {
-            let record = table.record(position);
-            if Record::at(record).covers.get().is_null() {
+        while let Some(position) = self.vacated_place_of(table, key) {
+            let record = self.pool.at(table.record(position));
+            if Record::at(record).covers.get() == Number::NONE {
                 // Taken, and not drained yet.
                 table.remove_at(position);
                 continue;
@@ -119,13 +117,13 @@ impl Map {
         (0, Found::Nothing)
     }
 
-    fn vacated_place_of(table: &Table, key: u64) -> Option<usize> {
-        table.find_vacated(key, |record| Record::at(record).handle.get() == key)
+    fn vacated_place_of(&self, table: &Table, key: u64) -> Option<usize> {
+        table.find_vacated(key, |number| Record::at(self.pool.at(number)).handle.get() == key)
     }
 
     /// The place that a key's records have in the table.
-    fn place_of(table: &Table, key: u64) -> Option<usize> {
-        table.get_entry(key).or_else(|| Self::vacated_place_of(table, key))
+    fn place_of(&self, table: &Table, key: u64) -> Option<usize> {
+        table.get_entry(key).or_else(|| self.vacated_place_of(table, key))
     }
 
     /// What there is of a key.
@@ -140,7 +138,7 @@ impl Map {
             let (position, Found::Own(record)) = self.locate(table, key) else {
                 return Exchanged::No;
             };
-            let visited = Record::at(record).visitors.get() > 0;
+            let visited = marks(record).visitors.get() > 0;
             if visited && table.value(position) != value {
                 return Exchanged::Visited(record);
             }
@@ -166,9 +164,9 @@ impl Map {
     /// The innermost record of a key that has a value.
     pub fn first_value_of(&self, key: u64) -> Option<RecordPointer> {
         self.with_table(0, |table, _| {
-            let mut record = table.record(Self::place_of(table, key)?);
+            let mut record = self.pool.at(table.record(self.place_of(table, key)?));
             while !matches!(Record::at(record).state(), State::Live | State::Covered) {
-                record = NonNull::new(Record::at(record).covers.get())?;
+                record = self.pool.find(Record::at(record).covers.get())?;
             }
             Some(record)
         })
@@ -189,11 +187,8 @@ impl Map {
     /// Makes sure that [`insert`](Self::insert) of a reserved record needs no memory.
     /// Callbacks may have used up what its reservation provided.
     #[inline(never)]
-    pub fn ensure_insert(&self, record: RecordPointer) -> Result<(), OutOfMemory> {
+    pub fn ensure_insert(&self) -> Result<(), OutOfMemory> {
         self.reserve_order()?;
-        if Record::at(record).rules.get().inherits() {
-            self.inherited.reserve(1)?;
-        }
         self.make_room()
     }
 
@@ -202,6 +197,7 @@ impl Map {
     /// record stays reserved, and that is returned.
     #[inline(never)]
     pub fn insert(&self, record: RecordPointer, value: *mut c_void) -> Result<(), RecordPointer> {
+        let number = number_of(record);
         let fields = Record::at(record);
         let key = fields.handle.get();
         let inserted = self.with_table(SLOW_PATH_BUDGET, |table, owner| {
@@ -209,14 +205,14 @@ impl Map {
             match found {
                 Found::Own(own) => return Err(own),
                 Found::Nothing => {
-                    let replaced = table.set(key, value, record, owner);
+                    let replaced = table.set(key, value, number, owner);
                     debug_assert!(replaced.is_none(), "nothing was found");
                 }
                 Found::Outer(outer) => self.cover(outer, record, table.value(position)),
                 Found::Hidden(placeholder) => self.take_over(placeholder, record),
             }
             if found != Found::Nothing {
-                table.substitute(position, key, value, record);
+                table.substitute(position, key, value, number);
             }
             let worker = fields.rules.get().worker();
             fields.depth.set(if worker { 0 } else { self.depth() });
@@ -233,19 +229,19 @@ impl Map {
     /// [`insert`](Self::insert) of a record of a key of which there is nothing, in a
     /// map that [is plain](Self::is_plain).
     #[inline(always)]
-    pub fn insert_absent(&self, record: RecordPointer, key: u64, value: *mut c_void) {
+    pub fn insert_absent(&self, (record, number): Numbered, key: u64, value: *mut c_void) {
         Record::at(record).become_state(State::Live);
         count(&self.counters.entries);
         // SAFETY: The map is plain.
-        if !unsafe { self.own_table() }.insert_at_home(key, value, record) {
-            self.insert_off_home(key, value, record);
+        if !unsafe { self.own_table() }.insert_at_home(key, value, number) {
+            self.insert_off_home(key, value, number);
         }
     }
 
     #[inline(never)]
-    fn insert_off_home(&self, key: u64, value: *mut c_void, record: RecordPointer) {
+    fn insert_off_home(&self, key: u64, value: *mut c_void, number: Number) {
         self.with_table(SLOW_PATH_BUDGET, |table, owner| {
-            let replaced = table.set(key, value, record, owner);
+            let replaced = table.set(key, value, number, owner);
             debug_assert!(replaced.is_none(), "nothing was found");
         });
     }
@@ -255,7 +251,7 @@ impl Map {
     #[inline(always)]
     pub fn take_out_simply(&self, record: RecordPointer, position: usize) -> bool {
         let fields = Record::at(record);
-        if self.has_reachable() || !self.scopes.is_empty() || fields.inherited.get() != 0 {
+        if self.has_reachable() || !self.scopes.is_empty() || fields.rules.get().inherits() {
             return false;
         }
         // SAFETY: As asked above.
@@ -275,12 +271,12 @@ impl Map {
             fields.value.set(value);
             fields.become_state(State::Covered);
         }
-        Record::at(record).covers.set(outer.as_ptr());
+        Record::at(record).covers.set(number_of(outer));
     }
 
     /// A record covers what a placeholder has covered.
     fn take_over(&self, placeholder: RecordPointer, record: RecordPointer) {
-        let covered = Record::at(placeholder).covers.replace(null_mut());
+        let covered = Record::at(placeholder).covers.replace(Number::NONE);
         Record::at(record).covers.set(covered);
         if Record::at(placeholder).state() == State::Absent {
             self.free_record(placeholder);
@@ -297,7 +293,8 @@ impl Map {
             let Found::Outer(outer) = found else { return false };
             if is_value {
                 self.cover(outer, placeholder, table.value(position));
-                table.substitute(position, Entry::vacated(key), null_mut(), placeholder);
+                let number = number_of(placeholder);
+                table.substitute(position, Entry::vacated(key), null_mut(), number);
             }
             is_value
         });
@@ -315,21 +312,20 @@ impl Map {
     pub fn take_out(&self, record: RecordPointer, position: Option<usize>, reason: u8) -> TakenOut {
         let fields = Record::at(record);
         let taken = self.with_table(0, |table, _| {
-            if fields.visitors.get() > 0 && reason == 0 {
+            if marks(record).visitors.get() > 0 && reason == 0 {
                 return TakenOut::Busy;
             }
             match fields.state() {
                 State::Live => {
-                    let key = fields.handle.get();
-                    let position = position.or_else(|| table.position_of(key, record));
+                    let position = position.or_else(|| Self::position_of(table, record));
+                    fields.value.set(position.map_or(null_mut(), |at| table.value(at)));
                     if let Some(position) = position {
-                        fields.value.set(table.value(position));
                         Self::leave_table(table, position, record);
                     }
                 }
                 State::Covered => self.uncover(table, record),
                 State::Retired => {}
-                State::Deferred if fields.visitors.get() == 0 => {
+                State::Deferred if marks(record).visitors.get() == 0 => {
                     fields.become_state(State::Destroying);
                     return TakenOut::Out;
                 }
@@ -340,9 +336,9 @@ impl Map {
             }
             self.entry_went(record);
             self.count_removal();
-            if fields.visitors.get() > 0 {
+            if marks(record).visitors.get() > 0 {
                 fields.become_state(State::Deferred);
-                fields.reason.set(reason);
+                marks(record).reason.set(reason);
                 return TakenOut::Deferred;
             }
             fields.become_state(State::Destroying);
@@ -355,11 +351,11 @@ impl Map {
     /// A record leaves the table, or stays as a placeholder.
     fn leave_table(table: &mut Table, position: usize, record: RecordPointer) {
         let fields = Record::at(record);
-        if fields.covers.get().is_null() {
+        if fields.covers.get() == Number::NONE {
             table.remove_at(position);
         } else {
             let word = Entry::vacated(fields.handle.get());
-            table.substitute(position, word, null_mut(), record);
+            table.substitute(position, word, null_mut(), number_of(record));
         }
     }
 
@@ -367,9 +363,9 @@ impl Map {
     /// as a placeholder. Placeholders that have nothing to hide any more go, too.
     fn uncover(&self, table: &mut Table, record: RecordPointer) {
         let mut gone = record;
-        while Record::at(gone).covers.get().is_null() {
-            let Some((position, [coverer, top])) = Self::coverer_of(table, gone) else { return };
-            Record::at(coverer).covers.set(null_mut());
+        while Record::at(gone).covers.get() == Number::NONE {
+            let Some((position, [coverer, top])) = self.coverer_of(table, gone) else { return };
+            Record::at(coverer).covers.set(Number::NONE);
             if gone != record && Record::at(gone).state() == State::Absent {
                 self.free_record(gone);
             }
@@ -389,13 +385,13 @@ impl Map {
     }
 
     /// The record that covers another, and the first of its key, with its position.
-    fn coverer_of(table: &Table, record: RecordPointer) -> Option<(usize, [RecordPointer; 2])> {
-        let position = Self::place_of(table, Record::at(record).handle.get())?;
-        let top = table.record(position);
+    fn coverer_of(&self, table: &Table, of: RecordPointer) -> Option<(usize, [RecordPointer; 2])> {
+        let position = self.place_of(table, Record::at(of).handle.get())?;
+        let top = self.pool.at(table.record(position));
         let mut coverer = top;
         loop {
-            let covered = NonNull::new(Record::at(coverer).covers.get())?;
-            if covered == record {
+            let covered = self.pool.find(Record::at(coverer).covers.get())?;
+            if covered == of {
                 return Some((position, [coverer, top]));
             }
             coverer = covered;
@@ -409,10 +405,10 @@ impl Map {
             fields.value.set(value);
             fields.become_state(State::Retired);
         }
-        let mut next = fields.covers.replace(null_mut());
-        while let Some(covered) = NonNull::new(next) {
+        let mut next = fields.covers.replace(Number::NONE);
+        while let Some(covered) = self.pool.find(next) {
             let fields = Record::at(covered);
-            next = fields.covers.replace(null_mut());
+            next = fields.covers.replace(Number::NONE);
             match fields.state() {
                 State::Covered => fields.become_state(State::Retired),
                 State::Absent => self.free_record(covered),
@@ -426,16 +422,16 @@ impl Map {
     pub fn clear_taken(&self, record: RecordPointer) {
         let fields = Record::at(record);
         self.with_table(0, |table, _| {
-            if !fields.covers.get().is_null() {
+            if fields.covers.get() != Number::NONE {
                 return;
             }
-            match table.position_of(fields.handle.get(), record) {
+            match Self::position_of(table, record) {
                 Some(position) => drop(table.remove_at(position)),
                 None => self.uncover(table, record),
             }
         });
         // A deferred value, which its last visitor has taken, had gone before.
-        if fields.reason.get() == 0 {
+        if marks(record).reason.get() == 0 {
             self.entry_went(record);
             self.inbox.taken.fetch_sub(1, crate::sys::sync::Ordering::Relaxed);
         }
@@ -446,24 +442,12 @@ impl Map {
     /// it hides what it covers until its scope ends.
     pub fn release_record(&self, record: RecordPointer) {
         let fields = Record::at(record);
-        match fields.covers.get().is_null() {
-            true => self.free_record(record),
-            false => self.become_placeholder(record),
+        if fields.covers.get() == Number::NONE {
+            return self.free_record(record);
         }
-    }
-
-    #[cold]
-    fn become_placeholder(&self, record: RecordPointer) {
-        let fields = Record::at(record);
-        let reachable = fields.is_reachable();
-        self.guarded_if(reachable, || fields.become_state(State::Absent));
+        self.leave_reach(record, State::Absent);
         fields.value.set(null_mut());
         fields.location.set(super::record::Location::Unlinked);
-        if reachable {
-            // Nobody reaches it any more.
-            fields.rules.set(crate::key::options::Rules::NONE);
-            self.forget_abandoned();
-        }
     }
 
     /// Opens a scope. Returns its id. Errors: `NoMemory`; `Limit` at a depth of 65,534.
@@ -478,7 +462,6 @@ impl Map {
         self.scopes_begun.set(begun);
         let id = (self.number.get() + 1) << 40 | begun & ((1 << 40) - 1);
         self.scopes.push(Scope { id, start: self.order.len(), ending: false });
-        self.publish_depth();
         Ok(id)
     }
 
@@ -512,40 +495,33 @@ impl Map {
     pub fn close_scope(&self) {
         let (depth, Some(scope)) = (self.depth(), self.innermost_scope()) else { return };
         for index in (scope.start..self.order.len()).rev() {
-            let Some(record) = self.order.get(index).and_then(NonNull::new) else { continue };
+            let Some(record) = self.in_order(index) else { continue };
             if Record::at(record).depth.get() == depth {
                 self.restore(record);
             }
         }
         self.scopes.pop();
-        self.publish_depth();
     }
 
     /// Puts what a placeholder hides back into its place.
     fn restore(&self, placeholder: RecordPointer) {
         let fields = Record::at(placeholder);
-        let Some(covered) = NonNull::new(fields.covers.get()) else { return };
+        let Some(covered) = self.pool.find(fields.covers.get()) else { return };
         self.with_table(0, |table, _| {
-            fields.covers.set(null_mut());
+            fields.covers.set(Number::NONE);
             let key = fields.handle.get();
-            let Some(position) = table.position_of(key, placeholder) else { return };
-            let outer = Record::at(covered);
+            let Some(position) = Self::position_of(table, placeholder) else { return };
+            let (outer, number) = (Record::at(covered), number_of(covered));
             if outer.state() == State::Covered {
+                let value = outer.keep_slot(outer.slot());
                 outer.become_state(State::Live);
-                table.substitute(position, key, outer.value.replace(null_mut()), covered);
+                table.substitute(position, key, value, number);
             } else {
-                table.substitute(position, Entry::vacated(key), null_mut(), covered);
+                table.substitute(position, Entry::vacated(key), null_mut(), number);
             }
         });
         if self.state_of(placeholder) == State::Absent {
             self.free_record(placeholder);
-        }
-    }
-
-    /// Shows the depth of scopes to the sets of the calling thread.
-    fn publish_depth(&self) {
-        if self.is_published() {
-            block::set_depth(self.scopes.len() as usize);
         }
     }
 }

@@ -31,8 +31,8 @@
 use core::ffi::c_void;
 
 use super::inbox::Inbox;
-use super::pool::Pool;
-use super::record::{Location, Record, RecordPointer, State};
+use super::pool::{marks, number_of, Pool};
+use super::record::{Location, Number, Numbered, Record, RecordPointer, State};
 use crate::error::Error;
 use crate::key::holders::Link;
 use crate::key::options::Rules;
@@ -118,7 +118,7 @@ pub struct Map {
     pub number: Cell<u64>,
     /// Whose it is.
     pub kind: Cell<Kind>,
-    table: InTurn<ThreadLocalMap<RecordPointer>>,
+    table: InTurn<Table>,
     /// How many values other threads have taken. With the map's lock.
     pub(super) takes: Cell<u32>,
     /// The table's count of changes that the counters know of.
@@ -128,7 +128,7 @@ pub struct Map {
     /// A thread has this map: it has switched to it, or it is its own.
     attached: AtomicBool,
     /// See the module's text.
-    pub order: Array<*mut Record>,
+    pub order: Array<Number>,
     /// Records in `order`.
     pub(super) used: Cell<u32>,
     /// Loops over `order` that are in progress.
@@ -137,8 +137,8 @@ pub struct Map {
     pub scopes: Array<Scope>,
     /// Scopes that were ever begun in this map.
     pub(super) scopes_begun: Cell<u64>,
-    /// Records of entries that a context captures.
-    pub inherited: Array<RecordPointer>,
+    /// Values that a context captures, those that scopes cover as well.
+    pub inherited: Cell<u32>,
     /// Records that are known stale, the first and the last.
     pub(super) stale: (Cell<*mut Link>, Cell<*mut Link>),
     /// Where records come from.
@@ -150,8 +150,11 @@ pub struct Map {
     /// Callbacks that run for its records.
     pub pinned: Cell<u32>,
     /// Reserved records whose init callback runs, the innermost first; by `covers`.
-    pub initialising: Cell<*mut Record>,
+    pub initialising: Cell<Number>,
 }
+
+/// The table of a map.
+pub type Table = ThreadLocalMap<Number>;
 
 /// The map's answers to its table.
 pub struct TableOwner<'a> {
@@ -159,19 +162,19 @@ pub struct TableOwner<'a> {
     budget: usize,
 }
 
-impl Owner<RecordPointer> for TableOwner<'_> {
+impl Owner<Number> for TableOwner<'_> {
     #[inline(always)]
-    fn is_stale(&self, record: RecordPointer) -> bool {
-        self.budget > 0 && Record::at(record).location.get() == Location::Stale
+    fn is_stale(&self, record: Number) -> bool {
+        self.budget > 0 && Record::at(self.map.pool.at(record)).location.get() == Location::Stale
     }
 
     fn has_stale(&self) -> bool {
         self.budget > 0 && !self.map.stale.0.get().is_null()
     }
 
-    fn expunged(&mut self, entry: Removed<RecordPointer>) {
+    fn expunged(&mut self, entry: Removed<Number>) {
         self.budget = self.budget.saturating_sub(1);
-        self.map.retire_swept(entry.record, entry.value);
+        self.map.retire_swept(self.map.pool.at(entry.record), entry.value);
     }
 
     fn moved(&mut self, view: View) {
@@ -188,7 +191,7 @@ impl Map {
     pub fn with_table<T>(
         &self,
         budget: usize,
-        work: impl FnOnce(&mut ThreadLocalMap<RecordPointer>, &mut TableOwner<'_>) -> T,
+        work: impl FnOnce(&mut Table, &mut TableOwner<'_>) -> T,
     ) -> T {
         let result = self.guarded_if(self.has_reachable(), || {
             // SAFETY: This thread owns the map; closures call only the table
@@ -207,7 +210,7 @@ impl Map {
     /// the table is used while the reference is.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)] // the caller's premise
-    pub(super) unsafe fn own_table(&self) -> &mut ThreadLocalMap<RecordPointer> {
+    pub(super) unsafe fn own_table(&self) -> &mut Table {
         debug_assert!(!self.has_reachable());
         // SAFETY: This thread owns the map; the caller.
         unsafe { &mut *self.table.write() }
@@ -223,21 +226,21 @@ impl Map {
     }
 
     /// The record of a key's entry in the table that the hot slot shows: the calling
-    /// thread's. And where it stands there.
+    /// thread's. Where it stands there, and whose table that is.
     #[inline(always)]
-    pub fn find_published(key: u64) -> Option<(View, usize, RecordPointer)> {
+    pub fn find_published<'a>(key: u64) -> Option<(View, usize, &'a Self, RecordPointer)> {
         let view = block::view();
         let distance = find(view, key)?;
-        // SAFETY: The hot slot shows a map of this thread, whose records are record
-        // pointers; the entry was just found in use.
-        let record: RecordPointer = unsafe { record_at(view, distance) };
+        // SAFETY: An entry was found, so `publish` has put a map there, and its table.
+        let (map, number) = unsafe { (&*(block::map() as *const Self), record_at(view, distance)) };
+        let record = map.pool.at(number);
         // A made-up number may be the word of a vacated entry.
-        (Record::at(record).handle.get() == key).then_some((view, distance, record))
+        (Record::at(record).handle.get() == key).then_some((view, distance, map, record))
     }
 
     /// The table, to look at.
     #[inline(always)]
-    pub fn table(&self) -> &ThreadLocalMap<RecordPointer> {
+    pub fn table(&self) -> &Table {
         // SAFETY: This thread owns the map, or has its lock; the one who changes the
         // table does so in `with_table`, whose closures do not come here.
         unsafe { &*self.table.read() }
@@ -309,7 +312,7 @@ impl Map {
     pub fn publish(&self, thread: u64) {
         self.published.set(true);
         self.inbox.owner.store(thread, Ordering::Relaxed);
-        block::set_depth(self.scopes.len() as usize);
+        block::set_map(core::ptr::from_ref(self) as usize);
         block::set_stale(&raw const self.inbox.stale);
         block::set_view(self.table().view());
     }
@@ -330,7 +333,7 @@ impl Map {
         self.unpublish();
         block::set_view(View::empty());
         block::set_stale(core::ptr::null());
-        block::set_depth(0);
+        block::set_map(0);
     }
 
     /// How many scopes are open.
@@ -348,8 +351,7 @@ impl Map {
             && self.inbox.stale.load(Ordering::Relaxed) == 0
     }
 
-    /// Whether the next entry needs no memory, whatever its key but one that
-    /// contexts capture.
+    /// Whether the next entry needs no memory, whatever its key.
     #[inline(always)]
     pub fn has_room(&self) -> bool {
         self.order.has_room() && self.pool.has_kept() && self.table().has_room()
@@ -376,35 +378,31 @@ impl Map {
         slot: &KeySlot,
         key: u64,
         rules: Rules,
-    ) -> Result<RecordPointer, OutOfMemory> {
-        if rules.inherits() {
-            self.inherited.reserve(1)?;
-        }
-        let record = self.enlisted(key, State::Reserved)?;
-        Record::at(record).slot.set(slot);
-        Record::at(record).rules.set(rules);
+    ) -> Result<Numbered, OutOfMemory> {
+        let made = self.enlisted(key, rules, State::Reserved)?;
+        Record::at(made.0).keep_slot(slot);
         if rules.reachable() {
             self.reachable.set(self.reachable.get() + 1);
         }
-        Ok(record)
+        Ok(made)
     }
 
     #[inline(always)]
-    fn enlisted(&self, key: u64, state: State) -> Result<RecordPointer, OutOfMemory> {
+    fn enlisted(&self, key: u64, rules: Rules, state: State) -> Result<Numbered, OutOfMemory> {
         self.reserve_order()?;
-        let record = self.pool.allocate()?;
+        let (record, number) = self.pool.allocate()?;
         let fields = Record::at(record);
-        fields.inbox.set(&raw const self.inbox);
         fields.handle.set(key);
+        fields.rules.set(rules);
         fields.become_state(state);
-        self.enlist(record);
-        Ok(record)
+        self.enlist(record, number);
+        Ok((record, number))
     }
 
     /// A record that hides a value of `key` in the innermost scope; see
     /// [`super::covering`].
     pub fn new_placeholder(&self, key: u64) -> Result<RecordPointer, OutOfMemory> {
-        let record = self.enlisted(key, State::Absent)?;
+        let (record, _) = self.enlisted(key, Rules::NONE, State::Absent)?;
         Record::at(record).depth.set(self.depth());
         Ok(record)
     }
@@ -413,8 +411,7 @@ impl Map {
     /// stays for later.
     pub fn ensure_first(&self) -> Result<(), OutOfMemory> {
         self.pool.reserve(1)?;
-        self.reserve_order()?;
-        self.make_room()
+        self.ensure_insert()
     }
 
     /// A record becomes free. It is in no table, no list and no chain of covered ones, and
@@ -422,13 +419,8 @@ impl Map {
     /// reaches such a record.
     #[inline(never)]
     pub fn free_record(&self, record: RecordPointer) {
-        let fields = Record::at(record);
         self.delist(record);
-        let reachable = fields.is_reachable();
-        self.guarded_if(reachable, || fields.become_state(State::Free));
-        if reachable {
-            self.reachable.set(self.reachable.get() - 1);
-        }
+        self.leave_reach(record, State::Free);
         self.pool.free(record);
     }
 
@@ -436,11 +428,10 @@ impl Map {
     /// reaches. With false there is more to do, and nothing was done.
     #[inline(always)]
     pub fn free_youngest(&self, record: RecordPointer) -> bool {
-        if self.pool.has_kept() || !self.delist_youngest(record) {
-            return false;
-        }
+        let number = if self.pool.has_kept() { None } else { self.delist_youngest(record) };
+        let Some(number) = number else { return false };
         Record::at(record).become_state(State::Free);
-        self.pool.keep(record);
+        self.pool.keep((record, number));
         true
     }
 
@@ -461,17 +452,29 @@ impl Map {
         self.guarded_if(fields.is_reachable(), || fields.state())
     }
 
-    /// Leaves a record to those who visit its value: the map is ending. With the
-    /// key's lock and the map's.
-    pub fn abandon(&self, record: RecordPointer) {
+    /// Leaves a record to those who visit its value, if anybody does: the map is ending.
+    /// With the key's lock and the map's.
+    pub fn abandon(&self, record: RecordPointer) -> bool {
+        if marks(record).visitors.get() == 0 {
+            return false;
+        }
         self.pool.abandon(record);
         self.delist(record);
-        Record::at(record).inbox.set(core::ptr::null());
+        marks(record).abandoned.set(true);
+        self.reachable.set(self.reachable.get() - 1);
+        true
     }
 
-    /// A record that was [abandoned](Self::abandon) is nobody's business here.
-    pub fn forget_abandoned(&self) {
-        self.reachable.set(self.reachable.get() - 1);
+    /// A record becomes Free or Absent: other threads reach it no more.
+    pub fn leave_reach(&self, record: RecordPointer, next: State) {
+        let fields = Record::at(record);
+        let reachable = fields.is_reachable();
+        self.guarded_if(reachable, || fields.become_state(next));
+        if reachable {
+            fields.rules.set(Rules::NONE);
+            marks(record).reason.set(0);
+            self.reachable.set(self.reachable.get() - 1);
+        }
     }
 
     /// An entry's value is in the map from now on.
@@ -479,8 +482,7 @@ impl Map {
     pub fn entry_came(&self, record: RecordPointer) {
         count(&self.counters.entries);
         if Record::at(record).rules.get().inherits() {
-            self.inherited.push(record);
-            Record::at(record).inherited.set(self.inherited.len());
+            self.inherited.set(self.inherited.get() + 1);
         }
     }
 
@@ -488,11 +490,8 @@ impl Map {
     #[inline(always)]
     pub fn entry_went(&self, record: RecordPointer) {
         count_down(&self.counters.entries);
-        let index = Record::at(record).inherited.replace(0);
-        if index != 0 {
-            if let Some(moved) = self.inherited.swap_remove(index - 1) {
-                Record::at(moved).inherited.set(index);
-            }
+        if Record::at(record).rules.get().inherits() {
+            self.inherited.set(self.inherited.get() - 1);
         }
     }
 
@@ -501,7 +500,6 @@ impl Map {
         debug_assert_eq!(self.used.get(), 0, "a record is in use");
         self.order.free();
         self.scopes.free();
-        self.inherited.free();
         self.pool.free_all();
         drop(self.with_table(0, |table, _| core::mem::replace(table, ThreadLocalMap::new())));
     }
@@ -524,6 +522,11 @@ impl Map {
         self.table().get_entry(key)
     }
 
+    /// Where a record's entry stands.
+    pub fn position_of(table: &Table, record: RecordPointer) -> Option<usize> {
+        table.position_of(Record::at(record).handle.get(), number_of(record))
+    }
+
     /// Walks to where a key is not, giving up stale entries on the way.
     pub fn find_after_miss(&self, key: u64) -> Option<usize> {
         self.with_table(SLOW_PATH_BUDGET, |table, owner| table.get_entry_after_miss(key, owner))
@@ -534,10 +537,7 @@ impl Map {
     pub fn value_of(&self, record: RecordPointer) -> Option<*mut c_void> {
         let fields = Record::at(record);
         match fields.state() {
-            State::Live => {
-                let position = self.table().position_of(fields.handle.get(), record)?;
-                Some(self.table().value(position))
-            }
+            State::Live => Self::position_of(self.table(), record).map(|at| self.table().value(at)),
             State::Covered | State::Retired => Some(fields.value.get()),
             _ => None,
         }

@@ -14,13 +14,13 @@
 //!
 //! # Known stale
 //!
-//! A list by the two words of the records' links, which no key's list needs any
-//! more.
+//! A list by the two words of the records' links, which no key's list needs any more.
 
 use core::ptr::{null_mut, NonNull};
 
 use super::map::{Map, Scope};
-use super::record::{Location, Record, RecordPointer, State};
+use super::pool::number_of;
+use super::record::{Location, Number, Record, RecordPointer, State};
 use crate::key::holders::mark_posted;
 use crate::sys::memory::OutOfMemory;
 use crate::sys::sync::Ordering;
@@ -53,8 +53,8 @@ impl Map {
         let mut scope = 0;
         for from in 0..self.order.len() {
             self.move_starts(&mut scope, from, to);
-            let Some(record) = self.order.get(from).and_then(NonNull::new) else { continue };
-            self.order.set(to, record.as_ptr());
+            let Some(record) = self.in_order(from) else { continue };
+            self.order.set(to, number_of(record));
             Record::at(record).position.set(to);
             to += 1;
         }
@@ -72,31 +72,33 @@ impl Map {
 
     /// Enters a record as the youngest. There is room.
     #[inline(always)]
-    pub(super) fn enlist(&self, record: RecordPointer) {
+    pub(super) fn enlist(&self, record: RecordPointer, number: Number) {
         Record::at(record).position.set(self.order.len());
-        self.order.push(record.as_ptr());
+        self.order.push(number);
         self.used.set(self.used.get() + 1);
     }
 
     pub(super) fn delist(&self, record: RecordPointer) {
-        self.order.set(Record::at(record).position.get(), null_mut());
+        self.order.set(Record::at(record).position.get(), Number::NONE);
         self.used.set(self.used.get() - 1);
         self.trim();
     }
 
-    /// [`delist`](Self::delist) of the youngest record, where there is no gap before
-    /// it, and no loop or scope goes by its place. With false nothing was done.
+    /// [`delist`](Self::delist) of the youngest record, where there is no gap before it,
+    /// and no loop or scope goes by its place; its number. With `None` nothing was done.
     #[inline(always)]
-    pub(super) fn delist_youngest(&self, record: RecordPointer) -> bool {
+    pub(super) fn delist_youngest(&self, record: RecordPointer) -> Option<Number> {
         let position = Record::at(record).position.get();
-        let gap = position > 0 && self.order.get(position - 1) == Some(null_mut());
+        let gap = position > 0 && self.order.get(position - 1) == Some(Number::NONE);
         let free = self.loops.get() == 0 && self.scopes.is_empty();
         if gap || !free || position + 1 != self.order.len() {
-            return false;
+            return None;
         }
-        self.order.truncate(position);
         self.used.set(self.used.get() - 1);
-        true
+        // SAFETY: The last one's position.
+        let number = unsafe { self.order.get_unchecked(position as usize) };
+        self.order.truncate(position);
+        Some(number)
     }
 
     /// Makes a record the youngest. There is room.
@@ -106,7 +108,7 @@ impl Map {
         let start = self.innermost_scope().map_or(0, |scope| scope.start);
         if position + 1 != self.order.len() || position < start {
             self.delist(record);
-            self.enlist(record);
+            self.enlist(record, number_of(record));
         }
     }
 
@@ -115,8 +117,8 @@ impl Map {
         let position = Record::at(one).position.get();
         let position = Record::at(other).position.replace(position);
         Record::at(one).position.set(position);
-        self.order.set(position, one.as_ptr());
-        self.order.set(Record::at(other).position.get(), other.as_ptr());
+        self.order.set(position, number_of(one));
+        self.order.set(Record::at(other).position.get(), number_of(other));
     }
 
     /// Forgets gaps at the end, but none that a loop or a scope goes by.
@@ -126,10 +128,15 @@ impl Map {
         }
         let least = self.innermost_scope().map_or(0, |scope| scope.start);
         let mut length = self.order.len();
-        while length > least && self.order.get(length - 1) == Some(null_mut()) {
+        while length > least && self.order.get(length - 1) == Some(Number::NONE) {
             length -= 1;
         }
         self.order.truncate(length);
+    }
+
+    /// The record at an index by age; `None` for a gap.
+    pub fn in_order(&self, index: u32) -> Option<RecordPointer> {
+        self.order.get(index).and_then(|number| self.pool.find(number))
     }
 
     /// Runs `visit` for each record that is there now, from an index on, the
@@ -137,7 +144,7 @@ impl Map {
     pub fn for_each_youngest_first(&self, start: u32, mut visit: impl FnMut(RecordPointer)) {
         self.loops.set(self.loops.get() + 1);
         for index in (start..self.order.len()).rev() {
-            if let Some(record) = self.order.get(index).and_then(NonNull::new) {
+            if let Some(record) = self.in_order(index) {
                 visit(record);
             }
         }
@@ -147,7 +154,7 @@ impl Map {
 
     /// Every record that is not free, the oldest first. Nothing is changed meanwhile.
     pub fn records(&self) -> impl Iterator<Item = RecordPointer> + '_ {
-        (0..self.order.len()).filter_map(|index| self.order.get(index).and_then(NonNull::new))
+        self.order.iter().filter_map(|number| self.pool.find(number))
     }
 }
 
@@ -188,17 +195,12 @@ impl Map {
         None
     }
 
-    /// Takes a record out, if it is there: its value is on its way to its destroy
-    /// callback.
-    #[inline(always)]
+    /// Takes a record out, if it is there: its value is on its way to its destroy callback.
     pub fn withdraw_stale(&self, record: RecordPointer) {
-        if Record::at(record).location.get() == Location::Stale {
-            self.remove_stale(record);
-        }
-    }
-
-    fn remove_stale(&self, record: RecordPointer) {
         let fields = Record::at(record);
+        if fields.location.get() != Location::Stale {
+            return;
+        }
         fields.location.set(Location::Pinned);
         let next = fields.link.next.load(Ordering::Relaxed);
         let previous = fields.link.previous.get();

@@ -5,48 +5,71 @@
 //! records is in use and enough others are spare.
 //!
 //! ```text
-//!   slab:  | header | record 0 | record 1 | ... | record n-1 |
-//!            free ------> record -> record -> null      (by `covers`)
+//!   slabs:  | slab 0 | slab 1 | - | ... |      each less 4096 bytes for each in front
+//!               v
+//!           | header | record 0 | record 1 | ... | record n-1 | marks 0 | ... | marks n-1 |
+//!               free ------> record -> record -> none      (by `covers`)
+//!   kept:   record, number
 //! ```
+//!
+//! A record's [`Number`] has 4 bytes: in the table, in the order by age and in other
+//! records. It is 512 for each slab in front, and the distance in its own, in units of 8
+//! bytes: so the record is so many units behind what `slabs` has for it.
 //!
 //! The record that was freed last is kept beside the slabs: a thread that makes and
 //! ends one entry after the other uses it again and again.
 //!
 //! # Invariants
 //!
-//! 1. A spare record is all zero but for `covers`, which has the next spare one,
-//!    and its index: no value's address stays behind in it.
-//! 2. A map that ends may leave records to threads that visit their values. Each
-//!    has a share in its slab, as the map has; who gives up the last share frees
-//!    the slab.
+//! 1. A spare record has no value's address in it, and nothing of its state: `covers`
+//!    has the next spare one.
+//! 2. A map that ends may leave records to threads that visit their values. Each has a
+//!    share in its slab, as the map has; who gives up the last share frees the slab.
+//! 3. A slab's place is another's as soon as it is freed: no record of it is in use
+//!    then, so nobody has a number of one.
 
 use core::mem::size_of;
-use core::ptr::{null, null_mut, NonNull};
+use core::ptr::{null_mut, NonNull};
 
-use super::record::{Location, Record, RecordPointer, State};
-use crate::key::options::Rules;
+use super::record::{Location, Marks, Number, Numbered, Record, RecordPointer, State};
+use crate::sys::array::Array;
 use crate::sys::memory::{self, OutOfMemory};
 use crate::sys::sync::{AtomicU32, Cell, Ordering};
 
 /// Records of the first slab; each further one has twice as many.
 const FIRST_SLAB: u32 = if cfg!(modelled) { 1 } else { 4 };
-/// Records of the largest slabs: their indices fit in a byte.
+/// Records of the largest slabs.
 const LARGEST_SLAB: u32 = if cfg!(modelled) { 1 } else { 64 };
+/// A unit of distance, in bytes; and a record in such units.
+const UNIT: usize = 8;
+const UNITS: u32 = (size_of::<Record>() / UNIT) as u32;
+/// Units that the numbers of a slab take.
+const STRIDE: u32 = 512;
 /// Spare records that a map keeps beside a slab that it frees.
 const KEPT: u32 = if cfg!(modelled) { 0 } else { 32 };
+/// What `slabs` has where a slab was freed: where none is, and none less whole strides.
+const GAP: *mut Slab = null_mut::<Slab>().wrapping_byte_add(1);
 
 /// The header of a slab.
 #[repr(C)]
 struct Slab {
+    /// Neighbours in the list of slabs with a spare record.
     next: Cell<*mut Slab>,
     previous: Cell<*mut Slab>,
-    free: Cell<*mut Record>,
+    /// Whose it is.
+    pool: Cell<*const Pool>,
+    free: Cell<Number>,
+    /// Where it is in `slabs`.
+    place: Cell<u32>,
     used: Cell<u32>,
     size: Cell<u32>,
     /// The map, and each record that was left to a visitor.
     shares: AtomicU32,
-    padding: u64,
 }
+
+// Records follow it, each as large.
+const _: () = assert!(size_of::<Slab>() == size_of::<Record>());
+const _: () = assert!((LARGEST_SLAB as usize + 1) * size_of::<Record>() <= STRIDE as usize * UNIT);
 
 type SlabPointer = NonNull<Slab>;
 
@@ -56,13 +79,32 @@ fn slab<'a>(pointer: SlabPointer) -> &'a Slab {
 }
 
 fn bytes(size: u32) -> usize {
-    size_of::<Slab>() + size as usize * size_of::<Record>()
+    size_of::<Slab>() + size as usize * (size_of::<Record>() + size_of::<Marks>())
 }
 
 fn slab_of(record: RecordPointer) -> SlabPointer {
     let index = Record::at(record).index_in_slab.get() as usize;
     // SAFETY: Layout: so many records, and the header, are in front of it.
     unsafe { record.sub(index).cast::<Slab>().sub(1) }
+}
+
+/// A record's number in its map.
+pub fn number_of(record: RecordPointer) -> Number {
+    let units = (u32::from(Record::at(record).index_in_slab.get()) + 1) * UNITS;
+    Number(slab(slab_of(record)).place.get() * STRIDE + units)
+}
+
+/// What those who look at its value say of a record.
+pub fn marks<'a>(record: RecordPointer) -> &'a Marks {
+    let (home, index) = (slab_of(record), Record::at(record).index_in_slab.get());
+    let records = 1 + slab(home).size.get() as usize;
+    // SAFETY: Layout: behind the records, as many; all fields are cells.
+    unsafe { home.cast::<Record>().add(records).cast::<Marks>().add(index.into()).as_ref() }
+}
+
+/// The pool that a record is of; it may have [left](Pool::abandon) the record, and gone.
+pub(super) fn pool_of(record: RecordPointer) -> *const Pool {
+    slab(slab_of(record)).pool.get()
 }
 
 /// Gives a share in a slab up.
@@ -85,21 +127,42 @@ pub(crate) unsafe fn free_abandoned(record: RecordPointer) {
 
 /// The records of a map. All zero: none.
 pub struct Pool {
-    /// Slabs with a spare record.
+    /// See the module's text.
+    slabs: Array<*mut Slab>,
+    /// The first slab with a spare record.
     partial: Cell<*mut Slab>,
-    /// Slabs without.
-    full: Cell<*mut Slab>,
     /// The record that was freed last, or null; its slab has it in use.
     kept: Cell<*mut Record>,
+    kept_number: Cell<Number>,
     spare: Cell<u32>,
-    slabs: Cell<u32>,
+    /// `slabs` has no gap in front of this place.
+    gap: Cell<u32>,
 }
 
 impl Pool {
-    /// A spare record: all zero.
+    /// The record with a number.
     #[inline(always)]
-    pub fn allocate(&self) -> Result<RecordPointer, OutOfMemory> {
-        NonNull::new(self.kept.replace(null_mut())).map_or_else(|| self.allocate_in_slab(), Ok)
+    pub fn at(&self, number: Number) -> RecordPointer {
+        debug_assert!(number != Number::NONE);
+        // SAFETY: Invariant 3: who has a number has it of a slab that is there.
+        let base = unsafe { self.slabs.get_unchecked((number.0 / STRIDE) as usize) };
+        let record = base.wrapping_byte_add(number.0 as usize * UNIT).cast();
+        // SAFETY: Layout: see the module's text.
+        unsafe { NonNull::new_unchecked(record) }
+    }
+
+    /// The record with a number, if it is one's.
+    pub fn find(&self, number: Number) -> Option<RecordPointer> {
+        (number != Number::NONE).then(|| self.at(number))
+    }
+
+    /// A spare record.
+    #[inline(always)]
+    pub fn allocate(&self) -> Result<Numbered, OutOfMemory> {
+        match NonNull::new(self.kept.replace(null_mut())) {
+            Some(kept) => Ok((kept, self.kept_number.get())),
+            None => self.allocate_in_slab(),
+        }
     }
 
     /// Whether a record is kept for the next entry.
@@ -109,22 +172,18 @@ impl Pool {
     }
 
     #[inline(never)]
-    fn allocate_in_slab(&self) -> Result<RecordPointer, OutOfMemory> {
-        let first = match NonNull::new(self.partial.get()) {
-            Some(first) => first,
-            None => self.grow()?,
-        };
+    fn allocate_in_slab(&self) -> Result<Numbered, OutOfMemory> {
+        let first = NonNull::new(self.partial.get()).map_or_else(|| self.grow(), Ok)?;
         let header = slab(first);
-        let record = NonNull::new(header.free.get()).ok_or(OutOfMemory)?;
-        let next = Record::at(record).covers.replace(null_mut());
-        header.free.set(next);
+        let number = header.free.get();
+        let record = self.at(number);
+        header.free.set(Record::at(record).covers.replace(Number::NONE));
         header.used.set(header.used.get() + 1);
         self.spare.set(self.spare.get() - 1);
-        if next.is_null() {
-            unlink(&self.partial, first);
-            enlist(&self.full, first);
+        if header.free.get() == Number::NONE {
+            self.unlink(first);
         }
-        Ok(record)
+        Ok((record, number))
     }
 
     /// Makes sure that so many records are spare. With an error what there is stays for
@@ -139,68 +198,75 @@ impl Pool {
     /// Adds a slab.
     #[cold]
     fn grow(&self) -> Result<SlabPointer, OutOfMemory> {
-        let size = (FIRST_SLAB << self.slabs.get().min(8)).min(LARGEST_SLAB);
+        let slabs = self.slabs.len();
+        let is_gap = |place: &u32| self.slabs.get(*place) == Some(GAP);
+        let place = (self.gap.get()..slabs).find(is_gap).unwrap_or(slabs);
+        let units = place.checked_mul(STRIDE).ok_or(OutOfMemory)?;
+        self.slabs.reserve(1)?;
+        let size = (FIRST_SLAB << slabs.min(8)).min(LARGEST_SLAB);
         let made = memory::allocate_bytes(bytes(size))?.cast::<Slab>();
+        if place == slabs {
+            self.slabs.push(GAP);
+        }
+        self.slabs.set(place, made.as_ptr().wrapping_byte_sub(units as usize * UNIT));
+        self.gap.set(place + 1);
         let header = slab(made);
+        header.pool.set(self);
+        header.place.set(place);
         header.size.set(size);
         header.shares.store(1, Ordering::Relaxed);
         for index in (0..size).rev() {
-            // SAFETY: Layout: so many records follow the header.
-            let record = unsafe { made.add(1).cast::<Record>().add(index as usize) };
-            Record::at(record).index_in_slab.set(index as u8);
-            Record::at(record).covers.set(header.free.replace(record.as_ptr()));
+            let number = Number(units + (index + 1) * UNITS);
+            let record = Record::at(self.at(number));
+            record.index_in_slab.set(index as u8);
+            record.covers.set(header.free.replace(number));
         }
-        enlist(&self.partial, made);
+        self.enlist(made);
         self.spare.set(self.spare.get() + size);
-        self.slabs.set(self.slabs.get() + 1);
         Ok(made)
     }
 
     /// Takes a record back that nobody has any more.
     pub fn free(&self, record: RecordPointer) {
-        if !self.has_kept() {
-            return self.keep(record);
+        match self.has_kept() {
+            true => self.free_in_slab(record),
+            false => self.keep((record, number_of(record))),
         }
-        Self::clear(record);
-        self.free_in_slab(record);
     }
 
     /// [`free`](Self::free), where none is kept.
     #[inline(always)]
-    pub fn keep(&self, record: RecordPointer) {
-        Self::clear(record);
+    pub fn keep(&self, (record, number): Numbered) {
         if cfg!(modelled) {
             // A model checker is to see who uses what its slab has got back.
             return self.free_in_slab(record);
         }
+        Self::clear(record);
         self.kept.set(record.as_ptr());
+        self.kept_number.set(number);
     }
 
     #[inline(always)]
     fn clear(record: RecordPointer) {
         let fields = Record::at(record);
         debug_assert_eq!(fields.state(), State::Free);
-        debug_assert_eq!((fields.pins.get(), fields.visitors.get()), (0, 0));
-        fields.value.set(null_mut());
-        fields.slot.set(null());
-        fields.inbox.set(null());
-        fields.rules.set(Rules::NONE);
+        debug_assert_eq!((fields.pins.get(), marks(record).visitors.get()), (0, 0));
         fields.depth.set(0);
         fields.location.set(Location::Unlinked);
-        fields.reason.set(0);
+        fields.value.set(null_mut());
     }
 
     fn free_in_slab(&self, record: RecordPointer) {
-        let fields = Record::at(record);
+        Self::clear(record);
         let home = slab_of(record);
         let header = slab(home);
-        fields.covers.set(header.free.replace(record.as_ptr()));
+        let next = header.free.replace(number_of(record));
+        Record::at(record).covers.set(next);
         let used = header.used.get() - 1;
         header.used.set(used);
         self.spare.set(self.spare.get() + 1);
-        if used + 1 == header.size.get() {
-            unlink(&self.full, home);
-            enlist(&self.partial, home);
+        if next == Number::NONE {
+            self.enlist(home);
         }
         if used == 0 && self.spare.get() >= header.size.get() + KEPT {
             self.free_slab(home);
@@ -209,9 +275,10 @@ impl Pool {
 
     #[cold]
     fn free_slab(&self, home: SlabPointer) {
-        unlink(&self.partial, home);
+        self.unlink(home);
         self.spare.set(self.spare.get() - slab(home).size.get());
-        self.slabs.set(self.slabs.get() - 1);
+        self.slabs.set(slab(home).place.get(), GAP);
+        self.gap.set(self.gap.get().min(slab(home).place.get()));
         // SAFETY: The map's own, and none of its records is in use.
         unsafe { drop_share(home) };
     }
@@ -225,35 +292,36 @@ impl Pool {
 
     /// Gives all slabs up. Every record is free, or abandoned.
     pub fn free_all(&self) {
-        for list in [&self.partial, &self.full] {
-            while let Some(first) = NonNull::new(list.get()) {
-                list.set(slab(first).next.get());
-                // SAFETY: The map's own.
-                unsafe { drop_share(first) };
-            }
+        for (place, base) in self.slabs.iter().enumerate().filter(|(_, base)| *base != GAP) {
+            let home = NonNull::new(base.wrapping_byte_add(place * STRIDE as usize * UNIT));
+            // SAFETY: The map's own.
+            home.into_iter().for_each(|home| unsafe { drop_share(home) });
         }
+        self.slabs.free();
+        self.partial.set(null_mut());
         self.kept.set(null_mut());
         self.spare.set(0);
-        self.slabs.set(0);
+        self.gap.set(0);
     }
-}
 
-fn enlist(list: &Cell<*mut Slab>, pointer: SlabPointer) {
-    let header = slab(pointer);
-    header.previous.set(null_mut());
-    header.next.set(list.replace(pointer.as_ptr()));
-    if let Some(next) = NonNull::new(header.next.get()) {
-        slab(next).previous.set(pointer.as_ptr());
+    /// Enters a slab in the list of those with a spare record.
+    fn enlist(&self, pointer: SlabPointer) {
+        let header = slab(pointer);
+        header.previous.set(null_mut());
+        header.next.set(self.partial.replace(pointer.as_ptr()));
+        if let Some(next) = NonNull::new(header.next.get()) {
+            slab(next).previous.set(pointer.as_ptr());
+        }
     }
-}
 
-fn unlink(list: &Cell<*mut Slab>, pointer: SlabPointer) {
-    let header = slab(pointer);
-    match NonNull::new(header.previous.get()) {
-        Some(previous) => slab(previous).next.set(header.next.get()),
-        None => list.set(header.next.get()),
-    }
-    if let Some(next) = NonNull::new(header.next.get()) {
-        slab(next).previous.set(header.previous.get());
+    fn unlink(&self, pointer: SlabPointer) {
+        let header = slab(pointer);
+        match NonNull::new(header.previous.get()) {
+            Some(previous) => slab(previous).next.set(header.next.get()),
+            None => self.partial.set(header.next.get()),
+        }
+        if let Some(next) = NonNull::new(header.next.get()) {
+            slab(next).previous.set(header.previous.get());
+        }
     }
 }

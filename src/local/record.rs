@@ -22,8 +22,8 @@
 //! |---|---|
 //! | `link` while the key lives, and of a dead key until it is posted | the key's ([`crate::key::holders`]) |
 //! | `link` after that | the inbox's `Release` and `Acquire`; then the owner |
-//! | `state`, `value`, `visitors`, `reason` of a key that other threads reach | the map's lock |
-//! | `inbox` | written by the owner; to null with the key's lock and the map's |
+//! | `state`, `value`, [`Marks`] of a key that other threads reach | the map's lock |
+//! | [`Marks::abandoned`] | the key's lock; set with the map's as well |
 //! | all else | the owner |
 //!
 //! Records of other keys are moved by their owner with plain stores.
@@ -32,12 +32,11 @@ use core::ffi::c_void;
 use core::mem::size_of;
 use core::ptr::NonNull;
 
-use super::inbox::Inbox;
 use crate::error::Error;
-use crate::key::handle;
 use crate::key::holders::{Link, LinkPointer};
 use crate::key::options::Rules;
 use crate::key::slot::KeySlot;
+use crate::key::{self, handle};
 use crate::sys::sync::Cell;
 
 /// Where an entry is; see the module's text.
@@ -97,49 +96,64 @@ pub enum Location {
     Dropped = 4,
 }
 
+/// A record's number in its map, where the 8 bytes of a pointer are too many; 0: none.
+/// [`super::pool`] knows the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number(pub(super) u32);
+
+impl Number {
+    /// No record.
+    pub const NONE: Self = Self(0);
+}
+
+/// A record, and its number.
+pub type Numbered = (RecordPointer, Number);
+
 /// One map's entry under one key. All zero: free.
 #[repr(C)]
 pub struct Record {
     /// What makes it a holder of its key. The first field.
     pub link: Link,
-    /// The inbox of its map; null when the map has gone, and a visitor frees it.
-    pub inbox: Cell<*const Inbox>,
-    /// The key's slot. It serves this key until the record has left it.
-    pub slot: Cell<*const KeySlot>,
-    /// The value, in the states that say so.
+    /// The value, in the states that say so. Of a Reserved or Live record the address of
+    /// the key's slot, which is then at hand for a set over the value.
     pub value: Cell<*mut c_void>,
+    /// The handle of the key: when another thread has taken the value, the slot may
+    /// serve another key before the owner knows. So with the rules.
+    pub handle: Cell<u64>,
     /// The record whose place in the table this one has taken: an outer value of
     /// the same key, or one that hides it. Of a free record, the next free one.
-    pub covers: Cell<*mut Record>,
-    /// The handle of the key.
-    pub handle: Cell<u64>,
+    pub covers: Cell<Number>,
     /// Its index in the map's records by age.
     pub position: Cell<u32>,
-    /// Its index in the map's records of `INHERIT` keys, plus one; 0: none.
-    pub inherited: Cell<u32>,
-    state: Cell<State>,
-    /// A copy of the key's rules: when another thread has taken the value, the
-    /// slot may serve another key before the owner knows.
-    pub rules: Cell<Rules>,
     /// How many scopes were open when it was set: it ends with the innermost.
     pub depth: Cell<u16>,
-    /// Callbacks that run on behalf of this record: it stays until they return.
-    pub pins: Cell<u16>,
-    /// Threads that look at the value, or walk from this record on.
-    pub visitors: Cell<u16>,
-    /// Why a deferred value is destroyed, a [`crate::error::Reason`]. Of a
-    /// reserved record: 1 if the key's init callback runs for it.
-    pub reason: Cell<u8>,
+    state: Cell<State>,
     /// Where its link is, as the owner knows.
     pub location: Cell<Location>,
-    /// Its index in its slab.
-    pub index_in_slab: Cell<u8>,
+    /// A copy of the key's rules.
+    pub rules: Cell<Rules>,
+    /// Its index in its slab, for ever.
+    pub(super) index_in_slab: Cell<u8>,
+    /// Callbacks that run on behalf of this record: it stays until they return.
+    pub pins: Cell<u16>,
+}
+
+/// What those who look at a value say of its record. It stands apart: alone it would
+/// cost each record 8 bytes.
+#[repr(C)]
+pub struct Marks {
+    /// Threads that look at the value, or walk from this record on.
+    pub visitors: Cell<u16>,
+    /// Why a deferred value is destroyed, a [`crate::error::Reason`]; else 0.
+    pub reason: Cell<u8>,
+    /// The map has gone, and the last visitor frees the record.
+    pub abandoned: Cell<bool>,
 }
 
 /// A pointer to a record, as lists and tables keep it.
 pub type RecordPointer = NonNull<Record>;
 
-const _: () = assert!(size_of::<Record>() <= 80 || cfg!(modelled));
+const _: () = assert!(size_of::<Record>() == 48 && size_of::<Marks>() == 4);
 
 impl Record {
     /// The record behind a pointer that the caller has from a list or a table.
@@ -184,11 +198,26 @@ impl Record {
         self.rules.get().reachable()
     }
 
-    /// The slot of the record's key.
-    #[inline(always)]
+    /// The slot of the record's key. It serves this key until the record has left it.
     pub fn slot(&self) -> &'static KeySlot {
-        // SAFETY: Slots live for ever.
-        unsafe { &*self.slot.get() }
+        if !self.is_reachable() && self.state() == State::Live {
+            return self.slot_at_hand();
+        }
+        key::registry().slot(handle::index(self.handle.get()))
+    }
+
+    /// [`slot`](Self::slot) of a record that the owner has just found in its table by
+    /// its key. (Another thread may have taken the value since: this is as it was.)
+    #[inline(always)]
+    pub fn slot_at_hand(&self) -> &'static KeySlot {
+        // SAFETY: Such a record was Live; slots live for ever.
+        unsafe { &*self.value.get().cast_const().cast() }
+    }
+
+    /// Notes the slot of a record that is Reserved, or becomes Live; returns its value.
+    #[inline(always)]
+    pub fn keep_slot(&self, slot: &KeySlot) -> *mut c_void {
+        self.value.replace(core::ptr::from_ref(slot).cast_mut().cast())
     }
 
     /// Whether the record's key is alive. Errors: `DeadKey`.

@@ -9,12 +9,11 @@
 //!
 //! # The idea
 //!
-//! The key's lock says who is a holder, and keeps each holder's map in place; the
-//! map's lock guards the states of its reachable records and the table they are
-//! in. With both, a value is *taken*: a word is left in its place that no look-up
-//! finds, and the record goes to the owner's inbox, uncounted, to be cleared away.
-//! Or it is *looked at*: the record is marked, and until the mark goes its value
-//! is neither destroyed nor taken.
+//! The key's lock says who is a holder, and keeps each holder's map in place; the map's
+//! lock guards the states of its reachable records and the table they are in. With both,
+//! a value is *taken*: a word is left in its place that no look-up finds, and the record
+//! goes to the owner's inbox, uncounted, to be cleared away. Or it is *looked at*: the
+//! record is marked, and until the mark goes its value is neither destroyed nor taken.
 //!
 //! # Invariants
 //!
@@ -22,20 +21,20 @@
 //! 2. A record with a mark stays in its key's list, where it is, if the key
 //!    lives: so the one who has marked it finds the next one.
 //! 3. The one who goes over all values keeps the key alive; who takes values is alone
-//!    with the key. So no key dies, and no value is taken, while it is visited.
-//!    (A capture's mark does not keep the key alive: the value is left to its
-//!    owner then.)
+//!    with the key. So no key dies, and no value is taken, while it is visited. (A
+//!    capture's mark does not keep the key alive: the value is left to its owner then.)
 //! 4. A record whose value was taken is not looked up in its slot by its owner:
 //!    the slot may serve another key by then.
 
 use core::ffi::c_void;
 use core::iter::{from_fn, successors};
+use core::mem::offset_of;
 use core::ptr::null_mut;
 
 use super::inbox::Waker;
 use super::map::Map;
-use super::pool;
-use super::record::{Record, RecordPointer, State};
+use super::pool::{self, marks, number_of, pool_of};
+use super::record::{Number, Record, RecordPointer, State};
 use crate::error::Error;
 use crate::key::holders::{is_posted, Departure, Holders, LinkPointer};
 use crate::key::slot::KeySlot;
@@ -47,16 +46,16 @@ use crate::sys::sync::{compiler_fence, Ordering};
 /// Safety: the record is in its key's list or chain, whose lock the caller has: so
 /// the map can't end.
 pub(crate) unsafe fn map_of<'a>(record: RecordPointer) -> Option<&'a Map> {
-    // SAFETY: Layout: an inbox is the first field of its map. The caller: it lives.
-    unsafe { Record::at(record).inbox.get().cast::<Map>().as_ref() }
+    let map = pool_of(record).wrapping_byte_sub(offset_of!(Map, pool)).cast::<Map>();
+    // SAFETY: Layout: a pool is part of its map. The caller: it lives.
+    (!marks(record).abandoned.get()).then(|| unsafe { &*map })
 }
 
 /// What one step of a release has found in a dead key's chain.
 pub enum Posted {
     /// Somebody is to be woken.
     Wake(Waker),
-    /// A value of an `ANY` key, which is the caller's to destroy. Its pin is
-    /// dropped.
+    /// A value of an `ANY` key, which is the caller's to destroy. Its pin is dropped.
     Taken(*mut c_void),
 }
 
@@ -103,11 +102,11 @@ impl Map {
     fn take(&self, record: RecordPointer) -> Option<*mut c_void> {
         let fields = Record::at(record);
         self.inbox.lock.with(|| {
-            if fields.visitors.get() > 0 {
+            if marks(record).visitors.get() > 0 {
                 return None;
             }
             let position = match fields.state() {
-                State::Live => Some(self.table().position_of(fields.handle.get(), record)?),
+                State::Live => Some(Self::position_of(self.table(), record)?),
                 State::Covered => None,
                 _ => return None,
             };
@@ -132,7 +131,7 @@ impl Map {
                 return None;
             }
             let value = self.value_of(record)?;
-            fields.visitors.set(fields.visitors.get() + 1);
+            marks(record).visitors.set(marks(record).visitors.get() + 1);
             Some(value)
         })
     }
@@ -141,7 +140,7 @@ impl Map {
     /// until [`unmark`].
     fn take_marked(&self, record: RecordPointer) -> Option<*mut c_void> {
         let value = self.take(record)?;
-        self.inbox.lock.with(|| Record::at(record).visitors.set(1));
+        self.inbox.lock.with(|| marks(record).visitors.set(1));
         Some(value)
     }
 
@@ -174,8 +173,8 @@ pub fn unmark(slot: &KeySlot, holders: &Holders, record: RecordPointer) -> Unmar
     let any = fields.rules.get().any();
     let mut value = null_mut();
     let last = map.inbox.lock.with(|| {
-        fields.visitors.set(fields.visitors.get() - 1);
-        if fields.visitors.get() > 0 {
+        marks(record).visitors.set(marks(record).visitors.get() - 1);
+        if marks(record).visitors.get() > 0 {
             return None;
         }
         match fields.state() {
@@ -192,7 +191,7 @@ pub fn unmark(slot: &KeySlot, holders: &Holders, record: RecordPointer) -> Unmar
     // A dead key has pinned it; a live one has it in its list.
     // SAFETY: Marked, and the lock is held.
     let pinned = is_posted(link) || unsafe { holders.remove(link) } == Departure::Counted;
-    let reason = fields.reason.get();
+    let reason = marks(record).reason.get();
     if state == State::Taken || any {
         if pinned {
             let last = slot.unpin();
@@ -218,15 +217,15 @@ pub fn unmark(slot: &KeySlot, holders: &Holders, record: RecordPointer) -> Unmar
 /// [`unmark`] of a record whose map has gone. With the key's lock.
 fn unmark_abandoned(holders: &Holders, record: RecordPointer) -> Unmarked {
     let fields = Record::at(record);
-    fields.visitors.set(fields.visitors.get() - 1);
-    if fields.visitors.get() > 0 {
+    marks(record).visitors.set(marks(record).visitors.get() - 1);
+    if marks(record).visitors.get() > 0 {
         return Unmarked::Done;
     }
     // SAFETY: Marked, so in the list; the lock is held.
     let departure = unsafe { holders.remove(Record::link_of(record)) };
     debug_assert_eq!(departure, Departure::Left, "the one who marks keeps the key alive");
     if fields.state() == State::Deferred {
-        return Unmarked::DestroyAndFree(fields.value.get(), fields.reason.get(), record);
+        return Unmarked::DestroyAndFree(fields.value.get(), marks(record).reason.get(), record);
     }
     // SAFETY: Left by its map, and out of its list.
     unsafe { pool::free_abandoned(record) };
@@ -296,18 +295,17 @@ impl Map {
             // Tagged from here on, a live list is seized with the lock.
             holders.first().ok_or(Error::DeadKey)?;
             let replaced = self.with_table(0, |table, _| {
-                if before.state() != State::Live || before.visitors.get() == 0 {
+                if before.state() != State::Live || marks(old).visitors.get() == 0 {
                     return false;
                 }
-                let key = before.handle.get();
-                let Some(position) = table.position_of(key, old) else { return false };
+                let Some(position) = Self::position_of(table, old) else { return false };
                 before.value.set(table.value(position));
                 before.become_state(State::Deferred);
-                before.reason.set(reason);
-                after.covers.set(before.covers.replace(null_mut()));
+                marks(old).reason.set(reason);
+                after.covers.set(before.covers.replace(Number::NONE));
                 after.depth.set(before.depth.get());
                 after.become_state(State::Live);
-                table.substitute(position, key, value, new);
+                table.substitute(position, before.handle.get(), value, number_of(new));
                 true
             });
             if replaced {
@@ -331,10 +329,6 @@ impl Map {
     /// The map is ending, and a record has no value for it any more, or its value
     /// is visited. With true it is left to those who look at it.
     pub fn leave_to_visitors(&self, slot: &KeySlot, record: RecordPointer) -> bool {
-        let fields = Record::at(record);
-        let left = slot.with_holders(|_| {
-            self.inbox.lock.with(|| (fields.visitors.get() > 0).then(|| self.abandon(record)))
-        });
-        left.map(|()| self.forget_abandoned()).is_some()
+        slot.with_holders(|_| self.inbox.lock.with(|| self.abandon(record)))
     }
 }

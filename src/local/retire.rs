@@ -25,12 +25,13 @@
 
 use core::ffi::c_void;
 use core::iter::from_fn;
-use core::ptr::{null_mut, NonNull};
+use core::ptr::NonNull;
 
 use super::covering::TakenOut;
 use super::map::{count, Map, SLOW_PATH_BUDGET};
 use super::maps;
-use super::record::{Location, Record, RecordPointer, State};
+use super::pool::marks;
+use super::record::{Location, Number, Record, RecordPointer, State};
 use super::thread::Thread;
 use crate::error::Reason;
 use crate::key::call::CallKind;
@@ -39,6 +40,8 @@ use crate::key::slot::KeySlot;
 use crate::key::{self, waiters};
 use crate::sys::block;
 use crate::sys::sync::Ordering;
+
+type Slot = &'static KeySlot;
 
 /// Calls a key's destroy callback, if there is one and the value is not null.
 /// The caller keeps the slot as it is. Returns whether it has.
@@ -71,24 +74,17 @@ pub fn destroy_deferred(thread: &Thread, slot: &KeySlot, value: *mut c_void, rea
 
 /// A callback that has [begun](Map::begin_callback) for a record has returned; it
 /// may have removed the entry, or another thread taken it.
-fn end_callback(thread: &Thread, map: &Map, record: RecordPointer) {
+fn end_callback(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot) {
     let fields = Record::at(record);
     map.pinned.set(map.pinned.get() - 1);
     fields.pins.set(fields.pins.get() - 1);
     if fields.is_reachable() {
-        finish_reachable(thread, map, record);
-    } else {
-        finish_if_idle(thread, map, record);
+        finish_if_idle_slowly(thread, map, record, slot);
+        // Last, because it may call back: the record may be another's by then.
+        unpin(Some(thread), slot);
+    } else if fields.state() == State::Destroying {
+        finish_if_idle(thread, map, record, slot);
     }
-}
-
-/// [`finish_if_idle`], for which the callback had a pin of the slot.
-#[inline(never)]
-fn finish_reachable(thread: &Thread, map: &Map, record: RecordPointer) {
-    let slot = Record::at(record).slot();
-    finish_if_idle_slowly(thread, map, record);
-    // Last, because it may call back: the record may be another's by then.
-    unpin(Some(thread), slot);
 }
 
 /// Takes an entry of the map out, and destroys its value: now, or, if it is
@@ -103,10 +99,11 @@ pub fn retire(
     reason: Reason,
 ) -> bool {
     let fields = Record::at(record);
+    let slot = fields.slot();
     let dead = fields.is_known_dead();
     let deferred = map.state_of(record) == State::Deferred;
     let reason = match (deferred, dead) {
-        (true, _) => i32::from(fields.reason.get()),
+        (true, _) => i32::from(marks(record).reason.get()),
         (false, true) => Reason::KeyDead as i32,
         (false, false) => reason as i32,
     };
@@ -118,7 +115,7 @@ pub fn retire(
             if reason == Reason::KeyDead as i32 {
                 count(&map.counters.expunged);
             }
-            destroy_taken_out(thread, map, record, reason);
+            destroy_taken_out(thread, map, record, slot, reason);
             true
         }
     }
@@ -127,7 +124,7 @@ pub fn retire(
 /// [`retire`] of the only entry of a key that has just died, at this position: the
 /// key's own pin is the record's now.
 #[inline(always)]
-pub fn retire_lone(thread: &Thread, map: &Map, record: RecordPointer, position: usize) {
+pub fn retire_lone(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot, position: usize) {
     Record::at(record).location.set(Location::Pinned);
     if !map.take_out_simply(record, position) {
         retire(thread, map, record, Some(position), Reason::KeyDead);
@@ -135,9 +132,9 @@ pub fn retire_lone(thread: &Thread, map: &Map, record: RecordPointer, position: 
     }
     count(&map.counters.expunged);
     if is_trivial(record) {
-        finish_dead(thread, map, record);
+        finish_dead(thread, map, record, slot);
     } else {
-        destroy_with_callback(thread, map, record, Reason::KeyDead as i32);
+        destroy_with_callback(thread, map, record, slot, Reason::KeyDead as i32);
     }
 }
 
@@ -145,62 +142,70 @@ pub fn retire_lone(thread: &Thread, map: &Map, record: RecordPointer, position: 
 #[inline(always)]
 fn is_trivial(record: RecordPointer) -> bool {
     let fields = Record::at(record);
-    fields.value.get().is_null() || fields.slot().callbacks().destroy.is_none()
+    !fields.rules.get().has_destroy() || fields.value.get().is_null()
 }
 
 /// Destroys the value of a record that was taken out.
-pub fn destroy_taken_out(thread: &Thread, map: &Map, record: RecordPointer, reason: i32) {
+pub fn destroy_taken_out(t: &Thread, map: &Map, record: RecordPointer, slot: Slot, reason: i32) {
     if is_trivial(record) {
-        finish_if_idle(thread, map, record);
+        finish_if_idle(t, map, record, slot);
     } else {
-        destroy_with_callback(thread, map, record, reason);
+        destroy_with_callback(t, map, record, slot, reason);
     }
 }
 
 #[inline(never)]
-fn destroy_with_callback(thread: &Thread, map: &Map, record: RecordPointer, reason: i32) {
-    let fields = Record::at(record);
+fn destroy_with_callback(t: &Thread, map: &Map, record: RecordPointer, slot: Slot, reason: i32) {
     map.begin_callback(record);
-    call_destroy(Some(thread), fields.slot(), fields.value.get(), reason);
-    end_callback(thread, map, record);
+    destroy_for(t, map, record, slot, Record::at(record).value.get(), reason);
 }
 
 /// Destroys a value that another one has replaced in an entry. The callback has
 /// [begun](Map::begin_callback).
-#[inline(never)]
-pub fn replaced(thread: &Thread, map: &Map, record: RecordPointer, old: *mut c_void) {
+#[inline]
+pub fn replaced(t: &Thread, map: &Map, record: RecordPointer, slot: Slot, old: *mut c_void) {
     map.count_removal();
-    call_destroy(Some(thread), Record::at(record).slot(), old, Reason::Replaced as i32);
-    end_callback(thread, map, record);
+    destroy_for(t, map, record, slot, old, Reason::Replaced as i32);
+}
+
+#[inline(never)]
+fn destroy_for(
+    thread: &Thread,
+    map: &Map,
+    record: RecordPointer,
+    slot: Slot,
+    value: *mut c_void,
+    reason: i32,
+) {
+    call_destroy(Some(thread), slot, value, reason);
+    end_callback(thread, map, record, slot);
 }
 
 /// Finishes a record whose value is gone, unless a callback further out still
 /// runs for it.
 #[inline(always)]
-pub fn finish_if_idle(thread: &Thread, map: &Map, record: RecordPointer) {
+pub fn finish_if_idle(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot) {
     let fields = Record::at(record);
     let dead = !fields.is_reachable()
         && fields.state() == State::Destroying
         && fields.location.get() == Location::Pinned
-        && fields.covers.get().is_null();
+        && fields.covers.get() == Number::NONE;
     if dead {
-        finish_dead(thread, map, record);
+        finish_dead(thread, map, record, slot);
     } else {
-        finish_if_idle_slowly(thread, map, record);
+        finish_if_idle_slowly(thread, map, record, slot);
     }
 }
 
 /// [`finish_if_idle`] of a record that is Destroying, and Pinned: of a dead key that
 /// no other thread reaches.
 #[inline(always)]
-fn finish_dead(thread: &Thread, map: &Map, record: RecordPointer) {
-    let fields = Record::at(record);
-    let slot = fields.slot();
-    if fields.pins.get() > 0 {
+fn finish_dead(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot) {
+    if Record::at(record).pins.get() > 0 {
         return;
     }
     if !map.free_youngest(record) {
-        return finish(Some(thread), map, record);
+        return finish(Some(thread), map, record, slot);
     }
     if thread.has_place_for_slot() && !waiters::are_there() && slot.close_if_bare() {
         thread.keep_slot(slot);
@@ -210,13 +215,13 @@ fn finish_dead(thread: &Thread, map: &Map, record: RecordPointer) {
 }
 
 #[inline(never)]
-fn finish_if_idle_slowly(thread: &Thread, map: &Map, record: RecordPointer) {
+fn finish_if_idle_slowly(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot) {
     let fields = Record::at(record);
     if fields.pins.get() > 0 {
         return;
     }
     match map.state_of(record) {
-        State::Destroying => finish(Some(thread), map, record),
+        State::Destroying => finish(Some(thread), map, record, slot),
         State::Taken if fields.location.get() == Location::Dropped => map.release_record(record),
         _ => {}
     }
@@ -224,9 +229,8 @@ fn finish_if_idle_slowly(thread: &Thread, map: &Map, record: RecordPointer) {
 
 /// Finishes a record: it leaves its key, and then its map.
 #[inline(never)]
-pub fn finish(thread: Option<&Thread>, map: &Map, record: RecordPointer) {
+pub fn finish(thread: Option<&Thread>, map: &Map, record: RecordPointer, slot: Slot) {
     let fields = Record::at(record);
-    let slot = fields.slot();
     if fields.location.get() == Location::Linked {
         // SAFETY: It was linked to this slot, and this thread owns the map.
         match unsafe { slot.leave(Record::link_of(record)) } {
@@ -245,10 +249,9 @@ pub fn finish(thread: Option<&Thread>, map: &Map, record: RecordPointer) {
     unpin(thread, slot);
 }
 
-/// Drops a pin; the last one of a dead key calls its `user_free`, and frees its
-/// slot.
+/// Drops a pin; the last one of a dead key calls its `user_free`, and frees its slot.
 #[inline(never)]
-pub fn unpin(thread: Option<&Thread>, slot: &'static KeySlot) {
+pub fn unpin(thread: Option<&Thread>, slot: Slot) {
     if !slot.unpin() {
         return;
     }
@@ -261,7 +264,7 @@ pub fn unpin(thread: Option<&Thread>, slot: &'static KeySlot) {
 /// Calls the `user_free` of a key whose last pin was dropped.
 #[cold]
 #[inline(never)]
-fn free_user(thread: Option<&Thread>, slot: &'static KeySlot) {
+fn free_user(thread: Option<&Thread>, slot: Slot) {
     let Some((user_free, user)) = slot.user_free() else { return };
     // SAFETY: The key's maker promises a function that may be called once with
     // `user`; no lock is held and every list is whole.
@@ -276,7 +279,7 @@ fn free_user(thread: Option<&Thread>, slot: &'static KeySlot) {
 }
 
 /// Frees the slot of a key that is over. The thread keeps one for its next key.
-pub fn close(thread: Option<&Thread>, slot: &'static KeySlot) {
+pub fn close(thread: Option<&Thread>, slot: Slot) {
     // SAFETY: The last pin was dropped by this thread, and `user_free` has run,
     // as far as it ever will.
     let free = unsafe { slot.close() };
@@ -303,8 +306,8 @@ fn drain_posted(map: &Map) {
     while let Some(record) = NonNull::new(next).map(Record::of) {
         let fields = Record::at(record);
         next = fields.link.next.load(Ordering::Relaxed);
-        let (state, visited) =
-            map.guarded_if(fields.is_reachable(), || (fields.state(), fields.visitors.get() > 0));
+        let look = || (fields.state(), marks(record).visitors.get() > 0);
+        let (state, visited) = map.guarded_if(fields.is_reachable(), look);
         match state {
             State::Live | State::Covered | State::Retired => map.push_stale(record),
             State::Deferred if !visited => map.push_stale(record),
@@ -356,7 +359,7 @@ fn flush_some(thread: &Thread, map: &Map) {
 /// Brings order into what callbacks that never returned have left in a map.
 pub fn recover(thread: &Thread, map: &Map) {
     map.loops.set(0);
-    map.initialising.set(null_mut());
+    map.initialising.set(Number::NONE);
     map.forget_endings();
     drain(map);
     let is_unfinished = |state| matches!(state, State::Reserved | State::Destroying);
@@ -375,7 +378,7 @@ fn recover_records(thread: &Thread, map: &Map) {
     let mut index = map.order.len();
     while index > 0 {
         index -= 1;
-        if let Some(record) = map.order.get(index).and_then(NonNull::new) {
+        if let Some(record) = map.in_order(index) {
             recover_record(thread, map, record);
         }
         // What a `user_free` has added is whole.
@@ -388,18 +391,18 @@ fn recover_record(thread: &Thread, map: &Map, record: RecordPointer) {
     let pins = fields.pins.replace(0);
     // One by one: a `user_free` below may end the thread once more.
     map.pinned.set(map.pinned.get() - u32::from(pins));
-    let (reachable, slot) = (fields.is_reachable(), fields.slot.get());
+    let (reachable, slot) = (fields.is_reachable(), fields.slot());
     match map.state_of(record) {
         // Its value was never made; or is gone.
         State::Reserved => {
-            fields.covers.set(null_mut());
+            fields.covers.set(Number::NONE);
             map.guarded_if(reachable, || fields.become_state(State::Destroying));
-            finish(Some(thread), map, record);
+            finish(Some(thread), map, record, slot);
         }
-        _ => finish_if_idle(thread, map, record),
+        _ => finish_if_idle(thread, map, record, slot),
     }
     if reachable {
-        // SAFETY: Slots live for ever; a callback that ran had a pin of it.
-        (0..pins).for_each(|_| unpin(Some(thread), unsafe { &*slot }));
+        // A callback that ran had a pin of it.
+        (0..pins).for_each(|_| unpin(Some(thread), slot));
     }
 }

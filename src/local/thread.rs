@@ -9,7 +9,7 @@
 //!       |              |    Thread: own map, calls, hooks, ...
 //!       |              |       |
 //!       |              v       v
-//!       |   +-> Map  [ inbox | counters | order ... ]<---- Record.inbox
+//!       |   +-> Map  [ inbox | counters | order, pool ]<--- its records
 //!       |   |          ThreadLocalMap ------+
 //!       v   v                               |
 //!       [ Entry | Entry | ... | records ] <-+
@@ -169,11 +169,11 @@ impl Thread {
     #[inline(always)]
     pub fn slot_of(&self, key: u64) -> Result<&'static KeySlot, Error> {
         let (latest, slot) = self.latest.get();
-        if latest != key || slot.is_null() {
-            return key::live(key);
-        }
         // SAFETY: Slots live for ever.
-        Ok(unsafe { &*slot })
+        match unsafe { slot.as_ref() } {
+            Some(slot) if latest == key => Ok(slot),
+            _ => key::live(key),
+        }
     }
 
     /// The calls in progress, the innermost first. The latest one that was handed out

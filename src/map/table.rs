@@ -1,4 +1,4 @@
-//! The table's memory: entries, and behind them the owner's records.
+//! The table's memory: entries, and behind them the numbers of the owner's records.
 //!
 //! ```text
 //!   one allocation, zeroed:
@@ -12,13 +12,12 @@
 //!
 //! # The order of stores
 //!
-//! A signal handler on the owning thread may look a key up between any two
-//! stores. So an entry is written value first and key last; cleared key first
-//! and value last; and one that changes from one key to another is
-//! [`Entry::reserved`] in between, so that no key is ever seen with another
-//! key's value, and no number that is not a key is seen with any. The compiler
-//! is kept from reordering them; the processor does not reorder a thread's
-//! stores before its own handler's eyes.
+//! A signal handler on the owning thread may look a key up between any two stores. So an
+//! entry is written value first and key last; cleared key first and value last; and one
+//! that changes from one key to another is [`Entry::reserved`] in between, so that no key
+//! is ever seen with another key's value, and no number that is not a key is seen with
+//! any. The compiler is kept from reordering them; the processor does not reorder a
+//! thread's stores before its own handler's eyes.
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
@@ -232,7 +231,7 @@ impl<R: Copy> Drop for Table<R> {
 #[inline(always)]
 pub(crate) unsafe fn record_at<R: Copy>(view: View, distance: usize) -> R {
     let position = distance / size_of::<Entry>();
-    // SAFETY: Layout: see the picture in the module's text; the caller says
-    // that the table is one of `R` and that the record was written.
-    unsafe { *view.table.add(view.capacity()).cast::<R>().add(position) }
+    // SAFETY: Layout: see the picture in the module's text; the caller says that the table is
+    // one of `R` and that the record was written.
+    unsafe { *view.table.byte_add(view.mask).add(1).cast::<R>().add(position) }
 }

@@ -1,10 +1,9 @@
 //! An array that grows, of memory that may run out.
 //!
-//! Owners keep their records by age, their open scopes, the keys of a capture
-//! and the notes of a report in it. Growing is a call of its own
-//! ([`Array::reserve`]), so that what must not fail later can be provided for
-//! now. Nothing is freed by dropping it: a callback may never return, and then
-//! its frame is gone.
+//! Owners keep their records by age, their open scopes, the keys of a capture and the
+//! notes of a report in it. Growing is a call of its own ([`Array::reserve`]), so that
+//! what must not fail later can be provided for now. Nothing is freed by dropping it: a
+//! callback may never return, and then its frame is gone.
 //!
 //! All zero is an empty array.
 
@@ -81,6 +80,15 @@ impl<T: Copy> Array<T> {
         (index < self.length.get()).then(|| unsafe { self.items.get().add(index as usize).read() })
     }
 
+    /// The item at an index.
+    /// Safety: the index is below the length.
+    #[inline(always)]
+    pub(crate) unsafe fn get_unchecked(&self, index: usize) -> T {
+        debug_assert!(index < self.length.get() as usize);
+        // SAFETY: The caller: below the length, so written.
+        unsafe { self.items.get().add(index).read() }
+    }
+
     /// The items that are there now; those that go meanwhile are not met.
     pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
         (0..self.len()).map_while(|index| self.get(index))
@@ -97,14 +105,6 @@ impl<T: Copy> Array<T> {
     pub fn pop(&self) -> Option<T> {
         let last = self.get(self.length.get().checked_sub(1)?)?;
         self.truncate(self.length.get() - 1);
-        Some(last)
-    }
-
-    /// Takes the item at an index out, and puts the last one into its place.
-    /// Returns the item that has moved, if one has.
-    pub fn swap_remove(&self, index: u32) -> Option<T> {
-        let last = self.pop().filter(|_| index < self.length.get())?;
-        self.set(index, last);
         Some(last)
     }
 
@@ -156,10 +156,9 @@ mod tests {
             array.push(number);
         }
         assert!((0..100).all(|index| array.get(index) == Some(u64::from(index))));
-        assert_eq!(array.swap_remove(10), Some(99));
-        assert_eq!((array.len(), array.get(10), array.get(99)), (99, Some(99), None));
-        assert_eq!(array.swap_remove(98), None);
-        assert_eq!(array.pop(), Some(97));
+        array.set(10, 7);
+        assert_eq!(array.pop(), Some(99));
+        assert_eq!((array.len(), array.get(10), array.get(99)), (99, Some(7), None));
         array.free();
         assert!(array.is_empty() && array.pop().is_none());
     }

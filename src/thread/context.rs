@@ -17,10 +17,9 @@
 //!   cancel    context and task freed                 on any thread
 //! ```
 //!
-//! A task is its context, with a function in it: one piece of memory. All of it is
-//! freed before the function is called. So a callback or a function that never
-//! returns (`pthread_exit`) leaves nothing behind; the task's scope ends with the
-//! thread.
+//! A task is its context, with a function in it: one piece of memory. All of it is freed
+//! before the function is called. So a callback or a function that never returns
+//! (`pthread_exit`) leaves nothing behind; the task's scope ends with the thread.
 //!
 //! # Invariants
 //!
@@ -34,7 +33,6 @@
 //!    its key is joined, as by a visit: it does not die before the copy is made.
 
 use core::ffi::c_void;
-use core::iter::from_fn;
 use core::ptr::{null, null_mut, NonNull};
 
 use super::{scope, values, visit};
@@ -45,7 +43,7 @@ use crate::key::{self, handle};
 use crate::local::contexts::{Context, ContextPointer, Item, TaskFunction};
 use crate::local::map::Map;
 use crate::local::maps;
-use crate::local::record::{Record, State};
+use crate::local::record::{Record, RecordPointer, State};
 use crate::local::remote::{unmark, Unmarked};
 use crate::local::retire;
 use crate::local::thread::Thread;
@@ -64,8 +62,7 @@ pub fn capture(thread: &Thread) -> Result<ContextPointer, Error> {
     let made = memory::allocate::<Context>()?;
     context(made).call.begin(&thread.calls, CallKind::Context);
     let captured = note_keys(thread.map(), context(made)).and_then(|()| {
-        let mut keys = from_fn(|| context(made).keys.pop());
-        keys.try_for_each(|(_, key)| capture_one(thread, context(made), key))
+        context(made).keys.iter().try_for_each(|key| capture_one(thread, context(made), key))
     });
     captured.inspect_err(|_| destroy(Some(thread), made))?;
     context(made).keys.free();
@@ -74,49 +71,25 @@ pub fn capture(thread: &Thread) -> Result<ContextPointer, Error> {
     Ok(made)
 }
 
-/// Notes which keys are to be captured, the oldest last: copy callbacks may
-/// change the map.
+/// Notes which keys are to be captured, the oldest first: copy callbacks may change the
+/// map.
 fn note_keys(map: &Map, made: &Context) -> Result<(), Error> {
-    made.keys.reserve(map.inherited.len())?;
-    made.items.reserve(map.inherited.len())?;
-    for record in map.inherited.iter().filter(|record| map.state_of(*record) == State::Live) {
-        let record = Record::at(record);
-        made.keys.push((record.position.get(), record.handle.get()));
+    let number = map.inherited.get();
+    made.keys.reserve(number)?;
+    made.items.reserve(number)?;
+    let inherits = |record: RecordPointer| Record::at(record).rules.get().inherits();
+    let visible = |it: &RecordPointer| inherits(*it) && map.state_of(*it) == State::Live;
+    for record in map.records().filter(visible).take(number as usize) {
+        made.keys.push(Record::at(record).handle.get());
     }
-    // SAFETY: Nobody else uses the array.
-    sort_by_age(unsafe { made.keys.as_mut_slice() });
     Ok(())
 }
 
-/// Sorts so that the oldest is last: by a heap, because the code of the standard
-/// library's sort takes 4 KB.
-fn sort_by_age(noted: &mut [(u32, u64)]) {
-    let sift = |heap: &mut [(u32, u64)], mut at: usize| {
-        let length = heap.len();
-        let children = |at| 2 * at + 1..length.min(2 * at + 3);
-        while let Some(child) = children(at).min_by_key(|child| heap[*child].0) {
-            if heap[at].0 <= heap[child].0 {
-                return;
-            }
-            heap.swap(at, child);
-            at = child;
-        }
-    };
-    for at in (0..noted.len() / 2).rev() {
-        sift(noted, at);
-    }
-    for end in (1..noted.len()).rev() {
-        noted.swap(0, end);
-        sift(&mut noted[..end], 0);
-    }
-}
-
-/// Captures the thread's value under a key, if it still has one and the key is
-/// alive.
+/// Captures the thread's value under a key, if it still has one and the key is alive.
 fn capture_one(thread: &Thread, made: &Context, key: u64) -> Result<(), Error> {
     let (Ok(slot), map) = (key::live(key), thread.map()) else { return Ok(()) };
     let Some(position) = map.find(key) else { return Ok(()) };
-    let record = map.table().record(position);
+    let record = map.pool.at(map.table().record(position));
     let value = if Record::at(record).is_reachable() {
         let Some(value) = map.mark(record) else { return Ok(()) };
         made.marked.set(record.as_ptr());
@@ -179,8 +152,7 @@ fn release_pin(thread: Option<&Thread>, made: &Context) {
     }
 }
 
-/// A copy of a value by the key's callback; without one, and of null, the same
-/// pointer.
+/// A copy of a value by the key's callback; without one, and of null, the same pointer.
 fn copy(callbacks: Callbacks, value: *mut c_void) -> Result<*mut c_void, Error> {
     let Some(copy) = callbacks.copy.filter(|_| !value.is_null()) else { return Ok(value) };
     let mut made = null_mut();
@@ -214,13 +186,13 @@ fn enter_copy(thread: &Thread, map: &Map, item: Item) -> Result<(), Error> {
     if item.is_stale() {
         return Ok(());
     }
-    let value = copy(item.slot().callbacks(), item.value)?;
+    let value = copy(item.slot.callbacks(), item.value)?;
     enter_value(thread, map, item, value)
 }
 
 /// Sets a value that is no map's, or destroys it. A key that has died is skipped.
 fn enter_value(thread: &Thread, map: &Map, item: Item, value: *mut c_void) -> Result<(), Error> {
-    let slot = item.slot();
+    let slot = item.slot;
     let live = slot.check(handle::generation(item.key));
     let set = live.and_then(|()| values::put(thread, map, slot, item.key, value, None));
     let Err(error) = set else { return Ok(()) };
@@ -249,7 +221,7 @@ fn destroy(thread: Option<&Thread>, pointer: ContextPointer) {
     while let Some(item) = made.items.pop() {
         made.copying.set(item.slot);
         let reason = if item.is_stale() { Reason::KeyDead } else { Reason::Removed };
-        retire::destroy(thread, item.slot(), item.value, reason);
+        retire::destroy(thread, item.slot, item.value, reason);
         release_pin(thread, made);
     }
     if let Some(thread) = thread {
@@ -302,10 +274,9 @@ impl Begun {
 
 /// Opens a task's scope, moves its values in, and frees it.
 ///
-/// Where there is no memory for the scope or for what is to be set in it, or
-/// where the thread is past its last cleanup, the function is to be called
-/// without, and that is counted (`tls_stats_t.unscoped`): losing a task would
-/// be worse.
+/// Where there is no memory for the scope or for what is to be set in it, or where the
+/// thread is past its last cleanup, the function is to be called without, and that is
+/// counted (`tls_stats_t.unscoped`): losing a task would be worse.
 ///
 /// Safety: `task` is from [`create_task`], and neither run nor cancelled yet.
 pub(crate) unsafe fn begin_task(thread: Option<&Thread>, task: ContextPointer) -> Begun {

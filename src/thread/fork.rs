@@ -6,11 +6,10 @@
 //! that others held stay locked, what they were just changing is half changed,
 //! their maps have no owner, and pins that they had will never be dropped.
 //!
-//! A library can take its locks before the fork and give them back after it. But
-//! a program has `pthread_atfork` handlers of its own, which may take its locks or
-//! call this library; whether they run before or after ours depends on who was
-//! registered first. Holding locks while they run deadlocks in one order or the
-//! other.
+//! A library can take its locks before the fork and give them back after it. But a
+//! program has `pthread_atfork` handlers of its own, which may take its locks or call
+//! this library; whether they run before or after ours depends on who was registered
+//! first. Holding locks while they run deadlocks in one order or the other.
 //!
 //! # The idea
 //!
@@ -23,13 +22,12 @@
 //! * contexts, which do not change after their capture;
 //! * the thread's chain of calls in progress.
 //!
-//! So every lock is made anew; every key's list of holders is linked again from
-//! the records that are there; the pins of every key are counted again; visits of
-//! other threads end, and the keys that only those kept alive are dead. Other
-//! threads' maps are *lost in fork*: their memory stays where it is, and their
-//! values' callbacks are not run: whatever the values stand for, the parent ends.
-//! A dead key that nobody here has a value of is over; its `user_free` is not
-//! called, as above.
+//! So every lock is made anew; every key's list of holders is linked again from the
+//! records that are there; the pins of every key are counted again; visits of other
+//! threads end, and the keys that only those kept alive are dead. Other threads' maps are
+//! *lost in fork*: their memory stays where it is, and their values' callbacks are not
+//! run: whatever the values stand for, the parent ends. A dead key that nobody here has a
+//! value of is over; its `user_free` is not called, as above.
 //!
 //! # When
 //!
@@ -47,6 +45,7 @@ use crate::key::{self, waiters};
 use crate::local::contexts::Context;
 use crate::local::map::Map;
 use crate::local::maps;
+use crate::local::pool;
 use crate::local::record::{Location, Record, RecordPointer, State};
 use crate::local::thread::Thread;
 use crate::sys::fork::{process, watch};
@@ -70,9 +69,8 @@ static PROCESS: AtomicU32 = AtomicU32::new(0);
 /// Makes sure that forks are seen. Called before anything can be in the way of
 /// one: before the first key, and before the first thread attaches. Errors: `NoMemory`.
 ///
-/// Two threads that come first at once both register: a fork is then seen twice,
-/// and the second look finds nothing to do. No lock is taken, which a fork might
-/// leave locked.
+/// Two threads that come first at once both register: a fork is then seen twice, and the
+/// second look finds nothing to do. No lock is taken, which a fork might leave locked.
 #[inline(always)]
 pub fn protect() -> Result<(), Error> {
     // Acquire: with the Release below.
@@ -179,9 +177,9 @@ fn keep_visits(thread: Option<&Thread>) {
         let walks = calls(thread, CallKind::Visit).map(Walk::of_call);
         walks.filter_map(|walk| walk.survive_fork(|map| is_here(thread, map)))
     };
-    left().for_each(|record| Record::at(record).visitors.set(0));
+    left().for_each(|record| pool::marks(record).visitors.set(0));
     for record in left() {
-        let visitors = &Record::at(record).visitors;
+        let visitors = &pool::marks(record).visitors;
         if visitors.get() == 0 {
             link_anew(record);
         }
@@ -239,7 +237,7 @@ fn build_record_anew(thread: Option<&Thread>, map: &Map, record: RecordPointer) 
         _ => false,
     });
     let marks = marks.count();
-    fields.visitors.set(marks as u16);
+    pool::marks(record).visitors.set(marks as u16);
     if state == State::Taken && marks > 0 {
         map.inbox.taken.fetch_add(1, Ordering::Relaxed);
     }
@@ -286,14 +284,13 @@ fn make_stale(map: &Map, record: RecordPointer) {
 }
 
 fn context_of<'a>(call: &Call) -> &'a Context {
-    // SAFETY: A call of this kind is a context's, which lives while it is in the
-    // chain.
+    // SAFETY: A call of this kind is a context's, which lives while it is in the chain.
     unsafe { Context::of_call(call).as_ref() }
 }
 
 /// Counts the pins of a context's values again.
 fn pin_items(context: &Context) {
-    context.items.iter().for_each(|item| item.slot().pin());
+    context.items.iter().for_each(|item| item.slot.pin());
 }
 
 /// Drops the own pins of dead keys whose releaser is not here, and closes the

@@ -52,17 +52,15 @@ pub fn create(thread: Option<&Thread>, options: &KeyOptions) -> Result<u64, Erro
 /// Errors: `BadKey`, `DeadKey`.
 #[inline(always)]
 pub fn release(thread: &Thread, key: u64) -> Result<(), Error> {
-    let Some((_, distance, record)) = Map::find_published(key) else {
+    let Some((_, distance, map, record)) = Map::find_published(key) else {
         return release_shared(thread, key);
     };
-    // The record knows the slot: no need to work it out of the handle.
-    let slot = Record::at(record).slot();
+    let slot = Record::at(record).slot_at_hand();
     if !slot.release_last(handle::generation(key)) {
         return release_shared(thread, key);
     }
     if slot.seize_alone(Record::link_of(record)) {
-        // The hot slot shows the table of this map.
-        retire::retire_lone(thread, thread.map(), record, distance / size_of::<Entry>());
+        retire::retire_lone(thread, map, record, slot, distance / size_of::<Entry>());
     } else {
         retire_key(Some(thread), slot, key);
     }
@@ -135,8 +133,7 @@ pub(super) fn post_all(thread: Option<&Thread>, slot: &'static KeySlot) {
     }
 }
 
-/// Destroys the thread's own values of a dead key, those that scopes cover as
-/// well.
+/// Destroys the thread's own values of a dead key, those that scopes cover as well.
 fn destroy_own(thread: &Thread, key: u64) {
     let map = thread.map();
     retire::drain(map);

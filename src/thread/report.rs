@@ -52,7 +52,7 @@ const NAME: usize = 256;
 /// anything to the map.
 fn for_each_oldest_first(map: &Map, mut visit: impl FnMut(RecordPointer)) {
     map.loops.set(map.loops.get() + 1);
-    map.order.iter().filter_map(NonNull::new).for_each(&mut visit);
+    map.records().for_each(&mut visit);
     map.loops.set(map.loops.get() - 1);
 }
 

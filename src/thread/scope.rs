@@ -120,7 +120,7 @@ pub(super) fn leak_values(thread: &Thread, map: &Map, start: u32, which: impl Fn
             if !fields.value.replace(core::ptr::null_mut()).is_null() {
                 maps::count_leaked();
             }
-            retire::finish_if_idle(thread, map, record);
+            retire::finish_if_idle(thread, map, record, fields.slot());
         }
     });
     thread.closing.set(was_closing);

@@ -28,7 +28,8 @@ use crate::key::options::{Callbacks, Rules};
 use crate::key::slot::KeySlot;
 use crate::local::covering::{Exchanged, Found, TakenOut};
 use crate::local::map::{count, Map};
-use crate::local::record::{Location, Record, RecordPointer, State};
+use crate::local::pool::number_of;
+use crate::local::record::{Location, Number, Record, RecordPointer, State};
 use crate::local::retire;
 use crate::local::thread::Thread;
 use crate::map::{find, Entry, View};
@@ -71,22 +72,22 @@ pub enum Over {
     Slow,
 }
 
-/// Stores a value over another one of the same scope that no other thread
-/// reaches.
+/// Stores a value over another one of the same scope that no other thread reaches.
 #[inline(always)]
 pub fn set_over(key: u64, value: *mut c_void) -> Over {
-    let Some((view, distance, record)) = Map::find_published(key) else { return Over::Absent };
+    let found = Map::find_published(key);
+    let Some((view, distance, map, record)) = found else { return Over::Absent };
     let fields = Record::at(record);
-    if fields.is_reachable() || usize::from(fields.depth.get()) != block::depth() {
+    let rules = fields.rules.get();
+    if rules.reachable() || fields.depth.get() != map.depth() {
         return Over::Slow;
     }
-    let slot = fields.slot();
-    if let Err(error) = slot.check_held() {
+    if let Err(error) = fields.slot_at_hand().check_held() {
         return Over::Failed(error);
     }
     let stored = &entry(view, distance).value;
-    let old = stored.load(Ordering::Relaxed);
-    if old == value || old.is_null() || slot.callbacks().destroy.is_none() {
+    let old = if rules.has_destroy() { stored.load(Ordering::Relaxed) } else { null_mut() };
+    if old == value || old.is_null() {
         stored.store(value, Ordering::Relaxed);
         return Over::Stored;
     }
@@ -101,8 +102,9 @@ pub fn set_over(key: u64, value: *mut c_void) -> Over {
 /// Destroys what [`set_over`] has replaced.
 #[inline]
 pub fn destroy_replaced(thread: &Thread, record: RecordPointer, old: *mut c_void) {
-    thread.map().begin_callback(record);
-    retire::replaced(thread, thread.map(), record, old);
+    let map = thread.map();
+    map.begin_callback(record);
+    retire::replaced(thread, map, record, Record::at(record).slot_at_hand(), old);
 }
 
 /// [`set`] of a key of which [`set_over`] has just found nothing.
@@ -129,7 +131,7 @@ fn set_first(
     key: u64,
     value: *mut c_void,
 ) -> Result<(), Error> {
-    let record = map.new_record(slot, key, rules)?;
+    let (record, number) = map.new_record(slot, key, rules)?;
     // SAFETY: A new record is in no list, and filled in.
     if !unsafe { slot.link_alone(Record::link_of(record)) } {
         return set_among_others(thread, map, record, value);
@@ -138,7 +140,7 @@ fn set_first(
     if slot.check(handle::generation(key)).is_err() {
         return Err(refuse(thread, map, record, true));
     }
-    map.insert_absent(record, key, value);
+    map.insert_absent((record, number), key, value);
     Ok(())
 }
 
@@ -151,7 +153,7 @@ fn set_among_others(
     value: *mut c_void,
 ) -> Result<(), Error> {
     link(thread, map, record)?;
-    map.insert_absent(record, Record::at(record).handle.get(), value);
+    map.insert_absent((record, number_of(record)), Record::at(record).handle.get(), value);
     Ok(())
 }
 
@@ -196,7 +198,7 @@ fn needs_flush(map: &Map) -> bool {
 /// A record for an entry to come, linked to its live key. Errors: `NoMemory`, `DeadKey`.
 fn reserve(thread: &Thread, map: &Map, slot: &KeySlot, key: u64) -> Result<RecordPointer, Error> {
     // Right if the link finds the key alive, and of no interest if it does not.
-    let record = map.new_record(slot, key, slot.held_rules())?;
+    let (record, _) = map.new_record(slot, key, slot.held_rules())?;
     link(thread, map, record).map(|()| record)
 }
 
@@ -232,7 +234,7 @@ fn refuse(thread: &Thread, map: &Map, record: RecordPointer, entered: bool) -> E
 fn discard(thread: &Thread, map: &Map, record: RecordPointer) {
     let fields = Record::at(record);
     map.guarded_if(fields.is_reachable(), || fields.become_state(State::Destroying));
-    retire::finish(Some(thread), map, record);
+    retire::finish(Some(thread), map, record, fields.slot());
 }
 
 /// Stores a value, whatever there is of its key. `made`: a record that was
@@ -254,7 +256,7 @@ pub(super) fn put(
                 discard(thread, map, made);
             }
             if let Exchanged::Replaced(record, old) = exchanged {
-                retire::replaced(thread, map, record, old);
+                retire::replaced(thread, map, record, slot, old);
             }
             return Ok(matches!(exchanged, Exchanged::Replaced(..)));
         }
@@ -266,7 +268,7 @@ pub(super) fn put(
             Exchanged::Visited(old) => {
                 map.replace_visited(slot, old, record, value, Reason::Replaced as u8)
             }
-            _ => map.ensure_insert(record).map_err(Error::from).map(|()| {
+            _ => map.ensure_insert().map_err(Error::from).map(|()| {
                 if made.is_some() {
                     make_newest(slot, record);
                 }
@@ -321,7 +323,7 @@ fn store(
             count(&map.counters.expunged);
         }
         let reason = if dead { Reason::KeyDead } else { Reason::Removed };
-        retire::destroy_taken_out(thread, map, record, reason as i32);
+        retire::destroy_taken_out(thread, map, record, slot, reason as i32);
     }
     stored
 }
@@ -381,12 +383,12 @@ fn initialise(
 ) -> Result<(*mut c_void, Option<u32>), Error> {
     let record = reserve(thread, map, slot, key)?;
     // Before the callback, so that a call without memory changes nothing.
-    map.ensure_insert(record).inspect_err(|_| discard(thread, map, record))?;
+    map.ensure_insert().inspect_err(|_| discard(thread, map, record))?;
     let fields = Record::at(record);
-    fields.covers.set(map.initialising.replace(record.as_ptr()));
+    fields.covers.set(map.initialising.replace(number_of(record)));
     let made = run_init(slot.callbacks());
-    debug_assert_eq!(map.initialising.get(), record.as_ptr());
-    map.initialising.set(fields.covers.replace(null_mut()));
+    debug_assert_eq!(map.initialising.get(), number_of(record));
+    map.initialising.set(fields.covers.replace(Number::NONE));
     let value = made.inspect_err(|_| discard(thread, map, record))?;
     let before = removals_of(thread, map);
     let called_back = store(thread, map, record, value)?;
@@ -405,9 +407,8 @@ fn run_init(callbacks: Callbacks) -> Result<*mut c_void, Error> {
 
 /// Whether the init callback of `key` is running for the map.
 fn is_initialising(map: &Map, key: u64) -> bool {
-    // SAFETY: Records in the chain are reserved; where a callback never returned,
-    // the thread's exit clears the chain.
-    let at = |record: *mut Record| unsafe { record.as_ref() };
+    // All are Reserved; where a callback never returned, the thread's exit clears it.
+    let at = |number| map.pool.find(number).map(Record::at);
     successors(at(map.initialising.get()), |record| at(record.covers.get()))
         .any(|record| record.handle.get() == key)
 }
@@ -454,8 +455,9 @@ pub fn take(thread: Option<&Thread>, key: u64) -> Result<*mut c_void, Error> {
         Found::Own(record) => match map.take_out(record, None, 0) {
             TakenOut::Busy => Err(Error::Busy),
             TakenOut::Out => {
-                let value = Record::at(record).value.replace(null_mut());
-                retire::finish_if_idle(thread, map, record);
+                let fields = Record::at(record);
+                let value = fields.value.replace(null_mut());
+                retire::finish_if_idle(thread, map, record, fields.slot());
                 Ok(value)
             }
             TakenOut::Taken | TakenOut::Deferred => Err(Error::Absent),
@@ -463,9 +465,8 @@ pub fn take(thread: Option<&Thread>, key: u64) -> Result<*mut c_void, Error> {
     }
 }
 
-/// Removes the value and destroys it; hides one that was set outside of the scope
-/// that is open. No value is no error. Errors: `BadKey`, `DeadKey`; `NoMemory` when
-/// hiding.
+/// Removes the value and destroys it; hides one that was set outside of the scope that is
+/// open. No value is no error. Errors: `BadKey`, `DeadKey`; `NoMemory` when hiding.
 pub fn remove(thread: Option<&Thread>, key: u64) -> Result<(), Error> {
     crate::key::live(key)?;
     let Some(thread) = thread else { return Ok(()) };

@@ -204,6 +204,34 @@ bytes_come_back(void)
     }
 }
 
+/* All that a thread and its values take. */
+static void
+values_take_few_bytes(void)
+{
+    static const struct {
+        int values;
+        uint64_t each;
+        uint64_t thread;
+    } bars[] = {{10, 56, 1536}, {1000, 100, 512}};
+    static tls_key_t keys[1000];
+    uint64_t bytes;
+    size_t i;
+    int j;
+
+    for (j = 0; j < 1000; j++)
+        keys[j] = test_key();
+    for (i = 0; i < 2; i++) {
+        CHECK_OK(tls_thread_detach());
+        bytes = test_stats().bytes;
+        for (j = 0; j < bars[i].values; j++)
+            CHECK_OK(tls_set(keys[j], VALUE(j + 1)));
+        CHECK_AT_MOST(test_stats().bytes - bytes,
+                      bars[i].thread + bars[i].each * (uint64_t)bars[i].values);
+    }
+    for (j = 0; j < 1000; j++)
+        CHECK_OK(tls_key_release(keys[j]));
+}
+
 /* ---- Scopes, contexts, tasks and maps that move -------------------------- */
 
 static int
@@ -291,5 +319,6 @@ main(void)
     RUN(expunged_where_a_key_dies_in_its_init);
     RUN(destroyed);
     RUN(bytes_come_back);
+    RUN(values_take_few_bytes);
     return test_finish();
 }

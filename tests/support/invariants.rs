@@ -2,10 +2,9 @@
 
 #![allow(dead_code)] // the table's tests have no map
 
-use std::ptr::NonNull;
-
 use threadlocalmap::local::map::Map;
-use threadlocalmap::local::record::{Location, Record, State};
+use threadlocalmap::local::pool::marks;
+use threadlocalmap::local::record::{Location, Number, Record, State};
 use threadlocalmap::map::{Entry, Owner, ThreadLocalMap, INITIAL_CAPACITY};
 use threadlocalmap::sys::block;
 use threadlocalmap::sys::sync::Ordering;
@@ -17,31 +16,31 @@ pub(crate) fn check_map(map: &Map) {
         let fields = Record::at(record);
         let state = fields.state();
         assert_eq!(
-            map.order.get(fields.position.get()).and_then(NonNull::new),
+            map.in_order(fields.position.get()),
             Some(record),
             "map 4: not at its place by age"
         );
         assert_ne!(state, State::Free, "map 4: a free record is in `order`");
         values += u64::from(state.has_value());
-        let position = map.table().position_of(fields.handle.get(), record);
+        let position = Map::position_of(map.table(), record);
         assert!(position.is_some() || state != State::Live, "live but not found");
         assert!(
             position.is_none()
                 || state == State::Live
                 || state == State::Taken
-                || !fields.covers.get().is_null(),
+                || fields.covers.get() != Number::NONE,
             "covering 3: a placeholder without anything to hide"
         );
         in_table += usize::from(position.is_some());
         stale += usize::from(position.is_some() && fields.location.get() == Location::Stale);
         // Of a reserved record it is the chain of init callbacks.
-        let covered = NonNull::new(fields.covers.get());
+        let covered = map.pool.find(fields.covers.get());
         if let Some(covered) = covered.filter(|_| state != State::Reserved) {
             let covered = Record::at(covered);
             assert_eq!(covered.handle.get(), fields.handle.get(), "covering 1");
             assert!(
                 covered.state() == State::Covered
-                    || !covered.covers.get().is_null()
+                    || covered.covers.get() != Number::NONE
                     || covered.state() == State::Taken,
                 "covering 2: covers a record that is {:?}",
                 covered.state()
@@ -52,7 +51,7 @@ pub(crate) fn check_map(map: &Map) {
     let taken = map.records().filter(|record| {
         let fields = Record::at(*record);
         // A deferred value was not counted any more when it was taken.
-        let counted = fields.reason.get() == 0;
+        let counted = marks(*record).reason.get() == 0;
         fields.state() == State::Taken && fields.location.get() != Location::Dropped && counted
     });
     assert_eq!(entries, values + taken.count() as u64, "the count of entries");
@@ -62,7 +61,7 @@ pub(crate) fn check_map(map: &Map) {
         if map.is_published() {
             assert_eq!(block::view().table, table.view().table, "the hot slot's table");
             assert_eq!(block::view().mask, table.view().mask, "the hot slot's mask");
-            assert_eq!(block::depth(), usize::from(map.depth()), "the depth");
+            assert_eq!(block::map(), core::ptr::from_ref(map) as usize, "the map");
         }
     });
 }

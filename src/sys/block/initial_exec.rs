@@ -6,8 +6,6 @@
 use core::arch::asm;
 
 use super::Block;
-#[cfg(target_arch = "x86_64")]
-use super::View;
 
 /// The block's distance from the thread pointer.
 #[cfg(target_arch = "x86_64")]
@@ -15,45 +13,26 @@ use super::View;
 pub(super) fn offset() -> isize {
     let offset: isize;
     // SAFETY: Layout: the linker and the loader fill this word of the global
-    // offset table before any code of the library runs. Reads nothing else.
+    // offset table before any code of the library runs: a constant, so `nomem`.
     unsafe {
         asm!("mov {}, qword ptr [rip + threadlocalmap_block_v1@GOTTPOFF]", out(reg) offset,
-            options(pure, readonly, nostack, preserves_flags));
+            options(pure, nomem, nostack, preserves_flags));
     }
     offset
 }
 
-/// The hot slot's first two words, straight through the segment register.
+/// The word at a distance in the block, straight through the segment register.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) fn view() -> View {
-    let (table, mask);
-    // SAFETY: Layout: `offset` leads to the block, whose first two words are
-    // these. Not `pure`: two reads may differ, across a call that stores.
+pub(super) fn word<const DISTANCE: usize>() -> usize {
+    let word;
+    // SAFETY: Layout: `offset` leads to the block, which has a word there. Not `pure`:
+    // two reads may differ, across a call that stores.
     unsafe {
-        asm!(
-            "mov {table}, qword ptr fs:[{offset}]",
-            "mov {mask}, qword ptr fs:[{offset} + 8]",
-            offset = in(reg) offset(),
-            table = out(reg) table,
-            mask = lateout(reg) mask,
-            options(readonly, nostack, preserves_flags),
-        );
+        asm!("mov {}, qword ptr fs:[{} + {}]", lateout(reg) word, in(reg) offset(),
+            const DISTANCE, options(readonly, nostack, preserves_flags));
     }
-    View { table, mask }
-}
-
-/// The word `depth`, straight through the segment register.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-pub(super) fn depth() -> usize {
-    let depth;
-    // SAFETY: Layout: as in `view`; the parent module asserts the distance.
-    unsafe {
-        asm!("mov {}, qword ptr fs:[{} + 40]", lateout(reg) depth, in(reg) offset(),
-            options(readonly, nostack, preserves_flags));
-    }
-    depth
+    word
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -74,13 +53,13 @@ pub(super) fn thread_pointer() -> usize {
 pub(super) fn offset() -> isize {
     let offset: isize;
     // SAFETY: Layout: the loader fills this word of the global offset table
-    // before any code of the library runs. Reads nothing else.
+    // before any code of the library runs: a constant, so `nomem`.
     unsafe {
         asm!(
             "adrp {offset}, :gottprel:threadlocalmap_block_v1",
             "ldr {offset}, [{offset}, :gottprel_lo12:threadlocalmap_block_v1]",
             offset = out(reg) offset,
-            options(pure, readonly, nostack, preserves_flags),
+            options(pure, nomem, nostack, preserves_flags),
         );
     }
     offset

@@ -2,10 +2,9 @@
 //!
 //! # The problem
 //!
-//! A hit must cost a nanosecond, from a shared library too. A Rust
-//! `thread_local!` in a shared library is reached through `__tls_get_addr`, a
-//! function call (4.4 ns a hit); stable Rust has no way to ask for another TLS
-//! model.
+//! A hit must cost a nanosecond, from a shared library too. A Rust `thread_local!` in a
+//! shared library is reached through `__tls_get_addr`, a function call (4.4 ns a hit);
+//! stable Rust has no way to ask for another TLS model.
 //!
 //! # The idea
 //!
@@ -21,7 +20,7 @@
 //!
 //! ```text
 //!            +---------+---------+---------+---------+---------+---------+------------+-----------+
-//!   block -> | table   | mask    | stale   | thread  | moving  | depth   | allocating | callbacks |
+//!   block -> | table   | mask    | stale   | thread  | moving  | map     | allocating | callbacks |
 //!            +----|----+---------+----|----+---------+---------+---------+------------+-----------+
 //!                 v        hot slot   v         0: this thread is not attached
 //!            Entry[capacity]       count of     1..4: it is ending, so often have
@@ -30,17 +29,16 @@
 //!            threadlocalmap_inline.h
 //!
 //!   moving: while table and mask are being changed, where both are right
-//!   depth: scopes that are open in the thread's map, one in the other
+//!   map: address of the map that the table is of, or 0
 //!   callbacks: callbacks of the library that are running, one in the other
 //!   allocating: not 0 while the library is inside the C library's allocator
 //!   mask = (capacity - 1) * 16: a handle masked with it is the distance in
 //!   bytes of its home from the table, so that a hit needs no shift
 //! ```
 //!
-//! The first three words are the *hot slot*, version 1: compiled into every
-//! user of the header, so their meaning can never change. A library that wants
-//! another layout gives it another name and lets version 1 point at
-//! [`EMPTY_TABLE`] for ever.
+//! The first three words are the *hot slot*, version 1: compiled into every user of the
+//! header, so their meaning can never change. A library that wants another layout gives
+//! it another name and lets version 1 point at [`EMPTY_TABLE`] for ever.
 //!
 //! # Invariants
 //!
@@ -82,13 +80,12 @@ impl Entry {
     /// What stands in an entry in change: neither empty nor any handle (its
     /// generation is below 16), and found by no look-up of that number.
     ///
-    /// An entry in change may have a value already, or still. So the word that
-    /// stands at a position has the position behind it as its home. The inlined
-    /// look-up reads the entry at a number's home only, and sees another one. The
-    /// exported look-up goes on from there until it comes to an empty entry, of
-    /// which every table has one, so it stops before it has come round. That
-    /// holds with every mask that the table can be seen with but the mask of one
-    /// entry, and a table of one entry is never changed.
+    /// An entry in change may have a value already, or still. So the word that stands at
+    /// a position has the position behind it as its home. The inlined look-up reads the
+    /// entry at a number's home only, and sees another one. The exported look-up goes on
+    /// from there until it comes to an empty entry, of which every table has one, so it
+    /// stops before it has come round. That holds with every mask that the table can be
+    /// seen with but the mask of one entry, and a table of one entry is never changed.
     pub const fn reserved(position: usize) -> u64 {
         ((position as u64 + 1) * size_of::<Self>() as u64) | 1
     }
@@ -119,13 +116,10 @@ pub struct Block {
     stale: untracked::AtomicPtr<AtomicUsize>,
     thread: untracked::AtomicUsize,
     moving: untracked::AtomicPtr<View>,
-    depth: untracked::AtomicUsize,
+    map: untracked::AtomicUsize,
     allocating: untracked::AtomicUsize,
     callbacks: untracked::AtomicUsize,
 }
-
-// `storage::depth` reads it there.
-const _: () = assert!(core::mem::offset_of!(Block, depth) == 40);
 
 /// What the hot slot says now: where a look-up starts.
 #[derive(Clone, Copy)]
@@ -176,7 +170,7 @@ pub fn offset() -> isize {
 #[inline(always)]
 pub fn view() -> View {
     #[cfg(all(storage = "initial_exec", target_arch = "x86_64"))]
-    return storage::view();
+    return View { table: storage::word::<0>() as *mut Entry, mask: storage::word::<8>() };
     #[allow(unreachable_code)] // there, a word needs no address of the block
     let block = storage::block();
     View { table: block.table.load(Ordering::Relaxed), mask: block.mask.load(Ordering::Relaxed) }
@@ -231,18 +225,18 @@ pub fn set_stale(count: *const AtomicUsize) {
     storage::block().stale.store(count.cast_mut(), Ordering::Relaxed);
 }
 
-/// Scopes that are open in the thread's map.
+/// The word `map`: see the picture in the module's text.
 #[inline(always)]
-pub fn depth() -> usize {
+pub fn map() -> usize {
     #[cfg(all(storage = "initial_exec", target_arch = "x86_64"))]
-    return storage::depth();
+    return storage::word::<{ core::mem::offset_of!(Block, map) }>();
     #[allow(unreachable_code)] // as in `view`
-    storage::block().depth.load(Ordering::Relaxed)
+    storage::block().map.load(Ordering::Relaxed)
 }
 
-/// Says how many scopes are open in the thread's map.
-pub fn set_depth(depth: usize) {
-    storage::block().depth.store(depth, Ordering::Relaxed);
+/// Stores the word `map`.
+pub fn set_map(word: usize) {
+    storage::block().map.store(word, Ordering::Relaxed);
 }
 
 /// Runs a callback of the user's, counted.
@@ -275,8 +269,7 @@ pub fn is_allocating() -> bool {
     storage::block().allocating.load(Ordering::Relaxed) != 0
 }
 
-/// Runs `allocate`, which calls the C library's allocator, with
-/// [`is_allocating`] true.
+/// Runs `allocate`, which calls the C library's allocator, with [`is_allocating`] true.
 pub(super) fn while_allocating<T>(allocate: impl FnOnce() -> T) -> T {
     let word = &storage::block().allocating;
     let outer = word.load(Ordering::Relaxed);

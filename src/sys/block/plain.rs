@@ -16,7 +16,7 @@ impl Block {
             stale: AtomicPtr::new((&raw const NO_STALE).cast_mut()),
             thread: AtomicUsize::new(0),
             moving: AtomicPtr::new(core::ptr::null_mut()),
-            depth: AtomicUsize::new(0),
+            map: AtomicUsize::new(0),
             allocating: AtomicUsize::new(0),
             callbacks: AtomicUsize::new(0),
         }
@@ -28,11 +28,10 @@ std::thread_local! {
     static BLOCK: Block = const { Block::initial() };
 }
 
-/// The calling thread's block. The reference must not outlive a switch of the
-/// code to another thread. Nothing in this library keeps one; but a compiler may,
-/// from one use to the next in a function that calls another. So what may come
-/// back on another thread is not called from such a function (`tls_task_run`);
-/// callbacks come back on their own.
+/// The calling thread's block. The reference must not outlive a switch of the code to
+/// another thread. Nothing in this library keeps one; but a compiler may, from one use to
+/// the next in a function that calls another. So what may come back on another thread is
+/// not called from such a function (`tls_task_run`); callbacks come back on their own.
 #[inline(always)]
 pub(super) fn block() -> &'static Block {
     #[cfg(modelled)]
