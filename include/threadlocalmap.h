@@ -257,12 +257,6 @@
 #define TLS_KEY_INHERIT 4
 
 /**
- * A record's number in its map, where the 8 bytes of a pointer are too many; 0: none.
- * [`super::pool`] knows the record.
- */
-typedef struct Number Number;
-
-/**
  * The values that a task takes along from where it was submitted.
  */
 typedef struct tls_context_t tls_context_t;
@@ -457,8 +451,6 @@ typedef uint64_t tls_scope_t;
  * Never a key.
  */
 #define TLS_KEY_NONE ((tls_key_t)0)
-
-
 
 
 

@@ -103,7 +103,7 @@ pub struct Number(pub(super) u32);
 
 impl Number {
     /// No record.
-    pub const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self(0);
 }
 
 /// A record, and its number.

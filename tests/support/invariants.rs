@@ -4,7 +4,7 @@
 
 use threadlocalmap::local::map::Map;
 use threadlocalmap::local::pool::marks;
-use threadlocalmap::local::record::{Location, Number, Record, State};
+use threadlocalmap::local::record::{Location, Record, State};
 use threadlocalmap::map::{Entry, Owner, ThreadLocalMap, INITIAL_CAPACITY};
 use threadlocalmap::sys::block;
 use threadlocalmap::sys::sync::Ordering;
@@ -28,7 +28,7 @@ pub(crate) fn check_map(map: &Map) {
             position.is_none()
                 || state == State::Live
                 || state == State::Taken
-                || fields.covers.get() != Number::NONE,
+                || map.pool.find(fields.covers.get()).is_some(),
             "covering 3: a placeholder without anything to hide"
         );
         in_table += usize::from(position.is_some());
@@ -40,7 +40,7 @@ pub(crate) fn check_map(map: &Map) {
             assert_eq!(covered.handle.get(), fields.handle.get(), "covering 1");
             assert!(
                 covered.state() == State::Covered
-                    || covered.covers.get() != Number::NONE
+                    || map.pool.find(covered.covers.get()).is_some()
                     || covered.state() == State::Taken,
                 "covering 2: covers a record that is {:?}",
                 covered.state()
