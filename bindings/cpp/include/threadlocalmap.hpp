@@ -56,6 +56,9 @@
  *   With options::any_thread_destroys() that needs nobody else, unless a thread is just making or
  *   ending a value. Without it the other threads must expunge, or end, meanwhile: so the timeout, and
  *   calling it again. A plug-in that is unloaded without it is safe only if no thread has a value.
+ *   (In a program in C, where libstdc++ comes with the plug-in, it may be bound to functions of
+ *   std::string that g++ has compiled into the plug-in as C++20. That keeps the plug-in mapped, with
+ *   this header or without; -fvisibility-inlines-hidden prevents it.)
  *   It links the shared library: a copy of the static one would have to stay mapped.
  */
 #ifndef THREADLOCALMAP_HPP
