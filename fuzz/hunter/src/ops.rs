@@ -465,13 +465,15 @@ const OVER_ALL: &[c_int] = &[OK, INVALID, BUSY, DEAD_KEY, NO_MEMORY, EXITING];
 
 fn purge(me: &Worker, op: Op) {
     let Some(Named { handle, key }) = named(op.a) else { return };
+    // As it is now: the place may be another key's when the call returns.
+    let spec = key.spec.get();
     key.purges.fetch_add(1, SeqCst);
     let code = key.disturb(|| {
         // SAFETY: Any thread may; nobody wants the number.
         me.call_in(op.code, Some(key), |_| unsafe { ffi::tls_key_purge(handle, null_mut()) })
     });
     expect(op.code, code, OVER_ALL, Some((handle, key)));
-    check_invalid(op.code, code, key.spec.get().any);
+    check_invalid(op.code, code, spec.any);
 }
 
 fn check_invalid(op: Code, code: c_int, fits: bool) {
@@ -485,6 +487,8 @@ fn check_invalid(op: Code, code: c_int, fits: bool) {
 
 fn for_each(me: &Worker, op: Op, body: usize) {
     let Some(Named { handle, key }) = named(op.a) else { return };
+    // As it is now: the place may be another key's when the call returns.
+    let spec = key.spec.get();
     let shadow = shadow();
     // What each map has for certain, before.
     let mut before = [(null_mut::<Record>(), 0); MAPS];
@@ -501,7 +505,7 @@ fn for_each(me: &Worker, op: Op, body: usize) {
         code
     });
     expect(op.code, code, OVER_ALL, Some((handle, key)));
-    check_invalid(op.code, code, key.spec.get().enumerable);
+    check_invalid(op.code, code, spec.enumerable);
     if code != OK || world().forked.load(SeqCst) {
         return;
     }
@@ -527,6 +531,8 @@ fn for_each(me: &Worker, op: Op, body: usize) {
 
 fn scrape(me: &Worker, op: Op, body: usize) {
     let Some(Named { handle, key }) = named(op.a) else { return };
+    // As it is now: the place may be another key's when the call returns.
+    let spec = key.spec.get();
     let code = key.disturb(|| {
         // SAFETY: The function takes a number of a body.
         me.call_in(op.code, Some(key), |_| unsafe {
@@ -534,7 +540,7 @@ fn scrape(me: &Worker, op: Op, body: usize) {
         })
     });
     expect(op.code, code, OVER_ALL, Some((handle, key)));
-    check_invalid(op.code, code, key.spec.get().enumerable);
+    check_invalid(op.code, code, spec.enumerable);
 }
 
 fn drain(me: &Worker, op: Op) {

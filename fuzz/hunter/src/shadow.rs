@@ -391,6 +391,9 @@ impl Shadow {
         let settled = self.settled(usize::from(map), key);
         if settled.version.load(SeqCst) == version && record.is_alive() {
             settled.record.store(core::ptr::from_ref(record).cast_mut(), SeqCst);
+        } else {
+            // A callback has set the key meanwhile; before this value was stored, or after.
+            settled.record.store(core::ptr::null_mut(), SeqCst);
         }
     }
 
