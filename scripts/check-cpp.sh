@@ -84,4 +84,4 @@ else
 fi
 export THREADLOCALMAP_TEST_SCALE=${THREADLOCALMAP_TEST_SCALE:-20}
 in_configuration check address "$GCC" '-std=c++17 -O0 -fsanitize=address,undefined -fno-sanitize-recover=undefined'
-TSAN_OPTIONS="suppressions=$PWD/tests/cpp/tsan.supp" in_configuration check thread "$GCC" '-std=c++17 -O0 -fsanitize=thread'
+in_configuration check thread "$GCC" '-std=c++17 -O0 -fsanitize=thread'
