@@ -221,7 +221,7 @@ callbacks_of_a_release_may_call_everything(void)
     stop_workers();
 }
 
-/* A table full of values that others have reaped is no smaller for its owner,
+/* A table full of values that others have taken is no smaller for its owner,
  * and not larger either, however often that happens. */
 static void
 reaped_values_leave_room_behind(void)

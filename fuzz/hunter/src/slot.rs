@@ -32,7 +32,7 @@ impl Slot {
         result
     }
 
-    /// In the child of a fork: whoever had the lock is not here.
+    /// In the child of a fork: the thread that had the lock is not here.
     pub(crate) fn forget_lock(&self) {
         self.lock.store(false, SeqCst);
     }

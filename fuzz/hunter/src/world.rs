@@ -270,7 +270,7 @@ impl Worker {
         result
     }
 
-    /// In the child of a fork: whoever had it is not here.
+    /// In the child of a fork: the thread that had it is not here.
     pub(crate) fn forget_life(&self) {
         self.life.store(false, SeqCst);
     }
