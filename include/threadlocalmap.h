@@ -964,10 +964,9 @@ int tls_scope_end(tls_scope_t scope);
  *
  * Each through its key's copy callback (NULL is copied as NULL; without a
  * callback the pointer is). No init runs because of it: an unset key stays
- * unset. The cost is proportional to the number of such values, and, if there is
- * one, to that of the thread's other values, at each of which it looks once.
- * Attaches the thread. To give a new thread its maker's values, capture before
- * pthread_create(), and begin a scope with the context as the first thing there.
+ * unset. If there is such a value, the cost is proportional to the number of all
+ * that the thread has. Attaches it. To give a new thread its maker's values,
+ * capture before pthread_create(), and begin a scope with the context there first.
  *
  * context: receives it; yours, to be freed with tls_context_free(). It does not
  * depend on the capturing thread any more. A key's values in contexts count as

@@ -233,6 +233,7 @@ programs! { C_PROGRAMS run_c
     timer_signals
     user_mutexes
     values
+    values_at_exit
     visits_end
     without_memory
     wrong_numbers

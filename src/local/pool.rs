@@ -53,7 +53,7 @@ const GAP: *mut Slab = null_mut::<Slab>().wrapping_byte_add(1);
 /// The header of a slab.
 #[repr(C)]
 struct Slab {
-    /// Neighbours in the list of slabs with a spare record.
+    /// Neighbours in the list of slabs with a spare record, or of those without.
     next: Cell<*mut Slab>,
     previous: Cell<*mut Slab>,
     /// Whose it is.
@@ -129,8 +129,10 @@ pub(crate) unsafe fn free_abandoned(record: RecordPointer) {
 pub struct Pool {
     /// See the module's text.
     slabs: Array<*mut Slab>,
-    /// The first slab with a spare record.
+    /// The first slab with a spare record, and the first without. Leak checkers look for
+    /// pointers to the start of what was allocated, which `slabs` has not.
     partial: Cell<*mut Slab>,
+    full: Cell<*mut Slab>,
     /// The record that was freed last, or null; its slab has it in use.
     kept: Cell<*mut Record>,
     kept_number: Cell<Number>,
@@ -181,7 +183,8 @@ impl Pool {
         header.used.set(header.used.get() + 1);
         self.spare.set(self.spare.get() - 1);
         if header.free.get() == Number::NONE {
-            self.unlink(first);
+            unlink(&self.partial, first);
+            enlist(&self.full, first);
         }
         Ok((record, number))
     }
@@ -221,7 +224,7 @@ impl Pool {
             record.index_in_slab.set(index as u8);
             record.covers.set(header.free.replace(number));
         }
-        self.enlist(made);
+        enlist(&self.partial, made);
         self.spare.set(self.spare.get() + size);
         Ok(made)
     }
@@ -266,7 +269,8 @@ impl Pool {
         header.used.set(used);
         self.spare.set(self.spare.get() + 1);
         if next == Number::NONE {
-            self.enlist(home);
+            unlink(&self.full, home);
+            enlist(&self.partial, home);
         }
         if used == 0 && self.spare.get() >= header.size.get() + KEPT {
             self.free_slab(home);
@@ -275,7 +279,7 @@ impl Pool {
 
     #[cold]
     fn free_slab(&self, home: SlabPointer) {
-        self.unlink(home);
+        unlink(&self.partial, home);
         self.spare.set(self.spare.get() - slab(home).size.get());
         self.slabs.set(slab(home).place.get(), GAP);
         self.gap.set(self.gap.get().min(slab(home).place.get()));
@@ -292,36 +296,36 @@ impl Pool {
 
     /// Gives all slabs up. Every record is free, or abandoned.
     pub fn free_all(&self) {
-        for (place, base) in self.slabs.iter().enumerate().filter(|(_, base)| *base != GAP) {
-            let home = NonNull::new(base.wrapping_byte_add(place * STRIDE as usize * UNIT));
-            // SAFETY: The map's own.
-            home.into_iter().for_each(|home| unsafe { drop_share(home) });
+        for list in [&self.partial, &self.full] {
+            while let Some(first) = NonNull::new(list.get()) {
+                list.set(slab(first).next.get());
+                // SAFETY: The map's own.
+                unsafe { drop_share(first) };
+            }
         }
         self.slabs.free();
-        self.partial.set(null_mut());
         self.kept.set(null_mut());
         self.spare.set(0);
         self.gap.set(0);
     }
+}
 
-    /// Enters a slab in the list of those with a spare record.
-    fn enlist(&self, pointer: SlabPointer) {
-        let header = slab(pointer);
-        header.previous.set(null_mut());
-        header.next.set(self.partial.replace(pointer.as_ptr()));
-        if let Some(next) = NonNull::new(header.next.get()) {
-            slab(next).previous.set(pointer.as_ptr());
-        }
+fn enlist(list: &Cell<*mut Slab>, pointer: SlabPointer) {
+    let header = slab(pointer);
+    header.previous.set(null_mut());
+    header.next.set(list.replace(pointer.as_ptr()));
+    if let Some(next) = NonNull::new(header.next.get()) {
+        slab(next).previous.set(pointer.as_ptr());
     }
+}
 
-    fn unlink(&self, pointer: SlabPointer) {
-        let header = slab(pointer);
-        match NonNull::new(header.previous.get()) {
-            Some(previous) => slab(previous).next.set(header.next.get()),
-            None => self.partial.set(header.next.get()),
-        }
-        if let Some(next) = NonNull::new(header.next.get()) {
-            slab(next).previous.set(header.previous.get());
-        }
+fn unlink(list: &Cell<*mut Slab>, pointer: SlabPointer) {
+    let header = slab(pointer);
+    match NonNull::new(header.previous.get()) {
+        Some(previous) => slab(previous).next.set(header.next.get()),
+        None => list.set(header.next.get()),
+    }
+    if let Some(next) = NonNull::new(header.next.get()) {
+        slab(next).previous.set(header.previous.get());
     }
 }
