@@ -367,9 +367,8 @@ pub fn recover(thread: &Thread, map: &Map) {
         return;
     }
     recover_records(thread, map);
-    // A `user_free` has set what is visited: the old record has gone up in the order,
-    // past the loop.
     while map.pinned.get() > 0 {
+        // A `user_free` has set what is visited: the old record has gone up past the loop.
         recover_records(thread, map);
     }
 }
