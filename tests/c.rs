@@ -192,6 +192,7 @@ programs! { C_PROGRAMS run_c
     fork_in_tasks
     fork_leftovers
     fork_stress
+    forgotten_values
     given_up_while_visited
     handles
     idle_workers
