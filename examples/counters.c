@@ -72,7 +72,7 @@ struct sum {
 };
 
 /* Called with each living thread's counter, which cannot go away meanwhile. */
-static void add_up(void *value, uint64_t thread, void *arg)
+static int add_up(void *value, uint64_t thread, void *arg)
 {
     struct counter *counter = value;
     struct sum *sum = arg;
@@ -80,6 +80,7 @@ static void add_up(void *value, uint64_t thread, void *arg)
     (void)thread;
     sum->requests += atomic_load_explicit(&counter->requests, memory_order_relaxed);
     sum->threads++;
+    return 0;
 }
 
 static struct sum sum_up(struct counters *all)

@@ -257,6 +257,12 @@
 #define TLS_KEY_INHERIT 4
 
 /**
+ * Stale values are destroyed by tls_expunge() and its like, by the ends of scopes,
+ * tasks, maps and threads, and by nothing else: no tls_get() and no tls_set() does.
+ */
+#define TLS_KEY_EXPLICIT 8
+
+/**
  * The values that a task takes along from where it was submitted.
  */
 typedef struct tls_context_t tls_context_t;
@@ -364,9 +370,10 @@ typedef struct tls_key_options_t {
 
 /**
  * Called with one thread's value. thread: the OS's number of the thread that
- * has it, 0 if its map is attached to none. Must return, and must not throw.
+ * has it, 0 if its map is attached to none. Returns 0 to go on; any other
+ * number: it wants no more. Must return, and must not throw.
  */
-typedef void (*tls_visit_fn)(void *value, uint64_t thread, void *arg);
+typedef int (*tls_visit_fn)(void *value, uint64_t thread, void *arg);
 
 /**
  * What the library holds now and has done so far, in the whole process.
@@ -448,6 +455,12 @@ typedef struct tls_stats_t {
 typedef uint64_t tls_scope_t;
 
 /**
+ * Called with one of the calling thread's values, which is yours from then on.
+ * Must not throw.
+ */
+typedef void (*tls_take_fn)(tls_key_t key, void *value, void *arg);
+
+/**
  * Never a key.
  */
 #define TLS_KEY_NONE ((tls_key_t)0)
@@ -471,7 +484,10 @@ extern "C" {
  *
  * A value is stale when its key is dead. Call it between a pool's tasks, and
  * before a worker goes to sleep; with nothing stale it costs about a
- * nanosecond. Each value is destroyed with TLS_REASON_KEY_DEAD.
+ * nanosecond. Each value is destroyed with TLS_REASON_KEY_DEAD. Of all that is
+ * stale the youngest, by its first set on this thread, ends first, whatever the
+ * order in which the keys died: what was set later may depend on it. So do all
+ * functions that end stale values, and so does the thread's end.
  *
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
  * Returns how many values it destroyed.
@@ -482,7 +498,8 @@ size_t tls_expunge(void);
 /**
  * Destroys at most `budget` of the calling thread's stale values.
  *
- * For pools that must not pause for long: call it again for the rest.
+ * The youngest of them, as tls_expunge() has it. For pools that must not pause for
+ * long: call it again for the rest.
  *
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
  * Returns how many values it destroyed.
@@ -865,15 +882,19 @@ int tls_thread_on_stale(void (*notify)(void *arg), void *arg);
  * before it returns: if its thread replaces or removes it, or ends, the end of
  * the value is deferred. (It then comes on the value's thread, when that next
  * expunges; on the visiting thread if the key is TLS_RECLAIM_ANY, or if the
- * value's thread has gone.) A stored NULL is a value, and is visited. What the value's bytes mean while its thread may
- * be writing them is between you and that thread: use atomics. Attaches the
- * calling thread.
+ * value's thread has gone.) A stored NULL is a value, and is visited. What the
+ * value's bytes mean while its thread may be writing them is between you and that
+ * thread: use atomics. Attaches the calling thread.
+ *
+ * When visit returns another number than 0, the visit ends there, and that number
+ * is returned: take a positive one, which is no error of this library.
  *
  * Threads: any. Blocks: no. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
+ * Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
  * TLS_ERR_BUSY (values of the key are being purged or taken, by another thread
- * or further out on this one: try again later); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to
- * take); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
+ * or further out on this one: try again later); TLS_ERR_BAD_KEY;
+ * TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to take);
+ * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
  * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
@@ -890,8 +911,11 @@ int tls_for_each(tls_key_t key,
  * must know of it by means of yours. A stored NULL is a value, and is handed
  * over. Attaches the calling thread.
  *
+ * When take returns another number than 0, the values that it was not called
+ * with stay where they are, and that number is returned: take a positive one.
+ *
  * Threads: any. Blocks: no. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (take is NULL, or not an enumerable key);
+ * Returns TLS_OK; what take has returned; TLS_ERR_INVALID (take is NULL, or not an enumerable key);
  * TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
  * TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to take);
  * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
@@ -1174,6 +1198,28 @@ int tls_remove(tls_key_t key);
  * Since 0.1.0.
  */
 int tls_remove_all(void);
+
+/**
+ * Hands over each of the calling thread's values, undestroyed.
+ *
+ * For the child of a fork, whose values are the parent's to end, and for a process
+ * that is about to leave without its destroy callbacks: free what take gets, or
+ * just count it. The youngest value comes first. Values that scopes hide are handed
+ * over as well, and so are stale ones (key is dead then), and stored NULLs. What
+ * take sets meanwhile stays. Scopes stay open, and the thread stays attached. take
+ * may call any function of this library, and may end the thread.
+ *
+ * take: called with each value; it is yours from then on. arg: yours.
+ *
+ * Threads: any. Blocks: no, but runs take, and the user_free of a key whose last
+ * value it was. Signals: not safe.
+ * Returns TLS_OK (also on a thread that is not attached); TLS_ERR_INVALID (take is
+ * NULL); TLS_ERR_BUSY (another thread visits some of the values, tls_for_each():
+ * those stay, all others were handed over); TLS_ERR_REENTRANT (called by the memory
+ * allocator).
+ * Since 0.1.0.
+ */
+int tls_take_all(tls_take_fn take, void *arg);
 
 /**
  * The version of the library that the program runs with.

@@ -185,6 +185,7 @@ programs! { C_PROGRAMS run_c
     exit_rounds
     expunge
     foreign_destructors
+    explicit_keys
     fibers
     fork
     fork_handlers
@@ -208,6 +209,7 @@ programs! { C_PROGRAMS run_c
     moving_maps
     no_os_key
     only_locks
+    order_of_ends
     os_footprint
     process_endings
     process_exit
@@ -227,6 +229,7 @@ programs! { C_PROGRAMS run_c
     stale_values_end
     stats
     thread_exit
+    take_all
     task_switches
     tasks
     tasks_without_memory
@@ -236,6 +239,7 @@ programs! { C_PROGRAMS run_c
     values
     values_at_exit
     visits_end
+    visits_stop
     without_memory
     wrong_numbers
 }

@@ -25,6 +25,9 @@ const C17: Standard = Standard::c("c17");
 /// A program that hangs is for `tests/c.rs` to report.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Stands for the numbers that are no code: what a callback has returned.
+const OF_A_CALLBACK: &str = "a number of a callback's";
+
 /// Names of codes for each function.
 type Codes = BTreeMap<String, BTreeSet<String>>;
 
@@ -60,6 +63,9 @@ fn documented(header: &str) -> Codes {
             named.extend(words(text).filter(|word| word.starts_with("TLS_")).map(str::to_owned));
             let flat: Vec<&str> = text.split_whitespace().filter(|word| *word != "*").collect();
             let flat = flat.join(" ");
+            if flat.contains("has returned") {
+                named.insert(OF_A_CALLBACK.to_owned());
+            }
             for (_, rest) in flat.match_indices("as tls_").map(|(at, _)| flat.split_at(at + 3)) {
                 let other = words(rest).next().expect("a name follows");
                 functions.extend(texts.get_key_value(other).map(|(name, _)| name.as_str()));
@@ -137,7 +143,10 @@ fn observed(macros: &Path, directory: &Path, names: &BTreeMap<i32, String>) -> C
     for line in fs::read_to_string(&log).expect("the programs have written it").lines() {
         let (function, number) = line.split_once(' ').expect("a name and a number");
         let number: i32 = number.parse().expect("a number");
-        let name = names.get(&number).cloned().unwrap_or_else(|| number.to_string());
+        let name = names.get(&number).cloned().unwrap_or_else(|| match number > 0 {
+            true => OF_A_CALLBACK.to_owned(),
+            false => number.to_string(),
+        });
         codes.entry(function.to_owned()).or_default().insert(name);
     }
     codes

@@ -12,7 +12,10 @@ use crate::thread::{attach, exit};
 ///
 /// A value is stale when its key is dead. Call it between a pool's tasks, and
 /// before a worker goes to sleep; with nothing stale it costs about a
-/// nanosecond. Each value is destroyed with TLS_REASON_KEY_DEAD.
+/// nanosecond. Each value is destroyed with TLS_REASON_KEY_DEAD. Of all that is
+/// stale the youngest, by its first set on this thread, ends first, whatever the
+/// order in which the keys died: what was set later may depend on it. So do all
+/// functions that end stale values, and so does the thread's end.
 ///
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
 /// Returns how many values it destroyed.
@@ -36,7 +39,8 @@ fn expunge_some(budget: usize) -> usize {
 
 /// Destroys at most `budget` of the calling thread's stale values.
 ///
-/// For pools that must not pause for long: call it again for the rest.
+/// The youngest of them, as tls_expunge() has it. For pools that must not pause for
+/// long: call it again for the rest.
 ///
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
 /// Returns how many values it destroyed.

@@ -4,8 +4,8 @@ use core::ffi::{c_char, c_int, c_void};
 use core::mem::size_of;
 
 use super::constants::{
-    tls_key_t, TLS_KEY_ENUMERABLE, TLS_KEY_INHERIT, TLS_KEY_WORKER, TLS_RECLAIM_ANY,
-    TLS_RECLAIM_OWNER,
+    tls_key_t, TLS_KEY_ENUMERABLE, TLS_KEY_EXPLICIT, TLS_KEY_INHERIT, TLS_KEY_WORKER,
+    TLS_RECLAIM_ANY, TLS_RECLAIM_OWNER,
 };
 use super::{code, read_sized, store, versioned, TLS_OK};
 use crate::error::Error;
@@ -123,9 +123,9 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
     // SAFETY: The caller; pointers, optional functions and numbers may all be
     // zero.
     let options = unsafe { read_sized(options) }?;
-    let unknown = !(TLS_KEY_ENUMERABLE | TLS_KEY_WORKER | TLS_KEY_INHERIT);
-    let [enumerable, worker, inherit] =
-        [TLS_KEY_ENUMERABLE, TLS_KEY_WORKER, TLS_KEY_INHERIT].map(|flag| options.flags & flag != 0);
+    let known = [TLS_KEY_ENUMERABLE, TLS_KEY_WORKER, TLS_KEY_INHERIT, TLS_KEY_EXPLICIT];
+    let unknown = !known.iter().fold(0, |all, flag| all | flag);
+    let [enumerable, worker, inherit, explicit] = known.map(|flag| options.flags & flag != 0);
     // A worker's value is no task's; and two owners would destroy one pointer.
     let shared = inherit && (worker || options.copy.is_none() && options.destroy.is_some());
     let reclaim_known = matches!(options.reclaim, TLS_RECLAIM_OWNER | TLS_RECLAIM_ANY);
@@ -139,7 +139,8 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
             .given(options.reclaim == TLS_RECLAIM_ANY)
             .and(Rules::ENUMERABLE.given(enumerable))
             .and(Rules::WORKER.given(worker))
-            .and(Rules::INHERIT.given(inherit)),
+            .and(Rules::INHERIT.given(inherit))
+            .and(Rules::EXPLICIT.given(explicit)),
     })
 }
 

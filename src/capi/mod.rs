@@ -40,6 +40,11 @@ fn code(result: Result<(), Error>) -> c_int {
     }
 }
 
+/// What a call returns for a result that is a number itself.
+fn number(result: Result<c_int, Error>) -> c_int {
+    result.unwrap_or_else(Error::number)
+}
+
 /// Stores what `work` returns in an out-parameter, on success only. Without one, `work`
 /// is not done: a failed call changes nothing.
 ///

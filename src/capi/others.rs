@@ -3,7 +3,7 @@
 use core::ffi::{c_int, c_void};
 
 use super::constants::{tls_key_t, TLS_ERR_TIMEOUT, TLS_OK};
-use super::{code, store_if_wanted};
+use super::{code, number, store_if_wanted};
 use crate::error::Error;
 use crate::thread::{attach, drain, expunge, visit};
 
@@ -100,10 +100,11 @@ pub extern "C" fn tls_thread_on_stale(
 }
 
 /// Called with one thread's value. thread: the OS's number of the thread that
-/// has it, 0 if its map is attached to none. Must return, and must not throw.
+/// has it, 0 if its map is attached to none. Returns 0 to go on; any other
+/// number: it wants no more. Must return, and must not throw.
 #[allow(non_camel_case_types)]
 pub type tls_visit_fn =
-    Option<unsafe extern "C" fn(value: *mut c_void, thread: u64, arg: *mut c_void)>;
+    Option<unsafe extern "C" fn(value: *mut c_void, thread: u64, arg: *mut c_void) -> c_int>;
 
 /// Calls `visit` with every thread's value under a TLS_KEY_ENUMERABLE key.
 ///
@@ -112,21 +113,25 @@ pub type tls_visit_fn =
 /// before it returns: if its thread replaces or removes it, or ends, the end of
 /// the value is deferred. (It then comes on the value's thread, when that next
 /// expunges; on the visiting thread if the key is TLS_RECLAIM_ANY, or if the
-/// value's thread has gone.) A stored NULL is a value, and is visited. What the value's bytes mean while its thread may
-/// be writing them is between you and that thread: use atomics. Attaches the
-/// calling thread.
+/// value's thread has gone.) A stored NULL is a value, and is visited. What the
+/// value's bytes mean while its thread may be writing them is between you and that
+/// thread: use atomics. Attaches the calling thread.
+///
+/// When visit returns another number than 0, the visit ends there, and that number
+/// is returned: take a positive one, which is no error of this library.
 ///
 /// Threads: any. Blocks: no. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
+/// Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
 /// TLS_ERR_BUSY (values of the key are being purged or taken, by another thread
-/// or further out on this one: try again later); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to
-/// take); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
+/// or further out on this one: try again later); TLS_ERR_BAD_KEY;
+/// TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to take);
+/// TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
 /// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_void) -> c_int {
     let visit = visit.ok_or(Error::Invalid);
-    code(visit.and_then(|visit| {
+    number(visit.and_then(|visit| {
         attach::current()?;
         visit::for_each(attach::attached, key, false, visit, arg)
     }))
@@ -140,8 +145,11 @@ pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_
 /// must know of it by means of yours. A stored NULL is a value, and is handed
 /// over. Attaches the calling thread.
 ///
+/// When take returns another number than 0, the values that it was not called
+/// with stay where they are, and that number is returned: take a positive one.
+///
 /// Threads: any. Blocks: no. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (take is NULL, or not an enumerable key);
+/// Returns TLS_OK; what take has returned; TLS_ERR_INVALID (take is NULL, or not an enumerable key);
 /// TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
 /// TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to take);
 /// TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
@@ -150,7 +158,7 @@ pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_scrape(key: tls_key_t, take: tls_visit_fn, arg: *mut c_void) -> c_int {
     let take = take.ok_or(Error::Invalid);
-    code(take.and_then(|take| {
+    number(take.and_then(|take| {
         attach::current()?;
         visit::for_each(attach::attached, key, true, take, arg)
     }))

@@ -9,8 +9,8 @@ use crate::error::Error;
 use crate::key;
 use crate::local::record::RecordPointer;
 use crate::local::thread::Thread;
-use crate::thread::attach;
 use crate::thread::values::{self, Over};
+use crate::thread::{attach, take_all};
 
 /// The calling thread's value under a key; else what the key's init callback
 /// makes, stored; else NULL.
@@ -226,4 +226,37 @@ pub extern "C" fn tls_remove(key: tls_key_t) -> c_int {
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_remove_all() -> c_int {
     code(attach::current().and_then(|thread| thread.map_or(Ok(()), values::remove_all)))
+}
+
+/// Called with one of the calling thread's values, which is yours from then on.
+/// Must not throw.
+#[allow(non_camel_case_types)]
+pub type tls_take_fn =
+    Option<unsafe extern "C" fn(key: tls_key_t, value: *mut c_void, arg: *mut c_void)>;
+
+/// Hands over each of the calling thread's values, undestroyed.
+///
+/// For the child of a fork, whose values are the parent's to end, and for a process
+/// that is about to leave without its destroy callbacks: free what take gets, or
+/// just count it. The youngest value comes first. Values that scopes hide are handed
+/// over as well, and so are stale ones (key is dead then), and stored NULLs. What
+/// take sets meanwhile stays. Scopes stay open, and the thread stays attached. take
+/// may call any function of this library, and may end the thread.
+///
+/// take: called with each value; it is yours from then on. arg: yours.
+///
+/// Threads: any. Blocks: no, but runs take, and the user_free of a key whose last
+/// value it was. Signals: not safe.
+/// Returns TLS_OK (also on a thread that is not attached); TLS_ERR_INVALID (take is
+/// NULL); TLS_ERR_BUSY (another thread visits some of the values, tls_for_each():
+/// those stay, all others were handed over); TLS_ERR_REENTRANT (called by the memory
+/// allocator).
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_take_all(take: tls_take_fn, arg: *mut c_void) -> c_int {
+    let take = take.ok_or(Error::Invalid);
+    code(take.and_then(|take| match attach::current()? {
+        Some(thread) => take_all::take_all(thread, take, arg),
+        None => Ok(()),
+    }))
 }

@@ -45,6 +45,8 @@ impl Rules {
     pub const INHERIT: Self = Self(8);
     /// There is a destroy callback. Added by the slot.
     pub(super) const HAS_DESTROY: Self = Self(1 << 6);
+    /// Stale values are destroyed by calls only that are there for it.
+    pub const EXPLICIT: Self = Self(16);
     /// There is an init callback. Added by the slot.
     pub(super) const HAS_INIT: Self = Self(1 << 7);
 
@@ -90,6 +92,11 @@ impl Rules {
     /// Whether there is a destroy callback.
     pub const fn has_destroy(self) -> bool {
         self.has(Self::HAS_DESTROY)
+    }
+
+    /// [`EXPLICIT`](Self::EXPLICIT) is.
+    pub const fn explicit(self) -> bool {
+        self.has(Self::EXPLICIT)
     }
 
     /// Whether there is an init callback.

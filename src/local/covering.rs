@@ -326,6 +326,7 @@ impl Map {
                 State::Covered => self.uncover(table, record),
                 State::Retired => {}
                 State::Deferred if marks(record).visitors.get() == 0 => {
+                    debug_assert!(fields.is_known_dead(), "it was drained");
                     fields.become_state(State::Destroying);
                     return TakenOut::Out;
                 }

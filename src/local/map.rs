@@ -6,7 +6,7 @@
 //!   table    key -> value, record        what is found
 //!   order    record, record, -, record   every record that is not free, by age;
 //!                                        `-`: one that has gone
-//!   stale    record <-> record           keys that are known to have died
+//!   stale    record < record > record    keys that are known to have died, by age
 //!   inbox    link --> link               keys that have died, as others tell
 //! ```
 //!
@@ -33,8 +33,8 @@ use core::ffi::c_void;
 use super::inbox::Inbox;
 use super::pool::{marks, number_of, Pool};
 use super::record::{Location, Number, Numbered, Record, RecordPointer, State};
+use super::stale::Stale;
 use crate::error::Error;
-use crate::key::holders::Link;
 use crate::key::options::Rules;
 use crate::key::slot::KeySlot;
 use crate::map::{find, record_at, Owner, Removed, ThreadLocalMap, View};
@@ -139,8 +139,9 @@ pub struct Map {
     pub(super) scopes_begun: Cell<u64>,
     /// Values that a context captures, those that scopes cover as well.
     pub inherited: Cell<u32>,
-    /// Records that are known stale, the first and the last.
-    pub(super) stale: (Cell<*mut Link>, Cell<*mut Link>),
+    /// Records that are known stale: those that any slow path may end, and those of
+    /// `EXPLICIT` keys.
+    pub(super) stale: [Stale; 2],
     /// Where records come from.
     pub pool: Pool,
     /// Records of keys whose values other threads may reach.
@@ -169,7 +170,7 @@ impl Owner<Number> for TableOwner<'_> {
     }
 
     fn has_stale(&self) -> bool {
-        self.budget > 0 && !self.map.stale.0.get().is_null()
+        self.budget > 0 && self.map.has_stale()
     }
 
     fn expunged(&mut self, entry: Removed<Number>) {

@@ -9,7 +9,7 @@
 //!     |
 //!   thread       a thread: its maps, its calls in progress
 //!     |
-//!   order        a map's records by age, and those that are known stale
+//!   order        a map's records by age           stale   those that are known stale
 //!   map          the table, the inbox, the records
 //!     |
 //!   record  pool  inbox   stats
@@ -28,5 +28,6 @@ pub mod pool;
 pub mod record;
 pub mod remote;
 pub mod retire;
+pub mod stale;
 pub mod stats;
 pub mod thread;

@@ -1,6 +1,4 @@
-//! A map's records in two orders: by age, and those that are known stale.
-//!
-//! # By age
+//! A map's records by age.
 //!
 //! ```text
 //!   order    record, record, -, record, record    the youngest last; `-`: a gap
@@ -16,16 +14,14 @@
 //!
 //! A list by the two words of the records' links, which no key's list needs any more.
 
-use core::ptr::{null_mut, NonNull};
-
 use super::map::{Map, Scope};
 use super::pool::number_of;
 use super::record::{Location, Number, Record, RecordPointer, State};
+use super::stale::Stale;
 use crate::key::holders::mark_posted;
 use crate::sys::memory::OutOfMemory;
 use crate::sys::sync::Ordering;
 
-/// Records by age.
 impl Map {
     /// Makes sure that a record can be entered. There is room for a quarter more
     /// records than there are; where it is used up by gaps, they are closed, unless
@@ -158,69 +154,63 @@ impl Map {
     }
 }
 
-/// Records that are known stale.
+/// Records that are known stale ([`super::stale`]).
 impl Map {
-    /// Enters a record that was drained, as the last.
-    pub fn push_stale(&self, record: RecordPointer) {
-        let link = Record::link_of(record);
-        let fields = Record::at(record);
-        fields.location.set(Location::Stale);
-        let last = self.stale.1.replace(link.as_ptr());
-        fields.link.next.store(null_mut(), Ordering::Relaxed);
-        fields.link.previous.set(last);
-        match NonNull::new(last) {
-            Some(last) => {
-                Record::at(Record::of(last)).link.next.store(link.as_ptr(), Ordering::Relaxed);
-            }
-            None => self.stale.0.set(link.as_ptr()),
-        }
+    /// Where such a record is, if it is known stale.
+    fn stale_like(&self, record: RecordPointer) -> &Stale {
+        &self.stale[usize::from(Record::at(record).rules.get().explicit())]
     }
 
-    /// The record that is known stale for the longest time.
+    /// Whether there is any.
     #[inline(always)]
-    pub fn first_stale(&self) -> Option<RecordPointer> {
-        NonNull::new(self.stale.0.get()).map(Record::of)
+    pub fn has_stale(&self) -> bool {
+        self.stale.iter().any(|stale| !stale.is_empty())
     }
 
-    /// A record of a key that is known stale, and that the table has given up.
-    pub fn find_retired(&self, key: u64) -> Option<RecordPointer> {
-        let mut next = self.stale.0.get();
-        while let Some(record) = NonNull::new(next).map(Record::of) {
-            let fields = Record::at(record);
-            if fields.handle.get() == key && self.state_of(record) == State::Retired {
-                return Some(record);
-            }
-            next = fields.link.next.load(Ordering::Relaxed);
-        }
-        None
+    /// Whether there is one that slow paths may end.
+    #[inline(always)]
+    pub fn has_stale_to_flush(&self) -> bool {
+        !self.stale[0].is_empty()
     }
 
-    /// Takes a record out, if it is there: its value is on its way to its destroy callback.
-    pub fn withdraw_stale(&self, record: RecordPointer) {
-        let fields = Record::at(record);
-        if fields.location.get() != Location::Stale {
-            return;
-        }
-        fields.location.set(Location::Pinned);
-        let next = fields.link.next.load(Ordering::Relaxed);
-        let previous = fields.link.previous.get();
-        match NonNull::new(previous) {
-            Some(previous) => {
-                Record::at(Record::of(previous)).link.next.store(next, Ordering::Relaxed);
-            }
-            None => self.stale.0.set(next),
-        }
-        match NonNull::new(next) {
-            Some(next) => Record::at(Record::of(next)).link.previous.set(previous),
-            None => self.stale.1.set(previous),
-        }
-        mark_posted(Record::link_of(record));
-        self.inbox.stale.fetch_sub(1, Ordering::Relaxed);
+    /// The youngest; of those that slow paths may end, if only they are wanted.
+    pub fn youngest_stale(&self, flushes: bool) -> Option<RecordPointer> {
+        let of_each = self.stale.iter().take(if flushes { 1 } else { 2 });
+        let youngest = of_each.filter_map(Stale::youngest);
+        youngest.max_by_key(|record| Record::at(*record).position.get())
     }
 
     /// In the child of a fork: no record is known stale.
     pub fn forget_stale(&self) {
-        self.stale.0.set(null_mut());
-        self.stale.1.set(null_mut());
+        self.stale.iter().for_each(Stale::forget);
+    }
+
+    /// Enters a record that was drained.
+    pub fn enter_stale(&self, record: RecordPointer) {
+        Record::at(record).location.set(Location::Stale);
+        self.stale_like(record).insert(record);
+    }
+
+    /// A record of a key that is known stale, and that the table has given up.
+    pub fn find_retired(&self, key: u64) -> Option<RecordPointer> {
+        let is_its = |record: RecordPointer| {
+            Record::at(record).handle.get() == key && self.state_of(record) == State::Retired
+        };
+        self.stale.iter().find_map(|stale| stale.find(is_its))
+    }
+
+    /// Takes a record out, if it is there: its value is on its way to its destroy callback.
+    pub fn withdraw_stale(&self, record: RecordPointer) {
+        if Record::at(record).location.get() == Location::Stale {
+            self.remove_stale(record);
+        }
+    }
+
+    #[inline(never)]
+    fn remove_stale(&self, record: RecordPointer) {
+        self.stale_like(record).remove(record);
+        Record::at(record).location.set(Location::Pinned);
+        mark_posted(Record::link_of(record));
+        self.inbox.stale.fetch_sub(1, Ordering::Relaxed);
     }
 }

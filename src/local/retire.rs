@@ -74,6 +74,7 @@ pub fn destroy_deferred(thread: &Thread, slot: &KeySlot, value: *mut c_void, rea
 
 /// A callback that has [begun](Map::begin_callback) for a record has returned; it
 /// may have removed the entry, or another thread taken it.
+#[inline(always)]
 fn end_callback(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot) {
     let fields = Record::at(record);
     map.pinned.set(map.pinned.get() - 1);
@@ -178,6 +179,14 @@ fn destroy_for(
     reason: i32,
 ) {
     call_destroy(Some(thread), slot, value, reason);
+    end_callback(thread, map, record, slot);
+}
+
+/// Runs `call` with a value that was taken out of this record, which is finished after.
+pub fn hand_over(thread: &Thread, map: &Map, record: RecordPointer, call: impl FnOnce()) {
+    let slot = Record::at(record).slot();
+    map.begin_callback(record);
+    call();
     end_callback(thread, map, record, slot);
 }
 
@@ -309,8 +318,8 @@ fn drain_posted(map: &Map) {
         let look = || (fields.state(), marks(record).visitors.get() > 0);
         let (state, visited) = map.guarded_if(fields.is_reachable(), look);
         match state {
-            State::Live | State::Covered | State::Retired => map.push_stale(record),
-            State::Deferred if !visited => map.push_stale(record),
+            State::Live | State::Covered | State::Retired => map.enter_stale(record),
+            State::Deferred if !visited => map.enter_stale(record),
             State::Taken => {
                 map.clear_taken(record);
                 fields.location.set(Location::Dropped);
@@ -333,9 +342,13 @@ fn drain_posted(map: &Map) {
 /// Those whose keys die meanwhile on other threads are left for the next call:
 /// it ends whatever others do.
 pub fn expunge(thread: &Thread, map: &Map, budget: usize) -> usize {
+    expunge_youngest(thread, map, budget, false)
+}
+
+fn expunge_youngest(thread: &Thread, map: &Map, budget: usize, flushes: bool) -> usize {
     drain(map);
     let most = budget.min(map.inbox.stale.load(Ordering::Relaxed));
-    let stale = from_fn(|| map.first_stale()).take(most);
+    let stale = from_fn(|| map.youngest_stale(flushes)).take(most);
     stale.filter(|record| retire(thread, map, *record, None, Reason::KeyDead)).count()
 }
 
@@ -344,7 +357,7 @@ pub fn expunge(thread: &Thread, map: &Map, budget: usize) -> usize {
 #[inline(always)]
 pub fn flush(thread: &Thread, map: &Map) {
     drain(map);
-    if map.first_stale().is_some() && !thread.flushing.get() {
+    if map.has_stale_to_flush() && !thread.flushing.get() {
         flush_some(thread, map);
     }
 }
@@ -352,7 +365,7 @@ pub fn flush(thread: &Thread, map: &Map) {
 #[inline(never)]
 fn flush_some(thread: &Thread, map: &Map) {
     thread.flushing.set(true);
-    expunge(thread, map, SLOW_PATH_BUDGET);
+    expunge_youngest(thread, map, SLOW_PATH_BUDGET, true);
     thread.flushing.set(false);
 }
 

@@ -114,7 +114,7 @@ fn end_in_rounds(thread: &Thread, map: &Map, reason: Reason, hooks: bool) -> boo
 fn has_anything(map: &Map) -> bool {
     retire::drain(map);
     map.depth() > 0
-        || map.first_stale().is_some()
+        || map.has_stale()
         || map.records().any(|record| map.state_of(record).has_value())
 }
 

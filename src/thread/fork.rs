@@ -279,7 +279,7 @@ fn pin_callbacks(record: RecordPointer) {
 
 fn make_stale(map: &Map, record: RecordPointer) {
     Record::at(record).slot().pin();
-    map.push_stale(record);
+    map.enter_stale(record);
     map.inbox.stale.fetch_add(1, Ordering::Relaxed);
 }
 

@@ -21,6 +21,7 @@
 //!   scope    what a task sets ends with it        drain   waiting for a key's end
 //!   values   get, set, swap, take, remove         report  what there is
 //!   visit    all threads' values                  expunge stale values
+//!   take_all all of a thread's values, undestroyed
 //!     |
 //!   keys     making and releasing keys
 //! ```
@@ -41,6 +42,7 @@ pub mod report;
 pub mod scope;
 pub mod spare;
 pub mod switch;
+pub mod take_all;
 pub mod values;
 pub mod visit;
 

@@ -192,7 +192,7 @@ pub fn set(thread: &Thread, key: u64, value: *mut c_void) -> Result<(), Error> {
 /// Whether [`retire::flush`] would do anything.
 #[inline(always)]
 fn needs_flush(map: &Map) -> bool {
-    !map.inbox.is_empty() || map.first_stale().is_some()
+    !map.inbox.is_empty() || map.has_stale_to_flush()
 }
 
 /// A record for an entry to come, linked to its live key. Errors: `NoMemory`, `DeadKey`.

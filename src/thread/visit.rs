@@ -19,7 +19,7 @@
 //! met ([`Course`]).
 
 use core::cell::Cell;
-use core::ffi::c_void;
+use core::ffi::{c_int, c_void};
 use core::mem::offset_of;
 use core::ptr::{null_mut, NonNull};
 
@@ -38,8 +38,9 @@ use crate::local::retire;
 use crate::local::thread::Thread;
 use crate::sys::{block, memory};
 
-/// What a visit calls with each value.
-pub type Visit = unsafe extern "C" fn(value: *mut c_void, thread: u64, argument: *mut c_void);
+/// What a visit calls with each value; with another number than 0 it ends.
+pub type Visit =
+    unsafe extern "C" fn(value: *mut c_void, thread: u64, argument: *mut c_void) -> c_int;
 
 /// Where a walk goes on.
 #[derive(Clone, Copy)]
@@ -105,14 +106,15 @@ impl Walk {
 pub type Attach = fn() -> Result<&'static Thread, Error>;
 
 /// Goes over all values of a key, if its rules are as `allowed` says; calls `each`
-/// with each value and its thread's number. With `takes` values are taken.
+/// with each value and its thread's number, until that returns another number than 0.
+/// Returns the last number. With `takes` values are taken.
 fn walk(
     attach: Attach,
     key: u64,
     takes: bool,
     allowed: impl Fn(Rules) -> bool,
-    mut each: impl FnMut(&Thread, &KeySlot, *mut c_void, u64),
-) -> Result<(), Error> {
+    mut each: impl FnMut(&Thread, &KeySlot, *mut c_void, u64) -> c_int,
+) -> Result<c_int, Error> {
     let (slot, generation) = (key::find(key)?, handle::generation(key));
     if !allowed(slot.rules(generation)?) {
         return Err(Error::Invalid);
@@ -133,7 +135,8 @@ fn walk(
     walk.takes.set(takes);
     walk.call.begin(&thread.calls, CallKind::Visit);
     thread.takes.set(thread.takes.get().wrapping_add(u32::from(takes)));
-    loop {
+    let mut stopped = 0;
+    while stopped == 0 {
         let step = slot.with_holders(|holders| {
             let last = NonNull::new(walk.at.get());
             let next = match walk.course.replace(Course::Onward) {
@@ -150,10 +153,10 @@ fn walk(
         });
         after_mark(thread, slot, step.left);
         let Some((_, value, owner)) = step.found else { break };
-        each(thread, slot, value, owner);
+        stopped = each(thread, slot, value, owner);
     }
     end(thread, memory);
-    Ok(())
+    Ok(stopped)
 }
 
 /// Ends a walk: takes its mark back, and leaves the key.
@@ -201,8 +204,9 @@ pub(super) fn after_mark(thread: &Thread, slot: &KeySlot, left: Unmarked) {
     }
 }
 
-/// Calls `visit` with every thread's value of an enumerable key; with `takes` each is
-/// taken out first, undestroyed. Errors: `Invalid` for another key; `Busy` while values
+/// Calls `visit` with every thread's value of an enumerable key, until it returns another
+/// number than 0; with `takes` each is taken out first, undestroyed. Returns what
+/// `visit` has returned last. Errors: `Invalid` for another key; `Busy` while values
 /// of it are taken, and, to take some, while anybody else goes over them; `Limit`;
 /// `BadKey`, `DeadKey`, `NoMemory`, `Exiting`.
 #[allow(clippy::not_unsafe_ptr_arg_deref)] // nothing here dereferences it
@@ -212,11 +216,11 @@ pub fn for_each(
     takes: bool,
     visit: Visit,
     argument: *mut c_void,
-) -> Result<(), Error> {
+) -> Result<c_int, Error> {
     walk(attach, key, takes, Rules::enumerable, |_, _, value, owner| {
         // SAFETY: The caller promises a function that may be called with each value;
         // no lock is held, and the record's mark keeps the value alive, or it is taken.
-        block::call_out(|| unsafe { visit(value, owner, argument) });
+        block::call_out(|| unsafe { visit(value, owner, argument) })
     })
 }
 
@@ -227,6 +231,7 @@ pub fn purge(attach: Attach, key: u64) -> Result<usize, Error> {
     walk(attach, key, true, Rules::any, |thread, slot, value, _| {
         destroyed += 1;
         retire::destroy(Some(thread), slot, value, Reason::Purged);
+        0
     })?;
     Ok(destroyed)
 }

@@ -30,21 +30,23 @@ end_thread(void)
     pthread_exit(PTHREAD_CANCELED);
 }
 
-static void
+static int
 visit_and_end_thread(void *value, uint64_t thread, void *argument)
 {
     (void)value;
     (void)thread;
     test_count_up((size_t *)argument);
     end_thread();
+    return 0;
 }
 
-static void
+static int
 count_visit(void *value, uint64_t thread, void *argument)
 {
     (void)value;
     (void)thread;
     test_count_up((size_t *)argument);
+    return 0;
 }
 
 static void

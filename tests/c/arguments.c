@@ -194,7 +194,7 @@ static void
 unknown_enum_values_and_flags_are_refused(void)
 {
     static const uint32_t reclaims[] = { 2, 3, 0x80000000u, UINT32_MAX };
-    uint32_t known = TLS_KEY_ENUMERABLE | TLS_KEY_WORKER | TLS_KEY_INHERIT;
+    uint32_t known = TLS_KEY_ENUMERABLE | TLS_KEY_WORKER | TLS_KEY_INHERIT | TLS_KEY_EXPLICIT;
     uint64_t keys = test_stats().keys;
     tls_key_t key = 77;
     size_t i;

@@ -139,18 +139,20 @@ a_table_has_room_for_live_keys_only(void)
     CHECK_UINT(copying_alive(&counts), 0);
 }
 
-static void
+static int
 add(void *value, uint64_t thread, void *argument)
 {
     (void)thread;
     *(size_t *)argument += *(size_t *)value;
+    return 0;
 }
 
-static void
+static int
 add_and_free(void *value, uint64_t thread, void *argument)
 {
     add(value, thread, argument);
     copying_destroy(value, TLS_REASON_REMOVED, &counts);
+    return 0;
 }
 
 /* Only what was made of it in a scope is some thread's value. */

@@ -10,7 +10,7 @@ static bool by_cancellation, in_a_scope;
 static uint32_t reclaim;
 static size_t steps;
 
-static void
+static int
 visit_and_leave(void *value, uint64_t thread, void *argument)
 {
     (void)thread;
@@ -22,6 +22,7 @@ visit_and_leave(void *value, uint64_t thread, void *argument)
         pthread_testcancel();
     }
     pthread_exit(NULL);
+    return 0;
 }
 
 /* Of the visited key: the first end visits the new value of the same entry. */

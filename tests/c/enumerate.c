@@ -50,12 +50,13 @@ stop_workers(void)
 
 /* ---- Who is visited ------------------------------------------------------------ */
 
-static void
+static int
 ignore(void *value, uint64_t thread, void *argument)
 {
     (void)value;
     (void)thread;
     test_count_up((size_t *)argument);
+    return 0;
 }
 
 static void
@@ -116,7 +117,7 @@ taken_values_are_the_takers(void)
 
 static tls_key_t side; /* an enumerable key of the calling thread's */
 
-static void
+static int
 call_everything(void *value, uint64_t thread, void *argument)
 {
     sum_t inner;
@@ -139,6 +140,7 @@ call_everything(void *value, uint64_t thread, void *argument)
     tls_expunge();
     tls_expunge_all_threads();
     test_stats();
+    return 0;
 }
 
 static void
@@ -169,7 +171,7 @@ typedef struct meanwhile {
     bool again; /* visit inside the visit: two marks on one value */
 } meanwhile_t;
 
-static void
+static int
 visit_and_let_the_owner_act(void *value, uint64_t thread, void *argument)
 {
     meanwhile_t *meanwhile = (meanwhile_t *)argument;
@@ -177,17 +179,18 @@ visit_and_let_the_owner_act(void *value, uint64_t thread, void *argument)
 
     (void)thread;
     if (value != VALUE(1))
-        return;
+        return 0;
     meanwhile->seen++;
     if (meanwhile->again && meanwhile->seen == 1) {
         CHECK_OK(tls_for_each(key, visit_and_let_the_owner_act, meanwhile));
         CHECK_UINT(meanwhile->seen, 2);
         CHECK_UINT(ended.count, before); /* this visitor still has it */
-        return;
+        return 0;
     }
     worker_do(meanwhile->worker, meanwhile->job, &meanwhile->call);
     /* Whatever the owner did: the value is whole. */
     CHECK_UINT(ended.count, before);
+    return 0;
 }
 
 static meanwhile_t
@@ -321,7 +324,7 @@ check_owner_gone(uint32_t reclaim, int reason)
     CHECK_UINT(ended.freed, 1);
 }
 
-static void
+static int
 end_the_owner(void *value, uint64_t thread, void *argument)
 {
     (void)thread;
@@ -330,6 +333,7 @@ end_the_owner(void *value, uint64_t thread, void *argument)
         worker_stop(&workers[0]);
         CHECK_UINT(ended.count, 0);
     }
+    return 0;
 }
 
 static void
@@ -355,7 +359,7 @@ a_visited_value_outlives_its_thread(void)
 }
 
 /* A key that dies in a visit dies when the visit is over. */
-static void
+static int
 release_in_visit(void *value, uint64_t thread, void *argument)
 {
     (void)value;
@@ -364,6 +368,7 @@ release_in_visit(void *value, uint64_t thread, void *argument)
         CHECK_OK(tls_key_release(key));
     CHECK(tls_key_is_live(key));
     CHECK_UINT(ended.count, 0);
+    return 0;
 }
 
 static void

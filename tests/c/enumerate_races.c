@@ -64,7 +64,7 @@ make_key(uint32_t reclaim)
     stop = 0;
 }
 
-static void
+static int
 look(void *pointer, uint64_t thread, void *argument)
 {
     const value_t *value = (const value_t *)pointer;
@@ -76,6 +76,7 @@ look(void *pointer, uint64_t thread, void *argument)
     for (i = 0; i < 30; i++)
         CHECK_UINT(value->pattern[i], i);
     ++*(size_t *)argument;
+    return 0;
 }
 
 static bool
@@ -252,7 +253,7 @@ static size_t gets;
 static tls_key_t others[OTHERS];
 
 /* Sleeps in the visit until the owners have done all that they want to. */
-static void
+static int
 visit_until_others_are_done(void *value, uint64_t thread, void *argument)
 {
     (void)thread;
@@ -260,6 +261,7 @@ visit_until_others_are_done(void *value, uint64_t thread, void *argument)
         pthread_barrier_wait(&inside);
         pthread_barrier_wait(&inside);
     }
+    return 0;
 }
 
 static void *stuck_on; /* the value that the visitor stays with */
@@ -328,11 +330,12 @@ nobody_waits_for_a_visitor(void)
 
 /* ---- Taking --------------------------------------------------------------------- */
 
-static void
+static int
 take_and_end(void *value, uint64_t thread, void *argument)
 {
     look(value, thread, argument);
     end_value(value, 0, NULL);
+    return 0;
 }
 
 /* R08 while the threads go on; two that visit or take at once are told so. */

@@ -50,12 +50,13 @@ everything_notify(void *argument)
     test_count_up(&((everything_t *)argument)->notified);
 }
 
-static inline void
+static inline int
 everything_visit(void *value, uint64_t thread, void *argument)
 {
     CHECK(value != NULL);
     CHECK(thread != 0);
     test_count_up(&((everything_t *)argument)->seen);
+    return 0;
 }
 
 static inline void *

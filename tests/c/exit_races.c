@@ -153,21 +153,23 @@ spawn_until_stopped(void *argument)
 
 /* ---- What is done to them ---------------------------------------------------- */
 
-static void
+static int
 look(void *pointer, uint64_t thread, void *argument)
 {
     (void)thread;
     (void)argument;
     CHECK_INT(__atomic_load_n(&((value_t *)pointer)->state, __ATOMIC_ACQUIRE), LIVING);
+    return 0;
 }
 
-static void
+static int
 take(void *pointer, uint64_t thread, void *argument)
 {
     (void)thread;
     (void)argument;
     free_value((value_t *)pointer);
     test_count_up(&taken);
+    return 0;
 }
 
 /* How often each has been done, and not been told that another one is busy

@@ -215,12 +215,13 @@ by_a_context(void)
     tls_context_free(context);
 }
 
-static void
+static int
 take(void *old, uint64_t thread, void *argument)
 {
     (void)old;
     (void)thread;
     (void)argument;
+    return 0;
 }
 
 static void
@@ -234,12 +235,13 @@ by_scrape(void)
     tls_expunge();
 }
 
-static void
+static int
 replace(void *old, uint64_t thread, void *argument)
 {
     (void)old;
     (void)thread;
     CHECK_OK(tls_set(*(tls_key_t *)argument, NULL));
+    return 0;
 }
 
 /* The end of what is visited is deferred. */

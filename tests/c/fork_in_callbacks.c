@@ -338,7 +338,7 @@ a_notice_may_fork(void)
 
 static size_t seen;
 
-static void
+static int
 visit_and_fork(void *value, uint64_t thread, void *argument)
 {
     (void)value;
@@ -346,6 +346,7 @@ visit_and_fork(void *value, uint64_t thread, void *argument)
     CHECK(thread != 0);
     test_count_up(&seen);
     fork_once();
+    return 0;
 }
 
 /* The rest of the visit finds the child's own value only; no visit is left
@@ -396,7 +397,7 @@ who_takes_values_may_fork(void)
 static size_t met[6]; /* how often each value was met, by the visit further out */
 static void *fork_at;
 
-static void
+static int
 visit_inside(void *value, uint64_t thread, void *argument)
 {
     (void)thread;
@@ -407,9 +408,10 @@ visit_inside(void *value, uint64_t thread, void *argument)
             CHECK_OK(tls_set(key, VALUE(5)));
         fork_once();
     }
+    return 0;
 }
 
-static void
+static int
 visit_outside(void *value, uint64_t thread, void *argument)
 {
     size_t number;
@@ -422,6 +424,7 @@ visit_outside(void *value, uint64_t thread, void *argument)
     met[number]++;
     if (number == 4)
         CHECK_OK(tls_for_each(key, visit_inside, argument));
+    return 0;
 }
 
 /* The visits that the fork has cut end, and nothing is met twice, whichever value
@@ -455,7 +458,7 @@ a_visit_ends_in_the_child_with_the_visitor_that_forks(void)
 }
 
 /* What it has taken already it does not take again, and it takes the rest. */
-static void
+static int
 take_and_fork(void *value, uint64_t thread, void *argument)
 {
     (void)thread;
@@ -465,6 +468,7 @@ take_and_fork(void *value, uint64_t thread, void *argument)
     met[(size_t)(uintptr_t)value]++;
     if (value == fork_at)
         fork_once();
+    return 0;
 }
 
 static void
@@ -495,7 +499,7 @@ who_takes_values_goes_on_in_the_child_with_those_that_are_there(void)
 static pthread_barrier_t inside;
 
 /* Stays in the visit of the main thread's value until it has forked. */
-static void
+static int
 visit_and_wait(void *value, uint64_t thread, void *argument)
 {
     (void)thread;
@@ -504,6 +508,7 @@ visit_and_wait(void *value, uint64_t thread, void *argument)
         pthread_barrier_wait(&inside);
         pthread_barrier_wait(&inside);
     }
+    return 0;
 }
 
 static void *

@@ -67,7 +67,7 @@ set_and_end(void *argument)
     return argument;
 }
 
-static void
+static int
 stay(void *value, uint64_t thread, void *argument)
 {
     (void)value;
@@ -75,6 +75,7 @@ stay(void *value, uint64_t thread, void *argument)
     (void)argument;
     apart_set(&step, 2);
     apart_wait(&go, 1);
+    return 0;
 }
 
 static void *

@@ -84,12 +84,13 @@ set_counted(tls_key_t key)
     CHECK_OK(tls_set(key, VALUE(1 + test_count_up(&made))));
 }
 
-static void
+static int
 look(void *value, uint64_t thread, void *argument)
 {
     (void)thread;
     (void)argument;
     CHECK(value != NULL);
+    return 0;
 }
 
 static void

@@ -46,18 +46,19 @@ destroy_and_set(void *value, int reason, void *user)
     }
 }
 
-static void
+static int
 stay_with_the_last(void *value, uint64_t thread, void *argument)
 {
     size_t *done = (size_t *)argument;
 
     (void)thread;
     if (value == NULL || value != last)
-        return;
+        return 0;
     test_count_up(&met);
     apart_wait(&go, 1);
     CHECK(!life_is_over(value));
     *done = 1;
+    return 0;
 }
 
 static void *

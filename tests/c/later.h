@@ -63,20 +63,22 @@ later_scribble(void)
         junk[i] = 0x5a;
 }
 
-static inline void
+static inline int
 later_visit(void *value, uint64_t thread, void *argument)
 {
     (void)value;
     (void)thread;
     (void)argument;
+    return 0;
 }
 
-static inline void
+static inline int
 later_take(void *value, uint64_t thread, void *argument)
 {
     (void)thread;
     (void)argument;
     life_end(value);
+    return 0;
 }
 
 static inline void

@@ -103,20 +103,22 @@ leave_with(void *argument)
     leave_if_asked();
 }
 
-static void
+static int
 visit_and_leave(void *value, uint64_t thread, void *argument)
 {
     (void)value;
     (void)thread;
     (void)argument;
     leave_if_asked();
+    return 0;
 }
 
-static void
+static int
 take_and_leave(void *value, uint64_t thread, void *argument)
 {
     later_take(value, thread, argument);
     leave_if_asked();
+    return 0;
 }
 
 static void

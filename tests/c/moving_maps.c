@@ -300,7 +300,7 @@ typedef struct visited {
     uint64_t thread;
 } visited_t;
 
-static void
+static int
 note_visit(void *value, uint64_t thread, void *argument)
 {
     visited_t *visited = (visited_t *)argument;
@@ -312,6 +312,7 @@ note_visit(void *value, uint64_t thread, void *argument)
         visited->attached++;
         visited->thread = thread;
     }
+    return 0;
 }
 
 static visited_t

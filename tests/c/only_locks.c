@@ -14,13 +14,14 @@ static worker_t workers[WORKERS];
 static tls_key_t keys[WORKERS];
 
 /* Stays, so that the owner comes by. */
-static void
+static int
 look(void *value, uint64_t thread, void *argument)
 {
     CHECK(value != NULL);
     CHECK(thread != 0);
     ++*(size_t *)argument;
     sched_yield();
+    return 0;
 }
 
 static void

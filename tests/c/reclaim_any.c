@@ -322,7 +322,7 @@ purging_is_for_live_any_keys(void)
 
 static size_t visits;
 
-static void
+static int
 purge_in_visit(void *value, uint64_t thread, void *argument)
 {
     size_t number = 99;
@@ -334,6 +334,7 @@ purge_in_visit(void *value, uint64_t thread, void *argument)
     CHECK_CODE(tls_scrape(*(tls_key_t *)argument, purge_in_visit, argument), TLS_ERR_BUSY);
     CHECK_UINT(number, 99);
     CHECK_UINT(ended.count, 0);
+    return 0;
 }
 
 static void

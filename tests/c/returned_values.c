@@ -64,12 +64,13 @@ meddle_by_purge(tls_key_t key)
     tls_key_purge(key, NULL);
 }
 
-static void
+static int
 take_life(void *value, uint64_t thread, void *argument)
 {
     (void)thread;
     (void)argument;
     life_end(value);
+    return 0;
 }
 
 static void

@@ -60,11 +60,12 @@ finish(size_t values)
     CHECK_UINT(test_stats().stale, 0);
 }
 
-static void
+static int
 add(void *value, uint64_t thread, void *argument)
 {
     CHECK(thread != 0);
     *(size_t *)argument += (size_t)1 << (4 * (size_t)value);
+    return 0;
 }
 
 /* One hexadecimal digit for each value that was seen: how often. */
@@ -136,17 +137,18 @@ typedef struct act {
     size_t ended_meanwhile; /* callbacks that had been called after it */
 } act_t;
 
-static void
+static int
 act_once(void *value, uint64_t thread, void *argument)
 {
     act_t *act = (act_t *)argument;
 
     (void)thread;
     if (value != act->at || act->job == NULL)
-        return;
+        return 0;
     worker_do(&worker, act->job, NULL);
     act->job = NULL;
     act->ended_meanwhile = ended.count;
+    return 0;
 }
 
 static size_t
@@ -330,20 +332,22 @@ run_scopes(void *argument)
     return NULL;
 }
 
-static void
+static int
 count_taken(void *value, uint64_t thread, void *argument)
 {
     (void)value;
     (void)thread;
     test_count_up((size_t *)argument);
+    return 0;
 }
 
-static void
+static int
 look(void *value, uint64_t thread, void *argument)
 {
     (void)thread;
     (void)argument;
     CHECK(value >= VALUE(1) && value <= VALUE(3));
+    return 0;
 }
 
 static void *

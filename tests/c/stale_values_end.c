@@ -18,7 +18,7 @@ static tls_key_t visited, keys[MOST];
 static size_t count;         /* of keys that die */
 static size_t inside, leave;
 
-static void
+static int
 stay_inside(void *value, uint64_t thread, void *argument)
 {
     (void)value;
@@ -26,6 +26,7 @@ stay_inside(void *value, uint64_t thread, void *argument)
     (void)argument;
     apart_set(&inside, 1);
     apart_wait(&leave, 1);
+    return 0;
 }
 
 static void *

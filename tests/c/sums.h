@@ -11,7 +11,7 @@ typedef struct sum {
     size_t total;
 } sum_t;
 
-static inline void
+static inline int
 add(void *value, uint64_t thread, void *argument)
 {
     sum_t *sum = (sum_t *)argument;
@@ -19,6 +19,7 @@ add(void *value, uint64_t thread, void *argument)
     CHECK(thread != 0);
     sum->values++;
     sum->total += (size_t)value;
+    return 0;
 }
 
 static inline sum_t

@@ -123,12 +123,13 @@ grow(void *argument)
     return argument;
 }
 
-static void
+static int
 visit_nothing(void *value, uint64_t thread, void *argument)
 {
     (void)value;
     (void)thread;
     (void)argument;
+    return 0;
 }
 
 static void

@@ -71,7 +71,7 @@ notice_under_mutex(void *argument)
         unlock();
 }
 
-static void
+static int
 visit_under_mutex(void *value, uint64_t thread, void *argument)
 {
     (void)value;
@@ -79,6 +79,7 @@ visit_under_mutex(void *value, uint64_t thread, void *argument)
     (void)argument;
     CHECK(has_mutex);
     tls_expunge();
+    return 0;
 }
 
 static void

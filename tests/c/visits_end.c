@@ -156,7 +156,7 @@ stop_owners(void)
 /* ---- Visits ----------------------------------------------------------------- */
 
 /* The owner of the value and all others change theirs during each visit. */
-static void
+static int
 let_owners_change(void *value, uint64_t thread, void *argument)
 {
     size_t i;
@@ -167,6 +167,7 @@ let_owners_change(void *value, uint64_t thread, void *argument)
     for (i = 0; i < OWNERS; i++)
         worker_do(&owners[i].worker, change, &owners[i]);
     CHECK(value == NULL || !life_is_over(value));
+    return 0;
 }
 
 static void
@@ -181,7 +182,7 @@ each_thread_is_met_once(void)
 static uint64_t first_thread;
 
 /* Only the thread that is not visited changes; it is met once later. */
-static void
+static int
 let_others_change(void *value, uint64_t thread, void *argument)
 {
     size_t i;
@@ -195,6 +196,7 @@ let_others_change(void *value, uint64_t thread, void *argument)
     for (i = 0; i < OWNERS; i++)
         if (value != VALUE(i + 1))
             worker_do(&owners[i].worker, change, &owners[i]);
+    return 0;
 }
 
 static void
@@ -206,7 +208,7 @@ others_are_met_once(void)
     stop_owners();
 }
 
-static void
+static int
 replace_own(void *value, uint64_t thread, void *argument)
 {
     (void)value;
@@ -214,6 +216,7 @@ replace_own(void *value, uint64_t thread, void *argument)
     (void)argument;
     CHECK_AT_MOST(test_count_up(&visits), 1);
     CHECK_OK(life_set(key));
+    return 0;
 }
 
 static void
@@ -232,7 +235,7 @@ the_visiting_thread_may_replace_its_own_value(void)
 /* How often a visit so far inside of others was called. */
 static size_t visits_at[3];
 
-static void
+static int
 visit_again(void *value, uint64_t thread, void *argument)
 {
     size_t depth = *(size_t *)argument;
@@ -249,6 +252,7 @@ visit_again(void *value, uint64_t thread, void *argument)
     for (i = 0; i < OWNERS; i++)
         worker_do(&owners[i].worker, change, &owners[i]);
     CHECK(value == NULL || !life_is_over(value));
+    return 0;
 }
 
 /* A visit inside a visit meets each thread once, and so do both. */
@@ -271,7 +275,7 @@ alive(void)
     return test_count(&lives_made) - lives_ended();
 }
 
-static void
+static int
 let_the_owner_set(void *value, uint64_t thread, void *argument)
 {
     bool *done = (bool *)argument;
@@ -281,6 +285,7 @@ let_the_owner_set(void *value, uint64_t thread, void *argument)
     if (!*done)
         worker_do(&owners[0].worker, set_once, &owners[0]);
     *done = true;
+    return 0;
 }
 
 /* One value, and one that is deferred. */
@@ -332,7 +337,7 @@ get_and_stay(void *argument)
     return argument;
 }
 
-static void
+static int
 let_init_go_on(void *value, uint64_t thread, void *argument)
 {
     size_t *met = (size_t *)argument;
@@ -343,6 +348,7 @@ let_init_go_on(void *value, uint64_t thread, void *argument)
         pthread_barrier_wait(&step);
     }
     CHECK(!life_is_over(value));
+    return 0;
 }
 
 /* The entry of init's value was reserved before the one that was visited. */

@@ -88,12 +88,13 @@ stats_end_where_a_member_ends(void)
 
 /* ---- Handles ------------------------------------------------------------------ */
 
-static void
+static int
 visit(void *value, uint64_t thread, void *argument)
 {
     (void)value;
     (void)thread;
     (void)argument;
+    return 0;
 }
 
 /* Every function that takes a handle gives this answer. */

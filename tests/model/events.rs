@@ -189,15 +189,17 @@ unsafe extern "C" fn copy(value: *mut c_void, copy: *mut *mut c_void, user: *mut
 }
 
 /// A visitor; its argument is the key's name.
-pub(crate) unsafe extern "C" fn visit(value: *mut c_void, thread: u64, key: *mut c_void) {
+pub(crate) unsafe extern "C" fn visit(value: *mut c_void, thread: u64, key: *mut c_void) -> c_int {
     let (key, value, attached) = (key as KeyName, value as Value, thread != 0);
     lock(&LOG).events.push(Event::Visited { key, value, attached });
+    0
 }
 
 /// The callback of a scrape; its argument is the key's name.
-pub(crate) unsafe extern "C" fn take(value: *mut c_void, thread: u64, key: *mut c_void) {
+pub(crate) unsafe extern "C" fn take(value: *mut c_void, thread: u64, key: *mut c_void) -> c_int {
     let (key, value, attached) = (key as KeyName, value as Value, thread != 0);
     lock(&LOG).events.push(Event::Taken { key, value, attached });
+    0
 }
 
 /// A hook for a thread's end; its argument is its number.

@@ -42,16 +42,18 @@ static struct object *object_make(uint64_t number) {
     return object;
 }
 
-static void visit(void *value, uint64_t thread, void *argument) {
+static int visit(void *value, uint64_t thread, void *argument) {
     (void)thread;
     struct object *object = argument;
     if (value_is(value, object->key)) value_use(value);
+    return 0;
 }
 
-static void take(void *value, uint64_t thread, void *argument) {
+static int take(void *value, uint64_t thread, void *argument) {
     (void)thread;
     struct object *object = argument;
     if (value_is(value, object->key)) value_end(value);
+    return 0;
 }
 
 static void object_end(struct object *object, uint64_t chance) {

@@ -43,7 +43,7 @@ pub(crate) type TaskPointer = NonNull<tls_task_t>;
 pub(crate) type Function = unsafe extern "C" fn(argument: *mut c_void);
 /// What a visit calls with each value.
 pub(crate) type Visit =
-    unsafe extern "C" fn(value: *mut c_void, thread: u64, argument: *mut c_void);
+    unsafe extern "C" fn(value: *mut c_void, thread: u64, argument: *mut c_void) -> c_int;
 /// What makes a first value.
 pub(crate) type Init = unsafe extern "C" fn(value: *mut *mut c_void, user: *mut c_void) -> c_int;
 

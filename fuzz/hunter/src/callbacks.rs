@@ -7,7 +7,7 @@
 use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::Ordering::SeqCst;
 
-use crate::ffi;
+use crate::ffi::{self, STOPPED};
 use crate::frame::Kind;
 use crate::program::{Code, Group};
 use crate::report::fail;
@@ -132,6 +132,10 @@ fn count(me: &Worker, key: &ShadowKey) {
         if foreign > BUDGET && !world().without.has(Group::Budget) {
             fail(format_args!("one call destroys more than {BUDGET} values of other keys"));
         }
+        let spec = key.spec.get();
+        if spec.explicit && !spec.any {
+            fail(format_args!("a value of an EXPLICIT key is destroyed by a call on another key"));
+        }
     }
 }
 
@@ -192,14 +196,15 @@ pub(crate) extern "C" fn user_free(user: *mut c_void) {
     me.callback(Kind::Free, None, None, body);
 }
 
-pub(crate) extern "C" fn visit(value: *mut c_void, _thread: u64, body: *mut c_void) {
+pub(crate) extern "C" fn visit(value: *mut c_void, _thread: u64, body: *mut c_void) -> c_int {
     let me = me();
     let call = me.call();
     let Some(call) = call.filter(|call| call.is_call(Code::ForEach)) else {
         fail(format_args!("visit is called outside of tls_for_each"));
     };
     if value.is_null() {
-        return me.callback(Kind::Other, None, None, body_of(body));
+        me.callback(Kind::Other, None, None, body_of(body));
+        return 0;
     }
     let record = record_of(value);
     let number = record.number();
@@ -221,14 +226,29 @@ pub(crate) extern "C" fn visit(value: *mut c_void, _thread: u64, body: *mut c_vo
     if !record.is_alive() && record.state.load(SeqCst) == state::DESTROYED {
         fail(format_args!("value {number}: destroyed before its visitor returned"));
     }
+    stops_at(number)
 }
 
-pub(crate) extern "C" fn take(value: *mut c_void, _thread: u64, body: *mut c_void) {
+pub(crate) extern "C" fn take(value: *mut c_void, _thread: u64, body: *mut c_void) -> c_int {
     let me = me();
     if !value.is_null() {
         hand_over(me, value, None, "tls_scrape");
     }
     me.callback(Kind::Take, None, None, body_of(body));
+    if value.is_null() {
+        0
+    } else {
+        stops_at(record_of(value).number())
+    }
+}
+
+/// What a visitor returns: one in so many values ends the visit.
+fn stops_at(number: usize) -> c_int {
+    if number % 7 == 6 {
+        STOPPED
+    } else {
+        0
+    }
 }
 
 /// The library gives a value back, undestroyed.
@@ -250,6 +270,14 @@ pub(crate) fn hand_over(me: &Worker, value: *mut c_void, map: Option<u16>, how: 
     if map.is_some_and(|map| map != owner && owner != NO_MAP) {
         fail(format_args!("value {number} of map {owner}: handed over by {how} elsewhere"));
     }
+}
+
+pub(crate) extern "C" fn receive(_key: ffi::Key, value: *mut c_void, body: *mut c_void) {
+    let me = me();
+    if !value.is_null() {
+        hand_over(me, value, Some(me.map()), "tls_take_all");
+    }
+    me.callback(Kind::Take, None, None, body_of(body));
 }
 
 pub(crate) extern "C" fn visit_local(_key: ffi::Key, value: *mut c_void, body: *mut c_void) {

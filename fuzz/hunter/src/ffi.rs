@@ -11,7 +11,7 @@ use threadlocalmap as _;
 
 pub(crate) type Key = u64;
 pub(crate) type Callback = extern "C" fn(*mut c_void);
-pub(crate) type Visit = extern "C" fn(*mut c_void, u64, *mut c_void);
+pub(crate) type Visit = extern "C" fn(*mut c_void, u64, *mut c_void) -> c_int;
 
 /// `tls_key_options_t`.
 #[repr(C)]
@@ -50,6 +50,8 @@ pub(crate) struct Stats {
 }
 
 pub(crate) const OK: c_int = 0;
+/// What a visitor of the hunter's stops with.
+pub(crate) const STOPPED: c_int = 1;
 pub(crate) const DEAD_KEY: c_int = -2;
 pub(crate) const INVALID: c_int = -3;
 pub(crate) const NO_MEMORY: c_int = -4;
@@ -68,6 +70,7 @@ pub(crate) const REASON_DETACHED: c_int = 7;
 pub(crate) const REASON_MAP_DESTROYED: c_int = 8;
 
 pub(crate) const ENUMERABLE: u32 = 1;
+pub(crate) const EXPLICIT: u32 = 8;
 pub(crate) const WORKER: u32 = 2;
 pub(crate) const INHERIT: u32 = 4;
 
@@ -84,6 +87,10 @@ extern "C" {
     ) -> c_int;
     pub(crate) fn tls_for_each_local(
         visit: extern "C" fn(Key, *mut c_void, *mut c_void),
+        arg: *mut c_void,
+    ) -> c_int;
+    pub(crate) fn tls_take_all(
+        take: extern "C" fn(Key, *mut c_void, *mut c_void),
         arg: *mut c_void,
     ) -> c_int;
     pub(crate) fn tls_key_create(key: *mut Key, options: *const Options) -> c_int;

@@ -103,7 +103,8 @@ fn check_deferred(map: u16) {
     if world().without.has(Group::Deferred) || shadow.maps[usize::from(map)].scoped.load(SeqCst) {
         return;
     }
-    for key in &shadow.keys {
+    // Those of EXPLICIT keys wait for an expunge.
+    for key in shadow.keys.iter().filter(|key| !key.spec.get().explicit) {
         let deferred = shadow.alive().filter(|record| {
             usize::from(record.key.load(SeqCst)) == key.number()
                 && record.map.load(SeqCst) == map

@@ -13,7 +13,7 @@
 
 enum { FREE, OFFERED, HELD, DESTROYED, HANDED, REFUSED };
 typedef struct { int state, key, visitors, thread; } record;
-typedef struct { int any, enumerable, worker, inherit, init, fails, destroy, init_body, copy, freed; } spec;
+typedef struct { int any, enumerable, explicit_, worker, inherit, init, fails, destroy, init_body, copy, freed; } spec;
 static record records[8192];
 static int made, disturbed, conductor = 16, turn = 16, step, ended[17], ending[17], cancelled[17], nested[17], budget[17], handler[17], quiet, forks, in_child;
 static pthread_t threads[17];
@@ -86,15 +86,19 @@ static int produce(int key, int number, void **value) {
 static int init(void **value, void *user) { int k = (int)(long)user - 1; return produce(k, specs[k].init_body, value); }
 static int copy(void *value, void **result, void *user) { int k = (int)(long)user - 1; if (of(value)->state == DESTROYED) fail("copied after its end", 0); return produce(k, specs[k].copy, result); }
 static void user_free(void *user) { int k = (int)(long)user - 1; deaths[k]--; body(specs[k].freed); }
-static void visit(void *value, uint64_t thread, void *arg) {
-  (void)thread; if (!value) { body((int)(long)arg); return; }
+/* One in so many values ends the visit. */
+static int stops_at(const record *r) { return (r - records) % 7 == 6; }
+static int visit(void *value, uint64_t thread, void *arg) {
+  (void)thread; if (!value) { body((int)(long)arg); return 0; }
   record *r = of(value);
   if (r->state != OFFERED && r->state != HELD) fail("visited after its end", r - records);
   r->visitors++; visiting[visits++] = (int)(r - records); body((int)(long)arg); r->visitors--; visits--;
   if (r->state == DESTROYED) fail("destroyed before its visitor returned", r - records);
+  return stops_at(r);
 }
 static void hand_over(void *value) { if (!value) return; record *r = of(value); if (r->state != OFFERED && r->state != HELD) fail("handed over after its end", r - records); r->state = HANDED; }
-static void take_one(void *value, uint64_t thread, void *arg) { (void)thread; hand_over(value); body((int)(long)arg); }
+static int take_one(void *value, uint64_t thread, void *arg) { (void)thread; hand_over(value); body((int)(long)arg); return value ? stops_at(of(value)) : 0; }
+static void receive(tls_key_t key, void *value, void *arg) { (void)key; hand_over(value); body((int)(long)arg); }
 static void visit_local(tls_key_t key, void *value, void *arg) { (void)key; (void)value; body((int)(long)arg); }
 static int write_one(const char *bytes, size_t n, void *arg) { (void)bytes; (void)n; body((int)(long)arg); return 0; }
 static void other(void *arg) { body((int)(long)arg); }
@@ -107,7 +111,7 @@ static void younger(void *value) { os_destructor(1, value); }
 static void key_create(int k) {
   if (references[k] > 0) return;
   tls_key_options_t o = {.size = sizeof o, .destroy = destroy, .init = specs[k].init ? init : NULL, .copy = specs[k].inherit ? copy : NULL, .user = (void *)(long)(k + 1), .user_free = user_free,
-    .reclaim = (uint32_t)specs[k].any, .flags = (uint32_t)(specs[k].enumerable | specs[k].worker << 1 | specs[k].inherit << 2)};
+    .reclaim = (uint32_t)specs[k].any, .flags = (uint32_t)(specs[k].enumerable | specs[k].worker << 1 | specs[k].inherit << 2 | specs[k].explicit_ << 3)};
   if (CALL(tls_key_create(&keys[k], &o)) == TLS_OK) { references[k] = 1; deaths[k]++; }
 }
 static void set(int k) { record *r = make(k); int e = CALL(tls_set(keys[k], r)); if (e == TLS_OK) { if (r->state == OFFERED) r->state = HELD; } else if (r->state == OFFERED) r->state = REFUSED; else fail("a failed tls_set has ended its value", e); }

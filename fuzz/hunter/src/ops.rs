@@ -6,7 +6,8 @@ use core::sync::atomic::Ordering::SeqCst;
 
 use crate::callbacks::{self, argument, hand_over};
 use crate::ffi::{
-    self, ABSENT, BUSY, DEAD_KEY, EXITING, INIT, INVALID, NO_MEMORY, OK, REENTRANT, TIMEOUT,
+    self, ABSENT, BUSY, DEAD_KEY, EXITING, INIT, INVALID, NO_MEMORY, OK, REENTRANT, STOPPED,
+    TIMEOUT,
 };
 use crate::frame::{Frame, Kind};
 use crate::program::{Code, Group, Op, BODIES, KEYS};
@@ -55,7 +56,8 @@ pub(crate) fn create_key(me: &Worker, slot: usize) {
         user: from_ref(key).cast_mut().cast(),
         user_free: Some(callbacks::user_free),
         reclaim: u32::from(spec.any),
-        flags: flag(spec.enumerable, ffi::ENUMERABLE)
+        flags: flag(spec.explicit, ffi::EXPLICIT)
+            | flag(spec.enumerable, ffi::ENUMERABLE)
             | flag(spec.worker, ffi::WORKER)
             | flag(spec.inherit, ffi::INHERIT),
     };
@@ -141,6 +143,12 @@ fn perform_alone(me: &Worker, op: Op) {
             shadow().touch_all(me.map());
             // SAFETY: Any thread may.
             simple(me, op, &[OK, NO_MEMORY], || unsafe { ffi::tls_remove_all() });
+        }
+        Code::TakeAll => {
+            shadow().touch_all(me.map());
+            let arg = argument(body);
+            // SAFETY: The function takes a number of a body.
+            simple(me, op, &[OK, BUSY], || unsafe { ffi::tls_take_all(callbacks::receive, arg) });
         }
         Code::Expunge | Code::ExpungeSome | Code::ExpungeAll => {
             // SAFETY: Any thread may.
@@ -381,7 +389,7 @@ fn get(me: &Worker, op: Op) {
 /// of the thread's values: whether that call still removes it, or another one
 /// that has taken its place, follows from the order of their first sets.
 fn settle(me: &Worker, map: u16, key: &ShadowKey, version: u32, record: &Record) {
-    let over_all = [Code::RemoveAll, Code::Detach, Code::MapDestroy];
+    let over_all = [Code::RemoveAll, Code::TakeAll, Code::Detach, Code::MapDestroy];
     if !me.ending.load(SeqCst) && !over_all.iter().any(|code| me.is_in(*code)) {
         shadow().settle(map, key, version, record);
     }
@@ -461,7 +469,7 @@ fn retain(me: &Worker, a: u8) {
 }
 
 /// What the three functions that go over all threads' values may return.
-const OVER_ALL: &[c_int] = &[OK, INVALID, BUSY, DEAD_KEY, NO_MEMORY, EXITING];
+const OVER_ALL: &[c_int] = &[OK, STOPPED, INVALID, BUSY, DEAD_KEY, NO_MEMORY, EXITING];
 
 fn purge(me: &Worker, op: Op) {
     let Some(Named { handle, key }) = named(op.a) else { return };

@@ -18,7 +18,8 @@ pub(crate) fn print(program: &Program, what: &str) -> String {
     text.push_str(include_str!("fixture.c").trim_start_matches("/*"));
     let _ = writeln!(text, "static const spec specs[] = {{");
     for key in &program.keys {
-        let flags = [key.any, key.enumerable, key.worker, key.inherit, key.init, key.fails];
+        let flags =
+            [key.any, key.enumerable, key.explicit, key.worker, key.inherit, key.init, key.fails];
         let flags = flags.map(|flag| if flag { "1" } else { "0" }).join(", ");
         let bodies = [key.destroy_body, key.init_body, key.copy_body, key.free_body];
         let bodies = bodies.map(|body| body.to_string()).join(", ");
@@ -99,6 +100,7 @@ fn line(op: Op, keys: usize) -> String {
         Code::KeyDestructor => {
             format!("key_destructor({}, {}, {body})", op.a % 2, op.a >> 1 & 3)
         }
+        Code::TakeAll => format!("CALL(tls_take_all(receive, {argument}))"),
         Code::ThreadDestructor => format!("thread_destructor({body})"),
         Code::SetMany | Code::ReleaseMany => {
             let name = if op.code == Code::SetMany { "set" } else { "release" };

@@ -88,6 +88,7 @@ operations! {
     CleanupHandler Endings 2,
     KeyDestructor Endings 3,
     ThreadDestructor Endings 2,
+    TakeAll Always 2,
 }
 
 /// Operations, and properties of keys, that are switched off together.
@@ -202,6 +203,7 @@ pub(crate) struct Op {
 pub(crate) struct KeySpec {
     pub(crate) any: bool,
     pub(crate) enumerable: bool,
+    pub(crate) explicit: bool,
     pub(crate) worker: bool,
     pub(crate) inherit: bool,
     pub(crate) init: bool,
@@ -279,6 +281,7 @@ fn key_spec([flags, first, second]: [u8; 3], without: Without) -> KeySpec {
     KeySpec {
         any: bit(0, Group::Any),
         enumerable: bit(1, Group::Visits),
+        explicit: bit(6, Group::Always),
         worker,
         inherit: !worker && bit(3, Group::Inherit),
         init: bit(4, Group::Init),

@@ -148,7 +148,7 @@ impl Visit {
     }
 }
 
-pub(crate) unsafe extern "C" fn visit(value: *mut c_void, _: u64, argument: *mut c_void) {
+pub(crate) unsafe extern "C" fn visit(value: *mut c_void, _: u64, argument: *mut c_void) -> c_int {
     // SAFETY: The library passes on what `for_each` was given.
     let (value, visit) = (value as Value, unsafe { Visit::from(argument) });
     visit.see(value);
@@ -164,14 +164,16 @@ pub(crate) unsafe extern "C" fn visit(value: *mut c_void, _: u64, argument: *mut
     let note = world.shadow.note(value, visit.key);
     assert_eq!(note.state, State::Alive, "{value:#x}, while it was visited");
     note.visitors -= 1;
+    0
 }
 
-pub(crate) unsafe extern "C" fn take(value: *mut c_void, _: u64, argument: *mut c_void) {
+pub(crate) unsafe extern "C" fn take(value: *mut c_void, _: u64, argument: *mut c_void) -> c_int {
     // SAFETY: The library passes on what `scrape` was given.
     let (value, visit) = (value as Value, unsafe { Visit::from(argument) });
     visit.see(value);
     world().shadow.strike_out(value, visit.key, State::HandedOver);
     read_on(false);
+    0
 }
 
 /// A hook for a thread's end; the argument is its number.

@@ -551,7 +551,7 @@ unsafe extern "C" fn user_free(user: *mut c_void) {
 }
 
 /// For a visit: the value is not destroyed before this has returned.
-pub extern "C" fn visit(value: *mut c_void, _thread: u64, user: *mut c_void) {
+pub extern "C" fn visit(value: *mut c_void, _thread: u64, user: *mut c_void) -> c_int {
     let (value, key) = (number(VALUES, value), number(USERS, user));
     reads(VALUES, value);
     with(|oracle| {
@@ -560,11 +560,13 @@ pub extern "C" fn visit(value: *mut c_void, _thread: u64, user: *mut c_void) {
             oracle.found.push(format!("a visit of key {key} shows value {value}, {book:?}"));
         }
     });
+    0
 }
 
 /// For a scrape: the value is the caller's from now on.
-pub extern "C" fn receive(value: *mut c_void, _thread: u64, _user: *mut c_void) {
+pub extern "C" fn receive(value: *mut c_void, _thread: u64, _user: *mut c_void) -> c_int {
     handed_over(value);
+    0
 }
 
 /// For an owner that has registered a waker.
