@@ -263,6 +263,21 @@
 #define TLS_KEY_EXPLICIT 8
 
 /**
+ * The hook is called at the thread's end, before its values are destroyed.
+ */
+#define TLS_HOOK_BEFORE_VALUES 0
+
+/**
+ * The hook is called at the thread's end, after its values have been destroyed.
+ */
+#define TLS_HOOK_AFTER_VALUES 1
+
+/**
+ * The hook is called when the thread gets stale values.
+ */
+#define TLS_HOOK_ON_STALE 2
+
+/**
  * The values that a task takes along from where it was submitted.
  */
 typedef struct tls_context_t tls_context_t;
@@ -286,6 +301,36 @@ typedef struct tls_task_t tls_task_t;
  * Copy it, compare it, store it anywhere; print it with PRIu64.
  */
 typedef uint64_t tls_key_t;
+
+/**
+ * What is to be called when. Set all of it to zero, then `size`, then what you want.
+ */
+typedef struct tls_hook_options_t {
+  /**
+   * sizeof(tls_hook_options_t), so that the structure can grow.
+   */
+  size_t size;
+  /**
+   * TLS_HOOK_BEFORE_VALUES, TLS_HOOK_AFTER_VALUES or TLS_HOOK_ON_STALE.
+   */
+  uint32_t when;
+  /**
+   * TLS_HOOK_* flags together; none yet: 0.
+   */
+  uint32_t flags;
+  /**
+   * What to call. It must not throw.
+   */
+  void (*fn)(void *arg);
+  /**
+   * Handed to fn; yours.
+   */
+  void *arg;
+  /**
+   * The key that the hook belongs to, or TLS_KEY_NONE.
+   */
+  tls_key_t owner;
+} tls_hook_options_t;
 
 /**
  * Ends the life of one value.
@@ -559,6 +604,7 @@ int tls_thread_detach(void);
 /**
  * Registers a cleanup hook for the calling thread's end, or its detaching.
  *
+ * The short form of tls_thread_hook() with TLS_HOOK_BEFORE_VALUES and no owner.
  * fn: called once with arg on this thread, before its values are destroyed;
  * the hook registered last is called first. arg: yours. A hook may register
  * hooks and set values: they get a round of their own, up to 4 in all.
@@ -571,6 +617,55 @@ int tls_thread_detach(void);
  * Since 0.1.0.
  */
 int tls_at_thread_exit(void (*fn)(void *arg), void *arg);
+
+/**
+ * Says whom to tell when the calling thread gets stale values.
+ *
+ * The short form of tls_thread_hook() with TLS_HOOK_ON_STALE and no owner, but a
+ * later call takes the place of an earlier one. notify: called with arg as that
+ * function says; NULL: nobody.
+ *
+ * Threads: any. Blocks: no, but calls notify if there are stale values. Signals:
+ * not safe.
+ * Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
+ * TLS_ERR_REENTRANT (called by the memory allocator).
+ * Since 0.1.0.
+ */
+int tls_thread_on_stale(void (*notify)(void *arg), void *arg);
+
+/**
+ * Registers a hook for the calling thread.
+ *
+ * With TLS_HOOK_BEFORE_VALUES fn is called once on this thread, when that ends or
+ * is detached, before its values are destroyed; with TLS_HOOK_AFTER_VALUES after
+ * they have been: for functions like mysql_thread_end(), that end what the values
+ * need. The hook registered last is called first. A hook may register hooks and set
+ * values: they get a round of their own, up to 4 in all; after the last round
+ * tls_set() answers TLS_ERR_EXITING, and hooks that come after the values are called
+ * all the same.
+ *
+ * With TLS_HOOK_ON_STALE fn is called whenever this thread's inbox of dead keys
+ * becomes non-empty, by the thread that releases a key, with no lock held: a pool can
+ * wake its idle worker then, to expunge. If values are stale already, it is called
+ * now, on this thread. It must return, and should be quick: signal a condition
+ * variable, write to an eventfd. Several may be registered; all are called. They end
+ * with the thread, or with its detaching.
+ *
+ * owner: as long as this key lives, the hook is called. When the key has died, its
+ * hooks are not called any more, on any thread; tls_key_drain() of it waits until
+ * none of them runs. So a plug-in that is about to be unloaded releases its owner key,
+ * drains it, and can go. Without an owner arg must stay valid, and fn loaded, for as
+ * long as any thread may be inside tls_key_release(): a call can be on its way when
+ * the thread ends. options: yours; it is read before this returns.
+ *
+ * Threads: any. Blocks: no, but calls fn as above. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (options or fn is NULL, its size cuts a member, an
+ * unknown number in when, flags that are not 0); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
+ * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (this thread's end can't be seen:
+ * no pthread key is left); TLS_ERR_REENTRANT (called by the memory allocator).
+ * Since 0.1.0.
+ */
+int tls_thread_hook(const struct tls_hook_options_t *options);
 
 /**
  * For the inlined look-up of this header only: where a thread's hot slot is.
@@ -855,24 +950,6 @@ int tls_key_purge(tls_key_t key, size_t *destroyed);
  * Since 0.1.0.
  */
 int tls_key_drain(tls_key_t key, int timeout_ms, size_t *left);
-
-/**
- * Says whom to tell when the calling thread gets stale values.
- *
- * notify: called with arg by the thread that releases a key, with no lock
- * held, when this thread's inbox of dead keys becomes non-empty: a pool can
- * wake its idle worker then, to expunge. NULL: nobody. It must return, must
- * not throw, and should be quick: signal a condition variable, write to an
- * eventfd. arg: must stay valid for as long as any thread may be inside
- * tls_key_release(): let it belong to the pool and not to the thread, because
- * a call can be on its way when the thread ends. Attaches the thread; ends
- * with it, or with its detaching.
- *
- * Threads: any. Blocks: no. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
- * Since 0.1.0.
- */
-int tls_thread_on_stale(void (*notify)(void *arg), void *arg);
 
 /**
  * Calls `visit` with every thread's value under a TLS_KEY_ENUMERABLE key.

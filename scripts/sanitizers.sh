@@ -13,7 +13,7 @@
 TRIPLE=$(rustc -vV | sed -n 's/^host: //p')
 WORK=$TARGET/sanitizers
 THREADED='abandoned_callbacks abandoned_visits enumerate enumerate_many enumerate_races exit_races exit_rounds
-  expunge idle_workers only_locks races reclaim_any reclaim_races signals thread_exit threads user_mutexes'
+  expunge hooks_races idle_workers only_locks races reclaim_any reclaim_races signals thread_exit threads user_mutexes'
 NOT_ADDRESS='allocation_failure calling_allocator foreign_destructors many_keys no_os_key os_footprint without_memory
   fork fork_in_callbacks fork_stress process_endings process_exit'
 export THREADLOCALMAP_TEST_SCALE=${THREADLOCALMAP_TEST_SCALE:-50}

@@ -26,7 +26,8 @@
 //! | deferred | to be destroyed when nobody visits it any more |
 //! | taken | its value is another thread's |
 //! | mark | what keeps a value while it is looked at |
-//! | waker | what a thread wants called when its inbox is not empty any more |
+//! | hook, owner | a function for a thread's end; the key that it belongs to |
+//! | waker | a hook for when a thread's inbox is not empty any more |
 //! | lost in fork | of a thread that is not in the child |
 //!
 //! The floors are `capi`, `thread`, `local`, `key`, `map` and `sys`; each imports from

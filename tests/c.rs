@@ -196,6 +196,9 @@ programs! { C_PROGRAMS run_c
     forgotten_values
     given_up_while_visited
     handles
+    hooks
+    hooks_memory
+    hooks_races
     idle_workers
     inherited_keys
     init

@@ -2,11 +2,17 @@
 
 use core::ffi::{c_int, c_void};
 
-use super::code;
+use super::constants::{
+    tls_key_t, TLS_HOOK_AFTER_VALUES, TLS_HOOK_BEFORE_VALUES, TLS_HOOK_ON_STALE, TLS_KEY_NONE,
+};
+use super::{code, read_sized, versioned};
 use crate::error::Error;
+use crate::key;
+use crate::local::hooks::Hook;
 use crate::local::retire;
 use crate::sys::block;
-use crate::thread::{attach, exit};
+use crate::thread::attach;
+use crate::thread::hooks::{self, When};
 
 /// Destroys all of the calling thread's stale values, now.
 ///
@@ -104,6 +110,7 @@ pub extern "C" fn tls_thread_detach() -> c_int {
 
 /// Registers a cleanup hook for the calling thread's end, or its detaching.
 ///
+/// The short form of tls_thread_hook() with TLS_HOOK_BEFORE_VALUES and no owner.
 /// fn: called once with arg on this thread, before its values are destroyed;
 /// the hook registered last is called first. arg: yours. A hook may register
 /// hooks and set values: they get a round of their own, up to 4 in all.
@@ -120,10 +127,111 @@ pub extern "C" fn tls_at_thread_exit(
     arg: *mut c_void,
 ) -> c_int {
     let function = r#fn.ok_or(Error::Invalid);
-    code(function.and_then(|function| {
-        let thread = attach::attached()?;
-        attach::track(thread)?;
-        exit::at_thread_exit(thread, function, arg)
+    let hook = function.map(|function| Hook { function, argument: arg, owner: TLS_KEY_NONE });
+    code(hook.and_then(|hook| add_exit_hook(When::Before, hook)))
+}
+
+fn add_exit_hook(when: When, hook: Hook) -> Result<(), Error> {
+    let thread = attach::attached()?;
+    attach::track(thread)?;
+    hooks::at_thread_exit(thread, when, hook)
+}
+
+/// Says whom to tell when the calling thread gets stale values.
+///
+/// The short form of tls_thread_hook() with TLS_HOOK_ON_STALE and no owner, but a
+/// later call takes the place of an earlier one. notify: called with arg as that
+/// function says; NULL: nobody.
+///
+/// Threads: any. Blocks: no, but calls notify if there are stale values. Signals:
+/// not safe.
+/// Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
+/// TLS_ERR_REENTRANT (called by the memory allocator).
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_thread_on_stale(
+    notify: Option<unsafe extern "C" fn(arg: *mut c_void)>,
+    arg: *mut c_void,
+) -> c_int {
+    let hook = notify.map(|function| Hook { function, argument: arg, owner: TLS_KEY_NONE });
+    code(attach::attached().and_then(|thread| hooks::on_stale(thread, hook, true)))
+}
+
+/// What is to be called when. Set all of it to zero, then `size`, then what you want.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct tls_hook_options_t {
+    /// sizeof(tls_hook_options_t), so that the structure can grow.
+    pub size: usize,
+    /// TLS_HOOK_BEFORE_VALUES, TLS_HOOK_AFTER_VALUES or TLS_HOOK_ON_STALE.
+    pub when: u32,
+    /// TLS_HOOK_* flags together; none yet: 0.
+    pub flags: u32,
+    /// What to call. It must not throw.
+    pub r#fn: Option<unsafe extern "C" fn(arg: *mut c_void)>,
+    /// Handed to fn; yours.
+    pub arg: *mut c_void,
+    /// The key that the hook belongs to, or TLS_KEY_NONE.
+    pub owner: tls_key_t,
+}
+
+versioned!(tls_hook_options_t: size, when, flags, r#fn, arg, owner);
+
+/// Registers a hook for the calling thread.
+///
+/// With TLS_HOOK_BEFORE_VALUES fn is called once on this thread, when that ends or
+/// is detached, before its values are destroyed; with TLS_HOOK_AFTER_VALUES after
+/// they have been: for functions like mysql_thread_end(), that end what the values
+/// need. The hook registered last is called first. A hook may register hooks and set
+/// values: they get a round of their own, up to 4 in all; after the last round
+/// tls_set() answers TLS_ERR_EXITING, and hooks that come after the values are called
+/// all the same.
+///
+/// With TLS_HOOK_ON_STALE fn is called whenever this thread's inbox of dead keys
+/// becomes non-empty, by the thread that releases a key, with no lock held: a pool can
+/// wake its idle worker then, to expunge. If values are stale already, it is called
+/// now, on this thread. It must return, and should be quick: signal a condition
+/// variable, write to an eventfd. Several may be registered; all are called. They end
+/// with the thread, or with its detaching.
+///
+/// owner: as long as this key lives, the hook is called. When the key has died, its
+/// hooks are not called any more, on any thread; tls_key_drain() of it waits until
+/// none of them runs. So a plug-in that is about to be unloaded releases its owner key,
+/// drains it, and can go. Without an owner arg must stay valid, and fn loaded, for as
+/// long as any thread may be inside tls_key_release(): a call can be on its way when
+/// the thread ends. options: yours; it is read before this returns.
+///
+/// Threads: any. Blocks: no, but calls fn as above. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (options or fn is NULL, its size cuts a member, an
+/// unknown number in when, flags that are not 0); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
+/// TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (this thread's end can't be seen:
+/// no pthread key is left); TLS_ERR_REENTRANT (called by the memory allocator).
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tls_thread_hook(options: *const tls_hook_options_t) -> c_int {
+    if options.is_null() {
+        return Error::Invalid.number();
+    }
+    // SAFETY: Not null; the caller; pointers, optional functions and numbers may all be
+    // zero.
+    let options = unsafe { read_sized(options) };
+    code(options.and_then(|options| {
+        let function = options.r#fn.filter(|_| options.flags == 0).ok_or(Error::Invalid)?;
+        let hook = Hook { function, argument: options.arg, owner: options.owner };
+        let when = match options.when {
+            TLS_HOOK_BEFORE_VALUES => Some(When::Before),
+            TLS_HOOK_AFTER_VALUES => Some(When::After),
+            TLS_HOOK_ON_STALE => None,
+            _ => return Err(Error::Invalid),
+        };
+        if hook.owner != TLS_KEY_NONE {
+            key::live(hook.owner)?;
+        }
+        match when {
+            Some(when) => add_exit_hook(when, hook),
+            None => hooks::on_stale(attach::attached()?, Some(hook), false),
+        }
     }))
 }
 

@@ -72,6 +72,13 @@ pub const TLS_KEY_INHERIT: u32 = 4;
 /// tasks, maps and threads, and by nothing else: no tls_get() and no tls_set() does.
 pub const TLS_KEY_EXPLICIT: u32 = 8;
 
+/// The hook is called at the thread's end, before its values are destroyed.
+pub const TLS_HOOK_BEFORE_VALUES: u32 = 0;
+/// The hook is called at the thread's end, after its values have been destroyed.
+pub const TLS_HOOK_AFTER_VALUES: u32 = 1;
+/// The hook is called when the thread gets stale values.
+pub const TLS_HOOK_ON_STALE: u32 = 2;
+
 // The constants above are for C; the library itself uses the enums.
 #[cfg(test)]
 mod tests {

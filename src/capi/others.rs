@@ -3,7 +3,7 @@
 use core::ffi::{c_int, c_void};
 
 use super::constants::{tls_key_t, TLS_ERR_TIMEOUT, TLS_OK};
-use super::{code, number, store_if_wanted};
+use super::{number, store_if_wanted};
 use crate::error::Error;
 use crate::thread::{attach, drain, expunge, visit};
 
@@ -75,28 +75,6 @@ pub unsafe extern "C" fn tls_key_drain(
         TLS_OK if count != Ok(0) => TLS_ERR_TIMEOUT,
         code => code,
     }
-}
-
-/// Says whom to tell when the calling thread gets stale values.
-///
-/// notify: called with arg by the thread that releases a key, with no lock
-/// held, when this thread's inbox of dead keys becomes non-empty: a pool can
-/// wake its idle worker then, to expunge. NULL: nobody. It must return, must
-/// not throw, and should be quick: signal a condition variable, write to an
-/// eventfd. arg: must stay valid for as long as any thread may be inside
-/// tls_key_release(): let it belong to the pool and not to the thread, because
-/// a call can be on its way when the thread ends. Attaches the thread; ends
-/// with it, or with its detaching.
-///
-/// Threads: any. Blocks: no. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
-/// Since 0.1.0.
-#[unsafe(no_mangle)]
-pub extern "C" fn tls_thread_on_stale(
-    notify: Option<unsafe extern "C" fn(arg: *mut c_void)>,
-    arg: *mut c_void,
-) -> c_int {
-    code(attach::attached().and_then(|thread| expunge::on_stale(thread, notify, arg)))
 }
 
 /// Called with one thread's value. thread: the OS's number of the thread that

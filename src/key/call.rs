@@ -32,6 +32,8 @@ pub enum CallKind {
     Context = 3,
     /// Writes a report.
     Report = 4,
+    /// Runs a hook, or wakes.
+    Hook = 5,
 }
 
 /// A node of the chain. All zero: in no chain.

@@ -321,6 +321,19 @@ impl KeySlot {
         self.pins.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Adds a pin for a caller who keeps nothing of the key. With false it is dead.
+    pub fn pin_if_live(&self, generation: u32) -> bool {
+        self.with_holders(|holders| {
+            // Tagged from here on, it is seized with the lock: until then a pin counts.
+            holders.first();
+            let live = self.check(generation).is_ok();
+            if live {
+                self.pin();
+            }
+            live
+        })
+    }
+
     /// Drops a pin. Returns whether it was the last: the caller must then run
     /// [`user_free`](Self::user_free), and close the slot.
     #[inline(always)]

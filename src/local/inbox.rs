@@ -25,9 +25,9 @@
 //! whether the inbox is empty is `Relaxed`: seeing it late is the same as looking
 //! earlier. `stale` is `Relaxed`: it counts, and publishes nothing.
 
-use core::ffi::c_void;
-use core::ptr::null_mut;
+use core::ptr::{null, null_mut};
 
+use super::hooks::{Share, Wakers};
 use crate::key::holders::{Link, LinkPointer};
 use crate::sys::lock::Lock;
 use crate::sys::sync::{untracked, AtomicBool, AtomicPtr, AtomicUsize, Cell, Ordering};
@@ -43,44 +43,50 @@ pub struct Inbox {
     first: AtomicPtr<Link>,
     /// The OS's number of the thread that has the map, 0 for none.
     pub owner: untracked::AtomicU64,
-    /// There is a waker. A hint: `waker` is read with the lock.
-    has_waker: AtomicBool,
-    /// The map's lock: over the waker, and over the state of records that other
+    /// There are wakers. A hint: `wakers` is read with the lock.
+    has_wakers: AtomicBool,
+    /// The map's lock: over the wakers, and over the state of records that other
     /// threads reach, with the table while it has one.
     pub lock: Lock,
-    waker: Cell<Waker>,
+    /// A share of a list, or null.
+    wakers: Cell<*const Wakers>,
 }
 
-/// Whom to wake when an inbox is not empty any more: what to call, if anything, with
-/// what.
-#[derive(Clone, Copy)]
-#[allow(missing_docs)]
-pub struct Waker {
-    pub notify: Option<unsafe extern "C" fn(argument: *mut c_void)>,
-    pub argument: *mut c_void,
-}
-
-// SAFETY: Layout: all but `waker` is atomic or a lock, and that is touched
+// SAFETY: Layout: all but `wakers` is atomic or a lock, and that is touched
 // with the lock only.
 unsafe impl Sync for Inbox {}
 
 impl Inbox {
-    /// Has `waker` called whenever the inbox becomes non-empty.
-    pub fn set_waker(&self, waker: Waker) {
-        self.lock.with(|| {
-            self.waker.set(waker);
+    /// Has others woken from now on whenever the inbox becomes non-empty.
+    pub fn set_wakers(&self, wakers: Option<Share>) {
+        let is_some = wakers.is_some();
+        let wakers = wakers.map_or(null(), Share::into_pointer);
+        let old = self.lock.with(|| {
             // Relaxed: who misses it was not ordered after this call anyway.
-            self.has_waker.store(waker.notify.is_some(), Ordering::Relaxed);
+            self.has_wakers.store(is_some, Ordering::Relaxed);
+            self.wakers.replace(wakers)
         });
+        // SAFETY: It was the inbox's share.
+        if let Some(old) = unsafe { Share::from_pointer(old) } {
+            old.give_up();
+        }
     }
 
-    /// Whom to wake, if anybody. The caller keeps the map in place.
-    pub fn waker(&self) -> Option<Waker> {
-        if !self.has_waker.load(Ordering::Relaxed) {
+    /// Whom to wake, if anybody: a share for the caller, who keeps the map in place.
+    pub fn wakers(&self) -> Option<Share> {
+        if !self.has_wakers.load(Ordering::Relaxed) {
             return None;
         }
-        let waker = self.lock.with(|| self.waker.get());
-        waker.notify.map(|_| waker)
+        self.lock.with(|| {
+            // SAFETY: The inbox's share, which stays its own.
+            let own = unsafe { Share::from_pointer(self.wakers.get()) };
+            own.map(|own| own.share())
+        })
+    }
+
+    /// Whether there is nobody to wake. For the owner.
+    pub fn wakers_are_none(&self) -> bool {
+        !self.has_wakers.load(Ordering::Relaxed)
     }
 
     /// Posts a link; `counted` says whether there is a value to destroy, and not

@@ -502,6 +502,7 @@ impl Map {
         self.order.free();
         self.scopes.free();
         self.pool.free_all();
+        self.inbox.set_wakers(None);
         drop(self.with_table(0, |table, _| core::mem::replace(table, ThreadLocalMap::new())));
     }
 
@@ -511,7 +512,7 @@ impl Map {
             && self.scopes.is_empty()
             && self.used.get() == 0
             && self.inbox.is_empty()
-            && self.inbox.waker().is_none()
+            && self.inbox.wakers_are_none()
     }
 }
 

@@ -16,7 +16,7 @@
 use core::ptr::{from_ref, null_mut};
 
 use super::contexts::Context;
-use super::inbox::Waker;
+use super::hooks::Share;
 use super::map::{Kind, Map};
 use super::stats::tls_stats_t as Stats;
 use crate::key;
@@ -235,11 +235,15 @@ pub fn report_before(last: u64) -> Option<MapReport> {
 
 /// The latest map before number `last` that has stale values and wants
 /// somebody to be woken.
-pub fn next_with_stale(last: u64) -> Option<(u64, Waker)> {
+pub fn next_with_stale(last: u64) -> Option<(u64, Share)> {
     MAPS.locked(|lists| {
         let stale =
             |map: &&Map| map.number.get() < last && map.inbox.stale.load(Ordering::Relaxed) > 0;
-        lists.maps.iter().filter(stale).find_map(|map| Some((map.number.get(), map.inbox.waker()?)))
+        lists
+            .maps
+            .iter()
+            .filter(stale)
+            .find_map(|map| Some((map.number.get(), map.inbox.wakers()?)))
     })
 }
 

@@ -13,6 +13,8 @@
 //!   map          the table, the inbox, the records
 //!     |
 //!   record  pool  inbox   stats
+//!     |
+//!   hooks        what a program has registered for a thread
 //! ```
 //!
 //! Arrows go down only. Nothing here asks which thread is calling, but for
@@ -20,6 +22,7 @@
 
 pub mod contexts;
 pub mod covering;
+pub mod hooks;
 pub mod inbox;
 pub mod map;
 pub mod maps;

@@ -31,7 +31,7 @@ use core::iter::{from_fn, successors};
 use core::mem::offset_of;
 use core::ptr::null_mut;
 
-use super::inbox::Waker;
+use super::hooks::Share;
 use super::map::Map;
 use super::pool::{self, marks, number_of, pool_of};
 use super::record::{Number, Record, RecordPointer, State};
@@ -54,7 +54,7 @@ pub(crate) unsafe fn map_of<'a>(record: RecordPointer) -> Option<&'a Map> {
 /// What one step of a release has found in a dead key's chain.
 pub enum Posted {
     /// Somebody is to be woken.
-    Wake(Waker),
+    Wake(Share),
     /// A value of an `ANY` key, which is the caller's to destroy. Its pin is dropped.
     Taken(*mut c_void),
 }
@@ -90,10 +90,10 @@ fn post_holder(link: LinkPointer, any: bool, own: *const Map) -> Option<Posted> 
     }
     // Looked at before: once the link is posted, the map's thread may drain it
     // and end, and the map with it.
-    let waker = if mine { None } else { map.inbox.waker() };
+    let wakers = if mine { None } else { map.inbox.wakers() };
     // SAFETY: As above.
     let first = unsafe { map.inbox.post(link, true) };
-    waker.filter(|_| first).map(Posted::Wake)
+    if_first(wakers, first).map(Posted::Wake)
 }
 
 impl Map {
@@ -155,7 +155,7 @@ pub enum Unmarked {
     /// Nothing.
     Done,
     /// The owner has a value to destroy, and may be to be woken.
-    Posted(Option<Waker>),
+    Posted(Option<Share>),
     /// Destroys the value, for this reason.
     Destroy(*mut c_void, u8),
     /// Destroys the value, and then frees the record, whose map has gone.
@@ -208,10 +208,21 @@ pub fn unmark(slot: &KeySlot, holders: &Holders, record: RecordPointer) -> Unmar
     if !pinned {
         slot.pin();
     }
-    let waker = map.inbox.waker();
+    let wakers = map.inbox.wakers();
     // SAFETY: As above.
     let first = unsafe { map.inbox.post(link, true) };
-    Unmarked::Posted(waker.filter(|_| first))
+    Unmarked::Posted(if_first(wakers, first))
+}
+
+/// Those to wake if the inbox was empty before: the share goes back otherwise.
+fn if_first(wakers: Option<Share>, first: bool) -> Option<Share> {
+    match wakers {
+        Some(wakers) if !first => {
+            wakers.give_up();
+            None
+        }
+        wakers => wakers,
+    }
 }
 
 /// [`unmark`] of a record whose map has gone. With the key's lock.

@@ -17,10 +17,10 @@
 //!
 //! How a thread comes and goes is in `crate::thread::attach`.
 
-use core::ffi::c_void;
 use core::iter::successors;
 use core::ptr::{null, NonNull};
 
+use super::hooks::Waiting;
 use super::map::Map;
 use crate::error::Error;
 use crate::key;
@@ -30,9 +30,6 @@ use crate::sys::array::Array;
 use crate::sys::block;
 use crate::sys::os_key::DESTRUCTOR_PASSES;
 use crate::sys::sync::Cell;
-
-/// What a cleanup hook is.
-pub type HookFunction = unsafe extern "C" fn(argument: *mut c_void);
 
 /// A thread that is attached. All zero: nothing yet.
 #[repr(C)]
@@ -44,9 +41,9 @@ pub struct Thread {
     pub beneath: Cell<*const Map>,
     /// Calls in progress, the innermost first.
     pub calls: Cell<*const Call>,
-    /// Cleanup hooks with their arguments, the latest last; of one that was called,
-    /// while its round is running, the argument.
-    pub hooks: Array<(Option<HookFunction>, *mut c_void)>,
+    /// Hooks of the thread's end, the latest last: those that run before its values end,
+    /// and those that run after.
+    pub hooks: [Array<Waiting>; 2],
     /// Destructor passes that had been seen when it was made.
     pub passes: Cell<usize>,
     /// The OS key has this thread.

@@ -38,6 +38,7 @@ use crate::error::{Error, Reason};
 use crate::local::maps;
 use crate::local::retire::recover;
 use crate::local::thread::Thread;
+use crate::sys::array::Array;
 use crate::sys::memory::OutOfMemory;
 use crate::sys::os_key::{OsKey, DESTRUCTOR_PASSES};
 use crate::sys::sync::Ordering;
@@ -165,7 +166,7 @@ pub fn detach_if_unused() {
     let Ok(Some(thread)) = current() else { return };
     let is_unused = thread.is_own(thread.map())
         && thread.own_map().was_never_used()
-        && thread.hooks.is_empty()
+        && thread.hooks.iter().all(Array::is_empty)
         && !block::is_in_callback()
         && thread.calls.get().is_null();
     if is_unused {

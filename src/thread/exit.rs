@@ -7,16 +7,18 @@
 //!   after     what is left is given up: not destroyed, counted as leaked
 //! ```
 //!
+//! A round that finds nothing runs the hooks that come after the values; so what these
+//! set has a round, too. If none is left, they run at the very end.
+//!
 //! A thread may end inside one of our callbacks (`pthread_exit`, cancellation).
 //! The stack is gone then. But each call that was in progress is in the thread's
 //! chain, and each record in its map's `order`, in a state that says how far it
 //! has come: [`recover_calls`] and [`retire::recover`] finish them. If the thread is
 //! cancelled in the middle of its own end, all of this begins again.
 
-use core::ffi::c_void;
-
+use super::hooks::{self, When};
 use super::{context, keys, report, scope, visit, EXIT_ROUNDS};
-use crate::error::{Error, Reason};
+use crate::error::Reason;
 use crate::key;
 use crate::key::call::CallKind;
 use crate::key::slot::KeySlot;
@@ -24,35 +26,7 @@ use crate::local::contexts::Context;
 use crate::local::map::Map;
 use crate::local::record::{Location, Record, State};
 use crate::local::retire;
-use crate::local::thread::{HookFunction, Thread};
-use crate::sys::block;
-
-/// Registers a hook for the thread's end. Errors: `NoMemory`, `Exiting`.
-pub fn at_thread_exit(
-    thread: &Thread,
-    function: HookFunction,
-    argument: *mut c_void,
-) -> Result<(), Error> {
-    thread.check_open()?;
-    thread.hooks.reserve(1)?;
-    thread.hooks.push((Some(function), argument));
-    Ok(())
-}
-
-/// Runs the hooks that are there now, the latest first. What they add stands behind
-/// them, for the next round.
-fn run_hooks(thread: &Thread) {
-    let round = thread.hooks.len();
-    for index in (0..round).rev() {
-        let Some((Some(function), argument)) = thread.hooks.get(index) else { continue };
-        // Out before it is called: a hook that never returns leaves the others.
-        thread.hooks.set(index, (None, argument));
-        // SAFETY: The one who registered it promises that it may be called
-        // once with this argument on this thread.
-        block::call_out(|| unsafe { function(argument) });
-    }
-    thread.hooks.remove_first(round);
-}
+use crate::local::thread::Thread;
 
 /// Finishes the calls that were in progress when a callback ended the thread.
 pub(super) fn recover_calls(thread: &Thread) {
@@ -64,6 +38,7 @@ pub(super) fn recover_calls(thread: &Thread) {
         CallKind::Visit => visit::recover(thread, call),
         CallKind::Context => context::recover(thread, Context::of_call(call)),
         CallKind::Report => report::recover(thread, call),
+        CallKind::Hook => hooks::recover(thread, call),
     });
 }
 
@@ -74,7 +49,7 @@ pub(super) fn end_thread(thread: &Thread, reason: Reason) {
     retire::drain(map);
     scope::end_every(thread, map);
     end_in_rounds(thread, map, reason, true);
-    thread.hooks.free();
+    hooks::forget_all(thread);
     if let Some(slot) = thread.take_slot() {
         key::registry().release_slot(slot);
     }
@@ -90,12 +65,17 @@ pub(super) fn end_map(thread: &Thread, map: &Map, reason: Reason) {
 /// Ends the values of a map, and calls the thread's hooks if wanted; gives up what the
 /// rounds leave. Returns whether the thread was closing before: it is now.
 fn end_in_rounds(thread: &Thread, map: &Map, reason: Reason, hooks: bool) -> bool {
+    let has_hooks = |when: When| hooks && !thread.hooks[when as usize].is_empty();
     for _ in 0..EXIT_ROUNDS {
-        if (!hooks || thread.hooks.is_empty()) && !has_anything(map) {
-            break;
+        if !has_hooks(When::Before) && !has_anything(map) {
+            if !has_hooks(When::After) {
+                break;
+            }
+            hooks::run(thread, When::After);
+            continue;
         }
         if hooks {
-            run_hooks(thread);
+            hooks::run(thread, When::Before);
         }
         retire::drain(map);
         scope::end_every(thread, map);
@@ -107,6 +87,9 @@ fn end_in_rounds(thread: &Thread, map: &Map, reason: Reason, hooks: bool) -> boo
     // A `user_free` may still run below; what it would set, nobody would end.
     let was_closing = thread.closing.replace(true);
     leak_rest(thread, map);
+    if has_hooks(When::After) {
+        hooks::run(thread, When::After);
+    }
     was_closing
 }
 

@@ -35,8 +35,8 @@
 //! `prepare` says that somebody forks, and while somebody does, each call looks
 //! whether it is in the child already ([`check`]).
 
-use super::spare;
 use super::visit::Walk;
+use super::{hooks, spare};
 use crate::error::Error;
 use crate::key::call::{Call, CallKind};
 use crate::key::holders::mark_posted;
@@ -167,6 +167,7 @@ fn build_anew() {
             slot.pin();
         }
     }
+    calls(thread, CallKind::Hook).filter_map(hooks::owner_of).for_each(KeySlot::pin);
     close_unpinned(thread);
 }
 

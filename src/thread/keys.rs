@@ -3,19 +3,18 @@
 use core::mem::size_of;
 use core::ptr::null;
 
+use super::hooks;
 use crate::error::{Error, Reason};
 use crate::key::call::CallKind;
 use crate::key::options::{Callbacks, KeyOptions};
 use crate::key::slot::{KeySlot, Released};
 use crate::key::{self, handle};
-use crate::local::inbox::Waker;
 use crate::local::map::Map;
 use crate::local::record::Record;
 use crate::local::remote::{post_holders, Posted};
 use crate::local::retire;
 use crate::local::thread::Thread;
 use crate::map::Entry;
-use crate::sys::block;
 
 /// [`create`] of a key with callbacks and nothing else, in the slot that the
 /// thread's last key has left; if it has left one.
@@ -127,7 +126,7 @@ pub(super) fn post_all(thread: Option<&Thread>, slot: &'static KeySlot) {
     let own = thread.map_or(null(), |thread| core::ptr::from_ref(thread.map()));
     while let Some(posted) = post_holders(slot, own) {
         match posted {
-            Posted::Wake(waker) => wake(waker),
+            Posted::Wake(wakers) => hooks::wake(thread, wakers),
             Posted::Taken(value) => retire::destroy(thread, slot, value, Reason::KeyDead),
         }
     }
@@ -142,14 +141,6 @@ fn destroy_own(thread: &Thread, key: u64) {
     while let Some(record) = map.first_value_of(key).or_else(swept) {
         retire::retire(thread, map, record, None, Reason::KeyDead);
     }
-}
-
-/// Calls whom a map wants to be woken.
-pub(super) fn wake(waker: Waker) {
-    let Some(function) = waker.notify else { return };
-    // SAFETY: The one who registered it promises that any thread may call it with
-    // this argument; no lock is held.
-    block::call_out(|| unsafe { function(waker.argument) });
 }
 
 /// Goes on with a release whose callback never returned.

@@ -24,6 +24,8 @@
 //!   take_all all of a thread's values, undestroyed
 //!     |
 //!   keys     making and releasing keys
+//!     |
+//!   hooks    what a program has registered: calling it
 //! ```
 //!
 //! Arrows go down only. `capi` finds the calling thread ([`attach`]) and hands it
@@ -37,6 +39,7 @@ pub mod drain;
 pub mod exit;
 pub mod expunge;
 pub mod fork;
+pub mod hooks;
 pub mod keys;
 pub mod report;
 pub mod scope;

@@ -23,7 +23,7 @@ use core::ffi::{c_int, c_void};
 use core::mem::offset_of;
 use core::ptr::{null_mut, NonNull};
 
-use super::keys;
+use super::{hooks, keys};
 use crate::error::{Error, Reason};
 use crate::key::call::{Call, CallKind};
 use crate::key::holders::Holders;
@@ -193,7 +193,7 @@ pub(super) fn recover(thread: &Thread, call: &Call) {
 pub(super) fn after_mark(thread: &Thread, slot: &KeySlot, left: Unmarked) {
     match left {
         Unmarked::Done | Unmarked::Posted(None) => {}
-        Unmarked::Posted(Some(waker)) => keys::wake(waker),
+        Unmarked::Posted(Some(wakers)) => hooks::wake(Some(thread), wakers),
         Unmarked::Destroy(value, reason) => retire::destroy_deferred(thread, slot, value, reason),
         Unmarked::DestroyAndFree(value, reason, record) => {
             // Before the callback, which may never return.

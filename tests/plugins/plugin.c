@@ -61,6 +61,25 @@ plugin_release(tls_key_t key)
     return tls_key_release(key);
 }
 
+static void
+count_hook(void *argument)
+{
+    __atomic_add_fetch((size_t *)argument, 1, __ATOMIC_SEQ_CST);
+}
+
+int
+plugin_hook(tls_key_t owner, uint32_t when, size_t *count)
+{
+    tls_hook_options_t options = { 0 };
+
+    options.size = sizeof(options);
+    options.when = when;
+    options.fn = count_hook;
+    options.arg = count;
+    options.owner = owner;
+    return tls_thread_hook(&options);
+}
+
 /* Which copy of the library the plugin uses. */
 const void *
 plugin_library(void)

@@ -8,6 +8,7 @@ int plugin_make_key(tls_key_t *key, uint32_t reclaim, size_t *count);
 int plugin_set(tls_key_t key);
 void *plugin_get(tls_key_t key);
 int plugin_release(tls_key_t key);
+int plugin_hook(tls_key_t owner, uint32_t when, size_t *count);
 const void *plugin_library(void);
 
 #endif /* PLUGIN_H */

@@ -17,6 +17,7 @@ static struct {
     void *object;
     int (*make_key)(tls_key_t *, uint32_t, size_t *);
     int (*set)(tls_key_t);
+    int (*hook)(tls_key_t, uint32_t, size_t *);
 } plugin;
 
 static worker_t workers[WORKERS];
@@ -31,6 +32,7 @@ load(uint32_t reclaim)
     plugin.object = open_object(path);
     find_function(plugin.object, "plugin_make_key", &plugin.make_key);
     find_function(plugin.object, "plugin_set", &plugin.set);
+    find_function(plugin.object, "plugin_hook", &plugin.hook);
     ended = 0;
     CHECK_OK(plugin.make_key(&key, reclaim, &ended));
 }
@@ -187,6 +189,58 @@ threads_end_while_the_plugin_is_drained(void)
     pthread_barrier_destroy(&have_values);
 }
 
+static size_t hooked;
+
+static void
+job_register_hooks(void *argument)
+{
+    uint32_t when;
+
+    (void)argument;
+    for (when = TLS_HOOK_BEFORE_VALUES; when <= TLS_HOOK_ON_STALE; when++)
+        CHECK_OK(plugin.hook(key, when, &hooked));
+}
+
+/* It is woken, and ends, with hooks of a plug-in that may have gone. */
+static void
+end_and_start_again(worker_t *worker)
+{
+    tls_key_t of_another = test_key();
+
+    CHECK_OK(worker_set(worker, of_another, VALUE(1)));
+    CHECK_OK(tls_key_release(of_another));
+    worker_stop(worker);
+    worker_start(worker);
+}
+
+/* The plug-in's key is the owner of its hooks: of these, too, nothing is left. */
+static void
+hooks_go_with_the_plugin(void)
+{
+    size_t rounds = test_scaled(50, 5);
+    size_t round;
+    size_t i;
+
+    start_workers();
+    for (round = 0; round < rounds; round++) {
+        load(TLS_RECLAIM_OWNER);
+        hooked = 0;
+        for (i = 0; i < WORKERS; i++)
+            worker_do(&workers[i], job_register_hooks, NULL);
+        end_and_start_again(&workers[0]);
+        CHECK_UINT(hooked, 3);
+        CHECK_OK(tls_key_release(key));
+        CHECK_OK(tls_key_drain(key, -1, NULL));
+        unload();
+        for (i = 0; i < WORKERS; i++)
+            end_and_start_again(&workers[i]);
+        CHECK_UINT(hooked, 3);
+    }
+    for (i = 0; i < WORKERS; i++)
+        worker_stop(&workers[i]);
+    CHECK_OK(tls_key_release(own));
+}
+
 int
 main(int count, char **arguments)
 {
@@ -195,5 +249,6 @@ main(int count, char **arguments)
     RUN(owners_expunge_before_the_plugin_goes);
     RUN(a_release_ends_all_before_the_plugin_goes);
     RUN(threads_end_while_the_plugin_is_drained);
+    RUN(hooks_go_with_the_plugin);
     return test_finish();
 }

@@ -27,6 +27,17 @@ pub(crate) struct Options {
     pub(crate) flags: u32,
 }
 
+/// `tls_hook_options_t`.
+#[repr(C)]
+pub(crate) struct HookOptions {
+    pub(crate) size: usize,
+    pub(crate) when: u32,
+    pub(crate) flags: u32,
+    pub(crate) function: Option<Callback>,
+    pub(crate) argument: *mut c_void,
+    pub(crate) owner: Key,
+}
+
 /// `tls_stats_t`.
 #[repr(C)]
 #[derive(Default)]
@@ -80,7 +91,6 @@ extern "C" {
     pub(crate) fn tls_stale_count() -> usize;
     pub(crate) fn tls_thread_attach() -> c_int;
     pub(crate) fn tls_thread_detach() -> c_int;
-    pub(crate) fn tls_at_thread_exit(function: Callback, arg: *mut c_void) -> c_int;
     pub(crate) fn tls_dump(
         write: extern "C" fn(*const c_char, usize, *mut c_void) -> c_int,
         arg: *mut c_void,
@@ -104,6 +114,7 @@ extern "C" {
     pub(crate) fn tls_map_switch(map: *mut c_void, previous: *mut *mut c_void) -> c_int;
     pub(crate) fn tls_map_current() -> *mut c_void;
     pub(crate) fn tls_expunge_all_threads() -> usize;
+    pub(crate) fn tls_thread_hook(options: *const HookOptions) -> c_int;
     pub(crate) fn tls_thread_on_stale(notify: Option<Callback>, arg: *mut c_void) -> c_int;
     pub(crate) fn tls_for_each(key: Key, visit: Visit, arg: *mut c_void) -> c_int;
     pub(crate) fn tls_scrape(key: Key, take: Visit, arg: *mut c_void) -> c_int;

@@ -115,6 +115,7 @@ static void key_create(int k) {
   if (CALL(tls_key_create(&keys[k], &o)) == TLS_OK) { references[k] = 1; deaths[k]++; }
 }
 static void set(int k) { record *r = make(k); int e = CALL(tls_set(keys[k], r)); if (e == TLS_OK) { if (r->state == OFFERED) r->state = HELD; } else if (r->state == OFFERED) r->state = REFUSED; else fail("a failed tls_set has ended its value", e); }
+static void hook(uint32_t when, int k, int owned, void *argument) { tls_hook_options_t o = {.size = sizeof o, .when = when, .fn = other, .arg = argument, .owner = owned ? keys[k] : 0}; CALL(tls_thread_hook(&o)); }
 static void set_null(int k) { CALL(tls_set(keys[k], NULL)); }
 static void swap(int k) { record *r = make(k); void *old = NULL; int e = CALL(tls_swap(keys[k], r, &old)); if (e == TLS_OK) { if (r->state == OFFERED) r->state = HELD; hand_over(old); } else r->state = REFUSED; }
 static void check_alive(void *value, int k, int before) { if (!value) return; record *r = of(value); if (r->key != k) fail("another key's value", r - records); if (((!specs[k].any && !specs[k].enumerable) || before == disturbed) && r->state != OFFERED && r->state != HELD) fail("tls_get returns a value after its end", r - records); }

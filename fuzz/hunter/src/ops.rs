@@ -165,28 +165,8 @@ fn perform_alone(me: &Worker, op: Op) {
             simple(me, op, &[OK, NO_MEMORY, EXITING], || unsafe { ffi::tls_thread_attach() });
         }
         Code::Detach => detach(me),
-        Code::AtExit => {
-            let arg = argument(body);
-            // Those that are registered in the last round are not called.
-            let late = me.ending.load(SeqCst) || me.is_in(Code::Detach);
-            let function = if late { callbacks::other } else { callbacks::hook };
-            let count = i32::from(!late);
-            shadow().hooks.fetch_add(count, SeqCst);
-            // SAFETY: The function takes a number of a body.
-            let code = simple(me, op, &[OK, NO_MEMORY, EXITING], || unsafe {
-                ffi::tls_at_thread_exit(function, arg)
-            });
-            if code != OK {
-                shadow().hooks.fetch_sub(count, SeqCst);
-            }
-        }
-        Code::OnStale => {
-            let arg = argument(body);
-            // SAFETY: The function takes a number of a body.
-            simple(me, op, &[OK, NO_MEMORY, EXITING], || unsafe {
-                ffi::tls_thread_on_stale(Some(callbacks::wake), arg)
-            });
-        }
+        Code::AtExit => at_exit(me, op, body),
+        Code::OnStale => on_stale(me, op, body),
         Code::Release => release(me, op.a),
         Code::Retain => retain(me, op.a),
         Code::Purge => purge(me, op),
@@ -280,6 +260,52 @@ pub(crate) fn simple(
     let code = me.call_in(op.code, None, |_| call());
     expect(op.code, code, allowed, None);
     code
+}
+
+/// `TLS_HOOK_BEFORE_VALUES` is 0, and one more is `TLS_HOOK_AFTER_VALUES`.
+const ON_STALE: u32 = 2;
+
+/// Every third hook and waker belongs to a key.
+fn owner(op: Op) -> ffi::Key {
+    match named(op.a) {
+        Some(owner) if op.b % 3 == 0 => owner.handle,
+        _ => 0,
+    }
+}
+
+fn register(me: &Worker, op: Op, when: u32, function: ffi::Callback, body: usize) -> c_int {
+    let size = size_of::<ffi::HookOptions>();
+    let (function, argument, owner) = (Some(function), argument(body), owner(op));
+    let options = ffi::HookOptions { size, when, flags: 0, function, argument, owner };
+    let allowed: &[c_int] = match owner {
+        0 => &[OK, NO_MEMORY, EXITING],
+        _ => &[OK, NO_MEMORY, EXITING, DEAD_KEY],
+    };
+    // SAFETY: The size is said; the function takes a number of a body.
+    simple(me, op, allowed, || unsafe { ffi::tls_thread_hook(&options) })
+}
+
+fn at_exit(me: &Worker, op: Op, body: usize) {
+    // Those that are registered in the last round, and of dead keys, are not called.
+    let late = me.ending.load(SeqCst) || me.is_in(Code::Detach) || owner(op) != 0;
+    let function = if late { callbacks::other } else { callbacks::hook };
+    let count = i32::from(!late);
+    shadow().hooks.fetch_add(count, SeqCst);
+    if register(me, op, u32::from(op.b & 1), function, body) != OK {
+        shadow().hooks.fetch_sub(count, SeqCst);
+    }
+}
+
+fn on_stale(me: &Worker, op: Op, body: usize) {
+    if op.b % 2 == 0 {
+        register(me, op, ON_STALE, callbacks::wake, body);
+        return;
+    }
+    let arg = argument(body);
+    // SAFETY: The function takes a number of a body.
+    simple(me, op, &[OK, NO_MEMORY, EXITING], || unsafe {
+        ffi::tls_thread_on_stale(Some(callbacks::wake), arg)
+    });
 }
 
 pub(crate) fn slot(slots: &'static [Slot; 3], number: u8) -> &'static Slot {

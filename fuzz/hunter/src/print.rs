@@ -68,7 +68,10 @@ fn line(op: Op, keys: usize) -> String {
         Code::ExpungeSome => format!("CALL(tls_expunge_some({}))", op.b % 8),
         Code::Attach => "CALL(tls_thread_attach())".into(),
         Code::Detach => "CALL(tls_thread_detach())".into(),
-        Code::AtExit => format!("CALL(tls_at_thread_exit(other, {argument}))"),
+        Code::AtExit => format!("hook({}, {key}, {}, {argument})", op.b & 1, op.b % 3 == 0),
+        Code::OnStale if op.b % 2 == 0 => {
+            format!("hook(2, {key}, {}, {argument})", op.b % 3 == 0)
+        }
         Code::OnStale => format!("CALL(tls_thread_on_stale(other, {argument}))"),
         Code::Release => format!("release({key})"),
         Code::Retain => format!("retain({key})"),

@@ -574,6 +574,11 @@ pub extern "C" fn notify(thread: *mut c_void) {
     with(|oracle| oracle.woken.insert(thread as u64));
 }
 
+/// A hook that belongs to a key: it is not called when that is over.
+pub extern "C" fn hook(user: *mut c_void) {
+    uses(number(USERS, user));
+}
+
 /// What `visit` is called with.
 #[must_use]
 pub fn user(key: usize) -> *mut c_void {

@@ -18,10 +18,12 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 
 use threadlocalmap::capi::cleanup::{
-    tls_expunge, tls_stale_count, tls_thread_attach, tls_thread_detach,
+    tls_expunge, tls_hook_options_t, tls_stale_count, tls_thread_attach, tls_thread_detach,
+    tls_thread_hook, tls_thread_on_stale,
 };
 use threadlocalmap::capi::constants::{
-    tls_key_t, TLS_ERR_ABSENT, TLS_ERR_BUSY, TLS_ERR_DEAD_KEY, TLS_ERR_TIMEOUT, TLS_OK,
+    tls_key_t, TLS_ERR_ABSENT, TLS_ERR_BUSY, TLS_ERR_DEAD_KEY, TLS_ERR_TIMEOUT,
+    TLS_HOOK_BEFORE_VALUES, TLS_OK,
 };
 use threadlocalmap::capi::keys::{
     tls_key_create, tls_key_is_live, tls_key_options_t, tls_key_release, tls_key_retain,
@@ -29,9 +31,7 @@ use threadlocalmap::capi::keys::{
 use threadlocalmap::capi::maps::{
     tls_map_create, tls_map_current, tls_map_destroy, tls_map_switch, tls_map_t,
 };
-use threadlocalmap::capi::others::{
-    tls_for_each, tls_key_drain, tls_key_purge, tls_scrape, tls_thread_on_stale,
-};
+use threadlocalmap::capi::others::{tls_for_each, tls_key_drain, tls_key_purge, tls_scrape};
 use threadlocalmap::capi::stats::{tls_stats, tls_stats_t};
 use threadlocalmap::capi::tasks::{
     tls_context_capture, tls_context_free, tls_context_t, tls_scope_begin, tls_scope_end,
@@ -268,6 +268,18 @@ impl Fixture {
             Op::Waker => {
                 let me = modelled::current_thread() as usize as *mut c_void;
                 ok(tls_thread_on_stale(Some(oracle::notify), me))
+            }
+            Op::Hook => {
+                let options = tls_hook_options_t {
+                    size: size_of::<tls_hook_options_t>(),
+                    when: TLS_HOOK_BEFORE_VALUES,
+                    flags: 0,
+                    r#fn: Some(oracle::hook),
+                    arg: oracle::user(key),
+                    owner: handle,
+                };
+                // SAFETY: The size is said.
+                ok(unsafe { tls_thread_hook(&raw const options) })
             }
             // SAFETY: The map is destroyed when all threads are through.
             Op::Switch => ok(unsafe { tls_map_switch(self.map.0, null_mut()) }),

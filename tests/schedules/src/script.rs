@@ -99,6 +99,8 @@ ops! {
     Create = "create";
     /// Registers a waker for stale values.
     Waker = "waker";
+    /// Registers a hook of the thread's end, which belongs to the key.
+    Hook = "hook";
     /// Switches to the map that all threads share, if no thread has it.
     Switch = "switch";
     /// Switches back to the thread's own map.

@@ -64,6 +64,11 @@ scenarios! {
     a_drainer_that_waits_and_an_owner_that_expunges: OWNER, 3, ["set | expunge", "release | wait"];
     a_drainer_of_a_live_key_and_an_owner_that_removes: OWNER, 4, ["drain", "set | remove"];
     a_releaser_and_an_owner_with_a_waker: OWNER, 3, ["attach | release", "waker set | expunge"];
+    a_releaser_and_a_thread_with_wakers: OWNER, 3, ["attach | release", "waker set | waker"];
+    a_hook_and_a_releaser_of_its_owner: OWNER, 4, ["hook | exit", "release"];
+    a_hook_and_a_releaser_with_a_value_of_its_owner: OWNER, 3, ["hook set | exit", "set | release"];
+    a_hook_and_a_drainer_of_its_owner: OWNER, 3, ["hook | exit", "release | drain"];
+    a_hook_whose_owners_slot_serves_another_key: OWNER, 3, ["hook | exit", "release create"];
     a_releaser_and_a_map_that_changes_threads: OWNER, 3, ["switch set back | release", "switch set back"];
     two_threads_and_a_map_that_they_share: OWNER, 3, ["switch set back", "switch set back"];
 }

@@ -98,6 +98,7 @@ const HOLDERS: &str = "src/key/holders.rs";
 const REGISTRY: &str = "src/key/registry.rs";
 const SLOT: &str = "src/key/slot.rs";
 const INBOX: &str = "src/local/inbox.rs";
+const HOOKS: &str = "src/local/hooks.rs";
 const MAP: &str = "src/local/map.rs";
 const MAPS: &str = "src/local/maps.rs";
 const POOL: &str = "src/local/pool.rs";
@@ -254,10 +255,16 @@ weakened! {
         [at!(MAPS, "pub fn collect", "MAPS.locked", Unlocked)],
         OWNER, ["stats", "attach | exit"], [UNORDERED, MEMORY];
     a_waker_that_is_read_without_the_maps_lock:
-        [at!(INBOX, "pub fn waker", "self.lock.with", Unlocked)],
+        [at!(INBOX, "pub fn wakers(", "self.lock.with", Unlocked)],
         OWNER, ["attach | release", "waker set | waker"], [UNORDERED];
+    wakers_that_are_freed_before_the_last_was_called:
+        [at!(HOOKS, "pub fn give_up", "fetch_sub", Ordered(Relaxed))],
+        OWNER, ["attach | release", "waker set | waker"], [UNORDERED];
+    a_hook_that_pins_its_owner_without_the_keys_lock:
+        [at!(SLOT, "pub fn pin_if_live", "self.with_holders", Unlocked)],
+        OWNER, ["hook | exit", "release"], [UNORDERED, MEMORY];
     a_waker_that_is_set_without_the_maps_lock:
-        [at!(INBOX, "pub fn set_waker", "self.lock.with", Unlocked)],
+        [at!(INBOX, "pub fn set_wakers", "self.lock.with", Unlocked)],
         OWNER, ["attach | release", "waker set | waker"], [UNORDERED];
     a_context_that_comes_without_the_lock_over_all_maps:
         [at!(MAPS, "pub fn enter_context", "MAPS.locked", Unlocked)],
