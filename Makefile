@@ -127,7 +127,7 @@ install: lib
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h bindings/c/include/*.h bindings/cpp/include/*.hpp)))
-	rm -rf $(DESTDIR)$(INCLUDEDIR)/threadlocalmap
+	rm -rf $(DESTDIR)$(INCLUDEDIR)/threadlocalmap $(DESTDIR)$(INCLUDEDIR)/threadlocalmap_pthread
 	rm -f $(DESTDIR)$(LIBDIR)/libthreadlocalmap.a $(DESTDIR)$(LIBDIR)/libthreadlocalmap.so*
 	rm -f $(DESTDIR)$(LIBDIR)/pkgconfig/threadlocalmap.pc
 

@@ -668,6 +668,20 @@ int tls_thread_on_stale(void (*notify)(void *arg), void *arg);
 int tls_thread_hook(const struct tls_hook_options_t *options);
 
 /**
+ * A destroy callback that does what the destructor of a pthread key does.
+ *
+ * For tls_key_options_t.destroy, with the destructor, a void (*)(void *), as
+ * options.user. When the thread of a value ends, or is detached, or its map is
+ * destroyed, it calls the destructor with the value; when a value ends for any other
+ * reason, it does nothing. It lies in the library: after tls_key_release() nothing of a
+ * plug-in is called that had the destructor in it, although its values still end.
+ *
+ * Threads: the value's. Blocks: as the destructor. Signals: not safe.
+ * Since 0.1.0.
+ */
+void tls_destroy_at_exit(void *value, int reason, void *user);
+
+/**
  * For the inlined look-up of this header only: where a thread's hot slot is.
  *
  * Layout 1: {const entry *table; size_t mask; const size_t *stale}, an entry
@@ -1222,7 +1236,8 @@ int tls_set(tls_key_t key, void *value);
  *
  * Threads: any. Blocks: no. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (another thread
- * is visiting the value, tls_for_each()); else as tls_set().
+ * is visiting the value, tls_for_each(): tls_swap_wait() waits for that); else as
+ * tls_set().
  * Since 0.1.0.
  */
 int tls_swap(tls_key_t key, void *value, void **old);
@@ -1236,7 +1251,8 @@ int tls_swap(tls_key_t key, void *value, void **old);
  *
  * Threads: any. Blocks: no. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_ABSENT (no value); TLS_ERR_INVALID (old is NULL);
- * TLS_ERR_BUSY (another thread is visiting the value, tls_for_each());
+ * TLS_ERR_BUSY (another thread is visiting the value, tls_for_each(): tls_take_wait()
+ * waits for that);
  * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY and TLS_ERR_EXITING
  * (inside a scope: hiding an outer value takes a little memory, and nothing can
  * be hidden any more while the scope's last values are given up);
@@ -1244,6 +1260,36 @@ int tls_swap(tls_key_t key, void *value, void **old);
  * Since 0.1.0.
  */
 int tls_take(tls_key_t key, void **old);
+
+/**
+ * tls_swap(), which waits while another thread visits the value.
+ *
+ * timeout_ms: how long; 0: not at all; negative: for ever. value, old: as with
+ * tls_swap(). Nothing keeps another visit from beginning meanwhile: among many visitors
+ * it may wait for long.
+ *
+ * Threads: any. Blocks: yes, and can be cancelled there (pthread_cancel).
+ * Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this
+ * library, which may be the visitor; or called by the memory allocator); else as
+ * tls_swap(), but not TLS_ERR_BUSY.
+ * Since 0.1.0.
+ */
+int tls_swap_wait(tls_key_t key, void *value, void **old, int timeout_ms);
+
+/**
+ * tls_take(), which waits while another thread visits the value.
+ *
+ * timeout_ms: as with tls_swap_wait(). old: as with tls_take().
+ *
+ * Threads: any. Blocks: yes, and can be cancelled there (pthread_cancel).
+ * Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this
+ * library, which may be the visitor; or called by the memory allocator); else as
+ * tls_take(), but not TLS_ERR_BUSY.
+ * Since 0.1.0.
+ */
+int tls_take_wait(tls_key_t key, void **old, int timeout_ms);
 
 /**
  * Removes the calling thread's value and destroys it (TLS_REASON_REMOVED).

@@ -29,6 +29,10 @@ check_layout() {
   # shellcheck disable=SC2086
   "$CC" -include threadlocalmap_pthread.h tests/migrating/many_keys.c $flags -pthread -o "$root/many-keys"
   LD_LIBRARY_PATH=$root/moved/$1 "$root/many-keys" >/dev/null
+  # The same, by its folder alone.
+  # shellcheck disable=SC2086
+  "$CC" -I"$(pkg-config --variable=includedir threadlocalmap)/threadlocalmap_pthread" tests/migrating/many_keys.c $flags -pthread -o "$root/many-keys"
+  LD_LIBRARY_PATH=$root/moved/$1 "$root/many-keys" >/dev/null
 
   # The archive: one object, with nothing of Rust's to be linked beside it.
   local archive=$root/moved/$1/libthreadlocalmap.a

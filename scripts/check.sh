@@ -43,6 +43,8 @@ step_docs() {
 
 step_rust() {
   headline 'Tests: the Rust parts, and the C suite'
+  # Each C program as C11, C17 and C++17, in turn with the shared and the static library. Deep: each with both.
+  [ -n "$DEEP" ] || local -x THREADLOCALMAP_C_LINKAGE=alternate
   "$CARGO" test --locked
 }
 
@@ -81,6 +83,7 @@ step_plain_tls() {
   headline 'The C suite on plain thread-local storage (--features global-dynamic)'
   # With a runner, each program is compiled one way instead of three; env just runs it.
   # Nothing slows them down: all variants.
+  [ -n "$DEEP" ] || local -x THREADLOCALMAP_C_LINKAGE=alternate
   THREADLOCALMAP_DEEP=1 THREADLOCALMAP_C_RUNNER=env THREADLOCALMAP_TEST_SCALE=${THREADLOCALMAP_TEST_SCALE:-10} \
     "$CARGO" test --locked --features global-dynamic --test c
 }
@@ -251,7 +254,7 @@ step_benches() {
   "$CARGO" run --locked --release --manifest-path benches/Cargo.toml -- --quick
 }
 
-step_aarch64() { scripts/aarch64.sh; }
+step_aarch64() { CHECK_DEEP=$DEEP scripts/aarch64.sh; }
 
 steps=("$@")
 # shellcheck disable=SC2206

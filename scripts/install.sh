@@ -30,9 +30,10 @@ fi
 ar rcsD "$work/libthreadlocalmap.a" "$work/threadlocalmap.o"
 
 install -d "$root$libdir/pkgconfig" "$root$includedir"
-install -d "$root$includedir/threadlocalmap"
+install -d "$root$includedir/threadlocalmap" "$root$includedir/threadlocalmap_pthread"
 install -m 644 include/*.h bindings/c/include/*.h bindings/cpp/include/*.hpp "$root$includedir/"
 install -m 644 bindings/cpp/include/threadlocalmap/*.hpp "$root$includedir/threadlocalmap/"
+install -m 644 bindings/c/include/threadlocalmap_pthread/pthread.h "$root$includedir/threadlocalmap_pthread/"
 install -m 644 "$work/libthreadlocalmap.a" "$root$libdir/"
 install -m 755 "$TARGET/release/libthreadlocalmap.so" "$root$libdir/libthreadlocalmap.so.$version"
 ln -sf "libthreadlocalmap.so.$version" "$root$libdir/libthreadlocalmap.so.0"

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `CC`, `CXX`, `CFLAGS`, `CXXFLAGS` | the compilers, as for the `cc` crate |
 //! | `THREADLOCALMAP_C_RUNNER` | put in front of each program, such as `valgrind ...`; C17 only then, with fewer repetitions |
-//! | `THREADLOCALMAP_C_LINKAGE` | `alternate`: links each program one way only, the first in the list shared, the next static |
+//! | `THREADLOCALMAP_C_LINKAGE` | `alternate`: links what comes of each standard one way only, in turn shared and static; so under a runner every second program is linked with the shared library |
 //! | `THREADLOCALMAP_TEST_SCALE` | divides the number of repetitions; 100 with a runner |
 //! | `THREADLOCALMAP_DEEP` | if not empty: all variants of a program, where a scale or a runner leave every 11th |
 //! | `THREADLOCALMAP_LIB_DIR` | tests an installed copy and builds none |
@@ -98,15 +98,15 @@ fn directory() -> PathBuf {
     scratch(&format!("{kind}{words}"))
 }
 
-/// How a program is linked: both ways, or, for runs that take long and where the
-/// library does the same in both, one way for each program.
-fn linkages(name: &str) -> Vec<Linkage> {
+/// How a program of one of the variants is linked: both ways, or, for runs that take long
+/// and where the library does the same in both, one way, which the next one is not.
+fn linkages(name: &str, variant: usize) -> Vec<Linkage> {
     match env::var("THREADLOCALMAP_C_LINKAGE").as_deref() {
         Err(_) | Ok("") => Linkage::BOTH.to_vec(),
         Ok("alternate") => {
             let mut all = CPP_PROGRAMS.iter().chain(C_PROGRAMS);
             let place = all.position(|other| *other == name).expect("it is in a list");
-            vec![Linkage::BOTH[place % 2]]
+            vec![Linkage::BOTH[(place + variant) % 2]]
         }
         Ok(other) => panic!("THREADLOCALMAP_C_LINKAGE={other}: alternate, or nothing"),
     }
@@ -120,13 +120,13 @@ fn run_program(name: &str, extension: &str, variants: &[Variant]) {
     let patience = if runner.is_empty() { PATIENCE } else { PATIENCE_WITH_RUNNER };
 
     let mut failures = Vec::new();
-    for Variant { standard, flags } in variants {
+    for (number, Variant { standard, flags }) in variants.iter().enumerate() {
         let object = directory.join(format!("{}.o", standard.name));
         if let Err(message) = compile(&source, *standard, &library().include, *flags, &object) {
             failures.push(message);
             continue;
         }
-        for linkage in linkages(name) {
+        for linkage in linkages(name, number) {
             let program = directory.join(format!("{}-{}", standard.name, linkage.name()));
             let log = program.with_extension("log");
             let outcome = link(&[&object], *standard, library(), linkage, &program)
@@ -233,6 +233,7 @@ programs! { C_PROGRAMS run_c
     stats
     thread_exit
     take_all
+    take_wait
     task_switches
     tasks
     tasks_without_memory

@@ -2,8 +2,8 @@
 //! `tss_t`, compiled as they are and with that header.
 //!
 //! Those of the first list name nothing of this library. Each is compiled with
-//! the system's functions, and with `-include threadlocalmap_pthread.h`; both
-//! must run to their end and print the same. Those of the second list show
+//! the system's functions, with `-include threadlocalmap_pthread.h`, and with the
+//! folder whose `pthread.h` includes it; all must run to their end and print the same. Those of the second list show
 //! what differs, and need the header.
 
 mod support;
@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use support::compiler::{compile, link, Linkage, Standard};
-use support::library::{library, TARGET};
+use support::compiler::{compile, compiler, link, Linkage, Standard};
+use support::library::{library, HOST, TARGET};
 use support::{process, scratch, source_root};
 
 /// As in `tests/c.rs`, and the same without the inlined look-up.
@@ -32,6 +32,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 fn header_directory() -> PathBuf {
     source_root().join("bindings/c/include")
+}
+
+/// Puts the folder in front that has a `pthread.h`.
+fn with_folder() -> String {
+    format!("-I{}", header_directory().join("threadlocalmap_pthread").display())
 }
 
 /// Where a program's objects and executables go.
@@ -83,6 +88,10 @@ fn same_with_both(program: &str) {
             let ours = output_of(&build(program, variant, &include, linkage, "header"));
             assert_eq!(ours, system, "{program}, {}, {linkage:?}", variant.0.name);
         }
+        let folder = with_folder();
+        let include = [threads, &[folder.as_str()]].concat();
+        let ours = output_of(&build(program, variant, &include, Linkage::Shared, "folder"));
+        assert_eq!(ours, system, "{program}, {}, with the folder", variant.0.name);
     }
 }
 
@@ -149,6 +158,72 @@ fn the_header_stands_alone_and_causes_no_warning() {
                 .unwrap_or_else(|message| panic!("{TARGET}: {message}"));
         }
     }
+}
+
+#[test]
+fn with_the_folder_a_source_defines_what_it_wants() {
+    let directory = directory_of("folder");
+    let source = directory.join("features.c");
+    let program = directory.join("features");
+    // A function of GNU's, and a key of ours.
+    let text = "#ifndef _GNU_SOURCE\n#define _GNU_SOURCE\n#endif\n#include <pthread.h>\n\
+                int main(void) {\n  pthread_key_t key;\n  char name[16];\n  \
+                if (pthread_getname_np(pthread_self(), name, sizeof name) != 0) return 1;\n  \
+                return sizeof key == 8 && pthread_key_create(&key, 0) == 0 && key > 0xffffffffu ? 0 : 2;\n}\n";
+    fs::write(&source, text).expect("the build directory can be written");
+    let (include, folder) = (format!("-I{}", header_directory().display()), with_folder());
+    let object = directory.join("features.o");
+    for standard in [Standard::c("c11"), Standard::cpp("c++17")] {
+        compile(&source, standard, &library().include, [&include, &folder], &object)
+            .and_then(|()| link(&[&object], standard, library(), Linkage::Shared, &program))
+            .unwrap_or_else(|message| panic!("{message}"));
+        output_of(&program);
+    }
+}
+
+#[test]
+fn with_the_folder_the_cpp_library_and_assembly_see_the_system() {
+    let directory = directory_of("folder-others");
+    let (include, folder) = (format!("-I{}", header_directory().display()), with_folder());
+    // <mutex> includes <pthread.h> before the program does.
+    let text = "#include <mutex>\n#include <pthread.h>\n\
+                static_assert(sizeof(__gthread_key_t) == 4 && sizeof(pthread_key_t) == 8, \"\");\n";
+    for (name, text) in [("mutex.cpp", text), ("assembly.S", "#include <pthread.h>\n")] {
+        let source = directory.join(name);
+        fs::write(&source, text).expect("the build directory can be written");
+        let mut command = compiler(Standard::cpp("c++17"));
+        command.args([&include, &folder]).arg("-I").arg(&library().include);
+        command.arg("-fsyntax-only").arg(&source);
+        if name.ends_with(".S") {
+            command.args(["-x", "assembler-with-cpp", "-E", "-o", "/dev/null"]);
+        }
+        process::output_of(&mut command);
+    }
+}
+
+/// POSIX calls nothing of a plug-in that has deleted its keys; nor does the header.
+#[test]
+fn a_plugin_that_has_deleted_its_keys_is_unloaded_and_nothing_of_it_is_called() {
+    if TARGET != HOST {
+        return; // it needs an emulator
+    }
+    let directory = directory_of("plugin");
+    let sources = source_root().join("tests/migrating/plugins");
+    let (include, folder) = (format!("-I{}", header_directory().display()), with_folder());
+    let (plugin, host) = (directory.join("plugin.so"), directory.join("host"));
+    let mut command = compiler(Standard::c("c11"));
+    command.args([&include, &folder]).arg("-I").arg(&library().include);
+    command.args(["-shared", "-fPIC"]).arg(sources.join("plugin.c")).arg("-o").arg(&plugin);
+    command.arg(&library().shared);
+    command.arg(format!("-Wl,-rpath,{}", library().run_time_directory.display()));
+    process::output_of(&mut command);
+    let mut command = compiler(Standard::c("c11"));
+    command.arg(sources.join("host.c")).arg("-o").arg(&host).args(["-pthread", "-ldl"]);
+    process::output_of(&mut command);
+    let mut command = Command::new(&host);
+    command.arg(&plugin).env_remove("LD_LIBRARY_PATH");
+    process::run(&mut command, &host.with_extension("log"), PATIENCE)
+        .unwrap_or_else(|message| panic!("{message}"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use core::ffi::{c_int, c_void};
 
 use super::constants::{
     tls_key_t, TLS_HOOK_AFTER_VALUES, TLS_HOOK_BEFORE_VALUES, TLS_HOOK_ON_STALE, TLS_KEY_NONE,
+    TLS_REASON_DETACHED, TLS_REASON_MAP_DESTROYED, TLS_REASON_THREAD_EXIT,
 };
 use super::{code, read_sized, versioned};
 use crate::error::Error;
@@ -233,6 +234,29 @@ pub unsafe extern "C" fn tls_thread_hook(options: *const tls_hook_options_t) -> 
             None => hooks::on_stale(attach::attached()?, Some(hook), false),
         }
     }))
+}
+
+/// A destroy callback that does what the destructor of a pthread key does.
+///
+/// For tls_key_options_t.destroy, with the destructor, a void (*)(void *), as
+/// options.user. When the thread of a value ends, or is detached, or its map is
+/// destroyed, it calls the destructor with the value; when a value ends for any other
+/// reason, it does nothing. It lies in the library: after tls_key_release() nothing of a
+/// plug-in is called that had the destructor in it, although its values still end.
+///
+/// Threads: the value's. Blocks: as the destructor. Signals: not safe.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tls_destroy_at_exit(value: *mut c_void, reason: c_int, user: *mut c_void) {
+    let at_exit = [TLS_REASON_THREAD_EXIT, TLS_REASON_DETACHED, TLS_REASON_MAP_DESTROYED];
+    if user.is_null() || !at_exit.contains(&reason) {
+        return;
+    }
+    // SAFETY: The caller: `user` is such a function; POSIX has pointers to functions that
+    // fit into a pointer.
+    let destructor: unsafe extern "C" fn(*mut c_void) = unsafe { core::mem::transmute(user) };
+    // SAFETY: The caller: it may be called with each value of the key.
+    unsafe { destructor(value) };
 }
 
 /// For the inlined look-up of this header only: where a thread's hot slot is.

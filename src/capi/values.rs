@@ -10,7 +10,7 @@ use crate::key;
 use crate::local::record::RecordPointer;
 use crate::local::thread::Thread;
 use crate::thread::values::{self, Over};
-use crate::thread::{attach, take_all};
+use crate::thread::{attach, drain, take_all};
 
 /// The calling thread's value under a key; else what the key's init callback
 /// makes, stored; else NULL.
@@ -161,7 +161,8 @@ fn attached_for(key: tls_key_t) -> Result<&'static Thread, Error> {
 ///
 /// Threads: any. Blocks: no. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (another thread
-/// is visiting the value, tls_for_each()); else as tls_set().
+/// is visiting the value, tls_for_each(): tls_swap_wait() waits for that); else as
+/// tls_set().
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_swap(
@@ -182,7 +183,8 @@ pub unsafe extern "C" fn tls_swap(
 ///
 /// Threads: any. Blocks: no. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_ABSENT (no value); TLS_ERR_INVALID (old is NULL);
-/// TLS_ERR_BUSY (another thread is visiting the value, tls_for_each());
+/// TLS_ERR_BUSY (another thread is visiting the value, tls_for_each(): tls_take_wait()
+/// waits for that);
 /// TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY and TLS_ERR_EXITING
 /// (inside a scope: hiding an outer value takes a little memory, and nothing can
 /// be hidden any more while the scope's last values are given up);
@@ -191,6 +193,57 @@ pub unsafe extern "C" fn tls_swap(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_take(key: tls_key_t, old: *mut *mut c_void) -> c_int {
     let take = || attach::current().and_then(|thread| values::take(thread, key));
+    // SAFETY: The caller: null, or it can be written.
+    unsafe { store(old, take) }
+}
+
+/// tls_swap(), which waits while another thread visits the value.
+///
+/// timeout_ms: how long; 0: not at all; negative: for ever. value, old: as with
+/// tls_swap(). Nothing keeps another visit from beginning meanwhile: among many visitors
+/// it may wait for long.
+///
+/// Threads: any. Blocks: yes, and can be cancelled there (pthread_cancel).
+/// Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this
+/// library, which may be the visitor; or called by the memory allocator); else as
+/// tls_swap(), but not TLS_ERR_BUSY.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tls_swap_wait(
+    key: tls_key_t,
+    value: *mut c_void,
+    old: *mut *mut c_void,
+    timeout_ms: c_int,
+) -> c_int {
+    let swap = || {
+        let thread = attached_for(key)?;
+        drain::when_unvisited(timeout_ms, || values::swap(thread, key, value))
+    };
+    // SAFETY: The caller: null, or it can be written.
+    unsafe { store(old, swap) }
+}
+
+/// tls_take(), which waits while another thread visits the value.
+///
+/// timeout_ms: as with tls_swap_wait(). old: as with tls_take().
+///
+/// Threads: any. Blocks: yes, and can be cancelled there (pthread_cancel).
+/// Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this
+/// library, which may be the visitor; or called by the memory allocator); else as
+/// tls_take(), but not TLS_ERR_BUSY.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tls_take_wait(
+    key: tls_key_t,
+    old: *mut *mut c_void,
+    timeout_ms: c_int,
+) -> c_int {
+    let take = || {
+        let thread = attach::current()?;
+        drain::when_unvisited(timeout_ms, || values::take(thread, key))
+    };
     // SAFETY: The caller: null, or it can be written.
     unsafe { store(old, take) }
 }

@@ -152,6 +152,7 @@ fn walk(
             step
         });
         after_mark(thread, slot, step.left);
+        waiters::wake();
         let Some((_, value, owner)) = step.found else { break };
         stopped = each(thread, slot, value, owner);
     }

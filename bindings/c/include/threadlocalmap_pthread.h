@@ -5,7 +5,9 @@
  *
  * For programs that run out of pthread keys (glibc has 1024 a process, musl 128) and are not to be
  * rewritten. Include it in each file that uses keys, in place of or after <pthread.h>, and after
- * the headers of other libraries; or say `-include threadlocalmap_pthread.h` to the compiler. Then
+ * the headers of other libraries; or say `-include threadlocalmap_pthread.h` to the compiler; or
+ * give it the folder threadlocalmap_pthread, which has a <pthread.h> that includes both:
+ * `-I<where this header is>/threadlocalmap_pthread`. Then
  *
  *     pthread_key_t, pthread_key_create, pthread_key_delete, pthread_getspecific,
  *     pthread_setspecific; tss_t, tss_create, tss_delete, tss_get, tss_set
@@ -81,17 +83,6 @@ extern "C" {
 
 typedef tls_key_t tls_pthread_key_t;
 
-/* Private: the key's destroy callback. Only the end of a thread, or of a fiber, ends a value. */
-static inline void tls_private_pthread_destroy(void *value, int reason, void *user) {
-  void (*destructor)(void *);
-
-  if (reason == TLS_REASON_THREAD_EXIT || reason == TLS_REASON_DETACHED ||
-      reason == TLS_REASON_MAP_DESTROYED) {
-    memcpy(&destructor, &user, sizeof destructor);
-    destructor(value);
-  }
-}
-
 /* Private: an answer of the library as POSIX has it; `other` for what POSIX does not know. */
 static inline int tls_private_pthread_error(int error, int other) {
   switch (error) {
@@ -123,7 +114,8 @@ static inline int tls_pthread_key_create(tls_pthread_key_t *key, void (*destruct
     }
     /* POSIX has function pointers that fit in a void *; C has no cast for it. */
     memcpy(&options.user, &destructor, sizeof options.user);
-    options.destroy = tls_private_pthread_destroy;
+    /* In the library: a plug-in that has deleted its keys can be unloaded. */
+    options.destroy = tls_destroy_at_exit;
   }
   error = tls_key_create(key, &options);
   if (error == TLS_ERR_UNSUPPORTED) { /* a library without scopes */
