@@ -84,6 +84,18 @@
  *   answered TLS_ERR_REENTRANT. destroy is never called with NULL. A callback must not throw a C++
  *   exception and must not longjmp out of the library: both are undefined behaviour.
  *
+ * WHAT A CALL MAY RUN
+ *   Beside what its text says, a call that destroys a value whose key is dead may run that key's
+ *   user_free, and a call that releases a key may run wakers of other threads.
+ *   tls_get, tls_try_get        on a hit nothing; on a miss destroy of at most 8 stale values, then init
+ *   tls_set, tls_swap           destroy of at most 8 stale values if the key has no value here yet, or
+ *                               others have sent some; tls_set: then destroy of the value before
+ *   tls_scope_begin             destroy of at most 8 stale values; copy, with a context
+ *   tls_get_existing, tls_take  nothing
+ *   tls_remove                  destroy of the value
+ *   tls_expunge and its like, and the ends of scopes, tasks, maps and threads: destroy of whatever
+ *   has ended. Stale values of TLS_KEY_EXPLICIT keys are destroyed by these alone.
+ *
  * THE END OF A THREAD
  *   However a thread ends (return, pthread_exit, cancellation): its hooks are called, the latest
  *   first, then its values are destroyed, in the reverse order of their first set; both again
@@ -237,7 +249,9 @@
 #define TLS_RECLAIM_OWNER 0
 
 /**
- * Values may be destroyed by any thread: the one that releases the key does.
+ * Values may be destroyed by any thread: the one that releases the key does. It does not
+ * wait for threads that are just using theirs: they have a reference to the key, or hold
+ * the value by a count of its own.
  */
 #define TLS_RECLAIM_ANY 1
 
@@ -677,6 +691,7 @@ int tls_thread_hook(const struct tls_hook_options_t *options);
  * plug-in is called that had the destructor in it, although its values still end.
  *
  * Threads: the value's. Blocks: as the destructor. Signals: not safe.
+ * Returns nothing.
  * Since 0.1.0.
  */
 void tls_destroy_at_exit(void *value, int reason, void *user);
@@ -932,6 +947,8 @@ size_t tls_expunge_all_threads(void);
  * the next tls_get() on each thread runs init again. destroyed: receives how
  * many values it destroyed; NULL: nobody wants to know. Values that threads
  * set meanwhile, or that their owner is just destroying, are passed over.
+ * Nobody asks the threads: one that is just using its value must hold it, by a
+ * count of references in the value, say, or by tls_take(), and tls_set() after.
  * Attaches the calling thread.
  *
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
@@ -980,7 +997,8 @@ int tls_key_drain(tls_key_t key, int timeout_ms, size_t *left);
  * When visit returns another number than 0, the visit ends there, and that number
  * is returned: take a positive one, which is no error of this library.
  *
- * Threads: any. Blocks: no. Signals: not safe.
+ * Threads: any. Blocks: no, but runs visit, and destroy callbacks of values whose end was
+ * deferred. Signals: not safe.
  * Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
  * TLS_ERR_BUSY (values of the key are being purged or taken, by another thread
  * or further out on this one: try again later); TLS_ERR_BAD_KEY;
@@ -1005,7 +1023,7 @@ int tls_for_each(tls_key_t key,
  * When take returns another number than 0, the values that it was not called
  * with stay where they are, and that number is returned: take a positive one.
  *
- * Threads: any. Blocks: no. Signals: not safe.
+ * Threads: any. Blocks: no, but runs take. Signals: not safe.
  * Returns TLS_OK; what take has returned; TLS_ERR_INVALID (take is NULL, or not an enumerable key);
  * TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
  * TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to take);
@@ -1173,7 +1191,8 @@ void tls_task_cancel(struct tls_task_t *task);
  * makes the call; (tls_get)(key), or TLS_NO_INLINE defined before the header is
  * included, makes it always.
  *
- * Threads: any. Blocks: no; runs init on a miss. Signals: a hit on a thread
+ * Threads: any. Blocks: no; on a miss runs destroy callbacks of at most 8 stale values,
+ * and then init. Signals: a hit on a thread
  * that is attached is safe, anything else is not.
  * Returns the value, or NULL.
  * Since 0.1.0.
@@ -1197,7 +1216,8 @@ void *tls_get_existing(tls_key_t key);
  * value: receives the value, which stays the library's; written on success
  * only.
  *
- * Threads: any. Blocks: no; runs init on a miss. Signals: not safe.
+ * Threads: any. Blocks: no; on a miss runs destroy callbacks of at most 8 stale values,
+ * and then init. Signals: not safe.
  * Returns TLS_OK (a stored NULL, too); TLS_ERR_ABSENT (no value, and the key
  * has no init); TLS_ERR_INIT (init failed; nothing stored); TLS_ERR_REENTRANT
  * (called by this key's init on this thread, which has no value yet);
@@ -1234,7 +1254,8 @@ int tls_set(tls_key_t key, void *value);
  * the scope that is open: such a value is hidden, not handed over. Written on
  * success only.
  *
- * Threads: any. Blocks: no. Signals: not safe.
+ * Threads: any. Blocks: no, but may run destroy callbacks of stale values, at most 8.
+ * Signals: not safe.
  * Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (another thread
  * is visiting the value, tls_for_each(): tls_swap_wait() waits for that); else as
  * tls_set().

@@ -245,6 +245,7 @@ pub unsafe extern "C" fn tls_thread_hook(options: *const tls_hook_options_t) -> 
 /// plug-in is called that had the destructor in it, although its values still end.
 ///
 /// Threads: the value's. Blocks: as the destructor. Signals: not safe.
+/// Returns nothing.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_destroy_at_exit(value: *mut c_void, reason: c_int, user: *mut c_void) {

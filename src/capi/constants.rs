@@ -59,7 +59,9 @@ pub const TLS_REASON_MAP_DESTROYED: c_int = 8;
 
 /// Each value is destroyed by the thread that has it, and by no other.
 pub const TLS_RECLAIM_OWNER: u32 = 0;
-/// Values may be destroyed by any thread: the one that releases the key does.
+/// Values may be destroyed by any thread: the one that releases the key does. It does not
+/// wait for threads that are just using theirs: they have a reference to the key, or hold
+/// the value by a count of its own.
 pub const TLS_RECLAIM_ANY: u32 = 1;
 
 /// All threads' values may be visited and taken: tls_for_each(), tls_scrape().

@@ -29,6 +29,8 @@ pub extern "C" fn tls_expunge_all_threads() -> usize {
 /// the next tls_get() on each thread runs init again. destroyed: receives how
 /// many values it destroyed; NULL: nobody wants to know. Values that threads
 /// set meanwhile, or that their owner is just destroying, are passed over.
+/// Nobody asks the threads: one that is just using its value must hold it, by a
+/// count of references in the value, say, or by tls_take(), and tls_set() after.
 /// Attaches the calling thread.
 ///
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
@@ -98,7 +100,8 @@ pub type tls_visit_fn =
 /// When visit returns another number than 0, the visit ends there, and that number
 /// is returned: take a positive one, which is no error of this library.
 ///
-/// Threads: any. Blocks: no. Signals: not safe.
+/// Threads: any. Blocks: no, but runs visit, and destroy callbacks of values whose end was
+/// deferred. Signals: not safe.
 /// Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
 /// TLS_ERR_BUSY (values of the key are being purged or taken, by another thread
 /// or further out on this one: try again later); TLS_ERR_BAD_KEY;
@@ -126,7 +129,7 @@ pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_
 /// When take returns another number than 0, the values that it was not called
 /// with stay where they are, and that number is returned: take a positive one.
 ///
-/// Threads: any. Blocks: no. Signals: not safe.
+/// Threads: any. Blocks: no, but runs take. Signals: not safe.
 /// Returns TLS_OK; what take has returned; TLS_ERR_INVALID (take is NULL, or not an enumerable key);
 /// TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
 /// TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to take);

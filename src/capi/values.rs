@@ -26,7 +26,8 @@ use crate::thread::{attach, drain, take_all};
 /// makes the call; (tls_get)(key), or TLS_NO_INLINE defined before the header is
 /// included, makes it always.
 ///
-/// Threads: any. Blocks: no; runs init on a miss. Signals: a hit on a thread
+/// Threads: any. Blocks: no; on a miss runs destroy callbacks of at most 8 stale values,
+/// and then init. Signals: a hit on a thread
 /// that is attached is safe, anything else is not.
 /// Returns the value, or NULL.
 /// Since 0.1.0.
@@ -84,7 +85,8 @@ fn get_existing_after_miss(key: tls_key_t) -> *mut c_void {
 /// value: receives the value, which stays the library's; written on success
 /// only.
 ///
-/// Threads: any. Blocks: no; runs init on a miss. Signals: not safe.
+/// Threads: any. Blocks: no; on a miss runs destroy callbacks of at most 8 stale values,
+/// and then init. Signals: not safe.
 /// Returns TLS_OK (a stored NULL, too); TLS_ERR_ABSENT (no value, and the key
 /// has no init); TLS_ERR_INIT (init failed; nothing stored); TLS_ERR_REENTRANT
 /// (called by this key's init on this thread, which has no value yet);
@@ -159,7 +161,8 @@ fn attached_for(key: tls_key_t) -> Result<&'static Thread, Error> {
 /// the scope that is open: such a value is hidden, not handed over. Written on
 /// success only.
 ///
-/// Threads: any. Blocks: no. Signals: not safe.
+/// Threads: any. Blocks: no, but may run destroy callbacks of stale values, at most 8.
+/// Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (another thread
 /// is visiting the value, tls_for_each(): tls_swap_wait() waits for that); else as
 /// tls_set().
