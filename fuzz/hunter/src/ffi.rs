@@ -136,6 +136,7 @@ extern "C" {
     pub(crate) fn tls_set(key: Key, value: *mut c_void) -> c_int;
     pub(crate) fn tls_swap(key: Key, value: *mut c_void, old: *mut *mut c_void) -> c_int;
     pub(crate) fn tls_take(key: Key, old: *mut *mut c_void) -> c_int;
+    pub(crate) fn tls_take_wait(key: Key, old: *mut *mut c_void, timeout: c_int) -> c_int;
     pub(crate) fn tls_remove(key: Key) -> c_int;
     pub(crate) fn tls_remove_all() -> c_int;
 }

@@ -123,6 +123,7 @@ static void get(int k) { int d = disturbed; check_alive(CALL((tls_get)(keys[k]))
 static void get_existing(int k) { int d = disturbed; check_alive(CALL((tls_get_existing)(keys[k])), k, d); }
 static void try_get(int k) { int d = disturbed; void *v = NULL; if (CALL(tls_try_get(keys[k], &v)) == TLS_OK) check_alive(v, k, d); }
 static void take(int k) { void *old = NULL; if (CALL(tls_take(keys[k], &old)) == TLS_OK) hand_over(old); }
+static void take_wait(int k) { void *old = NULL; if (CALL(tls_take_wait(keys[k], &old, 0)) == TLS_OK) hand_over(old); }
 static void remove_(int k) { CALL(tls_remove(keys[k])); }
 static void release(int k) { if (references[k] <= 0) return; references[k]--; disturbed++; int e = CALL(tls_key_release(keys[k])); if (e) fail("tls_key_release fails", e); }
 static void retain(int k) { if (CALL(tls_key_retain(keys[k])) == TLS_OK) references[k]++; }

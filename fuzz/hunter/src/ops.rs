@@ -426,13 +426,25 @@ fn take(me: &Worker, op: Op) {
     let map = me.map();
     shadow().touch(map, key);
     let mut old = null_mut();
+    // Every fourth one waits for visitors.
+    let waits = op.b % 4 == 3;
+    let timeout = if world().mode == Mode::Turns { 0 } else { c_int::from(op.b % 3) };
     // SAFETY: The pointer is good.
-    let code = me.call_in(op.code, Some(key), |_| unsafe { ffi::tls_take(handle, &mut old) });
+    let code = me.call_in(op.code, Some(key), |_| unsafe {
+        match waits {
+            true => ffi::tls_take_wait(handle, &mut old, timeout),
+            false => ffi::tls_take(handle, &mut old),
+        }
+    });
     if code == OK && !old.is_null() {
         hand_over(me, old, Some(map), "tls_take");
     }
     // Hiding an outer value takes memory, as the text of tls_remove says.
-    expect(op.code, code, &[OK, ABSENT, BUSY, DEAD_KEY, NO_MEMORY], Some((handle, key)));
+    let allowed: &[c_int] = match waits {
+        true => &[OK, ABSENT, TIMEOUT, REENTRANT, DEAD_KEY, NO_MEMORY],
+        false => &[OK, ABSENT, BUSY, DEAD_KEY, NO_MEMORY],
+    };
+    expect(op.code, code, allowed, Some((handle, key)));
 }
 
 fn remove(me: &Worker, op: Op) {

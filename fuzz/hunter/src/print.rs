@@ -61,6 +61,7 @@ fn line(op: Op, keys: usize) -> String {
         Code::GetExisting => format!("get_existing({key})"),
         Code::TryGet => format!("try_get({key})"),
         Code::Swap => format!("swap({key})"),
+        Code::Take if op.b % 4 == 3 => format!("take_wait({key})"),
         Code::Take => format!("take({key})"),
         Code::Remove => format!("remove_({key})"),
         Code::RemoveAll => "CALL(tls_remove_all())".into(),
