@@ -17,7 +17,7 @@ struct document { // any number of them: each thread has a buffer for each
 };
 
 int main() {
-    tls::local<std::string> user(tls::options<std::string>().inherited());
+    tls::local user(tls::options<std::string>().inherited());
     auto letter = std::make_unique<document>();
     std::promise<void> read, died;
 

@@ -6,18 +6,24 @@
 
 GCC=${GXX:-g++} CLANG=${CLANGXX:-clang++}
 build=$(realpath -m "$TARGET/check-cpp")
-mkdir -p "$build/lib"
-build_library
-for name in libthreadlocalmap.so libthreadlocalmap.so.0; do
-  ln -sf "$(realpath "$TARGET/release/libthreadlocalmap.so")" "$build/lib/$name"
-done
+mkdir -p "$build/lib" "$build/lib-thread"
 
-# in_configuration TARGET NAME COMPILER FLAGS: builds below one folder for each NAME.
+# use_library FILE FOLDER: the folder has the shared library by both of its names.
+use_library() {
+  local name
+  for name in libthreadlocalmap.so libthreadlocalmap.so.0; do ln -sf "$(realpath "$1")" "$2/$name"; done
+}
+
+build_library
+use_library "$TARGET/release/libthreadlocalmap.so" "$build/lib"
+LIBRARY=$build/lib LINKED=''
+
+# in_configuration TARGET NAME COMPILER FLAGS: builds below one folder for each NAME, with LIBRARY and LINKED.
 in_configuration() {
   local target=$1 name=$2 compiler=$3 flags=$4 began=$SECONDS
   mkdir -p "$build/$name"
   if ! make --no-print-directory -C tests/cpp -j"$(nproc)" "$target" CXX="$compiler" FLAGS="$flags" \
-    BUILD="$build/$name" LIB="$build/lib" MAIN="$build/main-$compiler.o" >"$build/$name.log" 2>&1; then
+    BUILD="$build/$name" LIB="$LIBRARY" LINKED="$LINKED" MAIN="$build/main-$compiler.o" >"$build/$name.log" 2>&1; then
     grep -v "^$compiler " "$build/$name.log" | tail -n 60
     fail "the C++ tests fail in the configuration $name ($compiler $flags)"
   fi
@@ -84,4 +90,9 @@ else
 fi
 export THREADLOCALMAP_TEST_SCALE=${THREADLOCALMAP_TEST_SCALE:-20}
 in_configuration check address "$GCC" '-std=c++17 -O0 -fsanitize=address,undefined -fno-sanitize-recover=undefined'
-in_configuration check thread "$GCC" '-std=c++17 -O0 -fsanitize=thread'
+if build_for_threads "$build"; then
+  use_library "$INSTRUMENTED.so" "$build/lib-thread"
+  LIBRARY=$build/lib-thread LINKED=$build/tsan_memory.o in_configuration check thread "$GCC" '-std=c++17 -O0 -fsanitize=thread'
+else
+  skipped "the C++ tests under ThreadSanitizer (this rustc does not instrument the library: see $build/build.log)"
+fi

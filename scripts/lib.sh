@@ -19,6 +19,21 @@ else BOLD='' RED='' YELLOW='' PLAIN=''; fi
 # cannot be linked beside another one of the same Rust compiler's.
 build_library() { "$CARGO" rustc --locked --quiet --release --lib --crate-type cdylib,staticlib "$@"; }
 
+# build_for_threads FOLDER: the library instrumented for ThreadSanitizer, with an unstable flag of rustc (so
+# RUSTC_BOOTSTRAP): otherwise the sanitizer could not see the library's atomics, and whatever they order
+# would look like a race. INSTRUMENTED is its path without .so or .a; FOLDER gets build.log and
+# tsan_memory.o, to be linked with it. Steps that run beside each other share the build: cargo's lock lets
+# them in one by one. False: this rustc does not instrument.
+build_for_threads() {
+  local triple
+  triple=$(rustc -vV | sed -n 's/^host: //p')
+  RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=thread -Zexternal-clangrt -Cunsafe-allow-abi-mismatch=sanitizer' \
+    build_library --target "$triple" --target-dir "$TARGET/sanitizers/thread" >"$1/build.log" 2>&1 || return
+  # shellcheck disable=SC2034
+  INSTRUMENTED=$TARGET/sanitizers/thread/$triple/release/libthreadlocalmap
+  "$CC" -O1 -fno-builtin -fsanitize=thread -c tests/sanitizers/tsan_memory.c -o "$1/tsan_memory.o"
+}
+
 headline() { printf '\n%s== %s%s\n' "$BOLD" "$*" "$PLAIN"; }
 say() { printf '   %s\n' "$*"; }
 fail() { printf '%s%s: %s%s\n' "$RED" "${0##*/}" "$*" "$PLAIN" >&2; exit 1; }

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Runs the C suite under gcc's sanitizers:
-#   1. ThreadSanitizer, over the threaded part. The library is instrumented as well, by rustc (an
-#      unstable flag, so RUSTC_BOOTSTRAP): otherwise its atomics could not be seen, and whatever
-#      they order would look like a race. Nothing is suppressed.
+#   1. ThreadSanitizer, over the threaded part. The library is instrumented as well. Nothing is
+#      suppressed.
 #   2. AddressSanitizer with leak checks, and UndefinedBehaviorSanitizer, over all but what is named
 #      below.
 # Left out: programs that bring an allocator, and those that count or use up pthread keys, which the
@@ -10,7 +9,6 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-TRIPLE=$(rustc -vV | sed -n 's/^host: //p')
 WORK=$TARGET/sanitizers
 THREADED='abandoned_callbacks abandoned_visits enumerate enumerate_many enumerate_races exit_races exit_rounds
   expunge hooks_races idle_workers only_locks races reclaim_any reclaim_races signals thread_exit threads user_mutexes'
@@ -35,21 +33,15 @@ run() {
   fi
 }
 
-build_for_threads() {
-  RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=thread -Zexternal-clangrt -Cunsafe-allow-abi-mismatch=sanitizer' \
-    build_library --target "$TRIPLE" --target-dir "$WORK/thread" >"$WORK/build.log" 2>&1
-}
-
 headline 'The threaded part of the C suite under ThreadSanitizer'
 if ! can_link -fsanitize=thread; then
   skipped 'ThreadSanitizer (the C compiler cannot link -fsanitize=thread)'
-elif ! build_for_threads; then
+elif ! build_for_threads "$WORK"; then
   skipped "ThreadSanitizer (this rustc does not instrument the library: see $WORK/build.log)"
 else
-  "$CC" -O1 -fno-builtin -fsanitize=thread -c tests/sanitizers/tsan_memory.c -o "$WORK/tsan_memory.o"
   SHIM=$WORK/tsan_memory.o
   for name in $THREADED; do
-    TSAN_OPTIONS='exitcode=66' run "$name" "$WORK/thread/$TRIPLE/release/libthreadlocalmap.a" -fsanitize=thread -Wno-tsan
+    TSAN_OPTIONS='exitcode=66' run "$name" "$INSTRUMENTED.a" -fsanitize=thread -Wno-tsan
   done
   say "$(wc -w <<<"$THREADED") programs, library and tests instrumented: no race"
 fi

@@ -269,13 +269,18 @@ TEST_CASE("a value whose thread ends is whole until the visit is over", "[all_th
     CHECK(book.ended_by() == std::vector<std::thread::id>{std::this_thread::get_id()});
 }
 
-TEST_CASE("a value can't be handed over while another thread visits it", "[all_threads]")
+TEST_CASE("a value can't be handed over at once while another thread visits it", "[all_threads]")
 {
     thread_local_ptr<number> value(options<number>().enumerable());
     worker other;
     other.ask([&] { value.reset(new number(1)); });
     std::error_code busy;
-    value.combine_each([&](number &) { busy = other.ask([&] { return error_of([&] { value.release(); }); }); });
+    const auto try_release = [&] {
+        std::error_code error;
+        value.try_release(error);
+        return error;
+    };
+    value.combine_each([&](number &) { busy = other.ask(try_release); });
     CHECK(busy == tls::errc::busy);
     CHECK(other.ask([&] { return value->load(); }) == 1);
 
@@ -284,7 +289,7 @@ TEST_CASE("a value can't be handed over while another thread visits it", "[all_t
     const auto deleter = [&](number *old) { ended++; delete old; };
     other.ask([&] { value.reset(new number(2), deleter); });
     value.combine_each([&](number &) {
-        busy = other.ask([&] { return error_of([&] { value.release(); }); });
+        busy = other.ask(try_release);
         other.ask([&] { value.reset(new number(3)); });
         if (ended != 0) throw std::string("it died meanwhile");
     });

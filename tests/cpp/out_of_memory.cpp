@@ -120,6 +120,23 @@ int main()
     CHECK(starve("get", with_local, [](auto &local) { local->get(); }) > 0);
     CHECK(starve("reset of a local", with_local,
                  [](auto &local) { local->reset(std::make_unique<value>()); }) > 0);
+    alignas(8) static const char text[] = "text";
+    const auto by_hand = [] { return std::make_unique<tls::thread_local_ptr<const char>>(nullptr); };
+    CHECK(starve("reset of an odd address", by_hand, [](auto &pointer) { pointer->reset(text + 1); }) > 0);
+    CHECK(starve("a local with a deleter", nothing,
+                 [&](int) { tls::local<value> made([] { return new value; }, deleter); }) > 0);
+    CHECK(starve("reset of a local by a pointer", with_local, [](auto &local) { local->reset(new value); }) > 0);
+    CHECK(starve("an atomic_ptr", nothing, [](int) { tls::atomic_ptr<value> made; }) > 0);
+    CHECK(starve("exchange", [] { return std::make_unique<tls::atomic_ptr<value>>(); }, [](auto &pointer) {
+              auto own = std::make_unique<value>();
+              delete pointer->exchange(own.get());
+              (void)own.release();
+          }) > 0);
+    CHECK(starve("a snapshot", [] {
+              auto made = std::make_unique<tls::local<long>>(tls::options<long>().enumerable());
+              made->get();
+              return made;
+          }, [](auto &local) { local->all_threads().snapshot(); }) > 0);
     CHECK(starve("at_thread_exit", nothing, [](int) { tls::at_thread_exit([] {}); }) > 0);
     return 0;
 }

@@ -175,6 +175,53 @@ TEST_CASE("threads read one factory at once, and some of their values fail", "[r
     CHECK(caught == calls / 3);
 }
 
+namespace {
+
+// As docs/migrating.md has it, in the place of folly's strict mode.
+struct counters {
+    std::mutex readers; // And of total.
+    long total = 0;
+    local<std::atomic<long>> hits{tls::presets::folly, [this] {
+        tls::at_thread_exit([this] {
+            const std::lock_guard<std::mutex> guard(readers);
+            if (auto *own = hits.get_existing()) total += own->exchange(0);
+        });
+        return std::atomic<long>(0);
+    }};
+    long read()
+    {
+        const std::lock_guard<std::mutex> guard(readers);
+        return hits.all_threads().reduce(total, [](long sum, const auto &each) { return sum + each; });
+    }
+};
+
+} // namespace
+
+TEST_CASE("readers count each thread once while threads end, by a hook under their lock", "[races]")
+{
+    counters counts;
+    const int rounds = repetitions(300);
+    std::atomic<int> counted_so_far{0};
+    std::atomic<bool> done{false};
+    std::thread maker([&] {
+        for (int i = 0; i < rounds; i++) {
+            std::thread([&] {
+                ++*counts.hits;
+                counted_so_far++;
+            }).join();
+        }
+        done = true;
+    });
+    bool right = true;
+    while (!done) {
+        const long before = counted_so_far, sum = counts.read(), after = counted_so_far + 1;
+        right = right && before <= sum && sum <= after;
+    }
+    maker.join();
+    CHECK(right);
+    CHECK(counts.read() == rounds);
+}
+
 TEST_CASE("a process forks: the child has its thread's values, and everything works in it", "[races][fork]")
 {
     ledger book;

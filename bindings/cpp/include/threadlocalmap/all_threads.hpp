@@ -9,40 +9,50 @@
 #include "box.hpp"
 #include "key.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <type_traits>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
+namespace detail {
+
+/** Named so that a compiler's message says what to use. */
+struct there_are_no_iterators_use_for_each_or_iterate_over_snapshot;
+
+}  // namespace detail
+
 /**
  * All threads' values of an object that was made with options::enumerable().
  *
  *     long total = hits.all_threads().reduce(0L, [](long sum, counter &c) { return sum + c.load(); });
+ *     for (const sample &each : samples.all_threads().snapshot()) print(each);
  *
- * It hands each value to a function, and has no iterators, for the sake of this promise: *a value
- * is not destroyed while the function that it was handed to runs*. An iterator would have to keep
- * that promise from one call to the next, and the one who kept one too long would keep a dead value.
- * So a reference is good inside of the function. Take copies out, never addresses.
+ * It hands each value to a function, for the sake of this promise: *a value is not destroyed while
+ * the function that it was handed to runs*. So a reference is good inside of the function. Take
+ * copies out, never addresses. An iterator would have to keep that promise from one call to the next,
+ * and the one who kept one too long would keep a dead value: so there are iterators over copies only.
  *
  * No thread waits for a visit, and none is held up by one: they go on making, replacing and
  * removing values, and ending. A value that its thread gives up while it is visited ends after the
- * visit. Values that come or go meanwhile may be met or not; one that stays is met once. The values'
- * own contents are yours to guard: their threads are using them. Let them be atomics, or have a
- * mutex.
+ * visit. A thread that has a value all the time is met once, whether it changes or not; values that
+ * come or go meanwhile may be met or not. The values' own contents are yours to guard: their threads
+ * are using them. Let them be atomics, or have a mutex.
  *
- * The view itself is two numbers, and may be kept: when its object is gone, asking it for anything
- * is errc::dead_key.
+ * Any thread may ask, and several at once. While another thread clears the object, errc::busy: try
+ * again. The view itself is a number, and may be kept: when its object is gone, asking it for
+ * anything is errc::dead_key.
  */
 template <class T>
 class all_threads_view {
  public:
-  explicit all_threads_view(tls_key_t values, const detail::boxes<T> *boxes = nullptr) noexcept
-      : values_(values), boxes_(boxes) {}
+  /** has_boxes: whether values may have deleters of their own. */
+  explicit all_threads_view(tls_key_t values, bool has_boxes = false) noexcept
+      : values_(values), has_boxes_(has_boxes) {}
 
   /**
    * Calls f with each value, as f(T &) or as f(T &, std::uint64_t thread), where `thread` is the
@@ -51,20 +61,10 @@ class all_threads_view {
    */
   template <class F>
   void for_each(F &&f, std::error_code &error) const {
-    std::exception_ptr thrown;
-    std::unordered_set<std::uint64_t> met;
-    visit<values_are_plain>(values_, f, boxes_ != nullptr ? &met : nullptr, thrown, error);
-    // Looked at now: the first box may have been made meanwhile. After an error: the object is gone.
-    const bool has_boxes = boxes_ != nullptr && !error;
-    const tls_key_t boxes = has_boxes ? boxes_->handle() : TLS_KEY_NONE;
-    if (!error && !thrown && boxes != TLS_KEY_NONE) {
-      visit<values_are_boxed>(boxes, f, &met, thrown, error);
-    }
-    if (!error && !thrown && boxes != TLS_KEY_NONE) {
-      // A thread that had a box, and has none any more, has a plain value.
-      visit<values_are_plain>(values_, f, &met, thrown, error);
-    }
-    detail::rethrow(thrown);
+    visitor<F> argument{f, nullptr, has_boxes_, false};
+    const int code = tls_for_each(values_, visit_one<F>, &argument);
+    error = detail::code_of(code > 0 ? TLS_OK : code);
+    detail::rethrow(argument.thrown);
   }
 
   /** result = f(result, value) for each value; the last result. */
@@ -84,17 +84,37 @@ class all_threads_view {
     return results;
   }
 
+  /** Copies of all values, which are yours, and can be iterated over. */
+  auto snapshot(std::error_code &error) const {
+    static_assert(std::is_copy_constructible_v<T>,
+                  "a snapshot is made of copies, and these values can't be copied: use collect(f), "
+                  "with what f makes of each, or for_each(f)");
+    return collect([](const T &value) -> T { return value; }, error);
+  }
+
+  /** How many threads have a value now, by looking at each. Zero: none, or an error. */
+  std::size_t size(std::error_code &error) const {
+    std::size_t count = 0;
+    for_each([&](T &) { count++; }, error);
+    return error ? 0 : count;
+  }
+
+  /** A value can end while an iterator stands at it: use for_each(f), or iterate over snapshot(). */
+  detail::there_are_no_iterators_use_for_each_or_iterate_over_snapshot *begin() const =
+      TLS_PRIVATE_DELETED("a value can end meanwhile: use for_each(f), or iterate over snapshot()");
+  detail::there_are_no_iterators_use_for_each_or_iterate_over_snapshot *end() const =
+      TLS_PRIVATE_DELETED("a value can end meanwhile: use for_each(f), or iterate over snapshot()");
+
 #if TLS_PRIVATE_EXCEPTIONS
   template <class F>
   void for_each(F &&f) const {
-    std::error_code error;
-    for_each(f, error);
-    detail::require(error, "tls::all_threads_view");
+    required([&](auto &error) { for_each(f, error); }, "tls::all_threads_view::for_each");
   }
 
   template <class Result, class F>
   Result reduce(Result result, F f) const {
-    for_each([&](T &value) { result = f(std::move(result), value); });
+    required([&](auto &error) { result = reduce(std::move(result), std::move(f), error); },
+             "tls::all_threads_view::reduce");
     return result;
   }
 
@@ -102,57 +122,64 @@ class all_threads_view {
   auto collect(F f) const {
     std::error_code error;
     auto results = collect(std::move(f), error);
-    detail::require(error, "tls::all_threads_view");
+    required([&](auto &answer) { answer = error; }, "tls::all_threads_view::collect");
     return results;
+  }
+
+  auto snapshot() const {
+    std::error_code error;
+    auto copies = snapshot(error);
+    required([&](auto &answer) { answer = error; }, "tls::all_threads_view::snapshot");
+    return copies;
+  }
+
+  std::size_t size() const {
+    std::size_t count = 0;
+    required([&](auto &error) { count = size(error); }, "tls::all_threads_view::size");
+    return count;
   }
 #endif
 
  private:
-  static T *values_are_plain(void *value) noexcept { return static_cast<T *>(value); }
-
-  static T *values_are_boxed(void *value) noexcept {
-    return static_cast<detail::box<T> *>(value)->value;
-  }
-
   template <class F>
   struct visitor {
     F &f;
-    std::unordered_set<std::uint64_t> *met;
-    std::exception_ptr &thrown;
+    std::exception_ptr thrown;
+    const bool has_boxes;
     bool stopped;
   };
 
-  /* What tells the value's owner apart: its thread; of a map that no thread has, its value. */
-  static std::uint64_t owner_of(void *value, std::uint64_t thread) noexcept {
-    return thread != 0 ? thread : static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(value));
-  }
-
-  template <T *(*Find)(void *) noexcept, class F>
-  static void visit(tls_key_t key, F &f, std::unordered_set<std::uint64_t> *met,
-                    std::exception_ptr &thrown, std::error_code &error) {
-    visitor<F> argument{f, met, thrown, false};
-    error = detail::code_of(tls_for_each(key, visit_one<Find, F>, &argument));
-  }
-
-  template <T *(*Find)(void *) noexcept, class F>
-  static void visit_one(void *value, std::uint64_t thread, void *argument) noexcept {
+  template <class F>
+  static int visit_one(void *entry, std::uint64_t thread, void *argument) noexcept {
     auto &to = *static_cast<visitor<F> *>(argument);
-    if (value == nullptr || to.stopped) return;
-    detail::handed_out(value);
+    if (entry == nullptr) return 0;
+    detail::handed_out(entry);
+    T *const value = to.has_boxes ? detail::value_of<T>(entry) : static_cast<T *>(entry);
     to.stopped = !detail::guarded(to.thrown, [&] {
-      if (to.met != nullptr && !to.met->insert(owner_of(value, thread)).second) return;
       if constexpr (std::is_invocable_v<F &, T &, std::uint64_t>) {
-        to.f(*Find(value), thread);
+        to.f(*value, thread);
       } else {
-        to.f(*Find(value));
+        to.f(*value);
       }
     });
     // What its owner does with it next comes after the visit.
-    detail::handed_in(value);
+    detail::handed_in(entry);
+    return to.stopped ? 1 : 0;
   }
 
+#if TLS_PRIVATE_EXCEPTIONS
+  template <class Work>
+  static void required(Work work, const char *function) {
+    std::error_code error;
+    work(error);
+    detail::require(error, function,
+                    {{errc::invalid, "not enumerable: make the object with options::enumerable()"},
+                     {errc::busy, "another thread clears or takes the values: try again"}});
+  }
+#endif
+
   tls_key_t values_;
-  const detail::boxes<T> *boxes_;
+  bool has_boxes_;
 };
 
 }  // namespace TLS_PRIVATE_MODE

@@ -3,16 +3,16 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * A thread_local_ptr keeps its plain values under one key, as they are, so that a get is one
- * look-up. A value with a deleter of its own is in a box, under a second key that is made when the
- * first such value comes. A thread has at most one of the two.
+ * A thread_local_ptr has one key. Under it a thread has an entry: the address of a value that ends as
+ * the object says, so that a get is one look-up; or the address of a box, a value with a deleter of
+ * its own, marked by its lowest bit. A value at an odd address is boxed, too: so no entry is in doubt.
  */
 #ifndef THREADLOCALMAP_BOX_HPP
 #define THREADLOCALMAP_BOX_HPP
 
 #include "key.hpp"
 
-#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -29,17 +29,6 @@ using enable_deleter =
                      std::is_invocable_v<Deleter &, T *, reason> ||
                      std::is_invocable_v<Deleter &, T *>>;
 
-template <class Deleter, class T>
-void call_deleter(Deleter &deleter, T *value, reason why) noexcept {
-  if constexpr (std::is_same_v<Deleter, std::nullptr_t>) {
-    // Not owned.
-  } else if constexpr (std::is_invocable_v<Deleter &, T *, reason>) {
-    deleter(value, why);
-  } else {
-    deleter(value);
-  }
-}
-
 template <class Deleter>
 bool is_null(const Deleter &deleter) noexcept {
   if constexpr (std::is_pointer_v<Deleter> || std::is_same_v<Deleter, std::nullptr_t>) {
@@ -49,6 +38,27 @@ bool is_null(const Deleter &deleter) noexcept {
   }
 }
 
+/** A null one is not called. What it throws ends the program. */
+template <class Deleter, class T>
+void call_deleter(Deleter &deleter, T *value, reason why) noexcept {
+  if (is_null(deleter)) return;
+  if constexpr (std::is_same_v<Deleter, std::nullptr_t>) {
+    // Not owned.
+  } else if constexpr (std::is_invocable_v<Deleter &, T *, reason>) {
+    deleter(value, why);
+  } else {
+    deleter(value);
+  }
+}
+
+/** The deleter of an object whose values are made by `new`. */
+struct by_delete {
+  template <class T>
+  void operator()(T *value) const {
+    delete value;
+  }
+};
+
 /** The values end by a deleter of the object. */
 template <class T, class Deleter>
 class deleter_rules final : public rules<T> {
@@ -56,14 +66,26 @@ class deleter_rules final : public rules<T> {
   deleter_rules(const copier<T> &copy, Deleter &&deleter)
       : rules<T>(copy), deleter_(std::move(deleter)) {}
 
-  void end(T *value, reason why) noexcept override {
-    if (!is_null(deleter_)) call_deleter(deleter_, value, why);
-  }
+  void end(T *value, reason why) noexcept override { call_deleter(deleter_, value, why); }
 
   void retire() noexcept override { delete this; }
 
  private:
   Deleter deleter_;
+};
+
+/** How the values of an object end that have no deleter of their own. */
+template <class T>
+struct endings {
+  /** Null: there is no object. */
+  void (*end)(T *value, reason why, rules<T> *own) noexcept = nullptr;
+
+  /** The object's, which its key keeps. May be null where `end` is by_delete: there are no copies. */
+  rules<T> *own = nullptr;
+
+  static void by_rules(T *value, reason why, rules<T> *own) noexcept { own->end(value, why); }
+
+  static void by_delete(T *value, reason, rules<T> *) noexcept { delete value; }
 };
 
 /** The deleter that a unique_ptr brings along, with the pointer that it wants. */
@@ -90,6 +112,18 @@ class shared_holder {
 
  private:
   std::shared_ptr<T> pointer_;
+};
+
+/** The object's own way, for a value at an odd address. */
+template <class T>
+class object_holder {
+ public:
+  explicit object_holder(const endings<T> &ways) noexcept : ways_(ways) {}
+
+  void operator()(T *value, reason why) noexcept { ways_.end(value, why, ways_.own); }
+
+ private:
+  endings<T> ways_;
 };
 
 /** The value is handed over: its deleter is to go without a call. */
@@ -121,10 +155,14 @@ class box {
   T *const value;
   const copier<T> copies;
 
+  /** Not one of its own: so copies end that way, too. */
+  const bool has_objects_deleter;
+
  protected:
   bool owns() const noexcept { return owns_; }
 
-  box(T *own, const copier<T> &copy) noexcept : value(own), copies(copy) {}
+  box(T *own, const copier<T> &copy, bool objects) noexcept
+      : value(own), copies(copy), has_objects_deleter(objects) {}
   ~box() = default;
 
  private:
@@ -135,14 +173,11 @@ template <class T, class Deleter>
 class box_with final : public box<T> {
  public:
   box_with(T *own, const copier<T> &copy, Deleter &&deleter)
-      : box<T>(own, copy), deleter_(std::move(deleter)) {}
+      : box<T>(own, copy, std::is_same_v<Deleter, object_holder<T>>), deleter_(std::move(deleter)) {}
 
   void end(reason why) noexcept override {
-    if (!this->owns()) {
-      forget(deleter_);
-    } else if (!is_null(deleter_)) {
-      call_deleter(deleter_, this->value, why);
-    }
+    if (this->owns()) call_deleter(deleter_, this->value, why);
+    else forget(deleter_);
     delete this;
   }
 
@@ -157,179 +192,135 @@ class box_with final : public box<T> {
   Deleter deleter_;
 };
 
-/** The boxes of an object: its second key, made when it is first needed. */
+/** Whether an entry is a box. */
+inline bool is_boxed(const void *entry) noexcept {
+  return (reinterpret_cast<std::uintptr_t>(entry) & 1) != 0;
+}
+
+/** The entry of a box. Inside of the box, so that who looks for leaks finds it. */
 template <class T>
-class boxes {
- public:
-  boxes(std::uint32_t reclaim, std::uint32_t flags) noexcept : reclaim_(reclaim), flags_(flags) {}
+void *entry_of(box<T> *boxed) noexcept {
+  return static_cast<char *>(static_cast<void *>(boxed)) + 1;
+}
 
-  boxes(boxes &&other) noexcept
-      : key_(other.key_.exchange(TLS_KEY_NONE)), reclaim_(other.reclaim_), flags_(other.flags_) {}
+template <class T>
+box<T> *unboxed(void *entry) noexcept {
+  return static_cast<box<T> *>(static_cast<void *>(static_cast<char *>(entry) - 1));
+}
 
-  boxes &operator=(boxes &&other) noexcept {
-    if (this != &other) {
-      release();
-      key_.store(other.key_.exchange(TLS_KEY_NONE));
-      reclaim_ = other.reclaim_;
-      flags_ = other.flags_;
+/** What an entry is about. */
+template <class T>
+T *value_of(void *entry) noexcept {
+  return TLS_PRIVATE_LIKELY(!is_boxed(entry)) ? static_cast<T *>(entry) : unboxed<T>(entry)->value;
+}
+
+/**
+ * An entry for a value and its deleter, which is moved from. If it can't be made, the deleter is
+ * called: errc::no_memory, and null; or the exception of the deleter's constructor.
+ */
+template <class T, class Deleter>
+void *make_entry(T *value, Deleter &deleter, const copier<T> &copies, std::error_code &error) {
+  struct unless_boxed {
+    T *value;
+    Deleter &deleter;
+    ~unless_boxed() {
+      if (value != nullptr) call_deleter(deleter, value, reason::removed);
     }
-    return *this;
+  } pending{value, deleter};
+  box<T> *const boxed = new (std::nothrow) box_with<T, Deleter>(value, copies, std::move(deleter));
+  if (boxed == nullptr) {
+    error = make_error_code(errc::no_memory);
+    return nullptr;
+  }
+  pending.value = nullptr;
+  return entry_of(boxed);
+}
+
+/** An entry for a value that ends as the object's do; as above. */
+template <class T>
+void *make_entry(T *value, const endings<T> &ways, std::error_code &error) noexcept {
+  if (TLS_PRIVATE_LIKELY(!is_boxed(value))) return erased(value);
+  const auto copies = ways.own != nullptr ? ways.own->copies : copier<T>();
+  object_holder<T> holder(ways);
+  return make_entry(value, holder, copies, error);
+}
+
+/** Ends what an entry is about. */
+template <class T>
+void end_entry(void *entry, reason why, const endings<T> &ways) noexcept {
+  if (is_boxed(entry)) unboxed<T>(entry)->end(why);
+  else ways.end(static_cast<T *>(entry), why, ways.own);
+}
+
+/** Hands the value of an entry over, without its deleter. */
+template <class T>
+T *give_up(void *entry) noexcept {
+  return is_boxed(entry) ? unboxed<T>(entry)->give_up() : static_cast<T *>(entry);
+}
+
+/**
+ * Stores an entry for the calling thread, and ends the one before: without its value, if that is the
+ * same. But one that ends as the object says, while another thread visits it, can't be told so: then
+ * nothing has changed, and it is TLS_ERR_BUSY.
+ */
+template <class T>
+int store(tls_key_t key, void *entry, const endings<T> &ways) noexcept {
+  handed_in(entry);
+  void *const old = tls_get_existing(key);
+  if (old == nullptr || old == entry || value_of<T>(old) != value_of<T>(entry)) {
+    return tls_set(key, entry);
+  }
+  void *taken = nullptr;
+  int answer = tls_swap(key, entry, &taken);
+  if (answer == TLS_OK && taken != nullptr) {
+    if (value_of<T>(taken) == value_of<T>(entry)) give_up<T>(taken);
+    else end_entry(taken, reason::replaced, ways);
+  } else if (answer == TLS_ERR_BUSY && is_boxed(old)) {
+    // Before: its end may come at once.
+    unboxed<T>(old)->disown();
+    answer = tls_set(key, entry);
+    if (answer != TLS_OK && tls_get_existing(key) == old) unboxed<T>(old)->own_again();
+  }
+  return answer;
+}
+
+/** The C library's callbacks of a thread_local_ptr's key. */
+template <class T>
+struct pointer_callbacks {
+  template <void (*End)(T *, reason, rules<T> *) noexcept>
+  static void destroy(void *entry, int why, void *user) noexcept {
+    handed_out(entry);
+    end_entry(entry, static_cast<reason>(why), endings<T>{End, static_cast<rules<T> *>(user)});
+    handed_in(user);
   }
 
-  ~boxes() { release(); }
-
-  /** Often TLS_KEY_NONE. */
-  tls_key_t handle() const noexcept { return key_.load(std::memory_order_acquire); }
-
-  T *get() const noexcept {
-    box<T> *const boxed = own();
-    return boxed != nullptr ? boxed->value : nullptr;
-  }
-
-  /** Stores a value with its deleter; if that fails, calls the deleter. */
-  template <class Deleter>
-  void put(tls_key_t main, T *value, Deleter deleter, const copier<T> &copies,
-           std::error_code &error) {
-    provide(main, error);
-    box<T> *boxed = nullptr;
-    if (!error) {
-      boxed = new (std::nothrow) box_with<T, Deleter>(value, copies, std::move(deleter));
-      if (boxed == nullptr) error = make_error_code(errc::no_memory);
-    }
-    if (boxed == nullptr) {
-      if (!is_null(deleter)) call_deleter(deleter, value, reason::removed);
-      return;
-    }
-    handed_in(boxed);
-    void *old = nullptr;
-    int answer = tls_swap(handle(), boxed, &old);
-    // While the old one is visited, only the library can defer its end.
-    if (answer == TLS_ERR_BUSY) answer = set_over_visited(boxed);
-    error = code_of(answer);
-    if (error) {
-      boxed->end(reason::removed);
-    } else {
-      end_old(old, value);
-    }
-  }
-
-  /** Ends the calling thread's box: another value, which may be the same, is in its place. */
-  void end_replaced(T *by) noexcept {
-    if (handle() == TLS_KEY_NONE) return;
-    void *old = nullptr;
-    if (tls_take(handle(), &old) == TLS_ERR_BUSY) {
-      remove_visited(by);
-    } else {
-      end_old(old, by);
-    }
-  }
-
-  /** The calling thread's box ends, without its value if that is `kept`; it may be visited. */
-  void remove_visited(const T *kept) noexcept {
-    box<T> *const old = own();
-    if (old != nullptr && old->value == kept) old->disown();
-    tls_remove(handle());
-  }
-
-  /** Ends the calling thread's box and its value. */
-  void remove() noexcept { tls_remove(handle()); }
-
-  /** Hands the value of the calling thread's box over. */
-  T *take(std::error_code &error) noexcept {
-    error.clear();
-    if (handle() == TLS_KEY_NONE) return nullptr;
-    void *old = nullptr;
-    const int answer = tls_take(handle(), &old);
-    if (answer != TLS_OK && answer != TLS_ERR_ABSENT) error = code_of(answer);
-    return old != nullptr ? static_cast<box<T> *>(old)->give_up() : nullptr;
+  template <void (*End)(T *, reason, rules<T> *) noexcept>
+  static int copy(void *entry, void **copied, void *user) noexcept {
+    std::exception_ptr thrown;
+    std::error_code error;
+    const bool made = guarded(thrown, [&] {
+      const endings<T> ways{End, static_cast<rules<T> *>(user)};
+      const bool own_deleter = is_boxed(entry) && !unboxed<T>(entry)->has_objects_deleter;
+      *copied = own_deleter ? copy_of_boxed(*unboxed<T>(entry), error)
+                            : copy_of(*value_of<T>(entry), ways, error);
+      handed_in(*copied);
+    });
+    handed_in(user);
+    return made && !error ? 0 : 1;
   }
 
  private:
-  box<T> *own() const noexcept { return static_cast<box<T> *>(tls_get_existing(handle())); }
-
-  /** tls_set() over a box that is visited; one with the same value is to end without it. */
-  int set_over_visited(box<T> *boxed) noexcept {
-    box<T> *const old = own();
-    if (old == nullptr || old->value != boxed->value) return tls_set(handle(), boxed);
-    // Before: its end may come at once.
-    old->disown();
-    const int answer = tls_set(handle(), boxed);
-    if (answer != TLS_OK && own() == old) old->own_again();
-    return answer;
+  template <class Value>
+  static void *copy_of(const Value &original, const endings<T> &ways, std::error_code &error) {
+    T *const copied = ways.own->copies.copy(original);
+    return copied != nullptr ? make_entry(copied, ways, error) : nullptr;
   }
 
-  static void end_old(void *old, T *by) noexcept {
-    auto *const boxed = static_cast<box<T> *>(old);
-    if (boxed == nullptr) return;
-    if (boxed->value == by) {
-      boxed->give_up();
-    } else {
-      boxed->end(reason::replaced);
-    }
+  static void *copy_of_boxed(const box<T> &original, std::error_code &error) {
+    T *const copied = original.copies.copy(*original.value);
+    void (*end)(T *) = original.copies.end;
+    return copied != nullptr ? make_entry(copied, end, original.copies, error) : nullptr;
   }
-
-  static void destroy(void *value, int why, void *) noexcept {
-    handed_out(value);
-    static_cast<box<T> *>(value)->end(static_cast<reason>(why));
-  }
-
-  static int copy(void *value, void **copied, void *) noexcept {
-    std::exception_ptr thrown;
-    return guarded(thrown, [&] { *copied = copy_of(*static_cast<box<T> *>(value)); }) ? 0 : 1;
-  }
-
-  static box<T> *copy_of(const box<T> &original) {
-    if constexpr (std::is_void_v<T>) {
-      return nullptr;
-    } else {
-      using Deleter = void (*)(T *);
-      std::unique_ptr<T, Deleter> value(original.copies.copy(*original.value), original.copies.end);
-      Deleter deleter = original.copies.end;
-      box<T> *const copied =
-          new box_with<T, Deleter>(value.get(), original.copies, std::move(deleter));
-      (void)value.release();
-      handed_in(copied);
-      return copied;
-    }
-  }
-
-  /** Makes the key, like the object's main one, if there is none yet. */
-  void provide(tls_key_t main, std::error_code &error) noexcept {
-    error.clear();
-    if (handle() != TLS_KEY_NONE) return;
-    char name[256];
-    const int answer = tls_key_name(main, name, sizeof name);
-    if (answer != TLS_OK && answer != TLS_ERR_LIMIT) {
-      error = code_of(answer);
-      return;
-    }
-    tls_key_options_t options = {};
-    options.size = sizeof options;
-    options.name = answer == TLS_OK ? name : nullptr;
-    options.reclaim = reclaim_;
-    options.flags = flags_;
-    options.destroy = destroy;
-    options.copy = copy;
-    tls_key_t made = TLS_KEY_NONE;
-    error = code_of(tls_key_create(&made, &options));
-    tls_key_t expected = TLS_KEY_NONE;
-    // Another thread may have been quicker.
-    if (!error && !key_.compare_exchange_strong(expected, made)) tls_key_release(made);
-  }
-
-  /** A destructor that runs here may set a boxed value again, and so make a key anew. */
-  void release() noexcept {
-    tls_key_t handle = key_.exchange(TLS_KEY_NONE);
-    for (int round = 0; handle != TLS_KEY_NONE && round < 4; round++) {
-      tls_key_release(handle);
-      handle = key_.exchange(TLS_KEY_NONE);
-    }
-    if (handle != TLS_KEY_NONE) tls_key_release(handle);
-  }
-
-  std::atomic<tls_key_t> key_{TLS_KEY_NONE};
-  std::uint32_t reclaim_;
-  std::uint32_t flags_;
 };
 
 }  // namespace detail

@@ -1,5 +1,5 @@
 /*
- * What the compiler gives: exceptions, branch hints, the thread sanitizer. Private.
+ * What the compiler gives: exceptions, branch hints, kinds of symbols, the thread sanitizer. Private.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -7,6 +7,10 @@
 #define THREADLOCALMAP_CONFIG_HPP
 
 #include <threadlocalmap.h>
+
+#if __cplusplus < 201703L && !(defined(_MSVC_LANG) && _MSVC_LANG >= 201703L)
+#error "the C++ header of threadlocalmap needs C++17: compile with -std=c++17, or a later one"
+#endif
 
 /* Code with and without exceptions differs, and may meet in one program. The names differ too, so
  * that no linker takes the one for the other. */
@@ -21,14 +25,30 @@
 #if defined(__GNUC__)
 #define TLS_PRIVATE_LIKELY(condition) __builtin_expect((condition), 1)
 #define TLS_PRIVATE_COLD __attribute__((noinline, cold))
-#define TLS_PRIVATE_VISIBLE __attribute__((visibility("default")))
+/*
+ * A function with a static variable that all files share. An inline one would do, but then g++ marks
+ * the variable as unique in the process (STB_GNU_UNIQUE), and no shared object that has such a symbol
+ * is ever unmapped again. So there is none in this header: no static variable of an inline function
+ * or a template, and no inline variable. The variable of a weak function is local, and the linker
+ * keeps one function of each name: in the process, or in the shared object.
+ */
+#define TLS_PRIVATE_ONE_IN_PROCESS __attribute__((weak, visibility("default")))
+#define TLS_PRIVATE_ONE_IN_OBJECT __attribute__((weak, visibility("hidden")))
 /* A handler of abi::__forced_unwind binds its reference to no object. */
 #define TLS_PRIVATE_UNWINDS __attribute__((no_sanitize("null")))
 #else
 #define TLS_PRIVATE_LIKELY(condition) (condition)
 #define TLS_PRIVATE_COLD
-#define TLS_PRIVATE_VISIBLE
+#define TLS_PRIVATE_ONE_IN_PROCESS inline
+#define TLS_PRIVATE_ONE_IN_OBJECT inline
 #define TLS_PRIVATE_UNWINDS
+#endif
+
+/* What is deleted, and what to do in its place: C++26 lets the compiler say so. */
+#if defined(__cpp_deleted_function)
+#define TLS_PRIVATE_DELETED(text) delete (text)
+#else
+#define TLS_PRIVATE_DELETED(text) delete
 #endif
 
 #if defined(__SANITIZE_THREAD__)
@@ -52,7 +72,7 @@ namespace detail {
  * pointer from the library comes after the one who has handed it in. */
 inline void handed_in(void *pointer) noexcept {
 #ifdef TLS_PRIVATE_TSAN
-  __tsan_release(pointer);
+  if (pointer != nullptr) __tsan_release(pointer);
 #else
   (void)pointer;
 #endif

@@ -8,6 +8,8 @@
 
 #include "config.hpp"
 
+#include <cstring>
+#include <initializer_list>
 #include <new>
 #include <string>
 #include <system_error>
@@ -31,6 +33,15 @@ enum class errc {
   unsupported = TLS_ERR_UNSUPPORTED  ///< this version of the library does not do that
 };
 
+}  // namespace tls
+
+namespace std {
+template <>
+struct is_error_code_enum<tls::errc> : true_type {};
+}  // namespace std
+
+namespace tls {
+
 /** Why a value ends (TLS_REASON_*). */
 enum class reason : int {
   replaced = TLS_REASON_REPLACED,            ///< another one was set in its place
@@ -49,7 +60,13 @@ class category_type final : public std::error_category {
  public:
   const char *name() const noexcept override { return "threadlocalmap"; }
 
-  std::string message(int value) const override { return tls_strerror(value); }
+  // Not by a constructor: one from a char pointer is compiled here anew, and then libstdc++ itself may
+  // be bound to it, and keep the plug-in that it is in.
+  std::string message(int value) const override {
+    std::string text;
+    text.append(tls_strerror(value));
+    return text;
+  }
 
   /** What the standard has a word for compares equal to that: std::errc::not_enough_memory. */
   std::error_condition default_error_condition(int value) const noexcept override {
@@ -69,17 +86,35 @@ class category_type final : public std::error_category {
 
 /**
  * The category of this library's errors. One for all shared objects that are linked to each other,
- * also where they hide their symbols. Never destroyed: the last destructor of a program can report.
+ * also where they hide their symbols; a plug-in that nobody is linked to may have one of its own. So
+ * compare with tls::errc, which knows all of them. Never destroyed: the last destructor of a program
+ * can report. Any thread.
  */
-TLS_PRIVATE_VISIBLE inline const std::error_category &category() noexcept {
+TLS_PRIVATE_ONE_IN_PROCESS const std::error_category &category() noexcept;
+
+TLS_PRIVATE_ONE_IN_PROCESS const std::error_category &category() noexcept {
   alignas(errors::category_type) static unsigned char storage[sizeof(errors::category_type)];
   static const std::error_category *const made = ::new (storage) errors::category_type;
   return *made;
 }
 
+/** An error of this library, as the standard's. */
 inline std::error_code make_error_code(errc error) noexcept {
   return std::error_code(static_cast<int>(error), category());
 }
+
+/** Whether it is this error of this library: also one of a plug-in, whose category is another. */
+inline bool operator==(const std::error_code &code, errc error) noexcept {
+  return code.value() == static_cast<int>(error) &&
+         (code.category() == category() ||
+          std::strcmp(code.category().name(), category().name()) == 0);
+}
+
+inline bool operator==(errc error, const std::error_code &code) noexcept { return code == error; }
+
+inline bool operator!=(const std::error_code &code, errc error) noexcept { return !(code == error); }
+
+inline bool operator!=(errc error, const std::error_code &code) noexcept { return !(code == error); }
 
 inline namespace TLS_PRIVATE_MODE {
 namespace detail {
@@ -90,19 +125,44 @@ inline std::error_code code_of(int answer) noexcept {
 }
 
 #if TLS_PRIVATE_EXCEPTIONS
-/** Throws if `error` is one. */
-inline void require(const std::error_code &error, const char *what) {
-  if (error) throw std::system_error(error, what);
+/** What an error means wherever it comes from; null: what the C library says is enough. */
+inline const char *general_meaning(const std::error_code &error) noexcept {
+  switch (error.value()) {
+    case TLS_ERR_BAD_KEY: return "the object was moved from, or could not be made";
+    case TLS_ERR_DEAD_KEY: return "the object has gone";
+    case TLS_ERR_EXITING: return "the thread is past its last cleanup";
+    default: return nullptr;
+  }
+}
+
+/** Throws it, with the function's name and what was wrong there. */
+[[noreturn]] TLS_PRIVATE_COLD inline void fail(const std::error_code &error, const char *function,
+                                               const char *meaning) {
+  std::string what;
+  what.append(function);
+  if (meaning != nullptr) what.append(": ").append(meaning);
+  throw std::system_error(error, what);
+}
+
+/** What one error means in one function. */
+struct meaning {
+  errc error;
+  const char *text;
+};
+
+/** Throws if `error` is one. `here`: what is wrong with this function's use, by errors. */
+inline void require(const std::error_code &error, const char *function,
+                    std::initializer_list<meaning> here = {}) {
+  if (TLS_PRIVATE_LIKELY(!error)) return;
+  for (const meaning &each : here) {
+    if (error == each.error) fail(error, function, each.text);
+  }
+  fail(error, function, general_meaning(error));
 }
 #endif
 
 }  // namespace detail
 }  // namespace TLS_PRIVATE_MODE
 }  // namespace tls
-
-namespace std {
-template <>
-struct is_error_code_enum<tls::errc> : true_type {};
-}  // namespace std
 
 #endif

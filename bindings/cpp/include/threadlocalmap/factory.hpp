@@ -6,11 +6,12 @@
  * The C library calls the key's init callback, which calls the factory; no exception may go through
  * the C library, so the callback leaves it for the C++ function that has called the library. Both
  * must mean the same thread-local word, also when the object was made in one shared object and is
- * used in another: so both are reached through the maker, and stand where it was made.
+ * used in another: so both ask the maker for it, which was made in one.
  */
 #ifndef THREADLOCALMAP_FACTORY_HPP
 #define THREADLOCALMAP_FACTORY_HPP
 
+#include "box.hpp"
 #include "key.hpp"
 
 #include <exception>
@@ -63,20 +64,28 @@ auto from_arguments(Arguments &&...arguments) {
       std::tuple<std::decay_t<Arguments>...>(std::forward<Arguments>(arguments)...));
 }
 
-struct attempt;
-inline thread_local attempt *attempts = nullptr;
-
 /** A get() that waits for a value to be made. On the stack, in a chain. */
 struct attempt {
-  attempt(const void *by, std::exception_ptr &into) noexcept
-      : maker(by), thrown(into), outer(std::exchange(attempts, this)) {}
+  attempt(const void *by, std::exception_ptr &into, attempt *&chain) noexcept
+      : maker(by), thrown(into), outer(chain), innermost(chain) {
+    innermost = this;
+  }
   attempt(const attempt &) = delete;
-  ~attempt() { attempts = outer; }
+  ~attempt() { innermost = outer; }
 
   const void *const maker;
   std::exception_ptr &thrown;
   attempt *const outer;
+  attempt *&innermost;
 };
+
+/** The calling thread's innermost one. */
+TLS_PRIVATE_ONE_IN_OBJECT attempt *&attempts() noexcept;
+
+TLS_PRIVATE_ONE_IN_OBJECT attempt *&attempts() noexcept {
+  static thread_local attempt *innermost = nullptr;
+  return innermost;
+}
 
 /** Makes values, and what the exception of a factory goes through. */
 template <class T>
@@ -89,15 +98,16 @@ class maker : public rules<T> {
   /** tls_try_get, and the exception that its init callback has met. */
   virtual int obtain(tls_key_t key, void **value, std::exception_ptr &thrown) = 0;
 
-  void end(T *value, reason) noexcept final { delete value; }
+  /** The chain of the shared object that has made this. */
+  virtual attempt *&waiting() noexcept = 0;
 
   static int init(void **value, void *user) {
     auto *const self = static_cast<maker *>(static_cast<rules<T> *>(user));
     std::exception_ptr unheard;
     // Another key's get() may be the innermost one: the library has called back on its way.
-    attempt *waiting = attempts;
-    while (waiting != nullptr && waiting->maker != self) waiting = waiting->outer;
-    std::exception_ptr &thrown = waiting != nullptr ? waiting->thrown : unheard;
+    attempt *asks = self->waiting();
+    while (asks != nullptr && asks->maker != self) asks = asks->outer;
+    std::exception_ptr &thrown = asks != nullptr ? asks->thrown : unheard;
     thrown = nullptr;
     const bool made = guarded(thrown, [&] { *value = self->make(); });
     handed_in(made ? *value : user);
@@ -108,34 +118,53 @@ class maker : public rules<T> {
   ~maker() = default;
 };
 
+/** What a factory gives, as a T * made by new. */
 template <class T, class Factory>
+T *make_by(Factory &factory) {
+  using Made = std::invoke_result_t<Factory &>;
+  using Plain = std::decay_t<Made>;
+  // In this order: much that is no T converts to one, as a T * to a bool.
+  if constexpr (std::is_same_v<Plain, T *>) {
+    return factory();
+  } else if constexpr (std::is_same_v<Plain, T>) {
+    return new T(factory());
+  } else if constexpr (std::is_convertible_v<Made, std::unique_ptr<T>> &&
+                       !std::is_null_pointer_v<Plain>) {
+    return std::unique_ptr<T>(factory()).release();
+  } else if constexpr (std::is_convertible_v<Made, T>) {
+    return new T(factory());
+  } else {
+    static_assert(std::is_convertible_v<Made, T *>, "a factory gives a T, a unique_ptr<T> or a T *");
+    static_assert(std::has_virtual_destructor_v<T> || !std::is_pointer_v<Plain>,
+                  "a factory that gives a derived object needs a T with a virtual destructor");
+    return factory();
+  }
+}
+
+template <class T, class Factory, class Deleter>
 class maker_by final : public maker<T> {
  public:
-  maker_by(const copier<T> &copy, Factory &&factory)
-      : maker<T>(copy, true), factory_(std::move(factory)) {}
+  maker_by(const copier<T> &copy, Factory &&factory, Deleter &&deleter)
+      : maker<T>(copy), factory_(std::move(factory)), deleter_(std::move(deleter)) {}
 
-  T *make() override {
-    using Made = std::invoke_result_t<Factory &>;
-    if constexpr (std::is_convertible_v<Made, std::unique_ptr<T>>) {
-      return std::unique_ptr<T>(factory_()).release();
-    } else if constexpr (std::is_same_v<Made, T *> && !std::is_convertible_v<T *, T>) {
-      return factory_();
-    } else {
-      return new T(factory_());
-    }
-  }
+  T *make() override { return make_by<T>(factory_); }
 
   int obtain(tls_key_t key, void **value, std::exception_ptr &thrown) override {
-    const attempt own(static_cast<maker<T> *>(this), thrown);
+    const attempt own(static_cast<maker<T> *>(this), thrown, attempts());
     const int answer = tls_try_get(key, value);
     handed_in(static_cast<rules<T> *>(this));
     return answer;
   }
 
+  attempt *&waiting() noexcept override { return attempts(); }
+
+  void end(T *value, reason why) noexcept override { call_deleter(deleter_, value, why); }
+
   void retire() noexcept override { delete this; }
 
  private:
   Factory factory_;
+  Deleter deleter_;
 };
 
 }  // namespace detail

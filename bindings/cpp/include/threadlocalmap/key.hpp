@@ -10,6 +10,9 @@
 #include "error.hpp"
 #include "options.hpp"
 
+#include <time.h>
+
+#include <cstddef>
 #include <exception>
 #if defined(__GLIBCXX__)
 #include <cxxabi.h>
@@ -29,14 +32,18 @@ class key {
   /** Makes a key; without one if that fails. */
   key(const tls_key_options_t &options, std::error_code &error) noexcept {
     error = code_of(tls_key_create(&handle_, &options));
+    released_ = static_cast<bool>(error);
   }
 
-  key(key &&other) noexcept : handle_(std::exchange(other.handle_, TLS_KEY_NONE)) {}
+  key(key &&other) noexcept
+      : handle_(std::exchange(other.handle_, TLS_KEY_NONE)),
+        released_(std::exchange(other.released_, true)) {}
 
   key &operator=(key &&other) noexcept {
     if (this != &other) {
       release();
       handle_ = std::exchange(other.handle_, TLS_KEY_NONE);
+      released_ = std::exchange(other.released_, true);
     }
     return *this;
   }
@@ -45,15 +52,40 @@ class key {
 
   tls_key_t handle() const noexcept { return handle_; }
 
+  /**
+   * Gives the reference back, and waits until no thread has a value and no callback runs. `left`:
+   * how many threads still have. May be called again: it keeps the number, which nobody else gets.
+   */
+  int drain(int timeout_ms, std::size_t *left) {
+    if (!std::exchange(released_, true)) tls_key_release(handle_);
+    return tls_key_drain(handle_, timeout_ms, left);
+  }
+
  private:
   void release() noexcept {
     // Given up first: a destructor that runs meanwhile finds no key here.
     const tls_key_t handle = std::exchange(handle_, TLS_KEY_NONE);
-    if (handle != TLS_KEY_NONE) tls_key_release(handle);
+    if (!std::exchange(released_, true)) tls_key_release(handle);
   }
 
   tls_key_t handle_ = TLS_KEY_NONE;
+  bool released_ = true;
 };
+
+/**
+ * tls_take(), which waits for as long as another thread visits the value. Inside a callback of the
+ * library nobody waits, because the visit may be the callback's own: TLS_ERR_BUSY. A thread can be
+ * cancelled while it waits.
+ */
+inline int take_when_free(tls_key_t key, void **value) {
+  for (long pause = 1000;; pause += pause < 1000000 ? pause : 0) {
+    const int answer = tls_take(key, value);
+    if (answer != TLS_ERR_BUSY || tls_key_drain(key, 0, nullptr) == TLS_ERR_REENTRANT) return answer;
+    timespec nanoseconds = {};
+    nanoseconds.tv_nsec = pause;
+    nanosleep(&nanoseconds, nullptr);
+  }
+}
 
 /**
  * Runs what a callback of the C library calls in C++, and keeps an exception from getting out: it
@@ -93,13 +125,12 @@ inline void rethrow(const std::exception_ptr &thrown) {
 
 /**
  * What the callbacks of a key find in `user`: how its values end, and how they are copied. Several
- * threads may call it at once. It goes with the key's last value, or never, if it is static.
+ * threads may call it at once. It goes with the key's last value.
  */
 template <class T>
 class rules {
  public:
-  explicit constexpr rules(const copier<T> &copy, bool by_delete = false) noexcept
-      : copies(copy), deletes(by_delete) {}
+  explicit rules(const copier<T> &copy) noexcept : copies(copy) {}
 
   virtual void end(T *value, reason why) noexcept = 0;
 
@@ -108,33 +139,17 @@ class rules {
 
   const copier<T> copies;
 
-  /** Whether values end by `delete`, and nothing else. */
-  const bool deletes;
-
  protected:
   ~rules() = default;
 };
 
-/** The values are a T made by `new`. */
+/** The value as the C library keeps it. */
 template <class T>
-class delete_rules final : public rules<T> {
- public:
-  explicit constexpr delete_rules(const copier<T> &copy) noexcept : rules<T>(copy, true) {}
+void *erased(T *value) noexcept {
+  return const_cast<void *>(static_cast<const volatile void *>(value));
+}
 
-  void end(T *value, reason) noexcept override { delete value; }
-
-  void retire() noexcept override {
-    if (this != &unchanging) delete this;
-  }
-
-  /** Without copies it knows nothing, so one is enough. */
-  static delete_rules unchanging;
-};
-
-template <class T>
-inline delete_rules<T> delete_rules<T>::unchanging{copier<T>()};
-
-/** The C library's callbacks of a key whose values are T. */
+/** The C library's callbacks of a key whose values are T, each with rules. */
 template <class T>
 struct callbacks {
   static void destroy(void *value, int why, void *user) noexcept {
@@ -146,10 +161,8 @@ struct callbacks {
   static int copy(void *value, void **copy, void *user) noexcept {
     std::exception_ptr thrown;
     const bool made = guarded(thrown, [&] {
-      if constexpr (!std::is_void_v<T>) {
-        *copy = erased(static_cast<rules<T> *>(user)->copies.copy(*static_cast<T *>(value)));
-        handed_in(*copy);
-      }
+      *copy = erased(static_cast<rules<T> *>(user)->copies.copy(*static_cast<T *>(value)));
+      handed_in(*copy);
     });
     handed_in(user);
     return made ? 0 : 1;
@@ -159,26 +172,18 @@ struct callbacks {
     handed_out(user);
     static_cast<rules<T> *>(user)->retire();
   }
-
-  /** The value as the C library keeps it. */
-  static void *erased(T *value) noexcept {
-    return const_cast<void *>(static_cast<const volatile void *>(value));
-  }
-
-  /** Makes a key with these rules, or retires them. */
-  static key make_key(tls_key_options_t options, rules<T> *own, std::error_code &error) noexcept {
-    if (own == nullptr) {
-      error = make_error_code(errc::no_memory);
-      return key();
-    }
-    options.user = own;
-    options.user_free = retire;
-    if (own->copies.copy != nullptr) options.copy = copy;
-    key made(options, error);
-    if (error) own->retire();
-    return made;
-  }
 };
+
+/** Makes a key that has these rules, or retires them. */
+template <class T>
+key make_key(tls_key_options_t options, rules<T> *own, std::error_code &error) noexcept {
+  options.user = own;
+  options.user_free = callbacks<T>::retire;
+  if (own->copies.copy == nullptr) options.copy = nullptr;
+  key made(options, error);
+  if (error) own->retire();
+  return made;
+}
 
 }  // namespace detail
 }  // namespace TLS_PRIVATE_MODE

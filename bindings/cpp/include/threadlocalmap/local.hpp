@@ -30,13 +30,21 @@ inline namespace TLS_PRIVATE_MODE {
  *     tls::local<std::vector<int>> empty;                          made by T()
  *     tls::local<std::mt19937> dice(std::in_place, 42u);           made from these arguments
  *     tls::local<connection> to([=] { return connection(host); }); made by a factory
+ *     tls::local<buffer> from(take_one, give_back);                and ended by a deleter
  *
  * T need not be movable, may be of any size (it never stands on the stack) and of any alignment. A
  * factory returns a T, a std::unique_ptr<T> or a T * made by `new`; it may be called on several
  * threads at once. If it throws, nothing is stored, the exception comes out of get(), and the next
  * get() tries again. A factory that reads the very value it is to make gets errc::reentrant.
  *
+ * Values end by `delete`, or by a deleter, which is called with the pointer, or with the pointer and
+ * a tls::reason, on several threads at once; what the factory returns must suit it. One that keeps
+ * what it is called with for reason::thread_exit lets values outlive their threads.
+ *
  * get() of a value that is there is an inlined look-up of about a nanosecond: no lock, no call.
+ *
+ * A static one in a shared object that is unloaded: its values must have ended before, on all
+ * threads, because they end by code of that object. See drain().
  */
 template <class T>
 class local {
@@ -49,23 +57,42 @@ class local {
   /** Values are made by T(). Throws std::system_error. */
   local() : local(options<T>()) {}
 
+  /** The same, with what is asked. */
   explicit local(options<T> asked) : local(asked, detail::by_default<T>()) {}
 
-  /** Values are made by a factory. */
+  /** Values are made by a factory. Throws std::system_error. */
   template <class Factory, class = detail::enable_factory<Factory, T>>
   explicit local(Factory factory) : local(options<T>(), std::move(factory)) {}
 
   template <class Factory, class = detail::enable_factory<Factory, T>>
-  local(options<T> asked, Factory factory) {
+  local(options<T> asked, Factory factory)
+      : local(asked, std::move(factory), detail::by_delete()) {}
+
+  /** Values are made by a factory, and end by a deleter; by nothing at all, if that is null. */
+  template <class Factory, class Deleter, class = detail::enable_factory<Factory, T>,
+            class = detail::enable_deleter<Deleter, T>>
+  local(Factory factory, Deleter deleter)
+      : local(options<T>(), std::move(factory), std::move(deleter)) {}
+
+  template <class Factory, class Deleter, class = detail::enable_factory<Factory, T>,
+            class = detail::enable_deleter<Deleter, T>>
+  local(options<T> asked, Factory factory, Deleter deleter) {
     std::error_code error;
-    make(asked, std::move(factory), error);
-    detail::require(error, "tls::local");
+    make(asked, std::move(factory), std::move(deleter), error);
+    detail::require(error, "tls::local", {{errc::invalid, detail::contradiction(asked)}});
   }
+
+  template <class Factory, class = detail::enable_factory<Factory, T>>
+  local(Factory factory, std::nullptr_t) : local(options<T>(), std::move(factory), nullptr) {}
+
+  template <class Factory, class = detail::enable_factory<Factory, T>>
+  local(options<T> asked, Factory factory, std::nullptr_t)
+      : local(asked, std::move(factory), static_cast<void (*)(T *)>(nullptr)) {}
 
   /** Values are made from copies of these arguments, by T(arguments...). */
   template <class... Arguments>
   explicit local(std::in_place_t, Arguments &&...arguments)
-      : local(options<T>(), std::in_place, std::forward<Arguments>(arguments)...) {}
+      : local(options<T>(), std::in_place_t(), std::forward<Arguments>(arguments)...) {}
 
   template <class... Arguments>
   local(options<T> asked, std::in_place_t, Arguments &&...arguments)
@@ -76,23 +103,36 @@ class local {
   explicit local(std::error_code &error) : local(options<T>(), error) {}
 
   local(options<T> asked, std::error_code &error) {
-    make(asked, detail::by_default<T>(), error);
+    make(asked, detail::by_default<T>(), detail::by_delete(), error);
   }
 
   template <class Factory, class = detail::enable_factory<Factory, T>>
   local(options<T> asked, Factory factory, std::error_code &error) {
-    make(asked, std::move(factory), error);
+    make(asked, std::move(factory), detail::by_delete(), error);
+  }
+
+  template <class Factory, class Deleter, class = detail::enable_factory<Factory, T>,
+            class = detail::enable_deleter<Deleter, T>>
+  local(options<T> asked, Factory factory, Deleter deleter, std::error_code &error) {
+    make(asked, std::move(factory), std::move(deleter), error);
+  }
+
+  template <class Factory, class = detail::enable_factory<Factory, T>>
+  local(options<T> asked, Factory factory, std::nullptr_t, std::error_code &error) {
+    make(asked, std::move(factory), nullptr, error);
   }
 
   /** All threads' values move along. No thread may be using either object meanwhile. */
   local(local &&other) noexcept
-      : key_(std::move(other.key_)), maker_(std::exchange(other.maker_, nullptr)) {}
+      : maker_(std::exchange(other.maker_, nullptr)), key_(std::move(other.key_)) {}
 
+  /** The same; the values that were here end as with the destructor. */
   local &operator=(local &&other) noexcept {
     local(std::move(other)).swap(*this);
     return *this;
   }
 
+  /** Exchanges all threads' values. No thread may be using either object meanwhile. */
   void swap(local &other) noexcept {
     std::swap(key_, other.key_);
     std::swap(maker_, other.maker_);
@@ -129,9 +169,23 @@ class local {
   void reset() noexcept { tls_remove(key_.handle()); }
 
   /**
-   * Puts a value in the place of the one that is there. Null is as reset(). If it fails, nothing
-   * has changed, and `value` is yours still.
+   * Puts a value in the place of the one that is there, which ends, unless it is the same. Null is as
+   * reset(). If it fails, nothing has changed, and `value` is ended with reason::removed. (But an
+   * object that was moved from has no deleter: then `value` stays yours.)
    */
+  void reset(T *value, std::error_code &error) noexcept {
+    error.clear();
+    if (value == nullptr) return reset();
+    if (maker_ == nullptr) {
+      error = make_error_code(errc::bad_key);
+      return;
+    }
+    detail::handed_in(value);
+    error = detail::code_of(tls_set(key_.handle(), value));
+    if (error) maker_->end(value, reason::removed);
+  }
+
+  /** The same; if it fails, `value` is yours still. It ends as the object's values do. */
   void reset(std::unique_ptr<T> &&value, std::error_code &error) noexcept {
     error.clear();
     if (value == nullptr) return reset();
@@ -140,12 +194,25 @@ class local {
     if (!error) (void)value.release();
   }
 
-  /** Hands the calling thread's value over: the next get() makes another. Null: none, or an error. */
-  std::unique_ptr<T> release(std::error_code &error) noexcept {
+  /**
+   * Hands the calling thread's value over, without the object's deleter: the next get() makes
+   * another. Null: none, or an error.
+   *
+   * Waits while another thread visits the value; the waiting thread can be cancelled. Inside a visit
+   * or another function that the library calls it does not wait, because that could be for itself:
+   * errc::busy. Nor may a visitor wait for the thread that releases.
+   */
+  std::unique_ptr<T> release(std::error_code &error) {
+    void *value = nullptr;
+    const int answer = detail::take_when_free(key_.handle(), &value);
+    return handed_over(answer, value, error);
+  }
+
+  /** The same without waiting: errc::busy, and null, while the value is visited. */
+  std::unique_ptr<T> try_release(std::error_code &error) noexcept {
     void *value = nullptr;
     const int answer = tls_take(key_.handle(), &value);
-    error = answer == TLS_ERR_ABSENT ? std::error_code() : detail::code_of(answer);
-    return std::unique_ptr<T>(static_cast<T *>(value));
+    return handed_over(answer, value, error);
   }
 
   /**
@@ -159,23 +226,32 @@ class local {
   }
 
 #if TLS_PRIVATE_EXCEPTIONS
+  void reset(T *value) {
+    std::error_code error;
+    reset(value, error);
+    detail::require(error, "tls::local::reset");
+  }
+
   void reset(std::unique_ptr<T> &&value) {
     std::error_code error;
     reset(std::move(value), error);
     detail::require(error, "tls::local::reset");
   }
 
+  /** Waits while another thread visits the value; throws errc::busy inside a visit. */
   std::unique_ptr<T> release() {
     std::error_code error;
     auto value = release(error);
-    detail::require(error, "tls::local::release");
+    detail::require(error, "tls::local::release", {{errc::busy, "the value is being visited"}});
     return value;
   }
 
   std::size_t clear() {
     std::error_code error;
     const std::size_t ended = clear(error);
-    detail::require(error, "tls::local::clear");
+    detail::require(error, "tls::local::clear",
+                    {{errc::invalid, "only for objects with options::any_thread_destroys()"},
+                     {errc::busy, "the values are being visited, taken or cleared: try again"}});
     return ended;
   }
 #endif
@@ -200,27 +276,68 @@ class local {
   T combine(F f) const {
     std::optional<T> result;
     all_threads().for_each([&](const T &value) {
-      if (result) result = f(std::as_const(*result), value);
+      if (result) result.emplace(f(std::as_const(*result), value));
       else result.emplace(value);
     });
-    return result ? std::move(*result) : std::move(*std::unique_ptr<T>(maker_->make()));
+    if (result) return std::move(*result);
+    detail::require(maker_ == nullptr ? make_error_code(errc::bad_key) : std::error_code(),
+                    "tls::local::combine");
+    const auto end = [this](T *value) { maker_->end(value, reason::removed); };
+    const std::unique_ptr<T, decltype(end)> made(maker_->make(), end);
+    detail::require(made == nullptr ? make_error_code(errc::init) : std::error_code(),
+                    "tls::local::combine", {{errc::init, "the factory gave no value"}});
+    return std::move(*made);
   }
 #endif
+
+  /**
+   * Gives the object up, as its destructor does, and waits until no thread has a value of it and no
+   * factory or deleter runs: after that their code may be unloaded. The calling thread's own value
+   * ends here, the other threads' as with the destructor: they must expunge, or end.
+   *
+   *     static tls::local<parser> parsers;                    of a plug-in
+   *     extern "C" bool plugin_stop() {                       called before dlclose(), again if false
+   *       std::error_code error;
+   *       return parsers.drain(1000, error) == 0;
+   *     }
+   *
+   * Not from a destructor that dlclose() itself runs: the other threads may need what dlclose() has
+   * locked. timeout_ms: how long; 0: it just looks; negative: for ever. Returns how many threads still
+   * have a value, with errc::timeout; it may be called again. The object is as if moved from. Can be
+   * cancelled; errc::reentrant inside a function that the library calls.
+   */
+  std::size_t drain(int timeout_ms, std::error_code &error) {
+    maker_ = nullptr;
+    std::size_t left = 0;
+    error = detail::code_of(key_.drain(timeout_ms, &left));
+    return left;
+  }
+
 
   /** For the C functions; tls_get() makes values, too. */
   tls_key_t native_handle() const noexcept { return key_.handle(); }
 
  private:
-  template <class Factory>
-  void make(const options<T> &asked, Factory factory, std::error_code &error) {
+  template <class Factory, class Deleter>
+  void make(const options<T> &asked, Factory factory, Deleter deleter, std::error_code &error) {
     using callbacks = detail::callbacks<T>;
+    detail::maker<T> *const made = new (std::nothrow) detail::maker_by<T, Factory, Deleter>(
+        asked.copier(), std::move(factory), std::move(deleter));
+    if (made == nullptr) {
+      error = make_error_code(errc::no_memory);
+      return;
+    }
     tls_key_options_t key = asked.for_key();
     key.destroy = callbacks::destroy;
+    key.copy = callbacks::copy;
     key.init = detail::maker<T>::init;
-    detail::maker<T> *const made =
-        new (std::nothrow) detail::maker_by<T, Factory>(asked.copier(), std::move(factory));
-    key_ = callbacks::make_key(key, made, error);
-    maker_ = error ? nullptr : made;
+    key_ = detail::make_key<T>(key, made, error);
+    if (!error) maker_ = made;
+  }
+
+  static std::unique_ptr<T> handed_over(int answer, void *value, std::error_code &error) noexcept {
+    error = answer == TLS_ERR_ABSENT ? std::error_code() : detail::code_of(answer);
+    return std::unique_ptr<T>(static_cast<T *>(value));
   }
 
   TLS_PRIVATE_COLD T *made(std::error_code &error) const {
@@ -239,14 +356,16 @@ class local {
   TLS_PRIVATE_COLD T *made() const {
     std::error_code error;
     T *const value = made(error);
-    detail::require(error, "tls::local::get");
+    detail::require(error, "tls::local::get",
+                    {{errc::init, "the factory gave no value"},
+                     {errc::reentrant, "the factory reads the value that it is to make"}});
     return value;
   }
 #endif
 
-  detail::key key_;
   /** The key's, which keeps it. */
   detail::maker<T> *maker_ = nullptr;
+  detail::key key_;  // The last: the values that end with it may use the object.
 };
 
 }  // namespace TLS_PRIVATE_MODE

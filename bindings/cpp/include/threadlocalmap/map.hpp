@@ -8,6 +8,7 @@
 
 #include "config.hpp"
 #include "error.hpp"
+#include "same_thread.hpp"
 
 #include <utility>
 
@@ -64,7 +65,14 @@ class map {
   tls_map_t *native_ = nullptr;
 };
 
-/** The calling thread is in a map, from here to the end of the block. Guards nest. */
+/**
+ * The calling thread is in a map, from here to the end of the block. Guards nest.
+ *
+ * It ends on the thread that it began on: so it stands around a resume(), and never inside of a
+ * coroutine that goes on elsewhere. On another thread it can't end: the thread that is in the map
+ * would stay there. Then its destructor says so on stderr and changes nothing; compiled without
+ * NDEBUG, it calls std::terminate(). leave() reports it.
+ */
 class map::guard {
  public:
 #if TLS_PRIVATE_EXCEPTIONS
@@ -72,10 +80,13 @@ class map::guard {
   explicit guard(const map &to) {
     std::error_code error;
     enter(to, error);
-    detail::require(error, "tls::map::guard");
+    detail::require(error, "tls::map::guard",
+                    {{errc::busy, "another thread is in the map"},
+                     {errc::reentrant, "called inside a function that the library calls"}});
   }
 #endif
 
+  /** With an error the thread is where it was. */
   guard(const map &to, std::error_code &error) noexcept { enter(to, error); }
 
   guard(const guard &) = delete;
@@ -83,11 +94,34 @@ class map::guard {
 
   /** On the same thread. */
   ~guard() {
-    if (inside_ != nullptr) {
-      detail::handed_in(inside_);
-      tls_map_switch(previous_, nullptr);
-    }
+    std::error_code error;
+    leave(error);
+    if (error == errc::busy) detail::ends_elsewhere("tls::map::guard");
   }
+
+  /**
+   * Ends it before its block. errc::busy: the calling thread is not the one that it began on; nothing
+   * has changed, and it is to be called there. Does nothing the second time.
+   */
+  void leave(std::error_code &error) noexcept {
+    error.clear();
+    if (inside_ == nullptr) return;
+    if (!thread_.is_this()) {
+      error = make_error_code(errc::busy);
+      return;
+    }
+    detail::handed_in(std::exchange(inside_, nullptr));
+    tls_map_switch(previous_, nullptr);
+  }
+
+#if TLS_PRIVATE_EXCEPTIONS
+  void leave() {
+    std::error_code error;
+    leave(error);
+    detail::require(error, "tls::map::guard::leave",
+                    {{errc::busy, "on another thread than it began on"}});
+  }
+#endif
 
  private:
   void enter(const map &to, std::error_code &error) noexcept {
@@ -98,6 +132,7 @@ class map::guard {
     }
   }
 
+  detail::same_thread thread_;
   tls_map_t *inside_ = nullptr;
   tls_map_t *previous_ = nullptr;
 };

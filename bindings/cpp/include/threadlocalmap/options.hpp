@@ -13,9 +13,35 @@
 #include <type_traits>
 
 namespace tls {
+
+/**
+ * Another library's rules for who destroys values and who may look at them, by its name:
+ *
+ *     tls::thread_local_ptr<T> p(tls::presets::folly);
+ *     tls::thread_local_ptr<T> q(tls::options<>(tls::presets::folly).name("q"));
+ *
+ * docs/migrating.md says what stays different.
+ */
+enum class presets {
+  /** folly's: whoever destroys the object destroys all threads' values, before the destructor
+   * returns; all threads' values may be visited. */
+  folly,
+  /** Boost's: each thread destroys its own values; nobody sees another thread's. As without options. */
+  boost,
+  /** TBB's: all threads' values may be visited, and ended by clear(). They still end with their
+   * thread, unless a deleter keeps them. */
+  tbb,
+  /** RocksDB's: as folly's, and scopes leave the values alone. For its Swap, CompareAndSwap and Scrape
+   * see tls::atomic_ptr. */
+  rocksdb
+};
+
 inline namespace TLS_PRIVATE_MODE {
 
 namespace detail {
+
+/** Stands for the type of values in options that fit all types. */
+struct any_value;
 
 /** How values are copied for another task, and how the copy of a value with a deleter of its own
  * ends. */
@@ -32,15 +58,34 @@ struct copier {
 }  // namespace detail
 
 /**
- * What may be asked of a thread_local_ptr<T> or a local<T>.
+ * What may be asked of a thread_local_ptr<T>, a local<T> or an atomic_ptr<T>. The type of the values
+ * is written once, here or there:
  *
- *     tls::local<counter> requests(tls::options<counter>().name("requests").enumerable());
+ *     tls::local<counter> requests(tls::options<>().name("requests").enumerable());
+ *     tls::local requests(tls::options<counter>().name("requests").enumerable());
  */
-template <class T>
+template <class T = detail::any_value>
 class options {
+  static constexpr bool has_type = !std::is_same_v<T, detail::any_value>;
+
  public:
+  constexpr options() noexcept = default;
+
+  /** Another library's rules. */
+  constexpr options(presets like) noexcept {
+    if (like == presets::boost) return;
+    reclaim_ = TLS_RECLAIM_ANY;
+    flags_ = like == presets::rocksdb ? TLS_KEY_ENUMERABLE | TLS_KEY_WORKER : TLS_KEY_ENUMERABLE;
+  }
+
+  /** Options that fit all types fit this one. */
+  template <class Other,
+            class = std::enable_if_t<has_type && std::is_same_v<Other, detail::any_value>>>
+  constexpr options(const options<Other> &other) noexcept
+      : name_(other.name_), reclaim_(other.reclaim_), flags_(other.flags_) {}
+
   /** For reports. Copied when the object is made. */
-  options &name(const char *text) noexcept {
+  constexpr options &name(const char *text) noexcept {
     name_ = text;
     return *this;
   }
@@ -50,26 +95,40 @@ class options {
    * before it returns. Without this each thread destroys its own: at its next tls::expunge(), when
    * it next makes or misses a value, or when it ends.
    */
-  options &any_thread_destroys() noexcept {
+  constexpr options &any_thread_destroys() noexcept {
     reclaim_ = TLS_RECLAIM_ANY;
     return *this;
   }
 
   /** all_threads() may be asked for. */
-  options &enumerable() noexcept { return with(TLS_KEY_ENUMERABLE); }
+  constexpr options &enumerable() noexcept { return with(TLS_KEY_ENUMERABLE); }
 
-  /** Values live as long as the worker: scopes and tasks leave them alone. */
-  options &worker() noexcept { return with(TLS_KEY_WORKER); }
+  /** Values live as long as the worker: scopes and tasks leave them alone. Not with inherited(). */
+  constexpr options &worker() noexcept { return with(TLS_KEY_WORKER); }
 
-  /** Tasks take the value along, each a copy of its own. */
-  options &inherited() noexcept {
-    return inherited([](const typename detail::copier<T>::source &value) { return new T(value); });
+  /** Tasks take the value along, each a copy of its own. Not with worker(). */
+  constexpr options &inherited() noexcept {
+    static_assert(has_type, "inherited() copies values, so it needs their type: tls::options<T>()");
+    static_assert(!std::is_void_v<T>, "a void can't be copied, so it can't be inherited");
+    if constexpr (has_type && !std::is_void_v<T>) {
+      static_assert(std::is_copy_constructible_v<T>,
+                    "what can't be copied can't be inherited as it is: give inherited() a function "
+                    "that makes a copy by new, or inherit a std::shared_ptr");
+      if constexpr (std::is_copy_constructible_v<T>) {
+        return inherited([](const typename detail::copier<T>::source &value) { return new T(value); });
+      }
+    }
+    return *this;
   }
 
   /** The same, with copies made by a function, as by `new`. */
-  options &inherited(T *(*copy)(const typename detail::copier<T>::source &value)) noexcept {
+  constexpr options &inherited(T *(*copy)(const typename detail::copier<T>::source &value)) noexcept {
+    static_assert(has_type, "inherited() copies values, so it needs their type: tls::options<T>()");
+    static_assert(!std::is_void_v<T>, "a void can't be copied, so it can't be inherited");
     copier_.copy = copy;
-    copier_.end = [](T *value) { delete value; };
+    if constexpr (has_type && !std::is_void_v<T>) {
+      copier_.end = [](T *value) { delete value; };
+    }
     return with(TLS_KEY_INHERIT);
   }
 
@@ -87,7 +146,10 @@ class options {
   const detail::copier<T> &copier() const noexcept { return copier_; }
 
  private:
-  options &with(std::uint32_t flag) noexcept {
+  template <class>
+  friend class options;
+
+  constexpr options &with(std::uint32_t flag) noexcept {
     flags_ |= flag;
     return *this;
   }
@@ -97,6 +159,22 @@ class options {
   std::uint32_t reclaim_ = TLS_RECLAIM_OWNER;
   std::uint32_t flags_ = 0;
 };
+
+namespace detail {
+
+/** What the C library refuses of these options. */
+template <class T>
+const char *contradiction(const options<T> &asked) noexcept {
+  const std::uint32_t flags = asked.for_key().flags;
+  if ((flags & TLS_KEY_INHERIT) == 0) return nullptr;
+  if ((flags & TLS_KEY_WORKER) != 0) return "worker() and inherited() exclude each other";
+  return asked.copier().copy == nullptr ? "inherited() was given no function that copies" : nullptr;
+}
+
+}  // namespace detail
+
+options() -> options<detail::any_value>;
+options(presets) -> options<detail::any_value>;
 
 }  // namespace TLS_PRIVATE_MODE
 }  // namespace tls

@@ -23,12 +23,11 @@ template <class F>
 class shared_task {
  public:
 #if TLS_PRIVATE_EXCEPTIONS
-  explicit shared_task(F f) : task_(std::make_shared<task<F>>(std::move(f))) {}
+  explicit shared_task(F f) : task_(new task<F>(std::move(f))) {}
 #endif
 
   /** With an error it is empty. */
-  shared_task(F f, std::error_code &error)
-      : task_(std::make_shared<task<F>>(std::move(f), error)) {}
+  shared_task(F f, std::error_code &error) : task_(new task<F>(std::move(f), error)) {}
 
   template <class... Arguments>
   std::invoke_result_t<F, Arguments...> operator()(Arguments &&...arguments) const {
@@ -36,7 +35,7 @@ class shared_task {
   }
 
  private:
-  std::shared_ptr<task<F>> task_;
+  std::shared_ptr<task<F>> task_;  // Not by make_shared, which brings a unique symbol: config.hpp.
 };
 
 }  // namespace TLS_PRIVATE_MODE

@@ -7,6 +7,7 @@
 #define THREADLOCALMAP_TASKS_HPP
 
 #include "key.hpp"
+#include "same_thread.hpp"
 
 #include <exception>
 #include <functional>
@@ -32,7 +33,7 @@ class context {
   context() {
     std::error_code error;
     capture(error);
-    detail::require(error, "tls::context");
+    detail::require(error, "tls::context", {{errc::init, "a value could not be copied"}});
   }
 #endif
 
@@ -66,6 +67,11 @@ class context {
  * scope, and what it hid is back. Outer values are seen inside, but for those of inherited objects
  * when there is a context: then the context's values are. Objects with options::worker() are exempt.
  * Scopes nest.
+ *
+ * It ends on the thread that it began on, or, if it began in a tls::map, on the one that is in that
+ * map. Elsewhere it can't end: then its destructor says so on stderr and changes nothing; compiled
+ * without NDEBUG, it calls std::terminate(). end() reports it. (What begins in a map may be left to
+ * the map, which ends it.)
  */
 class scope {
  public:
@@ -76,10 +82,11 @@ class scope {
     detail::require(error, "tls::scope");
   }
 
+  /** Throws errc::init if a value could not be copied. */
   explicit scope(const context &along) {
     std::error_code error;
     begin(along.native_handle(), error);
-    detail::require(error, "tls::scope");
+    detail::require(error, "tls::scope", {{errc::init, "a value could not be copied"}});
   }
 #endif
 
@@ -95,18 +102,43 @@ class scope {
 
   /** Ends it, unless somebody has left one of C open inside. */
   ~scope() {
-    if (open_) tls_scope_end(scope_);
+    std::error_code error;
+    end(error);
+    if (error == errc::invalid && !in_map_ && !thread_.is_this()) detail::ends_elsewhere("tls::scope");
   }
+
+  /**
+   * Ends it before its block. errc::busy: one that was begun later is open still. errc::invalid: it
+   * is not open in the calling thread's map, because that is another thread's, or has ended. An error
+   * has changed nothing. Does nothing the second time.
+   */
+  void end(std::error_code &error) noexcept {
+    error = open_ ? detail::code_of(tls_scope_end(scope_)) : std::error_code();
+    if (!error) open_ = false;
+  }
+
+#if TLS_PRIVATE_EXCEPTIONS
+  void end() {
+    std::error_code error;
+    end(error);
+    detail::require(error, "tls::scope::end",
+                    {{errc::busy, "a scope that was begun later is open still"},
+                     {errc::invalid, "on another thread than it began on, or ended with its thread"}});
+  }
+#endif
 
  private:
   void begin(tls_context_t *along, std::error_code &error) noexcept {
     if (along != nullptr) detail::handed_out(along);
     error = detail::code_of(tls_scope_begin(&scope_, along));
     open_ = !error;
+    in_map_ = open_ && tls_map_current() != nullptr;
   }
 
+  detail::same_thread thread_;
   tls_scope_t scope_ = 0;
   bool open_ = false;
+  bool in_map_ = false;
 };
 
 namespace detail {
@@ -176,7 +208,7 @@ class task {
   explicit task(F f) {
     std::error_code error;
     make(std::move(f), error);
-    detail::require(error, "tls::task");
+    detail::require(error, "tls::task", {{errc::init, "a value could not be copied"}});
   }
 #endif
 
@@ -245,7 +277,8 @@ class task {
 
   [[noreturn]] static void refuse() {
 #if TLS_PRIVATE_EXCEPTIONS
-    throw std::system_error(make_error_code(errc::invalid), "tls::task: called again");
+    detail::fail(make_error_code(errc::invalid), "tls::task::operator()",
+                 "called already, or moved from");
 #else
     std::terminate();
 #endif

@@ -10,6 +10,7 @@
 #include "box.hpp"
 #include "key.hpp"
 
+#include <cstddef>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -29,10 +30,9 @@ inline namespace TLS_PRIVATE_MODE {
  *
  * A deleter is called with the pointer, or with the pointer and a tls::reason; never with null. It
  * belongs to the object (a constructor's), or to one value (reset's). The object's may be called
- * on several threads at once.
+ * on several threads at once. nullptr, NULL and a null function are deleters, too: they call nothing.
  *
- * get() is an inlined look-up of about a nanosecond: no lock, no call. (A value with a deleter of
- * its own takes two look-ups.)
+ * get() is an inlined look-up of about a nanosecond: no lock, no call.
  */
 template <class T>
 class thread_local_ptr {
@@ -43,58 +43,69 @@ class thread_local_ptr {
   /** Values end by `delete`. Throws std::system_error. */
   thread_local_ptr() : thread_local_ptr(options<T>()) {}
 
+  /** The same, with what is asked. */
   explicit thread_local_ptr(options<T> asked) {
     std::error_code error;
     make(asked, error);
-    detail::require(error, "tls::thread_local_ptr");
+    require_made(asked, error);
   }
 
-  /** Values end by `deleter`; by nothing at all, if it is a null pointer. */
+  /** Values end by `deleter`; by nothing at all, if it is null. Throws std::system_error. */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   explicit thread_local_ptr(Deleter deleter) : thread_local_ptr(options<T>(), std::move(deleter)) {}
 
+  explicit thread_local_ptr(std::nullptr_t) : thread_local_ptr(options<T>(), nullptr) {}
+
+  /** The same, with what is asked. */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   thread_local_ptr(options<T> asked, Deleter deleter) {
     std::error_code error;
     make(asked, std::move(deleter), error);
-    detail::require(error, "tls::thread_local_ptr");
+    require_made(asked, error);
+  }
+
+  thread_local_ptr(options<T> asked, std::nullptr_t) {
+    std::error_code error;
+    make(asked, nullptr, error);
+    require_made(asked, error);
   }
 #endif
 
-  /** With an error the object is as if moved from. */
+  /** Values end by `delete`. With an error the object is as if moved from. */
   explicit thread_local_ptr(std::error_code &error) noexcept { make(options<T>(), error); }
 
   thread_local_ptr(options<T> asked, std::error_code &error) noexcept { make(asked, error); }
 
+  /** Values end by `deleter`. With an error the object is as if moved from. */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   thread_local_ptr(options<T> asked, Deleter deleter, std::error_code &error) {
     make(asked, std::move(deleter), error);
   }
 
+  thread_local_ptr(options<T> asked, std::nullptr_t, std::error_code &error) noexcept {
+    make(asked, nullptr, error);
+  }
+
   /** All threads' values move along. No thread may be using either object meanwhile. */
   thread_local_ptr(thread_local_ptr &&other) noexcept
-      : key_(std::move(other.key_)),
-        boxes_(std::move(other.boxes_)),
-        rules_(std::exchange(other.rules_, nullptr)) {}
+      : ways_(std::exchange(other.ways_, endings())), key_(std::move(other.key_)) {}
 
+  /** The same; the values that were here end as with the destructor. */
   thread_local_ptr &operator=(thread_local_ptr &&other) noexcept {
     thread_local_ptr(std::move(other)).swap(*this);
     return *this;
   }
 
+  /** Exchanges all threads' values. No thread may be using either object meanwhile. */
   void swap(thread_local_ptr &other) noexcept {
     std::swap(key_, other.key_);
-    std::swap(boxes_, other.boxes_);
-    std::swap(rules_, other.rules_);
+    std::swap(ways_, other.ways_);
   }
 
   friend void swap(thread_local_ptr &one, thread_local_ptr &other) noexcept { one.swap(other); }
 
   /** The calling thread's pointer; null if it has none, or the object was moved from. */
-  T *get() const noexcept {
-    void *const value = tls_get_existing(key_.handle());
-    return TLS_PRIVATE_LIKELY(value != nullptr) ? static_cast<T *>(value) : get_boxed();
-  }
+  T *get() const noexcept { return detail::value_of<T>(tls_get_existing(key_.handle())); }
 
   T *operator->() const noexcept { return get(); }
 
@@ -103,10 +114,7 @@ class thread_local_ptr {
   explicit operator bool() const noexcept { return get() != nullptr; }
 
   /** Ends the calling thread's value; get() is null then. */
-  void reset() noexcept {
-    tls_remove(key_.handle());
-    tls_remove(boxes_.handle());
-  }
+  void reset() noexcept { tls_remove(key_.handle()); }
 
   /**
    * Owns `value` from here on, and ends the one before, unless it is the same.
@@ -117,32 +125,33 @@ class thread_local_ptr {
   void reset(T *value, std::error_code &error) noexcept {
     error.clear();
     if (value == nullptr) return reset();
-    detail::handed_in(erased(value));
-    error = detail::code_of(tls_set(key_.handle(), erased(value)));
-    if (!error) {
-      boxes_.end_replaced(value);
-    } else if (rules_ != nullptr && key_.handle() != TLS_KEY_NONE) {
-      rules_->end(value, reason::removed);
+    if (ways_.end == nullptr) {
+      error = make_error_code(errc::bad_key);
+      return;
     }
+    put(detail::make_entry(value, ways_, error), error);
   }
 
   /**
    * The same, with a deleter for this value alone. If that fails, the deleter is called. (But the
-   * same pointer again, while another thread visits it: errc::busy, and it keeps its deleter.)
+   * same pointer again, while it is visited: errc::busy, and it keeps its deleter.)
    */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   void reset(T *value, Deleter deleter, std::error_code &error) {
-    error.clear();
-    if (value == nullptr) return reset();
-    boxes_.put(key_.handle(), value, std::move(deleter), copies(), error);
-    if (!error) end_replaced(value, error);
+    own(value, deleter, error);
+  }
+
+  /** The same; this value alone is not owned. */
+  void reset(T *value, std::nullptr_t, std::error_code &error) noexcept {
+    void (*const none)(T *) = nullptr;
+    reset(value, none, error);
   }
 
   /** Takes over the pointer's deleter, too. */
   template <class U, class Deleter, class = std::enable_if_t<std::is_convertible_v<U *, T *>>>
   void reset(std::unique_ptr<U, Deleter> value, std::error_code &error) {
     if constexpr (std::is_same_v<Deleter, std::default_delete<T>>) {
-      if (deletes()) return reset(value.release(), error);
+      if (ways_.end == &endings::by_delete) return reset(value.release(), error);
     }
     T *const pointer = value.get();
     reset(pointer, detail::unique_holder<U, Deleter>(std::move(value)), error);
@@ -154,46 +163,57 @@ class thread_local_ptr {
     reset(pointer, detail::shared_holder<T>(std::move(value)), error);
   }
 
-  /** Hands the value over, without its deleter. Null: there is none, or an error. */
-  T *release(std::error_code &error) noexcept {
-    void *value = nullptr;
-    const int answer = tls_take(key_.handle(), &value);
-    if (value != nullptr || (answer != TLS_OK && answer != TLS_ERR_ABSENT)) {
-      error = detail::code_of(answer);
-      return static_cast<T *>(value);
-    }
-    return boxes_.take(error);
+  /**
+   * Hands the calling thread's value over, without its deleter; get() is null then. Null: there is
+   * none, or an error.
+   *
+   * Waits while another thread visits the value; the waiting thread can be cancelled. Inside a visit
+   * or another function that the library calls it does not wait, because that could be for itself:
+   * errc::busy. Nor may a visitor wait for the thread that releases.
+   */
+  T *release(std::error_code &error) {
+    return handed_over(&detail::take_when_free, error);
+  }
+
+  /** The same without waiting: errc::busy, and null, while the value is visited. */
+  T *try_release(std::error_code &error) noexcept {
+    return handed_over([](tls_key_t key, void **entry) { return tls_take(key, entry); }, error);
   }
 
 #if TLS_PRIVATE_EXCEPTIONS
-  void reset(T *value) { required([&](auto &error) { reset(value, error); }, "reset"); }
+  void reset(T *value) {
+    required([&](auto &error) { reset(value, error); }, "tls::thread_local_ptr::reset");
+  }
 
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   void reset(T *value, Deleter deleter) {
-    required([&](auto &error) { reset(value, std::move(deleter), error); }, "reset");
+    required([&](auto &error) { own(value, deleter, error); }, "tls::thread_local_ptr::reset");
+  }
+
+  void reset(T *value, std::nullptr_t) {
+    required([&](auto &error) { reset(value, nullptr, error); }, "tls::thread_local_ptr::reset");
   }
 
   template <class U, class Deleter, class = std::enable_if_t<std::is_convertible_v<U *, T *>>>
   void reset(std::unique_ptr<U, Deleter> value) {
-    required([&](auto &error) { reset(std::move(value), error); }, "reset");
+    required([&](auto &error) { reset(std::move(value), error); }, "tls::thread_local_ptr::reset");
   }
 
   void reset(std::shared_ptr<T> value) {
-    required([&](auto &error) { reset(std::move(value), error); }, "reset");
+    required([&](auto &error) { reset(std::move(value), error); }, "tls::thread_local_ptr::reset");
   }
 
-  /** Throws (errc::busy) while another thread visits the value. */
+  /** Waits while another thread visits the value; throws errc::busy inside a visit. */
   T *release() {
-    std::error_code error;
-    T *const value = release(error);
-    detail::require(error, "tls::thread_local_ptr::release");
+    T *value = nullptr;
+    required([&](auto &error) { value = release(error); }, "tls::thread_local_ptr::release");
     return value;
   }
 #endif
 
   /** Every thread's value, of an object with options::enumerable(). */
   all_threads_view<T> all_threads() const noexcept {
-    return all_threads_view<T>(key_.handle(), &boxes_);
+    return all_threads_view<T>(key_.handle(), true);
   }
 
 #if TLS_PRIVATE_EXCEPTIONS
@@ -204,80 +224,110 @@ class thread_local_ptr {
   }
 #endif
 
-  /** For the C functions. Values with a deleter of their own are not under it. */
+  /**
+   * Gives the object up, as its destructor does, and waits until no thread has a value of it and no
+   * deleter runs: after that the code of its deleters may be unloaded. The calling thread's own value
+   * ends here, the other threads' as with the destructor: they must expunge, or end.
+   *
+   * timeout_ms: how long; 0: it just looks; negative: for ever. Returns how many threads still have
+   * a value, with errc::timeout; it may be called again. The object is as if moved from. Can be
+   * cancelled; errc::reentrant inside a function that the library calls.
+   */
+  std::size_t drain(int timeout_ms, std::error_code &error) {
+    ways_ = endings();
+    std::size_t left = 0;
+    error = detail::code_of(key_.drain(timeout_ms, &left));
+    return left;
+  }
+
+  /**
+   * For the C functions about the key: its name, draining it. As a value they see the address, or,
+   * for one with a deleter of its own or at an odd address, an odd number.
+   */
   tls_key_t native_handle() const noexcept { return key_.handle(); }
 
  private:
-  using callbacks = detail::callbacks<T>;
-
-  static void *erased(T *value) noexcept { return callbacks::erased(value); }
+  using callbacks = detail::pointer_callbacks<T>;
+  using endings = detail::endings<T>;
 
   void make(const options<T> &asked, std::error_code &error) noexcept {
     static_assert(!std::is_void_v<T>, "a void can't be deleted: give a deleter");
-    using made = detail::delete_rules<T>;
-    make_key(asked, asked.copier().copy ? new (std::nothrow) made(asked.copier()) : &made::unchanging,
-             true, error);
+    using made = detail::deleter_rules<T, detail::by_delete>;
+    if (asked.copier().copy == nullptr) {
+      // Nothing to remember.
+      tls_key_options_t options = asked.for_key();
+      options.destroy = callbacks::template destroy<&endings::by_delete>;
+      key_ = detail::key(options, error);
+      if (!error) ways_ = endings{&endings::by_delete, nullptr};
+    } else {
+      make_key<&endings::by_delete>(
+          asked, new (std::nothrow) made(asked.copier(), detail::by_delete()), error);
+    }
   }
 
   template <class Deleter>
   void make(const options<T> &asked, Deleter deleter, std::error_code &error) {
-    const bool ends = !detail::is_null(deleter);
     using made = detail::deleter_rules<T, Deleter>;
-    make_key(asked, new (std::nothrow) made(asked.copier(), std::move(deleter)), ends, error);
+    make_key<&endings::by_rules>(
+        asked, new (std::nothrow) made(asked.copier(), std::move(deleter)), error);
   }
 
-  void make_key(const options<T> &asked, detail::rules<T> *own, bool ends,
-                std::error_code &error) noexcept {
-    tls_key_options_t key = asked.for_key();
-    if (ends) key.destroy = callbacks::destroy;
-    key_ = callbacks::make_key(key, own, error);
-    boxes_ = detail::boxes<T>(key.reclaim, key.flags);
-    rules_ = error ? nullptr : own;
-  }
-
-  /** Whether values end by `delete`. */
-  bool deletes() const noexcept {
-    if constexpr (std::is_void_v<T>) return false;
-    else return rules_ != nullptr && rules_->deletes;
-  }
-
-  detail::copier<T> copies() const noexcept {
-    return rules_ != nullptr ? rules_->copies : detail::copier<T>();
-  }
-
-  TLS_PRIVATE_COLD T *get_boxed() const noexcept { return boxes_.get(); }
-
-  /** Ends the value without a deleter of its own: one with a deleter is in its place. */
-  void end_replaced(T *by, std::error_code &error) noexcept {
-    void *old = nullptr;
-    const int answer = tls_take(key_.handle(), &old);
-    if (answer == TLS_ERR_BUSY && tls_get_existing(key_.handle()) == erased(by)) {
-      // It will end by the object's deleter, which cannot be told not to.
-      boxes_.remove_visited(by);
-      error = make_error_code(errc::busy);
-    } else if (answer == TLS_ERR_BUSY) {
-      tls_remove(key_.handle());
-    } else if (answer != TLS_OK && answer != TLS_ERR_ABSENT) {
-      // An outer one that can't be hidden would be found first.
-      boxes_.remove();
-      error = detail::code_of(answer);
-    } else if (old != nullptr && old != erased(by)) {
-      rules_->end(static_cast<T *>(old), reason::replaced);
+  template <void (*End)(T *, reason, detail::rules<T> *) noexcept>
+  void make_key(const options<T> &asked, detail::rules<T> *own, std::error_code &error) noexcept {
+    if (own == nullptr) {
+      error = make_error_code(errc::no_memory);
+      return;
     }
+    tls_key_options_t options = asked.for_key();
+    options.destroy = callbacks::template destroy<End>;
+    if constexpr (!std::is_void_v<T>) options.copy = callbacks::template copy<End>;
+    key_ = detail::make_key(options, own, error);
+    if (!error) ways_ = endings{End, own};
+  }
+
+  /** Owns a value with its deleter, which is moved once, where it stays. */
+  template <class Deleter>
+  void own(T *value, Deleter &deleter, std::error_code &error) {
+    error.clear();
+    if (value == nullptr) return reset();
+    const auto copies = ways_.own != nullptr ? ways_.own->copies : detail::copier<T>();
+    put(detail::make_entry(value, deleter, copies, error), error);
+  }
+
+  /** Stores an entry, if it could be made, or ends it. */
+  void put(void *entry, std::error_code &error) noexcept {
+    if (entry == nullptr) return;
+    const int answer = detail::store(key_.handle(), entry, ways_);
+    error = detail::code_of(answer);
+    if (answer == TLS_ERR_BUSY) detail::give_up<T>(entry);
+    else if (error) detail::end_entry(entry, reason::removed, ways_);
+  }
+
+  template <class Take>
+  T *handed_over(Take take, std::error_code &error) {
+    void *entry = nullptr;
+    const int answer = take(key_.handle(), &entry);
+    error = answer == TLS_ERR_ABSENT ? std::error_code() : detail::code_of(answer);
+    return entry != nullptr ? detail::give_up<T>(entry) : nullptr;
   }
 
 #if TLS_PRIVATE_EXCEPTIONS
+  static void require_made(const options<T> &asked, const std::error_code &error) {
+    detail::require(error, "tls::thread_local_ptr", {{errc::invalid, detail::contradiction(asked)}});
+  }
+
   template <class Work>
-  static void required(Work work, const char *what) {
+  static void required(Work work, const char *function) {
     std::error_code error;
     work(error);
-    detail::require(error, what);
+    detail::require(error, function,
+                    {{errc::busy, "the value is being visited"},
+                     {errc::reentrant, "called inside the library's own allocation"}});
   }
 #endif
 
-  detail::key key_;
-  detail::boxes<T> boxes_{TLS_RECLAIM_OWNER, 0};
-  detail::rules<T> *rules_ = nullptr;
+  endings ways_;
+  detail::key key_;  // The last: the values that end with it may use the object.
 };
 
 }  // namespace TLS_PRIVATE_MODE

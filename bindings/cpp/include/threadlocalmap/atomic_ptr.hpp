@@ -1,0 +1,321 @@
+/*
+ * A pointer that each thread has for itself, and that other threads may exchange.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#ifndef THREADLOCALMAP_ATOMIC_PTR_HPP
+#define THREADLOCALMAP_ATOMIC_PTR_HPP
+
+#include "box.hpp"
+#include "key.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace tls {
+inline namespace TLS_PRIVATE_MODE {
+namespace detail {
+
+/** What a thread has: stays where it is, whatever is put into it. */
+template <class T>
+struct cell {
+  std::atomic<T *> value{nullptr};
+};
+
+/** How cells are made, and how what is left in them ends. */
+template <class T, class Deleter>
+class cell_rules final : public rules<cell<T>> {
+ public:
+  explicit cell_rules(Deleter &&deleter)
+      : rules<cell<T>>(copier<cell<T>>()), deleter_(std::move(deleter)) {}
+
+  void end(cell<T> *own, reason why) noexcept override {
+    T *const value = own->value.exchange(nullptr);
+    if (value != nullptr) call_deleter(deleter_, value, why);
+    delete own;
+  }
+
+  void retire() noexcept override { delete this; }
+
+  static void end_value(T *value, reason why, rules<cell<T>> *own) noexcept {
+    call_deleter(static_cast<cell_rules *>(own)->deleter_, value, why);
+  }
+
+ private:
+  Deleter deleter_;
+};
+
+/** The C library's init callback. */
+template <class T>
+int make_cell(void **made, void *) noexcept {
+  *made = new (std::nothrow) cell<T>;
+  handed_in(*made);
+  return *made != nullptr ? 0 : 1;
+}
+
+}  // namespace detail
+
+/**
+ * A pointer that each thread has for itself, and that other threads may exchange: what RocksDB's
+ * ThreadLocalPtr is used for.
+ *
+ *     tls::atomic_ptr<version> cached(drop);
+ *     version *mine = cached.exchange(in_use);           on a thread that works with it
+ *     if (!cached.compare_exchange(expected, mine)) ...  somebody has scraped meanwhile
+ *     cached.scrape([](version *old) { drop(old); }, obsolete);   on any thread: all threads' pointers
+ *
+ * It owns what the pointers point to: what a thread has ends when the thread or the object does, by
+ * the deleter, which is called with each pointer but null, markers like the ones above included, and
+ * may be called on several threads at once. exchange() and scrape() hand over, and end nothing. A
+ * pointer that get() gives may be scraped at any time: that is between you and the one who scrapes.
+ *
+ * Values live as long as their thread: scopes and tasks leave them alone. It is always enumerable;
+ * of the options name() and any_thread_destroys() are heeded, and inherited() is errc::invalid. All
+ * operations are sequentially consistent. A thread's first use takes memory; its later ones none.
+ */
+template <class T>
+class atomic_ptr {
+ public:
+  using element_type = T;
+
+#if TLS_PRIVATE_EXCEPTIONS
+  /** Values end by `delete`. Throws std::system_error. */
+  atomic_ptr() : atomic_ptr(options<T>()) {}
+
+  explicit atomic_ptr(options<T> asked) : atomic_ptr(asked, detail::by_delete()) {}
+
+  /** Values end by `deleter`; by nothing at all, if it is null. Throws std::system_error. */
+  template <class Deleter, class = detail::enable_deleter<Deleter, T>>
+  explicit atomic_ptr(Deleter deleter) : atomic_ptr(options<T>(), std::move(deleter)) {}
+
+  explicit atomic_ptr(std::nullptr_t) : atomic_ptr(options<T>(), static_cast<void (*)(T *)>(nullptr)) {}
+
+  template <class Deleter, class = detail::enable_deleter<Deleter, T>>
+  atomic_ptr(options<T> asked, Deleter deleter) {
+    std::error_code error;
+    make(asked, std::move(deleter), error);
+    detail::require(error, "tls::atomic_ptr", {{errc::invalid, detail::contradiction(asked)}});
+  }
+#endif
+
+  /** With an error the object is as if moved from. */
+  explicit atomic_ptr(std::error_code &error) { make(options<T>(), detail::by_delete(), error); }
+
+  template <class Deleter, class = detail::enable_deleter<Deleter, T>>
+  atomic_ptr(options<T> asked, Deleter deleter, std::error_code &error) {
+    make(asked, std::move(deleter), error);
+  }
+
+  /** All threads' values move along. No thread may be using either object meanwhile. */
+  atomic_ptr(atomic_ptr &&other) noexcept
+      : end_(std::exchange(other.end_, nullptr)),
+        rules_(std::exchange(other.rules_, nullptr)),
+        key_(std::move(other.key_)) {}
+
+  /** The same; the values that were here end as with the destructor. */
+  atomic_ptr &operator=(atomic_ptr &&other) noexcept {
+    atomic_ptr(std::move(other)).swap(*this);
+    return *this;
+  }
+
+  /** Exchanges all threads' values. No thread may be using either object meanwhile. */
+  void swap(atomic_ptr &other) noexcept {
+    std::swap(end_, other.end_);
+    std::swap(rules_, other.rules_);
+    std::swap(key_, other.key_);
+  }
+
+  friend void swap(atomic_ptr &one, atomic_ptr &other) noexcept { one.swap(other); }
+
+  /** The calling thread's pointer; null if it has none, or the object was moved from. */
+  T *get() const noexcept {
+    auto *const own = static_cast<detail::cell<T> *>(tls_get_existing(key_.handle()));
+    return TLS_PRIVATE_LIKELY(own != nullptr) ? own->value.load() : nullptr;
+  }
+
+  explicit operator bool() const noexcept { return get() != nullptr; }
+
+  /**
+   * Puts `value` in the place of the calling thread's pointer, which is handed over. An error has
+   * changed nothing, and gives null; `value` is yours still.
+   */
+  T *exchange(T *value, std::error_code &error) {
+    detail::cell<T> *const own = provide(error);
+    return own != nullptr ? own->value.exchange(value) : nullptr;
+  }
+
+  /**
+   * Puts `value` in the place of the calling thread's pointer, if that is `expected`, which is then
+   * yours. Else `expected` is what it is, and the answer is false. Also false: an error, which has
+   * changed nothing.
+   */
+  bool compare_exchange(T *&expected, T *value, std::error_code &error) {
+    detail::cell<T> *const own = provide(error);
+    return own != nullptr && own->value.compare_exchange_strong(expected, value);
+  }
+
+  /**
+   * Owns `value` from here on, and ends the one before, unless it is the same. If that fails, nothing
+   * has changed, and `value` is yours still.
+   */
+  void reset(T *value, std::error_code &error) {
+    detail::cell<T> *const own = provide(error);
+    if (own == nullptr) return;
+    T *const old = own->value.exchange(value);
+    if (old != nullptr && old != value) end_(old, reason::replaced, rules_);
+  }
+
+  /** Ends the calling thread's value; get() is null then. */
+  void reset() noexcept {
+    auto *const own = static_cast<detail::cell<T> *>(tls_get_existing(key_.handle()));
+    T *const old = own != nullptr ? own->value.exchange(nullptr) : nullptr;
+    if (old != nullptr) end_(old, reason::removed, rules_);
+  }
+
+  /**
+   * Puts `replacement` in the place of every thread's pointer that is not null, and calls
+   * take(T *old) with it: it is yours then. Of an exchange() of its thread it comes before or after.
+   * When take throws, that is the last pointer that is taken, and the exception comes out here. Any
+   * thread, and several at once: each pointer is handed to one of them.
+   */
+  template <class Take>
+  void scrape(Take &&take, T *replacement, std::error_code &error) const {
+    visit(
+        [&](detail::cell<T> &each) {
+          T *old = each.value.load();
+          while (old != nullptr && !each.value.compare_exchange_weak(old, replacement)) {
+          }
+          if (old != nullptr) take(old);
+        },
+        error);
+  }
+
+  /** Calls f(T *) with every thread's pointer that is not null. It may be scraped meanwhile. */
+  template <class F>
+  void for_each(F &&f, std::error_code &error) const {
+    visit(
+        [&](detail::cell<T> &each) {
+          T *const value = each.value.load();
+          if (value != nullptr) f(value);
+        },
+        error);
+  }
+
+#if TLS_PRIVATE_EXCEPTIONS
+  T *exchange(T *value) {
+    T *old = nullptr;
+    required([&](auto &error) { old = exchange(value, error); }, "tls::atomic_ptr::exchange");
+    return old;
+  }
+
+  bool compare_exchange(T *&expected, T *value) {
+    bool done = false;
+    required([&](auto &error) { done = compare_exchange(expected, value, error); },
+             "tls::atomic_ptr::compare_exchange");
+    return done;
+  }
+
+  void reset(T *value) {
+    required([&](auto &error) { reset(value, error); }, "tls::atomic_ptr::reset");
+  }
+
+  template <class Take>
+  void scrape(Take &&take, T *replacement = nullptr) const {
+    required([&](auto &error) { scrape(take, replacement, error); }, "tls::atomic_ptr::scrape");
+  }
+
+  template <class F>
+  void for_each(F &&f) const {
+    required([&](auto &error) { for_each(f, error); }, "tls::atomic_ptr::for_each");
+  }
+#endif
+
+  /** As thread_local_ptr::drain(): gives the object up, and waits until no thread has a pointer. */
+  std::size_t drain(int timeout_ms, std::error_code &error) {
+    std::size_t left = 0;
+    error = detail::code_of(key_.drain(timeout_ms, &left));
+    return left;
+  }
+
+  /** For the C functions about the key: its name, draining it. */
+  tls_key_t native_handle() const noexcept { return key_.handle(); }
+
+ private:
+  template <class Deleter>
+  void make(const options<T> &asked, Deleter deleter, std::error_code &error) {
+    using made = detail::cell_rules<T, Deleter>;
+    auto *const own = new (std::nothrow) made(std::move(deleter));
+    if (own == nullptr) {
+      error = make_error_code(errc::no_memory);
+      return;
+    }
+    tls_key_options_t key = asked.for_key();
+    key.flags |= TLS_KEY_ENUMERABLE | TLS_KEY_WORKER;
+    key.destroy = detail::callbacks<detail::cell<T>>::destroy;
+    key.init = detail::make_cell<T>;
+    key_ = detail::make_key<detail::cell<T>>(key, own, error);
+    if (error) return;
+    end_ = made::end_value;
+    rules_ = own;
+  }
+
+  /** The calling thread's cell, made if need be; null: an error. */
+  detail::cell<T> *provide(std::error_code &error) const {
+    error.clear();
+    void *own = tls_get_existing(key_.handle());
+    if (TLS_PRIVATE_LIKELY(own != nullptr)) return static_cast<detail::cell<T> *>(own);
+    const int answer = tls_try_get(key_.handle(), &own);
+    error = answer == TLS_ERR_INIT ? make_error_code(errc::no_memory) : detail::code_of(answer);
+    return static_cast<detail::cell<T> *>(own);
+  }
+
+  template <class F>
+  struct visitor {
+    F &f;
+    std::exception_ptr thrown;
+    bool stopped;
+  };
+
+  template <class F>
+  void visit(F f, std::error_code &error) const {
+    visitor<F> argument{f, nullptr, false};
+    const int code = tls_for_each(
+        key_.handle(),
+        [](void *each, std::uint64_t, void *to_visitor) -> int {
+          auto &to = *static_cast<visitor<F> *>(to_visitor);
+          if (each == nullptr) return 0;
+          detail::handed_out(each);
+          to.stopped =
+              !detail::guarded(to.thrown, [&] { to.f(*static_cast<detail::cell<T> *>(each)); });
+          detail::handed_in(each);
+          return to.stopped ? 1 : 0;
+        },
+        &argument);
+    error = detail::code_of(code > 0 ? TLS_OK : code);
+    detail::rethrow(argument.thrown);
+  }
+
+#if TLS_PRIVATE_EXCEPTIONS
+  template <class Work>
+  static void required(Work work, const char *function) {
+    std::error_code error;
+    work(error);
+    detail::require(error, function);
+  }
+#endif
+
+  void (*end_)(T *value, reason why, detail::rules<detail::cell<T>> *own) noexcept = nullptr;
+  /** The key's, which keeps them. */
+  detail::rules<detail::cell<T>> *rules_ = nullptr;
+  detail::key key_;  // The last: the values that end with it may use the object.
+};
+
+}  // namespace TLS_PRIVATE_MODE
+}  // namespace tls
+
+#endif

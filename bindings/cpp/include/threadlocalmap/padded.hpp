@@ -1,0 +1,74 @@
+/*
+ * A value in cache lines of its own.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#ifndef THREADLOCALMAP_PADDED_HPP
+#define THREADLOCALMAP_PADDED_HPP
+
+#include "config.hpp"
+
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+namespace tls {
+inline namespace TLS_PRIVATE_MODE {
+namespace detail {
+
+/** Two lines of 64 bytes, because processors fetch them in pairs. */
+enum : std::size_t { line = 128 };
+
+/** Of what can be derived from. */
+template <class T, bool = std::is_class_v<T> && !std::is_final_v<T>>
+struct alignas(alignof(T) > line ? alignof(T) : std::size_t(line)) padded : T {
+  padded() = default;
+
+  template <class... Arguments, class = std::enable_if_t<std::is_constructible_v<T, Arguments...>>>
+  explicit padded(std::in_place_t, Arguments &&...arguments)
+      : T(std::forward<Arguments>(arguments)...) {}
+
+  template <class Value, class = std::enable_if_t<std::is_convertible_v<Value, T> &&
+                                                  !std::is_base_of_v<padded, std::decay_t<Value>>>>
+  padded(Value &&value) : T(std::forward<Value>(value)) {}
+
+  using T::operator=;
+};
+
+/** Of numbers and pointers. */
+template <class T>
+struct alignas(alignof(T) > line ? alignof(T) : std::size_t(line)) padded<T, false> {
+  padded() = default;
+
+  template <class... Arguments, class = std::enable_if_t<std::is_constructible_v<T, Arguments...>>>
+  explicit padded(std::in_place_t, Arguments &&...arguments)
+      : value(std::forward<Arguments>(arguments)...) {}
+
+  template <class Value, class = std::enable_if_t<std::is_convertible_v<Value, T> &&
+                                                  !std::is_base_of_v<padded, std::decay_t<Value>>>>
+  padded(Value &&first) : value(std::forward<Value>(first)) {}
+
+  operator T &() noexcept { return value; }
+  operator const T &() const noexcept { return value; }
+
+  T value{};
+};
+
+}  // namespace detail
+
+/**
+ * A T in cache lines of its own, used like a T: no other thread's value shares them, so threads that
+ * write theirs don't slow each other down. Costs 128 bytes at least.
+ *
+ *     tls::local<tls::padded<std::atomic<long>>> hits(tls::options<>().enumerable());
+ *     ++*hits;
+ *
+ * A class can be derived from: its members are there. A number or pointer converts to a T &.
+ */
+template <class T>
+using padded = detail::padded<T>;
+
+}  // namespace TLS_PRIVATE_MODE
+}  // namespace tls
+
+#endif
