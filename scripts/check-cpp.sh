@@ -23,7 +23,7 @@ in_configuration() {
   local target=$1 name=$2 compiler=$3 flags=$4 began=$SECONDS
   mkdir -p "$build/$name"
   if ! make --no-print-directory -C tests/cpp -j"$(nproc)" "$target" CXX="$compiler" FLAGS="$flags" \
-    BUILD="$build/$name" LIB="$LIBRARY" LINKED="$LINKED" MAIN="$build/main-$compiler.o" >"$build/$name.log" 2>&1; then
+    BUILD="$build/$name" LIB="$LIBRARY" LINKED="$LINKED" MAIN="$build/main.o" >"$build/$name.log" 2>&1; then
     grep -v "^$compiler " "$build/$name.log" | tail -n 60
     fail "the C++ tests fail in the configuration $name ($compiler $flags)"
   fi

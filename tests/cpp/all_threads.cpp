@@ -169,6 +169,27 @@ TEST_CASE("an object that is not enumerable refuses", "[all_threads]")
     CHECK(error == tls::errc::invalid);
 }
 
+TEST_CASE("a visit beside a clear of another thread is refused, and a clear beside a visit", "[all_threads]")
+{
+    worker other;
+    std::error_code beside_clear, beside_visit;
+    local<int> *all = nullptr;
+    local<int> value(tls::presets::tbb, [] { return 1; }, [&](int *old) { // On the thread that clears.
+        beside_clear = other.ask([&] { return error_of([&] { all->combine_each([](int &) {}); }); });
+        delete old;
+    });
+    all = &value;
+    value.get();
+    value.combine_each([&](int &) {
+        beside_visit = other.ask([&] { return error_of([&] { value.clear(); }); });
+    });
+    CHECK(beside_visit == tls::errc::busy);
+    CHECK(value.get_existing() != nullptr);
+    CHECK(value.clear() == 1);
+    CHECK(beside_clear == tls::errc::busy);
+    CHECK(error_of([&] { value.combine_each([](int &) {}); }) == std::error_code());
+}
+
 TEST_CASE("a view outlives its object, and finds nothing", "[all_threads]")
 {
     auto value = std::make_unique<local<int>>(options<int>().enumerable());

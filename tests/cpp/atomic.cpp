@@ -115,6 +115,30 @@ TEST_CASE("scopes leave the pointers alone, and they are not inherited", "[atomi
     }
     CHECK(pointer.get() == &a);
     CHECK(error_of([] { atomic_ptr<int> refused(tls::options<int>().inherited()); }) == tls::errc::invalid);
+    try {
+        atomic_ptr<int> refused(tls::options<int>().inherited());
+    } catch (const std::system_error &error) {
+        CHECK(std::string(error.what()).find("tls::atomic_ptr: inherited() is not for pointers") == 0);
+    }
+}
+
+TEST_CASE("pointers that nobody owns: null is a deleter, by each of its names", "[atomic]")
+{
+    int a = 1;
+    std::error_code error;
+    atomic_ptr<int> first(NULL), second(nullptr), third(tls::options<int>(), NULL),
+        fourth(tls::presets::rocksdb, nullptr), fifth(tls::presets::rocksdb, NULL, error);
+    CHECK_FALSE(error);
+    for (atomic_ptr<int> *each : {&first, &second, &third, &fourth, &fifth}) {
+        each->reset(&a);
+        CHECK(each->get() == &a);
+    }
+    atomic_ptr deduced(tls::options<int>().name("deduced"));
+    static_assert(std::is_same_v<decltype(deduced), atomic_ptr<int>>);
+    atomic_ptr<int> owned(tls::options<>().name("owned"), error);
+    CHECK_FALSE(error);
+    owned.exchange(new int(2));
+    CHECK(a == 1);
 }
 
 TEST_CASE("pointers follow a moved object; one that was moved from says so", "[atomic]")

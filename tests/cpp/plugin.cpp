@@ -22,19 +22,20 @@ struct value {
 };
 
 #if defined(OWNERS_DESTROY)
-const auto asked = tls::options<value>().enumerable();
+const auto any_type = tls::options<>().enumerable();
 #else
-const auto asked = tls::options<value>(tls::presets::folly);
+const tls::options<> any_type(tls::presets::folly);
 #endif
+const tls::options<value> asked = any_type;
 
 tls::local<value> made(asked);
 tls::local<value> by_arguments(asked, std::in_place, value());
 tls::local<value> by_factory(asked, [] { return std::make_unique<value>(); }, [](value *old) { delete old; });
-tls::local<bool> flag;
-tls::local<tls::padded<long>> padded;
+tls::local<bool> flag(any_type);
+tls::local<tls::padded<long>> padded(any_type);
 tls::thread_local_ptr<value> pointer(asked);
 tls::thread_local_ptr<value> with_deleter(asked, [](value *old, tls::reason) { delete old; });
-tls::thread_local_ptr<value> inherited(tls::options<value>().inherited());
+tls::thread_local_ptr<value> inherited(tls::options<value>(any_type).inherited());
 tls::atomic_ptr<value> exchanged(asked);
 
 void use()

@@ -112,9 +112,13 @@ TEST_CASE("a deleter of a local may be null, or take the pointer alone", "[local
     CHECK(target == 7);
     local<int> also_borrowed([] { return &target; }, NULL);
     CHECK(also_borrowed.get() == &target);
+    local<int> with_options(tls::presets::tbb, [] { return &target; }, NULL);
+    CHECK(with_options.get() == &target);
+    std::error_code error;
+    local<int> with_error(options<int>(), [] { return &target; }, NULL, error);
+    CHECK(with_error.get() == &target);
     int called = 0;
     {
-        std::error_code error;
         local<int> counts(options<int>(), [] { return 1; }, [&](int *value) { called++; delete value; }, error);
         CHECK_FALSE(error);
         counts.get();

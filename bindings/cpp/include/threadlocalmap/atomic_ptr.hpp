@@ -93,22 +93,32 @@ class atomic_ptr {
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   explicit atomic_ptr(Deleter deleter) : atomic_ptr(options<T>(), std::move(deleter)) {}
 
-  explicit atomic_ptr(std::nullptr_t) : atomic_ptr(options<T>(), static_cast<void (*)(T *)>(nullptr)) {}
+  explicit atomic_ptr(std::nullptr_t) : atomic_ptr(options<T>(), nullptr) {}
 
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   atomic_ptr(options<T> asked, Deleter deleter) {
     std::error_code error;
     make(asked, std::move(deleter), error);
-    detail::require(error, "tls::atomic_ptr", {{errc::invalid, detail::contradiction(asked)}});
+    detail::require(error, "tls::atomic_ptr",
+                    {{errc::invalid, "inherited() is not for pointers that threads exchange"}});
   }
+
+  atomic_ptr(options<T> asked, std::nullptr_t)
+      : atomic_ptr(asked, static_cast<void (*)(T *)>(nullptr)) {}
 #endif
 
   /** With an error the object is as if moved from. */
-  explicit atomic_ptr(std::error_code &error) { make(options<T>(), detail::by_delete(), error); }
+  explicit atomic_ptr(std::error_code &error) : atomic_ptr(options<T>(), error) {}
+
+  atomic_ptr(options<T> asked, std::error_code &error) { make(asked, detail::by_delete(), error); }
 
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   atomic_ptr(options<T> asked, Deleter deleter, std::error_code &error) {
     make(asked, std::move(deleter), error);
+  }
+
+  atomic_ptr(options<T> asked, std::nullptr_t, std::error_code &error) {
+    make(asked, static_cast<void (*)(T *)>(nullptr), error);
   }
 
   /** All threads' values move along. No thread may be using either object meanwhile. */

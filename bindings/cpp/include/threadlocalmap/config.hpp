@@ -68,8 +68,9 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 namespace detail {
 
-/* The thread sanitizer does not see how the library orders threads; these tell it: the one who gets a
- * pointer from the library comes after the one who has handed it in. */
+/* The thread sanitizer does not see how a library orders threads that is not instrumented itself; these
+ * tell it: the one who gets a pointer from the library comes after the one who has handed it in. What the
+ * library does inside it can't be told: when it reports the library's own locks, link an instrumented one. */
 inline void handed_in(void *pointer) noexcept {
 #ifdef TLS_PRIVATE_TSAN
   if (pointer != nullptr) __tsan_release(pointer);
