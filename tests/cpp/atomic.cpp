@@ -1,6 +1,7 @@
 // tls::atomic_ptr: what users of RocksDB's ThreadLocalPtr expect.
 #include "support.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
@@ -248,4 +249,33 @@ TEST_CASE("a version is cached and scraped by many threads: each is dropped once
     }
     CHECK(wrong == 0);
     CHECK(alive == 0);
+}
+
+TEST_CASE("what a thread exchanges comes out once, there or in one of two scrapes", "[atomic][threads]")
+{
+    static char first[1];
+    atomic_ptr<char> pointer(nullptr);
+    std::atomic<std::uintptr_t> out{0}; // The sum of all that came out.
+    std::atomic<int> scraped{0};
+    std::atomic<bool> done{false};
+    const auto take = [&](char *value) { out += reinterpret_cast<std::uintptr_t>(value); };
+    std::vector<std::thread> others;
+    for (int i = 0; i < 2; i++) {
+        others.emplace_back([&] {
+            while (!done) pointer.scrape([&](char *value) { take(value); scraped++; });
+        });
+    }
+    std::uintptr_t in = 0;
+    const int enough = repetitions(20000);
+    for (std::uintptr_t i = 0; scraped < enough; i++) {
+        const std::uintptr_t next = reinterpret_cast<std::uintptr_t>(first) + i;
+        in += next;
+        char *const old = pointer.exchange(reinterpret_cast<char *>(next)); // Nobody reads what is there.
+        if (old != nullptr) take(old);
+        if (i % 1000 == 0) std::this_thread::yield();
+    }
+    done = true;
+    for (std::thread &each : others) each.join();
+    pointer.scrape(take);
+    CHECK(in == out);
 }
