@@ -44,7 +44,7 @@ help:
 	@echo '               fuzzing inputs, valgrind, aarch64, examples, things, install, benches. STEPS="format clippy" runs only those'
 	@echo 'make check-deep'
 	@echo '               what make check has no time for: every program under valgrind and helgrind both'
-	@echo '               shared and static, the largest schedules with all their preemptions. Nightly.'
+	@echo '               shared and static, the largest schedules with all their preemptions, every Python. Nightly.'
 	@echo 'make fuzz      search for inputs that break it, FUZZ_SECONDS=60 in all; make fuzz-corpus keeps what'
 	@echo '               was found on the way'
 	@echo 'make fuzz-mutations'
@@ -103,7 +103,7 @@ check:
 	@scripts/check.sh $(STEPS)
 
 check-deep:
-	@CHECK_DEEP=1 scripts/check.sh $(or $(STEPS),setup valgrind schedules helgrind)
+	@CHECK_DEEP=1 scripts/check.sh $(or $(STEPS),setup valgrind schedules helgrind python)
 
 fuzz:
 	@scripts/fuzz.sh $(FUZZ_TARGETS)

@@ -196,17 +196,10 @@ pool_needs() {
 }
 
 step_python() {
-  headline 'Python: objects end on their thread, with their task, key or pool'
+  headline 'Python: objects end on their thread, with their task, key or pool; on the oldest and the newest CPython'
+  [ -z "$DEEP" ] || say 'Deep: on every CPython found'
   have python3 || { skipped 'the Python module (no python3)'; return 0; }
-  local library printed
-  build_library
-  library=$(realpath "$TARGET/release/libthreadlocalmap.so")
-  # No compiled modules among the sources.
-  local -x THREADLOCALMAP_LIBRARY=$library PYTHONPATH=bindings/python PYTHONDONTWRITEBYTECODE=1
-  timeout 120 python3 -m unittest discover --start-directory tests/python
-  printed=$(timeout 60 python3 examples/pools/python_executor.py) || fail 'examples/pools/python_executor.py failed'
-  [ "$printed" = '1600 words; 0 parsers left, 0 values' ] || fail "examples/pools/python_executor.py printed: $printed"
-  say "examples/pools/python_executor.py: $printed"
+  scripts/python.sh
 }
 
 step_cpp() {

@@ -39,6 +39,9 @@ missing() {
   while read -r header package what; do
     if [ -n "$header" ] && ! have_header "$header"; then printf '%s\t%s\t%s\n' "$header" "$package" "$what"; fi
   done <<<"$LIBRARIES"
+  if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    printf '%s\t%s\t%s\n' 'venv of python3' python3-venv 'the tests of the Python module'
+  fi
 }
 
 mapfile -t packages < <(missing | cut -f 2)

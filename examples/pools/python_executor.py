@@ -1,7 +1,7 @@
 """A ThreadPoolExecutor counts the words of documents. Each worker has a parser of its own for each
 document; when a document is closed, its parsers go, and the workers stay.
 
-    PYTHONPATH=bindings/python python3 examples/pools/python_executor.py
+    pip install ./bindings/python && python3 examples/pools/python_executor.py
 """
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,0 +1,182 @@
+"""What a task takes along from where it was submitted.
+
+Problem: a pool's worker, or a task that was made elsewhere, has none of its submitter's values.
+
+Idea: a Context is one of the library's: copies of the values of copy= keys, made by `copy` on the thread
+that captures. It is used again and again, also by several threads at the same time: each time a scope
+begins with copies of the copies. A task() runs once, and is given the captured objects themselves.
+
+Invariants: the library's context is freed once, by whoever closes it or by the last who is just beginning
+a scope with it. To begin, one first counts oneself in and then looks whether it is there; to
+close, one first takes it away and then looks whether somebody is counted in.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, cast
+
+from ._library import ERR_INVALID, POINTER, Error, check, library
+from ._cleanup import expunge
+from ._scopes import Scope
+from ._strands import Strand, current, over
+from ._values import call, perform_here
+
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec
+
+    P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Context:
+    """Copies of the values that the copy= keys have here, to be used on any thread, again and again:
+    `context.run(function, argument)`, or `with Scope(context):`.
+    """
+
+    def __init__(self) -> None:
+        self._here: list[int] = []  # its address, while it is open
+        self._left: list[int] = []  # its address, when it was closed while somebody used it
+        self._users: list[None] = []
+        address = POINTER()
+        code, now = call(current().map(), library.tls_context_capture, address)
+        now.finish()
+        check(code)
+        self._here.append(cast(int, address.value))
+        try:
+            now.fill()
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, function: Callable[P, R], /, *arguments: P.args, **named: P.kwargs) -> R:
+        """Calls a function in a scope with copies of what was captured, and expunges afterwards."""
+        try:
+            with Scope(self):
+                return function(*arguments, **named)
+        finally:
+            expunge()
+
+    def _enter(self, scope: Scope, strand: Strand, *, move: bool = False) -> None:
+        self._users.append(None)
+        try:
+            if not self._here:
+                raise Error(ERR_INVALID, "this context was closed")
+            scope._begin(strand, self._here[0], move=move)
+        finally:
+            self._users.pop()
+            self._free_left()
+
+    def close(self) -> None:
+        """Destroys what was captured. Scopes that were begun with it keep their copies."""
+        try:
+            self._left.append(self._here.pop())
+        except IndexError:
+            return
+        self._free_left()
+
+    def _free_left(self) -> None:
+        if self._left and not self._users:
+            try:
+                address = self._left.pop()
+            except IndexError:
+                return
+            perform_here(library.tls_context_free, address)
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self.close()
+
+    def __del__(self, over: list[None] = over) -> None:
+        if not over:
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"<threadlocalmap.Context{'' if self._here else ' (closed)'}>"
+
+
+def _refuse_generators(what: str, function: Callable[..., Any]) -> None:
+    if not callable(function):
+        raise TypeError(f"{what}() takes a function, and not {function!r}")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"{what}() would be over before the first item of {function!r}: use threadlocalmap.generator")
+
+
+def wrap(function: Callable[P, R]) -> Callable[P, R]:
+    """Wraps a function for any number of calls: `pool.map(wrap(function), arguments)`.
+
+    Each call, on any thread, also on several at once, is in a scope of its own, with copies of the
+    values that the copy= keys have here; afterwards the thread expunges. Results and exceptions pass
+    through. A coroutine function may be awaited anywhere, or be given to a task.
+    """
+    _refuse_generators("wrap", function)
+    context = Context()
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def coroutine(*arguments: P.args, **named: P.kwargs) -> Any:
+            try:
+                with Scope(context):
+                    return await function(*arguments, **named)
+            finally:
+                expunge()
+
+        return cast("Callable[P, R]", coroutine)
+
+    @functools.wraps(function)
+    def call(*arguments: P.args, **named: P.kwargs) -> R:
+        return context.run(function, *arguments, **named)
+
+    return call
+
+
+class _Once(Context):
+    """A context that is used once: its objects are given away, not copied again."""
+
+    def _enter(self, scope: Scope, strand: Strand, *, move: bool = True) -> None:
+        super()._enter(scope, strand, move=move)
+        self.close()
+
+
+class _Task:
+    """See task()."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._context = [_Once()]
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        try:
+            context = self._context.pop()
+        except IndexError:
+            raise RuntimeError("a task runs once: make one for each call, or use wrap()") from None
+        if inspect.iscoroutinefunction(self._function):
+            return self._coroutine(context, arguments, named)
+        return context.run(self._function, *arguments, **named)
+
+    async def _coroutine(self, context: Context, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        try:
+            with Scope(context):
+                return await self._function(*arguments, **named)
+        finally:
+            expunge()
+
+    def __repr__(self) -> str:
+        return f"<threadlocalmap.task of {self._function!r}>"
+
+
+def task(function: Callable[P, R]) -> Callable[P, R]:
+    """Wraps a function for one call: `pool.submit(task(function), argument)`.
+
+    As wrap(), but the objects that were copied here are given to the call, and not copied once more. One
+    that is never called, because its future was cancelled, drops what it has taken along.
+    """
+    _refuse_generators("task", function)
+    return _Task(function)

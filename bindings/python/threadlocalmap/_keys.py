@@ -1,0 +1,195 @@
+"""Keys: what each thread, task or Map stores an object of its own under.
+
+Problem: objects die before the threads do. What a thread has stored for a dead object stays until
+the thread ends, and a pool's thread never does.
+
+Idea: each object has a Key. When that is closed, or collected, what was stored under it is stale, and
+each thread destroys its own.
+
+Invariants:
+- A key is released once. Its objects are in its table, where the collector sees them: an object
+  that refers to its own key does not keep it.
+- Objects of a key with copy= are carried: `_strands.carried` says what the strand has under it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from types import TracebackType
+from typing import Any, Callable, Generic, Optional, TypeVar, Union, overload
+
+from ._library import COPY, ERR_ABSENT, ERR_DEAD_KEY, FLAG_INHERIT, FLAG_WORKER, NUMBER, POINTER
+from ._library import Options, check, library
+from ._strands import Strand, carried, carry, current, over, own
+from ._values import ABSENT, Table, busy, call, callbacks, perform, perform_here, store
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+_no_copy = COPY()
+
+
+class Key(Generic[T]):
+    """What each thread, task of asyncio or Map stores an object of its own under.
+
+    name is for reports. destroy(object, reason) ends an object; it is called on the thread that
+    stored it; what it raises goes to sys.unraisablehook. worker=True: the thread's own, which outlive
+    scopes and tasks, as a worker's caches do. With copy, a task takes copy(object) of its submitter
+    along, one of asyncio included.
+
+    A key that is collected is closed.
+    """
+
+    def __init__(
+        self,
+        name: Optional[str] = None,
+        destroy: Optional[Callable[[T, int], object]] = None,
+        *,
+        copy: Optional[Callable[[T], T]] = None,
+        worker: bool = False,
+    ) -> None:
+        self._table: Optional[Table] = None
+        self._key = 0
+        self.name = name
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"a key's name is a str, and not {name!r}")
+        if name is not None and "\0" in name:
+            raise ValueError(f"a key's name can't have a zero character: {name!r}")
+        for what, function in (("destroy", destroy), ("copy", copy)):
+            if function is not None and not callable(function):
+                raise TypeError(f"a key's {what} is a function, and not {function!r}")
+        if worker and copy is not None:
+            raise ValueError(
+                "a key has worker=True or copy, not both: a worker's objects stay with it, so no task takes copies along"
+            )
+        self._worker = worker
+        self._table = self._make(Table(destroy, copy, kept=True))
+
+    def _make(self, table: Table) -> Table:
+        options = Options(size=ctypes.sizeof(Options), destroy=callbacks[0])
+        options.name = None if self.name is None else self.name.encode(errors="surrogateescape")
+        options.copy = _no_copy if table.copy is None else callbacks[1]
+        options.flags = (FLAG_WORKER if self._worker else 0) | (0 if table.copy is None else FLAG_INHERIT)
+        key = NUMBER()
+        check(library.tls_key_create(key, options))
+        self._key = table.key = key.value
+        return table
+
+    def _strand(self) -> Strand:
+        return own() if self._worker else current()
+
+    def _check(self, code: int) -> None:
+        check(code, f"{self!r} was closed" if code == ERR_DEAD_KEY else None)
+
+    @property
+    def _values(self) -> Table:
+        assert self._table is not None
+        return self._table
+
+    @overload
+    def get(self) -> Optional[T]: ...
+    @overload
+    def get(self, default: D) -> Union[T, D]: ...
+    def get(self, default: Any = None) -> Any:
+        """The object of the calling thread, task or Map, or default."""
+        strand, table = self._strand(), self._values
+        if strand.home is None and table.cell.table is None and not busy():
+            # The short way: a look-up that destroys nothing and switches nothing. None: look again.
+            value = table.values.get(library.tls_get_existing(self._key))
+            if value is not None and value.object is not ABSENT:
+                return value.object
+        number = POINTER()
+        while True:
+            code = perform(self._strand().map(), library.tls_try_get, self._key, number)
+            if code == ERR_ABSENT:
+                return default
+            self._check(code)
+            if number.value is None:  # hidden
+                return default
+            value = table.values.get(number.value)
+            object = ABSENT if value is None else value.object
+            if object is not ABSENT:
+                return object
+            if number.value in table.values:  # it is not copied yet
+                return default
+            # A signal's handler has replaced or removed it, just now.
+
+    def set(self, object: T) -> None:
+        """Stores an object for the calling thread, task or Map. The one that it replaces is destroyed."""
+        table = self._values
+        code, value, now = store(self._strand().map(), self._key, table, object)
+        if code == 0 and table.copy is not None:
+            carry({**carried(), self._key: (table, value)})
+        now.finish()
+        self._check(code)
+
+    def remove(self) -> None:
+        """Removes and destroys the object of the calling thread, task or Map, if there is one."""
+        code, now = call(self._strand().map(), library.tls_remove, self._key)
+        if code == 0:
+            self._carry_nothing()
+        now.finish()
+        self._check(code)
+
+    @overload
+    def take(self) -> Optional[T]: ...
+    @overload
+    def take(self, default: D) -> Union[T, D]: ...
+    def take(self, default: Any = None) -> Any:
+        """Removes the object and returns it, not destroyed; else default. One that was stored outside
+        of the scope that is open is hidden, and default returned."""
+        number, map = POINTER(), self._strand().map()
+        code = perform(map, library.tls_take, self._key, number)
+        if code == ERR_ABSENT:
+            return default
+        self._check(code)
+        self._carry_nothing()
+        if number.value is None:
+            return default
+        object = self._values.forget(number.value).object
+        return default if object is ABSENT else object
+
+    def _carry_nothing(self) -> None:
+        if self._key in carried():
+            carry({key: pair for key, pair in carried().items() if key != self._key})
+
+    @property
+    def live(self) -> bool:
+        """Whether it was not closed yet."""
+        live: bool = library.tls_key_is_live(self._key)
+        return live
+
+    def close(self) -> None:
+        """Ends the key, everywhere: the calling thread's objects are destroyed before this returns, those
+        of other threads and tasks when they next expunge. Closing it again does nothing."""
+        if not self.live:
+            return
+        strand = current(check=False)
+        self._carry_nothing()
+        self._values.keep()
+        perform(strand.address, library.tls_key_release, self._key)
+        if strand.address is not None:
+            perform(None, library.tls_expunge)
+
+    release = close
+
+    def __enter__(self) -> Key[T]:
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self.close()
+
+    def __del__(self, over: list[None] = over) -> None:
+        table = self._table
+        if table is None or over or not self.live:
+            return
+        table.keep()
+        if busy():
+            perform_here(library.tls_key_release, self._key)
+        else:
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"<threadlocalmap.Key {self._key} {self.name or ''}{'' if self.live else ' (closed)'}>"

@@ -1,0 +1,178 @@
+"""Values of one's own for what is neither a thread nor a task of asyncio.
+
+Problem: the coroutines of other event loops, greenlets, generators and callbacks take turns on a
+thread, and nothing tells the library which of them runs.
+
+Idea: a Map is entered, and what is inside of it is the context of contextvars: a greenlet has a
+context of its own, and so has a task of each event loop that knows contextvars. A generator has none;
+`generator` enters a Map for each of its steps.
+
+Invariants: a Map is entered on one thread at a time. What it carries for tasks that are made inside is
+in the context that has entered it, and here while none has.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Generator
+from types import AsyncGeneratorType, GeneratorType, TracebackType
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
+
+from ._library import ERR_BUSY, ERR_EXITING, Error
+from ._strands import Carried, Keeper, Strand, carried, current, enter, leave, own
+
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec
+
+    P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Map:
+    """Values of its own, for what is no thread and no task of asyncio.
+
+        with Map() as map:          # or map.run(function, argument), as often as you like
+            key.set(1)              # the map's, and not the thread's
+        map.close()                 # ends its values; dropping the map does, too
+
+    It begins with copies of what the copy= keys have where it is made. `with` may be held over an
+    await: it is the context that is inside. Keys with worker=True mean the thread's values all the same.
+    """
+
+    def __init__(self) -> None:
+        current()
+        strand = Strand("this map", own(), None, is_task=False)
+        self._carried: Carried = strand.begin(carried())
+        self._keeper = Keeper(strand)
+        self._within: list[Strand] = []  # the thread, for each with
+
+    def __enter__(self) -> Map:
+        strand, thread, within = self._keeper.strand, own(), self._within
+        if strand.ended:
+            raise Error(ERR_EXITING, "this map was closed")
+        if within and within[0] is not thread:
+            raise Error(ERR_BUSY, f"this map is entered already, in {within[0].name}")
+        within.append(thread)
+        enter(strand, self._carried)
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        those = leave(self._keeper.strand)
+        if those is None:
+            raise Error(ERR_BUSY, "this map can't be left here: it was entered in another context, or another map in it")
+        self._within.pop()
+        self._carried = those
+
+    def run(self, function: Callable[P, R], /, *arguments: P.args, **named: P.kwargs) -> R:
+        """Calls a function inside."""
+        with self:
+            return function(*arguments, **named)
+
+    def close(self) -> None:
+        """Ends its values, here. Closing it again does nothing."""
+        if self._within:
+            raise Error(ERR_BUSY, f"this map is entered, in {self._within[0].name}: leave it first")
+        self._keeper.strand.end()
+        self._carried = {}
+
+    def __repr__(self) -> str:
+        return f"<threadlocalmap.Map{' (closed)' if self._keeper.strand.ended else ''}>"
+
+
+class _Generator(Generator[Any, Any, Any]):
+    """Each step of a generator, in a Map."""
+
+    def __init__(self, steps: GeneratorType[Any, Any, Any]) -> None:
+        self._steps = steps
+        self._map = Map()
+
+    def _step(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        if self._map._keeper.strand.ended:
+            return function(*arguments)
+        try:
+            with self._map:
+                return function(*arguments)
+        finally:
+            if self._steps.gi_frame is None:  # it has ended
+                self._map.close()
+
+    def __next__(self) -> Any:
+        return self._step(self._steps.__next__)
+
+    def send(self, value: Any) -> Any:
+        return self._step(self._steps.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._step(self._steps.throw, *error)
+
+    def close(self) -> None:
+        map = self._map
+        if map._keeper.strand.ended:
+            return
+        try:
+            with map:
+                self._steps.close()
+        finally:
+            map.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_map"):
+            self.close()
+
+
+class _AsyncGenerator(AsyncGenerator[Any, Any]):
+    """Each step of an asynchronous generator, in a Map."""
+
+    def __init__(self, steps: AsyncGeneratorType[Any, Any]) -> None:
+        self._steps = steps
+        self._map = Map()
+
+    async def _step(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        if self._map._keeper.strand.ended:
+            return await function(*arguments)
+        try:
+            with self._map:
+                return await function(*arguments)
+        finally:
+            if self._steps.ag_frame is None:  # it has ended
+                self._map.close()
+
+    async def __anext__(self) -> Any:
+        return await self._step(self._steps.__anext__)
+
+    async def asend(self, value: Any) -> Any:
+        return await self._step(self._steps.asend, value)
+
+    async def athrow(self, *error: Any) -> Any:
+        return await self._step(self._steps.athrow, *error)
+
+    async def aclose(self) -> None:
+        map = self._map
+        if map._keeper.strand.ended:
+            return
+        try:
+            with map:
+                await self._steps.aclose()
+        finally:
+            map.close()
+
+
+def generator(function: Callable[P, R]) -> Callable[P, R]:
+    """Gives each generator of a generator function, also of an asynchronous one, values of its own:
+    they, and the scopes that it opens, are not seen by those who take its items.
+
+    It begins with copies of what the copy= keys have where it is made. Its values end with it.
+    """
+    make: Any = _AsyncGenerator if inspect.isasyncgenfunction(function) else _Generator
+    if make is _Generator and not inspect.isgeneratorfunction(function):
+        raise TypeError(f"generator() is for functions with a yield, and {function!r} has none")
+
+    @functools.wraps(function)
+    def steps(*arguments: P.args, **named: P.kwargs) -> R:
+        result: R = make(function(*arguments, **named))
+        return result
+
+    return steps

@@ -1,0 +1,36 @@
+"""What the library holds: figures, and who has a value under which key.
+
+Problem: a leak is seen as a number that grows; to find it, one wants to know where.
+
+Idea: tls_stats() and tls_dump(), as Python's own objects.
+
+Invariants: the figures are the whole process's, C code's included.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from typing import Any
+
+from ._library import COUNTERS, WRITE, Stats, check, library
+
+
+def stats() -> dict[str, int]:
+    """What the library holds now and has done so far, in the whole process: tls_stats_t."""
+    counters = Stats(size=ctypes.sizeof(Stats))
+    check(library.tls_stats(counters))
+    return {name: getattr(counters, name) for name in COUNTERS}
+
+
+def dump() -> dict[str, Any]:
+    """Who has a value under which key: docs/dump.schema.json. Values are numbers of this module."""
+    parts: list[bytes] = []
+
+    def write(text: int, length: int, _argument: object) -> int:
+        parts.append(ctypes.string_at(text, length))
+        return 0
+
+    check(library.tls_dump(WRITE(write), None))
+    report: dict[str, Any] = json.loads(b"".join(parts))
+    return report

@@ -1,0 +1,166 @@
+"""Scopes: what is stored inside ends with them, and what that hid is back.
+
+Problem: a `with` statement may be left open by a generator between two of its items, or by a
+coroutine that waits, while others run on the same thread: they would be inside, too.
+
+Idea: a scope is one of the library's, in the map of its strand. A task of asyncio and a Map have maps of
+their own, and may hold theirs over an await. Elsewhere the context of contextvars says which scope
+is its innermost, and one that is used in another context is refused, saying why. In a
+generator it is refused at once, because the caller has the generator's context.
+
+Invariants:
+- Scopes end in order. One that is left too early, or in another strand, is due: it ends as soon as
+  its strand next looks and it is the innermost.
+- What destroy callbacks store while a scope ends, ends with it, in at most 4 rounds.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Optional
+
+from . import _maps
+from ._library import ERR_BUSY, ERR_EXITING, ERR_INVALID, NUMBER, Error, check, library
+from ._strands import NOTHING, ROUNDS, Carried, Strand, carried, carry, current, innermost
+from ._values import Call, call
+
+if TYPE_CHECKING:
+    from ._contexts import Context
+
+_GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+
+def _opener(frame: Optional[FrameType]) -> Optional[FrameType]:
+    """Who has opened a scope: contextlib's helpers, and the functions that it makes managers of, have
+    not, because their yield is the body of a with statement."""
+    while frame is not None:
+        driver = frame.f_back
+        if _is_of(frame, "contextlib") or (frame.f_code.co_flags & _GENERATOR and _is_of(driver, "contextlib")):
+            frame = driver
+        else:
+            return frame
+    return None
+
+
+def _is_of(frame: Optional[FrameType], module: str) -> bool:
+    return frame is not None and frame.f_globals.get("__name__") == module
+
+
+def _place(frame: Optional[FrameType]) -> str:
+    return "somewhere" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+class Scope:
+    """`with Scope():` what is stored inside ends with it, and what that hid is back.
+
+    With a Context, its copies are set inside. One Scope for each with. In a generator, unless
+    contextlib makes a manager of it, it is refused: the one who takes the items would be inside, too.
+    across_yield=True allows it.
+    """
+
+    def __init__(self, context: Optional[Context] = None, *, across_yield: bool = False) -> None:
+        self._context = context
+        self._across_yield = across_yield
+        self._strand: Optional[Strand] = None
+        self._scope = 0
+        self._before: Carried = NOTHING
+        self.due = False
+        self.where = ""
+
+    def __enter__(self) -> Scope:
+        if self._strand is not None:
+            raise RuntimeError("this scope is open already: make one for each with")
+        frame = _opener(sys._getframe(1))
+        self.where = _place(frame)
+        held = frame is not None and frame.f_code.co_flags & _GENERATOR and not _is_of(frame.f_back, _maps.__name__)
+        if held and not self._across_yield:
+            raise Error(
+                ERR_INVALID,
+                f"a scope in a generator ({self.where}) is open between its items, and whoever takes them is inside it, "
+                "too: put @threadlocalmap.generator before the function, or Scope(across_yield=True) if that is what "
+                "you want. A function under @contextlib.contextmanager needs neither",
+            )
+        strand = current()
+        if self._context is None:
+            self._begin(strand, None)
+        else:
+            self._context._enter(self, strand)
+        return self
+
+    def _begin(self, strand: Strand, address: Optional[int], *, move: bool = False) -> None:
+        scope = NUMBER()
+        code, now = call(strand.map(), library.tls_scope_begin, scope, address)
+        now.finish()
+        check(code)
+        self._scope, self._strand, self._before, self.due = scope.value, strand, carried(), False
+        strand.scopes.append(self)
+        if not strand.is_task:
+            innermost.set(self)
+        try:
+            copies = now.fill(move=move)
+        except BaseException:
+            self.end()
+            raise
+        if address is not None:
+            carry(copies)
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        strand = self._strand
+        if strand is None:
+            if self.due:  # it has ended meanwhile
+                self.due = False
+                return
+            raise RuntimeError("this scope is not open")
+        if strand.ended or self not in strand.scopes:
+            self._strand = None
+            raise Error(ERR_EXITING, f"the scope opened at {self.where} has ended already, with {strand.name}")
+        here = current(check=False)
+        if here is not strand:
+            self.due = True
+            raise Error(ERR_INVALID, f"the scope opened at {self.where} in {strand.name} can't be ended in {here.name}")
+        while strand.scopes[-1].due and strand.scopes[-1] is not self:
+            strand.scopes[-1].end()
+        if strand.scopes[-1] is not self:
+            self.due = True
+            raise Error(
+                ERR_BUSY,
+                f"the scope opened at {self.where} can't be ended before the one that was opened in it at "
+                f"{strand.scopes[-1].where}: a generator, a coroutine or an ExitStack leaves them in another order. "
+                "It ends when that has ended",
+            )
+        self.end()
+
+    def end(self) -> None:
+        """Ends it, the innermost one, and then those around it that are due."""
+        strand = self._strand
+        assert strand is not None and strand.scopes[-1] is self
+        code, now = call(strand.map(), library.tls_scope_end, self._scope)
+        if code != 0:
+            now.finish()
+            check(code)
+        strand.scopes.pop()
+        self._strand = None
+        carry(self._before)
+        self._before = NOTHING
+        if not strand.is_task:
+            innermost.set(strand.scopes[-1] if strand.scopes else None)
+        _finish(strand, now)
+
+
+def _finish(strand: Strand, now: Call) -> None:
+    """Calls destroy, in a scope of its own each time that there is something to be destroyed."""
+    for _ in range(ROUNDS - 1):
+        if not now.ended:
+            return
+        inner = NUMBER()
+        code, begun = call(strand.map(), library.tls_scope_begin, inner, None)
+        now.ended += begun.ended
+        now.finish()
+        if code != 0:
+            return
+        _, now = call(strand.map(), library.tls_scope_end, inner)
+    now.finish()

@@ -1,0 +1,323 @@
+"""Objects that the library keeps, and the calls in which it lets go of them.
+
+Problem: what C stores is a pointer. It must not be an object's address: the same object stored twice
+is two values, and Python's garbage collector must see who refers to whom, or an object that refers
+to its own key is never freed. And a callback in the middle of a call of the library may not switch
+maps, which any use of a key by a `destroy` may have to.
+
+Idea: what C sees of a value is a number, never used again. Its object is in the table of its key, so
+that the collector sees key -> table -> object. A callback of C's only notes which numbers have ended,
+or which have been copied, in the call that is in progress on its thread; `destroy` and `copy` are
+called when that call has returned and the thread has its map back.
+
+Invariants:
+- As long as the library has a number, `_cells` has it, and its object is in its table.
+- A cell holds its table weakly while the key lives, strongly afterwards, until the last object is out.
+- A callback that no call of this module waits for (a thread that ends in C, C code that expunges)
+  destroys at once.
+- `_calls` has the innermost call of each thread that is inside one; it is the thread's own entry.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import weakref
+from threading import get_ident
+from typing import Any, Callable, Optional
+
+from ._library import COPY, DESTROY, ERR_INIT, ERR_REENTRANT, KEY_DEAD, OK, POINTER, Error, check, library
+
+ABSENT: Any = object()
+"""No object: it has ended, or is not copied yet."""
+
+numbers = itertools.count(1)
+
+
+class Value:
+    """An object under a number. Contexts of contextvars may refer to it after its end."""
+
+    __slots__ = ("object",)
+
+    def __init__(self, object: Any) -> None:
+        self.object = object
+
+
+class Table:
+    """The values of one key, on all threads."""
+
+    __slots__ = ("key", "values", "destroy", "copy", "cell", "__weakref__")
+
+    def __init__(
+        self, destroy: Optional[Callable[[Any, int], object]], copy: Optional[Callable[[Any], Any]], *, kept: bool
+    ) -> None:
+        self.key = 0
+        self.values: dict[int, Value] = {}
+        self.destroy = destroy
+        self.copy = copy
+        self.cell = Cell(self, kept)
+
+    def add(self, object: Any) -> int:
+        number = next(numbers)
+        self.values[number] = Value(object)
+        _cells[number] = self.cell
+        return number
+
+    def copied(self, object: Any) -> Any:
+        """A copy: Error, if `copy` raises, or takes values of its own key along."""
+        assert self.copy is not None
+        mark = get_ident(), self.key
+        if mark in _copying:
+            raise Error(ERR_REENTRANT, "a key's copy takes the values of its own key along: it would never end")
+        _copying.add(mark)
+        try:
+            return self.copy(object)
+        except Exception as error:
+            raise Error(ERR_INIT, f"a key's copy has raised {type(error).__name__}") from error
+        finally:
+            _copying.discard(mark)
+
+    def forget(self, number: int) -> Value:
+        """The library does not have it, or not any more."""
+        del _cells[number]
+        return self.values.pop(number)
+
+    def keep(self) -> None:
+        """The key goes away: from now on the objects live until their threads destroy them."""
+        self.cell.table = self
+        early, self.cell.early = self.cell.early or [], None
+        for number, reason in early:
+            finish_value(self, number, reason)
+        if not self.values:
+            self.cell.table = None
+
+
+class Cell:
+    """How a number finds its table: weakly, so that the table may be garbage with its key."""
+
+    __slots__ = ("weak", "table", "early")
+
+    def __init__(self, table: Table, kept: bool) -> None:
+        self.weak = weakref.ref(table)
+        self.table: Optional[Table] = None
+        # What ends between the moment when the collector has cleared `weak` and keep(), which it
+        # calls next. None: the objects go with the table, and nobody is told.
+        self.early: Optional[list[tuple[int, int]]] = [] if kept else None
+
+
+_cells: dict[int, Cell] = {}
+_copying: set[tuple[int, int]] = set()  # threads, and the keys whose copy they are in
+
+
+def report(function: Callable[[], object]) -> None:
+    """Calls it; what it raises goes to sys.unraisablehook, as from any callback."""
+    ctypes.CFUNCTYPE(None)(function)()
+
+
+def finish(number: int, reason: int) -> None:
+    """The library has let go of a number: its object's end."""
+    cell = _cells.pop(number, None)
+    if cell is None:
+        return
+    table = cell.table or cell.weak()
+    if table is not None:
+        finish_value(table, number, reason)
+    elif cell.early is not None:
+        cell.early.append((number, reason))
+
+
+def finish_value(table: Table, number: int, reason: int) -> None:
+    value = table.values.pop(number)
+    if table.cell.table is not None and not table.values:
+        table.cell.table = None
+    object, destroy = value.object, table.destroy
+    if destroy is not None or reason == KEY_DEAD:
+        value.object = ABSENT  # for contexts that would give it to a task
+    if destroy is not None and object is not ABSENT:
+        try:
+            destroy(object, reason)
+        except BaseException as error:
+            _raise_later(error)
+
+
+def _raise_later(error: BaseException) -> None:
+    def again() -> None:
+        raise error
+
+    try:
+        report(again)
+    finally:
+        del again
+
+
+class Call:
+    """A call of the library that is in progress on a thread."""
+
+    __slots__ = ("map", "base", "ended", "copied")
+
+    def __init__(self, map: Optional[int], base: Optional[int]) -> None:
+        self.map, self.base = map, base  # attached now; attached outside of all calls of this module
+        self.ended: list[int] = []  # numbers and reasons in turn: plain integers, which start no collection
+        self.copied: list[int] = []  # new numbers and old ones in turn
+
+    def finish(self) -> int:
+        """Ends what the library has let go of; how many."""
+        ended, self.ended = self.ended, []
+        for index in range(0, len(ended), 2):
+            finish(ended[index], ended[index + 1])
+        return len(ended) // 2
+
+    def fill(self, *, move: bool = False) -> dict[int, tuple[Table, Value]]:
+        """Makes the copies whose numbers the library has, and says of which keys they are."""
+        pairs, self.copied = self.copied, []
+        filled = {}
+        for index in range(0, len(pairs), 2):
+            new, old = _value(pairs[index]), _value(pairs[index + 1])
+            if new is None or old is None or old[1].object is ABSENT:
+                continue
+            object = old[1].object
+            if move:
+                old[1].object = ABSENT
+            elif old[0].copy is not None:
+                object = old[0].copied(object)
+            new[1].object = object
+            filled[new[0].key] = new
+        return filled
+
+
+def _value(number: int) -> Optional[tuple[Table, Value]]:
+    cell = _cells.get(number)
+    table = None if cell is None else cell.table or cell.weak()
+    value = None if table is None else table.values.get(number)
+    return None if table is None or value is None else (table, value)
+
+
+_calls: dict[int, Call] = {}
+BETWEEN = -1  # the map is being switched: whoever comes in between, a signal's handler, switches himself
+
+
+def call(map: Optional[int], function: Callable[..., Any], *arguments: Any) -> tuple[Any, Call]:
+    """Calls a function of the library with a map of tls_map_create() attached; None: the thread's own.
+
+    The map is attached for the call only, so that C code on the thread always finds its own.
+    """
+    thread = get_ident()
+    outer = _calls.get(thread)
+    now = Call(map, None if outer is None else outer.base)
+    if map == (None if outer is None else outer.map):
+        _calls[thread] = now
+        try:
+            return function(*arguments), now
+        finally:
+            _leave(thread, outer)
+    if outer is None or outer.map is None:
+        now.base = library.tls_map_current()
+    previous = POINTER()
+    now.map = BETWEEN
+    _calls[thread] = now
+    try:
+        code = library.tls_map_switch(now.base if map is None else map, previous)
+        check(code, _CANNOT_SWITCH if code == ERR_REENTRANT else None)
+        try:
+            now.map = map
+            return function(*arguments), now
+        finally:
+            now.map = BETWEEN
+            check(library.tls_map_switch(previous, None))
+    finally:
+        _leave(thread, outer)
+
+
+def _leave(thread: int, outer: Optional[Call]) -> None:
+    if outer is None:
+        del _calls[thread]
+    else:
+        _calls[thread] = outer
+
+
+_CANNOT_SWITCH = (
+    "a callback, a signal's handler or a finalizer that runs in the middle of a call of the library "
+    "can't use values of another task or map than the one that is in use"
+)
+
+
+def perform(map: Optional[int], function: Callable[..., Any], *arguments: Any) -> Any:
+    """As call(); ends what the library lets go of."""
+    result, now = call(map, function, *arguments)
+    now.finish()
+    return result
+
+
+def store(map: Optional[int], key: int, table: Table, object: Any) -> tuple[int, Value, Call]:
+    """tls_set() of a new number: its code, and with a failed one the object is not kept."""
+    number = table.add(object)
+    value = table.values[number]
+    try:
+        code, now = call(map, library.tls_set, key, number)
+    except BaseException:
+        table.forget(number)
+        raise
+    if code != OK:
+        table.forget(number)
+    return code, value, now
+
+
+def perform_here(function: Callable[..., Any], *arguments: Any) -> Any:
+    """As perform(), with the map that is attached, whatever it is: for finalizers."""
+    outer = _calls.get(get_ident())
+    return perform(None if outer is None else outer.map, function, *arguments)
+
+
+def busy() -> bool:
+    """Whether the calling thread is in the middle of a call."""
+    return bool(_calls) and get_ident() in _calls
+
+
+def _on_end(number: int, reason: int, _user: object) -> None:
+    now = _calls.get(get_ident())
+    if now is None:
+        finish(number, reason)
+    else:
+        now.ended.append(number)
+        now.ended.append(reason)
+
+
+def _on_copy(number: int, copied: Any, _user: object) -> int:
+    now = _calls.get(get_ident())
+    found = _value(number)
+    if now is None:  # C code captures, or begins a scope with what it has captured
+        now = Call(None, None)
+    if found is None:
+        return 1
+    table = found[0]
+    new = table.add(ABSENT)
+    now.copied.append(new)
+    now.copied.append(number)
+    if get_ident() not in _calls:
+        try:
+            now.fill()
+        except Error as error:
+            table.forget(new)
+            _raise_later(error)
+            return 1
+    copied[0] = new
+    return OK
+
+
+callbacks = (DESTROY(_on_end), COPY(_on_copy))
+# The library may call these for as long as the process lives: they must outlive this module.
+for _callback in callbacks:
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(_callback))
+
+
+def _after_fork() -> None:
+    """Other threads' calls are not in progress here, and their numbers may become new threads'."""
+    _copying.intersection_update({mark for mark in _copying if mark[0] == get_ident()})
+    mine = _calls.get(get_ident())
+    _calls.clear()
+    if mine is not None:
+        _calls[get_ident()] = mine
+
+
+os.register_at_fork(after_in_child=_after_fork)
