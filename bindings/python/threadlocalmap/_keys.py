@@ -20,7 +20,7 @@ from typing import Any, Callable, Generic, Optional, TypeVar, Union, overload
 
 from ._library import COPY, ERR_ABSENT, ERR_DEAD_KEY, FLAG_INHERIT, FLAG_WORKER, NUMBER, POINTER
 from ._library import Options, check, library
-from ._strands import Strand, carried, carry, current, over, own
+from ._strands import Strand, carried, carry_removed, carry_stored, current, over, own
 from ._values import ABSENT, Table, busy, call, callbacks, perform, perform_here, store
 
 T = TypeVar("T")
@@ -119,15 +119,16 @@ class Key(Generic[T]):
         table = self._values
         code, value, now = store(self._strand().map(), self._key, table, object)
         if code == 0 and table.copy is not None:
-            carry({**carried(), self._key: (table, value)})
+            carry_stored(self._key, table, value)
         now.finish()
         self._check(code)
 
     def remove(self) -> None:
         """Removes and destroys the object of the calling thread, task or Map, if there is one."""
-        code, now = call(self._strand().map(), library.tls_remove, self._key)
+        map, inside = self._strand().map(), carried()
+        code, now = call(map, library.tls_remove, self._key)
         if code == 0:
-            self._carry_nothing()
+            carry_removed(self._key, inside)
         now.finish()
         self._check(code)
 
@@ -138,20 +139,16 @@ class Key(Generic[T]):
     def take(self, default: Any = None) -> Any:
         """Removes the object and returns it, not destroyed; else default. One that was stored outside
         of the scope that is open is hidden, and default returned."""
-        number, map = POINTER(), self._strand().map()
+        number, map, inside = POINTER(), self._strand().map(), carried()
         code = perform(map, library.tls_take, self._key, number)
         if code == ERR_ABSENT:
             return default
         self._check(code)
-        self._carry_nothing()
+        carry_removed(self._key, inside)
         if number.value is None:
             return default
         object = self._values.forget(number.value).object
         return default if object is ABSENT else object
-
-    def _carry_nothing(self) -> None:
-        if self._key in carried():
-            carry({key: pair for key, pair in carried().items() if key != self._key})
 
     @property
     def live(self) -> bool:
@@ -165,7 +162,7 @@ class Key(Generic[T]):
         if not self.live:
             return
         strand = current(check=False)
-        self._carry_nothing()
+        carry_removed(self._key, carried())
         self._values.keep()
         perform(strand.address, library.tls_key_release, self._key)
         if strand.address is not None:

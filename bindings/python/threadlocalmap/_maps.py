@@ -42,8 +42,8 @@ class Map:
 
     def __init__(self) -> None:
         current()
-        strand = Strand("this map", own(), None, is_task=False)
-        self._carried: Carried = strand.begin(carried())
+        strand = Strand("this map", own(), carried(), is_task=False)
+        self._carried: Carried = strand.begin()
         self._keeper = Keeper(strand)
         self._within: list[Strand] = []  # the thread, for each with
 

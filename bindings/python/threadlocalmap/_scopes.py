@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Optional
 
 from . import _maps
 from ._library import ERR_BUSY, ERR_EXITING, ERR_INVALID, NUMBER, Error, check, library
-from ._strands import NOTHING, ROUNDS, Carried, Strand, carried, carry, current, innermost
+from ._strands import NOTHING, ROUNDS, Carried, Strand, carried, carry_again, current, joined, set_innermost
 from ._values import Call, call
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Scope:
         self._across_yield = across_yield
         self._strand: Optional[Strand] = None
         self._scope = 0
-        self._before: Carried = NOTHING
+        self._outside: tuple[Carried, Carried] = (NOTHING, NOTHING)  # what is carried, before its begin and after
         self.due = False
         self.where = ""
 
@@ -90,21 +90,23 @@ class Scope:
         return self
 
     def _begin(self, strand: Strand, address: Optional[int], *, move: bool = False) -> None:
-        scope = NUMBER()
-        code, now = call(strand.map(), library.tls_scope_begin, scope, address)
+        scope, map, outside = NUMBER(), strand.map(), carried()
+        code, now = call(map, library.tls_scope_begin, scope, address)
         now.finish()
         check(code)
-        self._scope, self._strand, self._before, self.due = scope.value, strand, carried(), False
+        self._scope, self._strand, self._outside, self.due = scope.value, strand, (outside, carried()), False
+        strand.moving = True
         strand.scopes.append(self)
         if not strand.is_task:
-            innermost.set(self)
+            set_innermost(self)
+        strand.moving = False
         try:
             copies = now.fill(move=move)
         except BaseException:
             self.end()
             raise
         if address is not None:
-            carry(copies)
+            carry_again(copies, joined(*self._outside))
 
     def __exit__(
         self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
@@ -115,7 +117,7 @@ class Scope:
                 self.due = False
                 return
             raise RuntimeError("this scope is not open")
-        if strand.ended or self not in strand.scopes:
+        if (strand.ended and strand.home is not None) or self not in strand.scopes:
             self._strand = None
             raise Error(ERR_EXITING, f"the scope opened at {self.where} has ended already, with {strand.name}")
         here = current(check=False)
@@ -138,16 +140,19 @@ class Scope:
         """Ends it, the innermost one, and then those around it that are due."""
         strand = self._strand
         assert strand is not None and strand.scopes[-1] is self
-        code, now = call(strand.map(), library.tls_scope_end, self._scope)
+        map, inside = strand.map(), carried()
+        code, now = call(map, library.tls_scope_end, self._scope)
         if code != 0:
             now.finish()
             check(code)
+        carry_again(joined(*self._outside), inside)
+        self._outside = NOTHING, NOTHING
+        strand.moving = True
         strand.scopes.pop()
-        self._strand = None
-        carry(self._before)
-        self._before = NOTHING
         if not strand.is_task:
-            innermost.set(strand.scopes[-1] if strand.scopes else None)
+            set_innermost(strand.scopes[-1] if strand.scopes else None)
+        strand.moving = False
+        self._strand = None
         _finish(strand, now)
 
 
@@ -156,11 +161,14 @@ def _finish(strand: Strand, now: Call) -> None:
     for _ in range(ROUNDS - 1):
         if not now.ended:
             return
-        inner = NUMBER()
-        code, begun = call(strand.map(), library.tls_scope_begin, inner, None)
+        inner, map, before = NUMBER(), strand.map(), carried()
+        code, begun = call(map, library.tls_scope_begin, inner, None)
+        outside = before, carried()
         now.ended += begun.ended
         now.finish()
         if code != 0:
             return
-        _, now = call(strand.map(), library.tls_scope_end, inner)
+        inside = carried()
+        _, now = call(map, library.tls_scope_end, inner)
+        carry_again(joined(*outside), inside)
     now.finish()

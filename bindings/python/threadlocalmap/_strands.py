@@ -8,7 +8,7 @@ inside a Map. A task's and a Map's values are in a map of tls_map_create(), whic
 call (_values.call) and for no longer. Which strand it is says the context of contextvars, and asyncio's
 current task, at each call anew: there is nothing to be switched when a task or greenlet is.
 A new strand begins with copies of the values of copy= keys, as they were in the context that it
-was made in: `_carried` is a snapshot of them that goes along with each copy of a context.
+was made in: `carried` is a snapshot of them that goes along with each copy of a context.
 
 Invariants:
 - A strand's map is attached to a thread only inside _values.call.
@@ -16,6 +16,10 @@ Invariants:
 - The objects of a task or Map that is dropped are destroyed on the thread that it ran on last, if
   that is one of threading's and lives; else where it is dropped.
 - Scopes of a strand are a stack; on strands that are no tasks the innermost is the context's, too.
+- A signal's handler, or a finalizer that the collector calls, may use keys between any two steps of
+  this module, on the same thread and in the same context. So who makes what a strand or a thread has
+  one of, puts it there with one call of setdefault(), and drops his own if there was one; who takes it
+  away does so with one pop(); and a change of `_state` is made anew on top of one that came in between.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ import threading
 import weakref
 from collections.abc import Mapping
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from ._library import ERR_BUSY, ERR_EXITING, POINTER, Error, check, library
 from ._values import ABSENT, Table, Value, busy, call, perform, store
@@ -42,32 +46,99 @@ if TYPE_CHECKING:
 ROUNDS = 4
 Carried = Mapping[int, "tuple[Table, Value]"]
 
-_carried: contextvars.ContextVar[Carried] = contextvars.ContextVar("threadlocalmap carried")
-innermost: contextvars.ContextVar[Optional[Scope]] = contextvars.ContextVar("threadlocalmap scope", default=None)
 NOTHING: Carried = {}
+
+
+class State(NamedTuple):
+    """What a context of contextvars has. It is one variable, so that it changes in one step."""
+
+    entered: Optional[Entered] = None  # the Map that it is inside of
+    carried: Carried = NOTHING  # the values of copy= keys that a strand made in it gets copies of
+    scope: Optional[Scope] = None  # the innermost, on strands that are no tasks
+
+
+_BEGINNING = State()
+_state: contextvars.ContextVar[State] = contextvars.ContextVar("threadlocalmap", default=_BEGINNING)
 over: list[None] = []  # not empty: the interpreter is ending, and no callback can run any more
 
 
 def carried() -> Carried:
     """The values of copy= keys that a strand made in this context would get copies of."""
-    return _carried.get(NOTHING)
+    return _state.get().carried
 
 
-def carry(those: Carried) -> None:
-    _carried.set({key: pair for key, pair in those.items() if pair[1].object is not ABSENT})
+def switch_state(state: State) -> State:
+    """Sets it, and returns what it was until then."""
+    before = _state.set(state).old_value
+    return _BEGINNING if before is contextvars.Token.MISSING else before
+
+
+def change_state(changed: Callable[[State], State]) -> None:
+    """Changes it; anew, on top of what a signal's handler has made of it meanwhile, if it has."""
+    before = expected = _state.get()
+    while True:
+        after = changed(before)
+        found = switch_state(after)
+        if found is expected:
+            return
+        before, expected = found, after
+
+
+def change_carried(changed: Callable[[Carried], Carried]) -> None:
+    change_state(lambda before: before._replace(carried=changed(before.carried)))
+
+
+def set_innermost(scope: Optional[Scope]) -> None:
+    change_state(lambda before: before._replace(scope=scope))
+
+
+def joined(before: Carried, after: Carried) -> Carried:
+    """What is carried outside of a scope: what was read just before and just after its begin."""
+    return before if before is after else {**before, **{key: pair for key, pair in after.items() if pair[0].has(pair[1])}}
+
+
+def carry_stored(key: int, table: Table, value: Value) -> None:
+    """A value was stored: it is carried, if nobody has replaced or removed it meanwhile."""
+    change_carried(lambda before: {**before, key: (table, value)} if table.has(value) else before)
+
+
+def carry_removed(key: int, inside: Carried) -> None:
+    """The value of a key was removed; `inside` was carried before that. What was stored after it stays."""
+
+    def without(before: Carried) -> Carried:
+        pair = before.get(key)
+        if pair is None or (pair is not inside.get(key) and pair[0].has(pair[1])):
+            return before
+        return {each: other for each, other in before.items() if each != key}
+
+    change_carried(without)
+
+
+def carry_again(there: Carried, here: Carried) -> None:
+    """A scope has begun or ended: what is carried on the other side, and what was stored there just now.
+    `here` was carried before that."""
+
+    def again(before: Carried) -> Carried:
+        later = {key: pair for key, pair in before.items() if pair is not here.get(key) and pair[0].has(pair[1])}
+        return {key: pair for key, pair in {**there, **later}.items() if pair[1].object is not ABSENT}
+
+    change_carried(again)
 
 
 class Strand:
     """A line of execution with values of its own."""
 
-    __slots__ = ("name", "is_task", "address", "inherited", "scopes", "ended", "home", "watched", "orphans", "__weakref__")
+    __slots__ = (
+        "name", "is_task", "place", "inherited", "scopes", "moving", "ended", "home", "watched", "orphans", "__weakref__",
+    )  # fmt: skip
 
-    def __init__(self, name: str, home: Optional[Strand], inherited: Optional[Carried], *, is_task: bool) -> None:
+    def __init__(self, name: str, home: Optional[Strand], inherited: Carried, *, is_task: bool) -> None:
         self.name = name
         self.is_task = is_task
-        self.address: Optional[int] = None  # of its map; of none: the thread's own
-        self.inherited = inherited  # what it is to begin with; None: it is a thread, or has begun
+        self.place: dict[None, int] = {}  # has the address of its map; none: not made yet, or the thread's own
+        self.inherited = dict(inherited)  # what it is still to have copies of
         self.scopes: list[Scope] = []
+        self.moving = False  # the innermost scope is being changed: the context does not say yet which it is
         self.ended = False
         self.home = home  # the thread that it ran on last; of a thread: None
         self.watched = False  # a thread whose end is seen
@@ -75,51 +146,89 @@ class Strand:
         if home is not None:
             _strands.add(self)
 
+    @property
+    def address(self) -> Optional[int]:
+        return self.place.get(None)
+
     def map(self) -> Optional[int]:
         """The map to call the library with; made when first asked for."""
-        if self.ended and self.home is not None:
+        if self.home is None:
+            return None
+        if self.ended:
             raise Error(ERR_EXITING, f"{self.name} has ended, and its values with it")
-        if self.home is not None:
-            self.home = own()
-            if self.inherited is not None:
-                mine = self.begin(self.inherited)
-                if self.is_task:
-                    _carried.set(mine)
-        return self.address
+        self.home = own()
+        address = self.place.get(None)
+        if address is None:
+            address = self._make_map()
+        if self.inherited:
+            self._inherit(address, self._carry)
+        return address
 
-    def begin(self, inherited: Carried) -> Carried:
-        """Makes its map, with copies of what it inherits: these."""
+    def _make_map(self) -> int:
         made = POINTER()
         check(library.tls_map_create(made))
-        self.address, self.inherited = made.value, None
+        assert made.value is not None
+        address = self.place.setdefault(None, made.value)
+        if address != made.value:
+            check(perform(None, library.tls_map_destroy, made))
+        return address
+
+    def _inherit(self, address: int, carry: Callable[[int, Table, Optional[Value], Carried], None]) -> None:
+        """Makes copies of what it inherits. Each is taken by one: by this call, or by the handler of a
+        signal or a `copy` that uses the strand meanwhile."""
+        for key in list(self.inherited):
+            pair = self.inherited.pop(key, None)
+            if pair is None:
+                continue
+            table, value = pair
+            object, copied, before = value.object, None, carried()
+            try:
+                if object is not ABSENT and table.copy is not None and library.tls_key_is_live(key):
+                    code, copied, now = store(address, key, table, table.copied(object))
+                    now.finish()
+                    check(code)
+            except BaseException:
+                self.inherited[key] = pair  # for the next who asks
+                raise
+            carry(key, table, copied, before)
+
+    def _carry(self, key: int, table: Table, copied: Optional[Value], before: Carried) -> None:
+        if self.is_task:
+            carry_removed(key, before)
+            if copied is not None:
+                carry_stored(key, table, copied)
+
+    def begin(self) -> Carried:
+        """Makes its map, with copies of what it inherits: these."""
         mine: dict[int, tuple[Table, Value]] = {}
-        try:
-            for key, (table, value) in inherited.items():
-                object = value.object
-                if object is ABSENT or table.copy is None or not library.tls_key_is_live(key):
-                    continue
-                code, copied, now = store(self.address, key, table, table.copied(object))
-                now.finish()
-                check(code)
+
+        def note(key: int, table: Table, copied: Optional[Value], _before: Carried) -> None:
+            if copied is not None:
                 mine[key] = table, copied
+
+        try:
+            self._inherit(self._make_map(), note)
         except BaseException:
             self._destroy_map()
-            self.inherited = inherited
             raise
         return mine
 
-    def _destroy_map(self) -> None:
-        address, self.address = self.address, None
+    def _destroy_map(self) -> bool:
+        """Whether it had one."""
+        address = self.place.pop(None, None)
+        if address is None:
+            return False
         code = perform(None, library.tls_map_destroy, address)
         if code != 0:
-            self.address = address
+            self.place.setdefault(None, address)
             check(code)
+        return True
 
     def check(self) -> None:
         """Error, if the innermost scope is one of another context: it is held over a switch."""
         while self.scopes and self.scopes[-1].due:
             self.scopes[-1].end()
-        if self.scopes and not self.is_task and self.scopes[-1] is not innermost.get():
+        if self.scopes and not self.is_task and not self.moving and self.scopes[-1] is not _state.get().scope:
             raise Error(
                 ERR_BUSY,
                 f"the scope opened at {self.scopes[-1].where} is still open in {self.name}, and the context that "
@@ -131,21 +240,20 @@ class Strand:
         """Ends the values of a task or Map, and what their destroy callbacks store in it meanwhile."""
         if self.ended:
             return
-        entered, before = _entered.get(), carried()
-        _entered.set(Entered(self))
+        before = switch_state(_state.get()._replace(entered=Entered(self), scope=None))
         try:
             self.scopes.clear()
+            self.inherited.clear()
             for _ in range(ROUNDS):
-                if self.address is None:
+                if not self._destroy_map():
                     break
-                self.inherited = NOTHING
-                self._destroy_map()
-            self.ended = True
-            if self.address is not None:
+            else:
+                self.ended = True  # from now on it stores nothing
                 self._destroy_map()
         finally:
-            _entered.set(entered)
-            _carried.set(before)
+            _state.set(before)
+        self.ended = True
+        self._destroy_map()  # there is one if a signal's handler has just stored something
 
     def abandon(self) -> None:
         """Nobody refers to its task or Map any more: it ends, on its own thread if that can be."""
@@ -180,7 +288,7 @@ class Entered:
     def __init__(self, strand: Strand) -> None:
         self.strand = strand
         self.thread = own()
-        self.outside = (_entered.get(), carried(), innermost.get())
+        self.outside = _BEGINNING  # what the context had before
         task = current_task()
         self.task = None if task is None else weakref.ref(task)
 
@@ -201,7 +309,6 @@ class Keeper:
             self.strand.abandon()
 
 
-_entered: contextvars.ContextVar[Optional[Entered]] = contextvars.ContextVar("threadlocalmap map", default=None)
 _tasks: weakref.WeakKeyDictionary[Task[Any], Keeper] = weakref.WeakKeyDictionary()
 _strands: weakref.WeakSet[Strand] = weakref.WeakSet()
 _threads: weakref.WeakSet[Strand] = weakref.WeakSet()
@@ -221,7 +328,7 @@ def current(*, check: bool = True) -> Strand:
     if thread.orphans:
         bury(thread)
     task = current_task()
-    entered = _entered.get()
+    entered = _state.get().entered
     if entered is not None and entered.is_here(thread, task):
         strand = entered.strand
     elif task is not None:
@@ -236,8 +343,10 @@ def current(*, check: bool = True) -> Strand:
 def _of_task(task: Task[Any]) -> Strand:
     keeper = _tasks.get(task)
     if keeper is None:
-        keeper = _tasks[task] = Keeper(Strand(f"task {task.get_name()!r}", own(), carried(), is_task=True))
-        task.add_done_callback(_task_is_done)
+        made = Keeper(Strand(f"task {task.get_name()!r}", own(), carried(), is_task=True))
+        keeper = _tasks.setdefault(task, made)
+        if keeper is made:
+            task.add_done_callback(_task_is_done)
     return keeper.strand
 
 
@@ -249,25 +358,26 @@ def _task_is_done(task: Task[Any]) -> None:
 
 def enter(strand: Strand, those: Carried) -> None:
     """From now on the context is inside a Map."""
-    within = _entered.get()
-    inside = within is not None and within.strand is strand
-    _entered.set(Entered(strand))
-    if not inside:
-        carry(those)
-        innermost.set(strand.scopes[-1] if strand.scopes else None)
+    entered, within = Entered(strand), _state.get().entered
+    if within is not None and within.strand is strand:
+        entered.outside = State(within)
+        change_state(lambda before: before._replace(entered=entered))
+        return
+    inside = {key: pair for key, pair in those.items() if pair[1].object is not ABSENT}
+    entered.outside = switch_state(State(entered, inside, strand.scopes[-1] if strand.scopes else None))
 
 
 def leave(strand: Strand) -> Optional[Carried]:
     """The context is where it was before; what it has carried inside. None: it was not inside."""
-    within = _entered.get()
+    within = _state.get().entered
     if within is None or within.strand is not strand:
         return None
-    those = carried()
-    outer, before, scope = within.outside
-    _entered.set(outer)
-    if outer is None or outer.strand is not strand:
-        carry(before)
-        innermost.set(scope)
+    outside = within.outside
+    if outside.entered is not None and outside.entered.strand is strand:
+        change_state(lambda before: before._replace(entered=outside.entered))
+        return carried()
+    those = switch_state(outside).carried
+    change_carried(lambda before: {key: pair for key, pair in before.items() if pair[1].object is not ABSENT})
     return those
 
 
@@ -282,12 +392,13 @@ def own() -> Strand:
             return _ending[thread]
         known = threading._active.get(thread)  # type: ignore[attr-defined]
         watched = known is not None and not isinstance(known, threading._DummyThread)
-        strand = Strand(f"thread {known.name!r}" if watched else "this thread", None, None, is_task=False)
-        strand.watched = watched
-        _threads.add(strand)
-        _local.strand = strand
-        if watched:
-            _local.end = _ThreadEnd(strand)
+        made = Strand(f"thread {known.name!r}" if watched else "this thread", None, NOTHING, is_task=False)
+        made.watched = watched
+        strand = _local.__dict__.setdefault("strand", made)
+        if strand is made:
+            _threads.add(strand)
+            if watched:
+                _local.end = _ThreadEnd(strand)
     return strand
 
 
@@ -321,17 +432,26 @@ def detach_thread(strand: Strand) -> None:
     """Ends a thread's values, and again what their destroy callbacks store."""
     for _ in range(ROUNDS):
         strand.scopes.clear()
+        inside = carried()
         code, now = call(None, library.tls_thread_detach)
-        carry(NOTHING)
+        carry_again(NOTHING, inside)
         if not now.finish() or code != 0:
             check(code)
             return
 
 
+def _all(those: weakref.WeakSet[Strand]) -> list[Strand]:
+    while True:
+        try:
+            return list(those)
+        except RuntimeError:  # another thread has added one meanwhile
+            pass
+
+
 def _at_exit() -> None:
     """The main thread's; exit() would destroy nothing, and after this no callback could run."""
     thread = own()
-    for strand in list(_strands):
+    for strand in _all(_strands):
         home = strand.home
         if home is None or home.ended or home is thread:
             with contextlib.suppress(Error):
@@ -357,11 +477,11 @@ def _after_fork_in_child() -> None:
     thread, strand = own(), _forking.pop(get_ident(), None)
     _forking.clear()
     _ending.clear()
-    for each in list(_threads):
+    for each in _all(_threads):
         if each is not thread:
             each.ended = True
     if strand is not None and strand.is_task:
-        _entered.set(Entered(strand))
+        switch_state(_state.get()._replace(entered=Entered(strand)))
 
 
 atexit.register(_at_exit)

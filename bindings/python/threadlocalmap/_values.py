@@ -38,9 +38,10 @@ numbers = itertools.count(1)
 class Value:
     """An object under a number. Contexts of contextvars may refer to it after its end."""
 
-    __slots__ = ("object",)
+    __slots__ = ("number", "object")
 
-    def __init__(self, object: Any) -> None:
+    def __init__(self, number: int, object: Any) -> None:
+        self.number = number
         self.object = object
 
 
@@ -60,7 +61,7 @@ class Table:
 
     def add(self, object: Any) -> int:
         number = next(numbers)
-        self.values[number] = Value(object)
+        self.values[number] = Value(number, object)
         _cells[number] = self.cell
         return number
 
@@ -77,6 +78,10 @@ class Table:
             raise Error(ERR_INIT, f"a key's copy has raised {type(error).__name__}") from error
         finally:
             _copying.discard(mark)
+
+    def has(self, value: Value) -> bool:
+        """Whether the library has it still."""
+        return value.number in self.values and value.number not in _ended
 
     def forget(self, number: int) -> Value:
         """The library does not have it, or not any more."""
@@ -107,6 +112,7 @@ class Cell:
 
 
 _cells: dict[int, Cell] = {}
+_ended: set[int] = set()  # what the library has let go of, until finish()
 _copying: set[tuple[int, int]] = set()  # threads, and the keys whose copy they are in
 
 
@@ -117,6 +123,7 @@ def report(function: Callable[[], object]) -> None:
 
 def finish(number: int, reason: int) -> None:
     """The library has let go of a number: its object's end."""
+    _ended.discard(number)
     cell = _cells.pop(number, None)
     if cell is None:
         return
@@ -279,6 +286,7 @@ def _on_end(number: int, reason: int, _user: object) -> None:
     if now is None:
         finish(number, reason)
     else:
+        _ended.add(number)
         now.ended.append(number)
         now.ended.append(reason)
 
