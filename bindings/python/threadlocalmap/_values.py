@@ -294,10 +294,11 @@ def _on_end(number: int, reason: int, _user: object) -> None:
 def _on_copy(number: int, copied: Any, _user: object) -> int:
     now = _calls.get(get_ident())
     found = _value(number)
+    if found is None:  # a signal's handler has just replaced or removed it: the copy is hidden
+        copied[0] = None
+        return OK
     if now is None:  # C code captures, or begins a scope with what it has captured
         now = Call(None, None)
-    if found is None:
-        return 1
     table = found[0]
     new = table.add(ABSENT)
     now.copied.append(new)
