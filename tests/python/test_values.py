@@ -147,6 +147,25 @@ def test_what_destroy_raises_is_reported_and_the_object_has_gone_all_the_same(mo
     assert watched() is None
 
 
+def test_a_set_that_is_interrupted_when_it_has_stored_leaves_a_value_that_can_be_used(monkeypatch):
+    call = threadlocalmap._values.call
+
+    def interrupted(map, function, *arguments):
+        result = call(map, function, *arguments)
+        if function is threadlocalmap._library.library.tls_set:
+            raise KeyboardInterrupt
+        return result
+
+    with Key() as key:
+        monkeypatch.setattr(threadlocalmap._values, "call", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            key.set("stored")
+        monkeypatch.undo()
+        assert key.get() == "stored"
+        key.remove()
+        assert key.get() is None
+
+
 def test_destroy_may_use_every_function_its_own_key_included():
     seen = []
 

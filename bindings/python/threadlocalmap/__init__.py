@@ -26,7 +26,7 @@ included, before its join() returns. A main thread's values end at the interpret
 thread's do not. docs/pools-python.md has the rest.
 """
 
-from ._cleanup import detach, expunge, stale_count
+from ._cleanup import detach, expunge, stale_count, take_all
 from ._contexts import Context, task, wrap
 from ._keys import Key
 from ._library import (
@@ -66,6 +66,7 @@ __all__ = [
     "local",
     "stale_count",
     "stats",
+    "take_all",
     "task",
     "wrap",
 ]

@@ -10,9 +10,11 @@ Invariants: what the library has let go of is destroyed before a function return
 
 from __future__ import annotations
 
-from ._library import ERR_BUSY, Error, library
-from ._strands import current, detach_thread, own
-from ._values import call, perform
+from typing import Any
+
+from ._library import ERR_BUSY, TAKE, VISIT_LOCAL, Error, check, library
+from ._strands import NOTHING, carried, carry_again, current, detach_thread, own
+from ._values import ABSENT, call, lookup, perform
 
 
 def expunge() -> int:
@@ -39,3 +41,32 @@ def detach() -> None:
     if strand is not own():
         raise Error(ERR_BUSY, f"{strand.name} runs on this thread: a thread is detached outside of tasks and maps")
     detach_thread(strand)
+
+
+def take_all() -> list[Any]:
+    """Takes all objects of the calling thread, or of the task or Map that runs, not destroyed: the
+    youngest first, those that scopes hide and stale ones included.
+
+    For the child of a fork, whose objects are the parent's to end, and for a process that is about to
+    leave without its destroy callbacks. Where C code has values on the thread it is refused: they
+    would be lost.
+    """
+    strand = current()
+    map = strand.map()
+    foreign: list[int] = []
+    numbers: list[int] = []
+
+    def look(key: int, number: int, _argument: object) -> None:
+        found = lookup(number)
+        if found is None or found[0].key != key:
+            foreign.append(key)
+
+    check(perform(map, library.tls_for_each_local, VISIT_LOCAL(look), None))
+    if foreign:
+        raise Error(ERR_BUSY, f"C code has values in {strand.name}, under {len(foreign)} keys, which would be lost")
+    inside = carried()
+    code = perform(map, library.tls_take_all, TAKE(lambda _key, number, _argument: numbers.append(number)), None)
+    objects = [found[0].forget(number).object for number in numbers if (found := lookup(number)) is not None]
+    carry_again(NOTHING, inside)
+    check(code)
+    return [object for object in objects if object is not ABSENT]

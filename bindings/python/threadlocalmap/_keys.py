@@ -18,15 +18,17 @@ import ctypes
 from types import TracebackType
 from typing import Any, Callable, Generic, Optional, TypeVar, Union, overload
 
-from ._library import COPY, ERR_ABSENT, ERR_DEAD_KEY, FLAG_INHERIT, FLAG_WORKER, NUMBER, POINTER
-from ._library import Options, check, library
+from ._library import COPY, ERR_ABSENT, ERR_DEAD_KEY, FLAG_ENUMERABLE, FLAG_EXPLICIT, FLAG_INHERIT, FLAG_WORKER
+from ._library import NUMBER, OK, POINTER, VISIT, Options, check, library
 from ._strands import Strand, carried, carry_removed, carry_stored, current, over, own
 from ._values import ABSENT, Table, busy, call, callbacks, perform, perform_here, store
 
 T = TypeVar("T")
 D = TypeVar("D")
+R = TypeVar("R")
 
 _no_copy = COPY()
+_STOP = 1  # what a visit returns to be the last
 
 
 class Key(Generic[T]):
@@ -35,7 +37,9 @@ class Key(Generic[T]):
     name is for reports. destroy(object, reason) ends an object; it is called on the thread that
     stored it; what it raises goes to sys.unraisablehook. worker=True: the thread's own, which outlive
     scopes and tasks, as a worker's caches do. With copy, a task takes copy(object) of its submitter
-    along, one of asyncio included.
+    along, one of asyncio included. enumerable=True: for_each() and scrape() reach the objects of all
+    threads. explicit=True: once the key is closed, its objects wait for expunge(), or for the end of
+    what has stored them; get() and set() of other keys don't destroy them in passing.
 
     A key that is collected is closed.
     """
@@ -47,6 +51,8 @@ class Key(Generic[T]):
         *,
         copy: Optional[Callable[[T], T]] = None,
         worker: bool = False,
+        enumerable: bool = False,
+        explicit: bool = False,
     ) -> None:
         self._table: Optional[Table] = None
         self._key = 0
@@ -63,13 +69,16 @@ class Key(Generic[T]):
                 "a key has worker=True or copy, not both: a worker's objects stay with it, so no task takes copies along"
             )
         self._worker = worker
+        self._flags = FLAG_WORKER if worker else 0
+        self._flags |= (0 if copy is None else FLAG_INHERIT) | (FLAG_ENUMERABLE if enumerable else 0)
+        self._flags |= FLAG_EXPLICIT if explicit else 0
         self._table = self._make(Table(destroy, copy, kept=True))
 
     def _make(self, table: Table) -> Table:
         options = Options(size=ctypes.sizeof(Options), destroy=callbacks[0])
         options.name = None if self.name is None else self.name.encode(errors="surrogateescape")
         options.copy = _no_copy if table.copy is None else callbacks[1]
-        options.flags = (FLAG_WORKER if self._worker else 0) | (0 if table.copy is None else FLAG_INHERIT)
+        options.flags = self._flags
         key = NUMBER()
         check(library.tls_key_create(key, options))
         self._key = table.key = key.value
@@ -149,6 +158,60 @@ class Key(Generic[T]):
             return default
         object = self._values.forget(number.value).object
         return default if object is ABSENT else object
+
+    def for_each(self, visit: Callable[[T], Optional[R]]) -> Optional[R]:
+        """Calls visit(object) with each object of a key with enumerable=True, of all threads, tasks and Maps.
+
+        The first result that is not None ends the visit, and is returned; so does what visit raises. While
+        an object is visited it is not destroyed: if its thread replaces or removes it, or ends, its end waits.
+        """
+        self._enumerable("for_each")
+        table, results, errors = self._values, [], []
+
+        def each(number: int, _thread: int, _argument: object) -> int:
+            value = table.values.get(number)
+            if value is None or value.object is ABSENT:
+                return OK
+            try:
+                result = visit(value.object)
+            except BaseException as error:
+                errors.append(error)
+                return _STOP
+            if result is None:
+                return OK
+            results.append(result)
+            return _STOP
+
+        code = perform(self._strand().map(), library.tls_for_each, self._key, VISIT(each), None)
+        try:
+            for error in errors:
+                raise error
+        finally:
+            errors.clear()
+        if code != _STOP:
+            self._check(code)
+        return results[0] if results else None
+
+    def scrape(self) -> list[T]:
+        """Takes the objects of all threads, tasks and Maps under a key with enumerable=True, not destroyed:
+        for a sum, or a report. Each of them has none afterwards."""
+        self._enumerable("scrape")
+        numbers: list[int] = []
+
+        def take(number: int, _thread: int, _argument: object) -> int:
+            numbers.append(number)
+            return OK
+
+        map, inside = self._strand().map(), carried()
+        code = perform(map, library.tls_scrape, self._key, VISIT(take), None)
+        objects = [self._values.forget(number).object for number in numbers if number in self._values.values]
+        carry_removed(self._key, inside)
+        self._check(code)
+        return [object for object in objects if object is not ABSENT]
+
+    def _enumerable(self, what: str) -> None:
+        if not self._flags & FLAG_ENUMERABLE:
+            raise ValueError(f"{what}() is for keys that were made with enumerable=True, and {self!r} was not")
 
     @property
     def live(self) -> bool:

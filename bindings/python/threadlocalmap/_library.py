@@ -24,12 +24,14 @@ REPLACED, REMOVED, KEY_DEAD, PURGED, SCOPE_END, THREAD_EXIT, DETACHED, MAP_DESTR
 
 OK, ERR_DEAD_KEY, ERR_INVALID, ERR_ABSENT, ERR_REENTRANT = 0, -2, -3, -5, -7
 ERR_INIT, ERR_EXITING, ERR_BUSY = -8, -9, -10
-FLAG_WORKER, FLAG_INHERIT = 2, 4
+FLAG_ENUMERABLE, FLAG_WORKER, FLAG_INHERIT, FLAG_EXPLICIT = 1, 2, 4, 8
 
 POINTER = ctypes.c_void_p
 NUMBER = ctypes.c_uint64
 DESTROY = ctypes.CFUNCTYPE(None, POINTER, ctypes.c_int, POINTER)
 COPY = ctypes.CFUNCTYPE(ctypes.c_int, POINTER, ctypes.POINTER(POINTER), POINTER)
+VISIT = ctypes.CFUNCTYPE(ctypes.c_int, POINTER, NUMBER, POINTER)
+VISIT_LOCAL = TAKE = ctypes.CFUNCTYPE(None, NUMBER, POINTER, POINTER)
 WRITE = ctypes.CFUNCTYPE(ctypes.c_int, POINTER, ctypes.c_size_t, POINTER)
 
 
@@ -73,6 +75,10 @@ _SIGNATURES = {
     "tls_expunge": (ctypes.c_size_t,),
     "tls_stale_count": (ctypes.c_size_t,),
     "tls_thread_detach": (ctypes.c_int,),
+    "tls_for_each": (ctypes.c_int, NUMBER, VISIT, POINTER),
+    "tls_scrape": (ctypes.c_int, NUMBER, VISIT, POINTER),
+    "tls_for_each_local": (ctypes.c_int, VISIT_LOCAL, POINTER),
+    "tls_take_all": (ctypes.c_int, TAKE, POINTER),
     "tls_scope_begin": (ctypes.c_int, ctypes.POINTER(NUMBER), POINTER),
     "tls_scope_end": (ctypes.c_int, NUMBER),
     "tls_context_capture": (ctypes.c_int, ctypes.POINTER(POINTER)),

@@ -180,7 +180,7 @@ class Call:
         pairs, self.copied = self.copied, []
         filled = {}
         for index in range(0, len(pairs), 2):
-            new, old = _value(pairs[index]), _value(pairs[index + 1])
+            new, old = lookup(pairs[index]), lookup(pairs[index + 1])
             if new is None or old is None or old[1].object is ABSENT:
                 continue
             object = old[1].object
@@ -193,7 +193,7 @@ class Call:
         return filled
 
 
-def _value(number: int) -> Optional[tuple[Table, Value]]:
+def lookup(number: int) -> Optional[tuple[Table, Value]]:
     cell = _cells.get(number)
     table = None if cell is None else cell.table or cell.weak()
     value = None if table is None else table.values.get(number)
@@ -263,7 +263,10 @@ def store(map: Optional[int], key: int, table: Table, object: Any) -> tuple[int,
     try:
         code, now = call(map, library.tls_set, key, number)
     except BaseException:
-        table.forget(number)
+        # A signal's handler may have raised it when the library had the number already.
+        found = POINTER()
+        if perform(map, library.tls_try_get, key, found) != OK or found.value != number:
+            table.forget(number)
         raise
     if code != OK:
         table.forget(number)
@@ -293,7 +296,7 @@ def _on_end(number: int, reason: int, _user: object) -> None:
 
 def _on_copy(number: int, copied: Any, _user: object) -> int:
     now = _calls.get(get_ident())
-    found = _value(number)
+    found = lookup(number)
     if found is None:  # a signal's handler has just replaced or removed it: the copy is hidden
         copied[0] = None
         return OK

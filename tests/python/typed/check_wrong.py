@@ -21,6 +21,8 @@ WRONG = [
     'Context().run(work, "text")',
     "Map().run(work)",
     "Map().run(work, 1).real",
+    "key.for_each(lambda number: number.nothing)",
+    "text: list[str] = key.scrape()",
     "from threadlocalmap import nothing",
 ]
 

@@ -56,6 +56,10 @@ async def main() -> str:
 with Scope(), Context() as context, Scope(context, across_yield=True), Map() as map:
     text = context.run(work, 7, twice=False)
     text = map.run(work, 7)
+hits: Key[list[int]] = Key(enumerable=True, explicit=True)
+first: Optional[int] = hits.for_each(lambda list: list[0] if list else None)
+sums: int = sum(sum(list) for list in hits.scrape())
+handed_over: int = len(threadlocalmap.take_all())
 mine = Request()
 mine.user = "ann"
 try:
