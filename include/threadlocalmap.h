@@ -37,9 +37,9 @@
  *
  * CONVENTIONS
  *   Functions that can fail return int: TLS_OK (0) or a negative TLS_ERR_*. Out-parameters are
- *   written on success only. A failed call has changed nothing. Whatever number is passed as a
- *   handle, the answer is an error and not a crash. Structures begin with their size: set it to
- *   sizeof, and everything that you do not use to zero.
+ *   written on success only. A failed call has changed nothing, but that it may have attached the
+ *   thread. Whatever number is passed as a handle, the answer is an error and not a crash. Structures
+ *   begin with their size: set it to sizeof, and everything that you do not use to zero.
  *
  * OWNERSHIP
  *   made by                 is ended by                       or by
@@ -68,8 +68,8 @@
  *   another thread, that is when it expunges, next sets or misses a key, or ends; an idle worker
  *   can be woken (tls_thread_on_stale). TLS_RECLAIM_ANY: any thread; tls_key_release() of the last
  *   reference destroys all threads' values before it returns. One exception: the owner's thread
- *   ends while the value is being visited (tls_for_each, TLS_KEY_ENUMERABLE keys only). The
- *   visiting thread destroys it then.
+ *   ends, or is detached, or the value's map is destroyed, while the value is being visited
+ *   (tls_for_each, TLS_KEY_ENUMERABLE keys only). The visiting thread destroys it then.
  *
  * TASKS
  *   A pool's worker is to be after a task what it was before it: wrap the task (tls_task_create() on
@@ -109,7 +109,8 @@
  *   exit() and returning from main destroy nothing, as with pthread keys; call tls_thread_detach()
  *   first where that matters. fork(): any thread may, at any moment. The child has the forking
  *   thread's values; other threads' maps are gone there, without their callbacks being run, and so
- *   is a dead key that only they had values of, without its user_free. Every function works in the
+ *   is a dead key that only they had values of, without its user_free. A map (tls_map_create()) that
+ *   another thread had attached stays attached: it can't be used there. Every function works in the
  *   child. If a visitor of tls_for_each() forks, the visit ends in the child when that visitor
  *   returns. dlclose() never unloads the shared library, because threads that used it have yet to
  *   end; a plugin that links the static library must be linked with -Wl,-z,nodelete. A plugin whose
@@ -271,8 +272,8 @@
 #define TLS_KEY_INHERIT 4
 
 /**
- * Stale values are destroyed by tls_expunge() and its like, by the ends of scopes,
- * tasks, maps and threads, and by nothing else: no tls_get() and no tls_set() does.
+ * Stale values are destroyed by tls_expunge() and its like, with the scopes, tasks, maps
+ * and threads that they are in, and by nothing else: no tls_get() and no tls_set() does.
  */
 #define TLS_KEY_EXPLICIT 8
 
@@ -463,7 +464,7 @@ typedef struct tls_stats_t {
    */
   uint64_t entries;
   /**
-   * Stale values.
+   * Stale values, and those in contexts whose key is dead.
    */
   uint64_t stale;
   /**
@@ -654,9 +655,9 @@ int tls_thread_on_stale(void (*notify)(void *arg), void *arg);
  * is detached, before its values are destroyed; with TLS_HOOK_AFTER_VALUES after
  * they have been: for functions like mysql_thread_end(), that end what the values
  * need. The hook registered last is called first. A hook may register hooks and set
- * values: they get a round of their own, up to 4 in all; after the last round
- * tls_set() answers TLS_ERR_EXITING, and hooks that come after the values are called
- * all the same.
+ * values: they get a round of their own, up to 4 in all. After the last round tls_set()
+ * and this function answer TLS_ERR_EXITING, and hooks that are left are called all the
+ * same.
  *
  * With TLS_HOOK_ON_STALE fn is called whenever this thread's inbox of dead keys
  * becomes non-empty, by the thread that releases a key, with no lock held: a pool can
@@ -674,9 +675,10 @@ int tls_thread_on_stale(void (*notify)(void *arg), void *arg);
  *
  * Threads: any. Blocks: no, but calls fn as above. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_INVALID (options or fn is NULL, its size cuts a member, an
- * unknown number in when, flags that are not 0); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
+ * unknown number in when, flags that are not 0, members that this version does not know
+ * and that are not 0); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
  * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (this thread's end can't be seen:
- * no pthread key is left); TLS_ERR_REENTRANT (called by the memory allocator).
+ * no pthread key is left; not with TLS_HOOK_ON_STALE); TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_thread_hook(const struct tls_hook_options_t *options);
@@ -825,6 +827,11 @@ int tls_key_retain(tls_key_t key);
  * just making or destroying; those it ends itself). The cost is proportional
  * to the number of threads that have a value.
  *
+ * While somebody goes over the key's values (tls_for_each(), tls_scrape(),
+ * tls_key_purge(), also further out on this thread), a release of the last reference
+ * does not end the key yet: the end of that call does, on its thread. Until then the
+ * key is live, and can be retained.
+ *
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (released too often);
  * TLS_ERR_REENTRANT (called by the memory allocator).
@@ -852,7 +859,8 @@ bool tls_key_is_live(tls_key_t key);
  *
  * Threads: any. Blocks: no. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_INVALID (buffer is NULL); TLS_ERR_LIMIT (it does not
- * fit; nothing is written); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
+ * fit; nothing is written); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_REENTRANT
+ * (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_key_name(tls_key_t key, char *buffer, size_t capacity);
@@ -874,7 +882,9 @@ int tls_map_create(struct tls_map_t **map);
  *
  * On the calling thread: open scopes end first, then values, the youngest
  * first, with TLS_REASON_MAP_DESTROYED (TLS_REASON_KEY_DEAD those whose key has
- * died), again while they add more, in at most 4 rounds. Attaches the thread.
+ * died), again while they add more, in at most 4 rounds. A value that another thread
+ * is visiting is destroyed by that thread, when the visitor has returned. Attaches the
+ * thread.
  *
  * map: from tls_map_create(), attached to no thread; NULL: nothing happens.
  *
@@ -954,8 +964,7 @@ size_t tls_expunge_all_threads(void);
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_INVALID (not an ANY key); TLS_ERR_BUSY (the key is
  * being visited, taken or purged); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
- * TLS_ERR_LIMIT (no reference is left to take); TLS_ERR_NO_MEMORY;
- * TLS_ERR_EXITING;
+ * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
  * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
@@ -1002,7 +1011,7 @@ int tls_key_drain(tls_key_t key, int timeout_ms, size_t *left);
  * Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
  * TLS_ERR_BUSY (values of the key are being purged or taken, by another thread
  * or further out on this one: try again later); TLS_ERR_BAD_KEY;
- * TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to take);
+ * TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (1,022 threads visit the key's values already);
  * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
  * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
@@ -1026,8 +1035,7 @@ int tls_for_each(tls_key_t key,
  * Threads: any. Blocks: no, but runs take. Signals: not safe.
  * Returns TLS_OK; what take has returned; TLS_ERR_INVALID (take is NULL, or not an enumerable key);
  * TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
- * TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to take);
- * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
+ * TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
  * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
@@ -1078,7 +1086,7 @@ int tls_scope_begin(tls_scope_t *scope, struct tls_context_t *context);
  * Ends the innermost scope of the calling thread.
  *
  * What was set inside is destroyed, the youngest first, with
- * TLS_REASON_SCOPE_END; what destroy callbacks set meanwhile ends with it, in
+ * TLS_REASON_SCOPE_END (TLS_REASON_KEY_DEAD if its key has died); what destroy callbacks set meanwhile ends with it, in
  * at most 4 rounds (what is left then is counted in tls_stats_t.leaked). Then
  * what it has hidden is back, as it was.
  *
@@ -1236,7 +1244,8 @@ int tls_try_get(tls_key_t key, void **value);
  * unless it is the same pointer. The first set on a thread attaches it. Inside a
  * scope, a value that was set outside of it is not replaced but hidden, until
  * the scope ends (tls_scope_begin()). A set that has more to do than exchange a
- * value destroys at most 8 of the thread's stale values first.
+ * value destroys at most 8 of the thread's stale values first: if one of these
+ * callbacks ends the thread, the value was not stored, and stays yours.
  *
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY;
@@ -1256,8 +1265,8 @@ int tls_set(tls_key_t key, void *value);
  *
  * Threads: any. Blocks: no, but may run destroy callbacks of stale values, at most 8.
  * Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (another thread
- * is visiting the value, tls_for_each(): tls_swap_wait() waits for that); else as
+ * Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (somebody is
+ * visiting the value, tls_for_each(): tls_swap_wait() waits for that); else as
  * tls_set().
  * Since 0.1.0.
  */
@@ -1272,7 +1281,7 @@ int tls_swap(tls_key_t key, void *value, void **old);
  *
  * Threads: any. Blocks: no. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_ABSENT (no value); TLS_ERR_INVALID (old is NULL);
- * TLS_ERR_BUSY (another thread is visiting the value, tls_for_each(): tls_take_wait()
+ * TLS_ERR_BUSY (somebody is visiting the value, tls_for_each(): tls_take_wait()
  * waits for that);
  * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY and TLS_ERR_EXITING
  * (inside a scope: hiding an outer value takes a little memory, and nothing can
@@ -1358,12 +1367,13 @@ int tls_remove_all(void);
  * Threads: any. Blocks: no, but runs take, and the user_free of a key whose last
  * value it was. Signals: not safe.
  * Returns TLS_OK (also on a thread that is not attached); TLS_ERR_INVALID (take is
- * NULL); TLS_ERR_BUSY (another thread visits some of the values, tls_for_each():
- * those stay, all others were handed over); TLS_ERR_REENTRANT (called by the memory
+ * NULL); TLS_ERR_BUSY (somebody visits some of the values, tls_for_each(), in the
+ * child of a fork the visitor that has forked: those stay, all others were handed over); TLS_ERR_REENTRANT (called by the memory
  * allocator).
  * Since 0.1.0.
  */
-int tls_take_all(tls_take_fn take, void *arg);
+int tls_take_all(tls_take_fn take,
+                 void *arg);
 
 /**
  * The version of the library that the program runs with.

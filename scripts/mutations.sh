@@ -43,7 +43,7 @@ build() {
 hunt() {
   local status=0
   # shellcheck disable=SC2086
-  "$work/build/release/hunter" replay --mode many --lasts 1 ${HUNTER_FLAGS:-} \
+  "$work/build/release/hunter" replay --mode many --lasts 4 ${HUNTER_FLAGS:-} \
     fuzz/corpus/hunter/init-sets-* >"$work/log" 2>&1 || return 1
   # shellcheck disable=SC2086
   "$work/build/release/hunter" search --seconds "$1" --corpus fuzz/corpus/hunter --found "$work/found" \

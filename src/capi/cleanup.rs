@@ -185,9 +185,9 @@ versioned!(tls_hook_options_t: size, when, flags, r#fn, arg, owner);
 /// is detached, before its values are destroyed; with TLS_HOOK_AFTER_VALUES after
 /// they have been: for functions like mysql_thread_end(), that end what the values
 /// need. The hook registered last is called first. A hook may register hooks and set
-/// values: they get a round of their own, up to 4 in all; after the last round
-/// tls_set() answers TLS_ERR_EXITING, and hooks that come after the values are called
-/// all the same.
+/// values: they get a round of their own, up to 4 in all. After the last round tls_set()
+/// and this function answer TLS_ERR_EXITING, and hooks that are left are called all the
+/// same.
 ///
 /// With TLS_HOOK_ON_STALE fn is called whenever this thread's inbox of dead keys
 /// becomes non-empty, by the thread that releases a key, with no lock held: a pool can
@@ -205,9 +205,10 @@ versioned!(tls_hook_options_t: size, when, flags, r#fn, arg, owner);
 ///
 /// Threads: any. Blocks: no, but calls fn as above. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (options or fn is NULL, its size cuts a member, an
-/// unknown number in when, flags that are not 0); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
+/// unknown number in when, flags that are not 0, members that this version does not know
+/// and that are not 0); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
 /// TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (this thread's end can't be seen:
-/// no pthread key is left); TLS_ERR_REENTRANT (called by the memory allocator).
+/// no pthread key is left; not with TLS_HOOK_ON_STALE); TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_thread_hook(options: *const tls_hook_options_t) -> c_int {

@@ -70,8 +70,8 @@ pub const TLS_KEY_ENUMERABLE: u32 = 1;
 pub const TLS_KEY_WORKER: u32 = 2;
 /// A captured context takes the value along.
 pub const TLS_KEY_INHERIT: u32 = 4;
-/// Stale values are destroyed by tls_expunge() and its like, by the ends of scopes,
-/// tasks, maps and threads, and by nothing else: no tls_get() and no tls_set() does.
+/// Stale values are destroyed by tls_expunge() and its like, with the scopes, tasks, maps
+/// and threads that they are in, and by nothing else: no tls_get() and no tls_set() does.
 pub const TLS_KEY_EXPLICIT: u32 = 8;
 
 /// The hook is called at the thread's end, before its values are destroyed.

@@ -223,6 +223,11 @@ pub extern "C" fn tls_key_retain(key: tls_key_t) -> c_int {
 /// just making or destroying; those it ends itself). The cost is proportional
 /// to the number of threads that have a value.
 ///
+/// While somebody goes over the key's values (tls_for_each(), tls_scrape(),
+/// tls_key_purge(), also further out on this thread), a release of the last reference
+/// does not end the key yet: the end of that call does, on its thread. Until then the
+/// key is live, and can be retained.
+///
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (released too often);
 /// TLS_ERR_REENTRANT (called by the memory allocator).
@@ -267,7 +272,8 @@ pub extern "C" fn tls_key_is_live(key: tls_key_t) -> bool {
 ///
 /// Threads: any. Blocks: no. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (buffer is NULL); TLS_ERR_LIMIT (it does not
-/// fit; nothing is written); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY.
+/// fit; nothing is written); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_REENTRANT
+/// (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_key_name(

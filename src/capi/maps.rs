@@ -40,7 +40,9 @@ pub unsafe extern "C" fn tls_map_create(map: *mut *mut tls_map_t) -> c_int {
 ///
 /// On the calling thread: open scopes end first, then values, the youngest
 /// first, with TLS_REASON_MAP_DESTROYED (TLS_REASON_KEY_DEAD those whose key has
-/// died), again while they add more, in at most 4 rounds. Attaches the thread.
+/// died), again while they add more, in at most 4 rounds. A value that another thread
+/// is visiting is destroyed by that thread, when the visitor has returned. Attaches the
+/// thread.
 ///
 /// map: from tls_map_create(), attached to no thread; NULL: nothing happens.
 ///

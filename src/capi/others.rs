@@ -36,8 +36,7 @@ pub extern "C" fn tls_expunge_all_threads() -> usize {
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (not an ANY key); TLS_ERR_BUSY (the key is
 /// being visited, taken or purged); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
-/// TLS_ERR_LIMIT (no reference is left to take); TLS_ERR_NO_MEMORY;
-/// TLS_ERR_EXITING;
+/// TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
 /// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -105,7 +104,7 @@ pub type tls_visit_fn =
 /// Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
 /// TLS_ERR_BUSY (values of the key are being purged or taken, by another thread
 /// or further out on this one: try again later); TLS_ERR_BAD_KEY;
-/// TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to take);
+/// TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (1,022 threads visit the key's values already);
 /// TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
 /// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
@@ -132,8 +131,7 @@ pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_
 /// Threads: any. Blocks: no, but runs take. Signals: not safe.
 /// Returns TLS_OK; what take has returned; TLS_ERR_INVALID (take is NULL, or not an enumerable key);
 /// TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
-/// TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (no reference is left to take);
-/// TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
+/// TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
 /// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]

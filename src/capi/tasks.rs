@@ -61,7 +61,7 @@ pub unsafe extern "C" fn tls_scope_begin(
 /// Ends the innermost scope of the calling thread.
 ///
 /// What was set inside is destroyed, the youngest first, with
-/// TLS_REASON_SCOPE_END; what destroy callbacks set meanwhile ends with it, in
+/// TLS_REASON_SCOPE_END (TLS_REASON_KEY_DEAD if its key has died); what destroy callbacks set meanwhile ends with it, in
 /// at most 4 rounds (what is left then is counted in tls_stats_t.leaked). Then
 /// what it has hidden is back, as it was.
 ///

@@ -107,7 +107,8 @@ pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) ->
 /// unless it is the same pointer. The first set on a thread attaches it. Inside a
 /// scope, a value that was set outside of it is not replaced but hidden, until
 /// the scope ends (tls_scope_begin()). A set that has more to do than exchange a
-/// value destroys at most 8 of the thread's stale values first.
+/// value destroys at most 8 of the thread's stale values first: if one of these
+/// callbacks ends the thread, the value was not stored, and stays yours.
 ///
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY;
@@ -163,8 +164,8 @@ fn attached_for(key: tls_key_t) -> Result<&'static Thread, Error> {
 ///
 /// Threads: any. Blocks: no, but may run destroy callbacks of stale values, at most 8.
 /// Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (another thread
-/// is visiting the value, tls_for_each(): tls_swap_wait() waits for that); else as
+/// Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (somebody is
+/// visiting the value, tls_for_each(): tls_swap_wait() waits for that); else as
 /// tls_set().
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -186,7 +187,7 @@ pub unsafe extern "C" fn tls_swap(
 ///
 /// Threads: any. Blocks: no. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_ABSENT (no value); TLS_ERR_INVALID (old is NULL);
-/// TLS_ERR_BUSY (another thread is visiting the value, tls_for_each(): tls_take_wait()
+/// TLS_ERR_BUSY (somebody is visiting the value, tls_for_each(): tls_take_wait()
 /// waits for that);
 /// TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY and TLS_ERR_EXITING
 /// (inside a scope: hiding an outer value takes a little memory, and nothing can
@@ -304,8 +305,8 @@ pub type tls_take_fn =
 /// Threads: any. Blocks: no, but runs take, and the user_free of a key whose last
 /// value it was. Signals: not safe.
 /// Returns TLS_OK (also on a thread that is not attached); TLS_ERR_INVALID (take is
-/// NULL); TLS_ERR_BUSY (another thread visits some of the values, tls_for_each():
-/// those stay, all others were handed over); TLS_ERR_REENTRANT (called by the memory
+/// NULL); TLS_ERR_BUSY (somebody visits some of the values, tls_for_each(), in the
+/// child of a fork the visitor that has forked: those stay, all others were handed over); TLS_ERR_REENTRANT (called by the memory
 /// allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -21,7 +21,7 @@ pub struct tls_stats_t {
     /// Values in all maps and contexts, stale and hidden ones included. One whose
     /// end waits for a visitor is in no map: it is among `stale` after the visit.
     pub entries: u64,
-    /// Stale values.
+    /// Stale values, and those in contexts whose key is dead.
     pub stale: u64,
     /// Values ended because their key was dead, ever.
     pub expunged: u64,

@@ -7,8 +7,9 @@
 //!   after     what is left is given up: not destroyed, counted as leaked
 //! ```
 //!
-//! A round that finds nothing runs the hooks that come after the values; so what these
-//! set has a round, too. If none is left, they run at the very end.
+//! A round that leaves nothing runs the hooks that come after the values; what these set
+//! is ended in the next. When the rounds are over, hooks that are left are called all the
+//! same, and can store nothing.
 //!
 //! A thread may end inside one of our callbacks (`pthread_exit`, cancellation).
 //! The stack is gone then. But each call that was in progress is in the thread's
@@ -66,13 +67,10 @@ pub(super) fn end_map(thread: &Thread, map: &Map, reason: Reason) {
 /// rounds leave. Returns whether the thread was closing before: it is now.
 fn end_in_rounds(thread: &Thread, map: &Map, reason: Reason, hooks: bool) -> bool {
     let has_hooks = |when: When| hooks && !thread.hooks[when as usize].is_empty();
+    let is_done = || !has_hooks(When::Before) && !has_anything(map);
     for _ in 0..EXIT_ROUNDS {
-        if !has_hooks(When::Before) && !has_anything(map) {
-            if !has_hooks(When::After) {
-                break;
-            }
-            hooks::run(thread, When::After);
-            continue;
+        if is_done() && !has_hooks(When::After) {
+            break;
         }
         if hooks {
             hooks::run(thread, When::Before);
@@ -83,11 +81,17 @@ fn end_in_rounds(thread: &Thread, map: &Map, reason: Reason, hooks: bool) -> boo
         // Those that nobody visits any more.
         retire::expunge(thread, map, usize::MAX);
         scope::end_every(thread, map);
+        if hooks && is_done() {
+            hooks::run(thread, When::After);
+        }
     }
     // A `user_free` may still run below; what it would set, nobody would end.
     let was_closing = thread.closing.replace(true);
+    if hooks {
+        hooks::run(thread, When::Before);
+    }
     leak_rest(thread, map);
-    if has_hooks(When::After) {
+    if hooks {
         hooks::run(thread, When::After);
     }
     was_closing

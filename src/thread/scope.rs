@@ -20,7 +20,7 @@ use crate::error::{Error, Reason};
 use crate::local::covering::TakenOut;
 use crate::local::map::Map;
 use crate::local::maps;
-use crate::local::record::{Record, State};
+use crate::local::record::{Location, Record, RecordPointer, State};
 use crate::local::retire;
 use crate::local::thread::Thread;
 use crate::sys::block;
@@ -86,6 +86,14 @@ fn end_innermost(thread: &Thread, map: &Map, rounds: usize) {
     map.close_scope();
 }
 
+/// Whether a record has a value to end: one of the map's, or one whose end was deferred,
+/// and that nobody visits any more.
+fn is_due(map: &Map, record: RecordPointer) -> bool {
+    let state = map.state_of(record);
+    let drained = Record::at(record).location.get() == Location::Stale;
+    state.has_value() || state == State::Deferred && drained
+}
+
 /// Retires all values that are in a map now, from a place by age on, and that
 /// `which` is true of, the youngest first. Whether there was any.
 pub(super) fn end_values(
@@ -97,7 +105,7 @@ pub(super) fn end_values(
 ) -> bool {
     let mut some = false;
     map.for_each_youngest_first(start, |record| {
-        if which(Record::at(record)) && map.state_of(record).has_value() {
+        if which(Record::at(record)) && is_due(map, record) {
             some = true;
             retire::retire(thread, map, record, None, reason);
         }

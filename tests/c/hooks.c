@@ -168,14 +168,52 @@ what_a_later_hook_sets_ends_in_a_round_of_its_own(void)
     left_to_set = 1;
     test_in_thread(set_in_hooks, NULL);
     the_called_are("uxv");
-    /* Rounds: the value; a hook; its value; a hook. After the last one its value is given up,
-     * and what still comes is called, and can store nothing. */
     left_to_set = 3;
     test_in_thread(set_in_hooks, NULL);
-    the_called_are("uxvxx!");
+    the_called_are("uxvxvxv");
+    CHECK_UINT(test_stats().leaked, 0);
+    /* After the fourth round its value is given up, and what still comes is called, and can
+     * store nothing. */
+    left_to_set = 5;
+    test_in_thread(set_in_hooks, NULL);
+    the_called_are("uxvxvxvxx!");
     CHECK_UINT(test_stats().leaked, 1);
     CHECK_OK(tls_key_release(key));
     CHECK_OK(tls_key_release(owner));
+}
+
+static size_t registered;
+
+/* As long as it can be: a value and a hook more in each round. */
+static void
+destroy_and_register(void *value, int reason, void *user)
+{
+    (void)reason;
+    (void)user;
+    note('v');
+    if (tls_set(key, value) == TLS_OK && tls_at_thread_exit(note_letter, (void *)(uintptr_t)"b") == TLS_OK)
+        registered++;
+}
+
+static void *
+set_a_value(void *argument)
+{
+    CHECK_OK(tls_set(key, VALUE(1)));
+    return argument;
+}
+
+static void
+every_hook_that_was_registered_is_called(void)
+{
+    tls_key_options_t options = test_options();
+
+    options.destroy = destroy_and_register;
+    key = test_key_from(&options);
+    test_in_thread(set_a_value, NULL);
+    CHECK_UINT(registered, 4);
+    the_called_are("vbvbvbvb");
+    CHECK_UINT(test_stats().leaked, 1);
+    CHECK_OK(tls_key_release(key));
 }
 
 static void
@@ -643,6 +681,7 @@ main(void)
     RUN_APART(hooks_run_before_and_after_the_values);
     RUN_APART(what_is_wrong_is_refused);
     RUN_APART(what_a_later_hook_sets_ends_in_a_round_of_its_own);
+    RUN_APART(every_hook_that_was_registered_is_called);
     RUN_APART(a_hook_may_end_the_thread);
     RUN_APART(a_hook_may_release_its_owner);
     RUN_APART(hooks_of_a_dead_owner_are_not_called);

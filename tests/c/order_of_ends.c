@@ -291,6 +291,75 @@ what_a_callback_releases_ends_in_it(void)
     CHECK_PTR(ended.records[2].value, VALUE(1));
 }
 
+/* ---- Values whose end a visitor has deferred ------------------------------------------- */
+
+enum ending { THREAD_END, DETACH, REMOVE_ALL, SCOPE_END, MAP_END, ENDINGS };
+
+static enum ending ending;
+
+static int
+remove_it(void *value, uint64_t thread, void *argument)
+{
+    (void)value;
+    (void)thread;
+    CHECK_OK(tls_remove(*(tls_key_t *)argument));
+    return 0;
+}
+
+static void *
+end_three_values(void *argument)
+{
+    tls_scope_t scope = 0;
+    tls_map_t *map = NULL;
+    size_t i;
+
+    if (ending == SCOPE_END)
+        CHECK_OK(tls_scope_begin(&scope, NULL));
+    if (ending == MAP_END) {
+        CHECK_OK(tls_map_create(&map));
+        CHECK_OK(tls_map_switch(map, NULL));
+    }
+    for (i = 0; i < 3; i++)
+        CHECK_OK(tls_set(keys[i], VALUE(i + 1)));
+    CHECK_OK(tls_for_each(keys[1], remove_it, &keys[1]));
+    CHECK_UINT(ended.count, 0);
+    CHECK_UINT(tls_stale_count(), 1);
+    switch (ending) {
+    case DETACH: CHECK_OK(tls_thread_detach()); break;
+    case REMOVE_ALL: CHECK_OK(tls_remove_all()); break;
+    case SCOPE_END: CHECK_OK(tls_scope_end(scope)); break;
+    case MAP_END:
+        CHECK_OK(tls_map_switch(NULL, NULL));
+        CHECK_OK(tls_map_destroy(map));
+        break;
+    default: return argument;
+    }
+    CHECK_UINT(ended.count, 3);
+    return argument;
+}
+
+static void
+a_deferred_value_ends_in_its_turn(void)
+{
+    tls_key_options_t options = test_options();
+    size_t i;
+
+    test_log_clear(&ended);
+    options.destroy = test_log_destroy;
+    options.user = &ended;
+    options.flags = TLS_KEY_ENUMERABLE;
+    for (i = 0; i < 3; i++)
+        keys[i] = test_key_from(&options);
+    test_in_thread(end_three_values, NULL);
+    CHECK_UINT(ended.count, 3);
+    for (i = 0; i < 3; i++) {
+        CHECK_PTR(ended.records[i].value, VALUE(3 - i));
+        if (i == 1)
+            CHECK_INT(ended.records[i].reason, TLS_REASON_REMOVED);
+        CHECK_OK(tls_key_release(keys[i]));
+    }
+}
+
 int
 main(void)
 {
@@ -310,5 +379,12 @@ main(void)
         RUN_APART_AS(a_map_that_is_destroyed_ends_the_youngest_first, variant);
     }
     RUN_APART(what_a_callback_releases_ends_in_it);
+    for (i = 0; i < ENDINGS; i++) {
+        static const char *const names[] = { "(thread)", "(detach)", "(remove_all)", "(scope)",
+                                             "(map)" };
+
+        ending = (enum ending)i;
+        RUN_APART_AS(a_deferred_value_ends_in_its_turn, names[i]);
+    }
     return apart_finish();
 }

@@ -130,6 +130,14 @@ impl Reference {
         Expected { wakes, ..self.expunge_some(usize::MAX) }
     }
 
+    /// Registers a waker, or none; it is called at once if values are stale already.
+    pub(crate) fn on_stale(&mut self, wanted: bool) -> Expected {
+        self.has_waker = wanted;
+        let waits = wanted && self.maps[&OWN].stale_number() > 0;
+        let wakes = if waits { Wakes::Once } else { Wakes::Never };
+        Expected { wakes, ..Expected::done() }
+    }
+
     /// Registers a hook; its number.
     pub(crate) fn at_exit(&mut self) -> usize {
         self.hooks_ever += 1;

@@ -157,9 +157,10 @@ impl Runner {
                 assert_eq!(api::at_thread_exit(events::hook, number), Ok(()));
             }
             Operation::OnStale(wanted) => {
-                self.reference.has_waker = wanted;
+                let expected = self.reference.on_stale(wanted);
                 let notify = wanted.then_some(events::wake as _);
                 assert_eq!(api::on_stale(notify, null_mut()), Ok(()));
+                self.compare(expected);
             }
             Operation::Detach => {
                 let current = self.reference.current;

@@ -9,7 +9,7 @@ use core::ptr::{null, null_mut, NonNull};
 
 use threadlocalmap::capi::cleanup::{
     tls_at_thread_exit, tls_expunge, tls_expunge_some, tls_stale_count, tls_thread_attach,
-    tls_thread_detach,
+    tls_thread_detach, tls_thread_on_stale,
 };
 use threadlocalmap::capi::constants::{
     TLS_KEY_ENUMERABLE, TLS_KEY_INHERIT, TLS_KEY_WORKER, TLS_RECLAIM_ANY, TLS_RECLAIM_OWNER,
@@ -22,7 +22,6 @@ use threadlocalmap::capi::maps::{
 };
 use threadlocalmap::capi::others::{
     tls_expunge_all_threads, tls_for_each, tls_key_drain, tls_key_purge, tls_scrape,
-    tls_thread_on_stale,
 };
 use threadlocalmap::capi::tasks::{
     tls_context_capture, tls_context_free, tls_context_t, tls_scope_begin, tls_scope_end,
