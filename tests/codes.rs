@@ -143,10 +143,7 @@ fn observed(macros: &Path, directory: &Path, names: &BTreeMap<i32, String>) -> C
     for line in fs::read_to_string(&log).expect("the programs have written it").lines() {
         let (function, number) = line.split_once(' ').expect("a name and a number");
         let number: i32 = number.parse().expect("a number");
-        let name = names.get(&number).cloned().unwrap_or_else(|| match number > 0 {
-            true => OF_A_CALLBACK.to_owned(),
-            false => number.to_string(),
-        });
+        let name = names.get(&number).cloned().unwrap_or_else(|| OF_A_CALLBACK.to_owned());
         codes.entry(function.to_owned()).or_default().insert(name);
     }
     codes
