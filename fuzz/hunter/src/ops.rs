@@ -273,9 +273,15 @@ fn owner(op: Op) -> ffi::Key {
     }
 }
 
-fn register(me: &Worker, op: Op, when: u32, function: ffi::Callback, body: usize) -> c_int {
+fn register(
+    me: &Worker,
+    op: Op,
+    (when, owner): (u32, ffi::Key),
+    function: ffi::Callback,
+    body: usize,
+) -> c_int {
     let size = size_of::<ffi::HookOptions>();
-    let (function, argument, owner) = (Some(function), argument(body), owner(op));
+    let (function, argument) = (Some(function), argument(body));
     let options = ffi::HookOptions { size, when, flags: 0, function, argument, owner };
     let allowed: &[c_int] = match owner {
         0 => &[OK, NO_MEMORY, EXITING],
@@ -286,19 +292,21 @@ fn register(me: &Worker, op: Op, when: u32, function: ffi::Callback, body: usize
 }
 
 fn at_exit(me: &Worker, op: Op, body: usize) {
+    // Asked once: another thread may make the key meanwhile.
+    let owner = owner(op);
     // Those that are registered in the last round, and of dead keys, are not called.
-    let late = me.ending.load(SeqCst) || me.is_in(Code::Detach) || owner(op) != 0;
+    let late = me.ending.load(SeqCst) || me.is_in(Code::Detach) || owner != 0;
     let function = if late { callbacks::other } else { callbacks::hook };
     let count = i32::from(!late);
     shadow().hooks.fetch_add(count, SeqCst);
-    if register(me, op, u32::from(op.b & 1), function, body) != OK {
+    if register(me, op, (u32::from(op.b & 1), owner), function, body) != OK {
         shadow().hooks.fetch_sub(count, SeqCst);
     }
 }
 
 fn on_stale(me: &Worker, op: Op, body: usize) {
     if op.b % 2 == 0 {
-        register(me, op, ON_STALE, callbacks::wake, body);
+        register(me, op, (ON_STALE, owner(op)), callbacks::wake, body);
         return;
     }
     let arg = argument(body);
