@@ -535,6 +535,8 @@ typedef void (*tls_take_fn)(tls_key_t key, void *value, void *arg);
 
 
 
+
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -634,11 +636,11 @@ int tls_thread_detach(void);
 int tls_at_thread_exit(void (*fn)(void *arg), void *arg);
 
 /**
- * Says whom to tell when the calling thread gets stale values.
+ * Registers the waker of the calling thread: what is called when it gets stale values.
  *
  * The short form of tls_thread_hook() with TLS_HOOK_ON_STALE and no owner, but a
  * later call takes the place of an earlier one. notify: called with arg as that
- * function says; NULL: nobody.
+ * function says; NULL: nobody. Attaches the thread.
  *
  * Threads: any. Blocks: no, but calls notify if there are stale values. Signals:
  * not safe.
@@ -671,7 +673,8 @@ int tls_thread_on_stale(void (*notify)(void *arg), void *arg);
  * none of them runs. So a plug-in that is about to be unloaded releases its owner key,
  * drains it, and can go. Without an owner arg must stay valid, and fn loaded, for as
  * long as any thread may be inside tls_key_release(): a call can be on its way when
- * the thread ends. options: yours; it is read before this returns.
+ * the thread ends. options: yours; it is read before this returns. Attaches the
+ * thread.
  *
  * Threads: any. Blocks: no, but calls fn as above. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_INVALID (options or fn is NULL, its size cuts a member, an
@@ -1008,7 +1011,8 @@ int tls_key_drain(tls_key_t key, int timeout_ms, size_t *left);
  *
  * Threads: any. Blocks: no, but runs visit, and destroy callbacks of values whose end was
  * deferred. Signals: not safe.
- * Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
+ * Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or not an
+ * enumerable key);
  * TLS_ERR_BUSY (values of the key are being purged or taken, by another thread
  * or further out on this one: try again later); TLS_ERR_BAD_KEY;
  * TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (1,022 threads visit the key's values already);
@@ -1016,9 +1020,7 @@ int tls_key_drain(tls_key_t key, int timeout_ms, size_t *left);
  * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
-int tls_for_each(tls_key_t key,
-                 tls_visit_fn visit,
-                 void *arg);
+int tls_for_each(tls_key_t key, tls_visit_fn visit, void *arg);
 
 /**
  * Takes every thread's value under a TLS_KEY_ENUMERABLE key out, and hands
@@ -1033,7 +1035,8 @@ int tls_for_each(tls_key_t key,
  * with stay where they are, and that number is returned: take a positive one.
  *
  * Threads: any. Blocks: no, but runs take. Signals: not safe.
- * Returns TLS_OK; what take has returned; TLS_ERR_INVALID (take is NULL, or not an enumerable key);
+ * Returns TLS_OK; what take has returned; TLS_ERR_INVALID (take is NULL, or not an
+ * enumerable key);
  * TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
  * TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
  * TLS_ERR_REENTRANT (called by the memory allocator).
@@ -1128,7 +1131,7 @@ int tls_context_capture(struct tls_context_t **context);
  *
  * context: not used by anybody any more; NULL: nothing happens. The values are
  * destroyed on the calling thread, whatever their key's reclaim says: they were
- * no thread's.
+ * no thread's. Attaches it, if there is memory for that.
  *
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
  * Returns nothing.
@@ -1164,7 +1167,7 @@ int tls_task_create(struct tls_task_t **task, void (*fn)(void *arg), void *arg);
  * cleanup), fn is called all the same, without the captured values, and counted
  * in tls_stats_t.unscoped.
  *
- * task: from tls_task_create(); NULL: nothing happens.
+ * task: from tls_task_create(); NULL: nothing happens. Attaches the thread.
  *
  * Threads: any, the submitting one too. Blocks: no, but runs fn and destroy
  * callbacks. Signals: not safe.
@@ -1176,7 +1179,8 @@ void tls_task_run(void *task);
 /**
  * Frees a task that will not be run, and destroys what it has captured.
  *
- * task: from tls_task_create(); NULL: nothing happens.
+ * task: from tls_task_create(); NULL: nothing happens. Attaches the thread, as
+ * tls_context_free() does.
  *
  * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
  * Returns nothing.

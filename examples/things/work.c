@@ -141,7 +141,7 @@ static void print(const struct plan *plan, const struct outcome *ours,
     thread_row("destroyed there", a->destroyed, a->threads);
 }
 
-static int judge(const struct plan *plan, const struct outcome *ours) {
+static int status_of(const struct plan *plan, const struct outcome *ours) {
     bool clean = ledger_alive(&ours->when_done) == 0 && ours->at_end.destroyed_elsewhere == 0 &&
                  ours->bytes_at_end == 0 && ours->files_when_done == 0 &&
                  (plan->bytes_of_threads || ours->bytes_when_done == 0);
@@ -156,5 +156,5 @@ int work(const struct plan *plan) {
     struct outcome theirs = run(plan, &way_pthread);
     print(plan, &ours, &theirs);
     if (theirs.failed) return WORK_FAILED;
-    return judge(plan, &ours);
+    return status_of(plan, &ours);
 }

@@ -138,11 +138,11 @@ fn add_exit_hook(when: When, hook: Hook) -> Result<(), Error> {
     hooks::at_thread_exit(thread, when, hook)
 }
 
-/// Says whom to tell when the calling thread gets stale values.
+/// Registers the waker of the calling thread: what is called when it gets stale values.
 ///
 /// The short form of tls_thread_hook() with TLS_HOOK_ON_STALE and no owner, but a
 /// later call takes the place of an earlier one. notify: called with arg as that
-/// function says; NULL: nobody.
+/// function says; NULL: nobody. Attaches the thread.
 ///
 /// Threads: any. Blocks: no, but calls notify if there are stale values. Signals:
 /// not safe.
@@ -201,7 +201,8 @@ versioned!(tls_hook_options_t: size, when, flags, r#fn, arg, owner);
 /// none of them runs. So a plug-in that is about to be unloaded releases its owner key,
 /// drains it, and can go. Without an owner arg must stay valid, and fn loaded, for as
 /// long as any thread may be inside tls_key_release(): a call can be on its way when
-/// the thread ends. options: yours; it is read before this returns.
+/// the thread ends. options: yours; it is read before this returns. Attaches the
+/// thread.
 ///
 /// Threads: any. Blocks: no, but calls fn as above. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (options or fn is NULL, its size cuts a member, an

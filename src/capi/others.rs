@@ -101,7 +101,8 @@ pub type tls_visit_fn =
 ///
 /// Threads: any. Blocks: no, but runs visit, and destroy callbacks of values whose end was
 /// deferred. Signals: not safe.
-/// Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or not an enumerable key);
+/// Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or not an
+/// enumerable key);
 /// TLS_ERR_BUSY (values of the key are being purged or taken, by another thread
 /// or further out on this one: try again later); TLS_ERR_BAD_KEY;
 /// TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (1,022 threads visit the key's values already);
@@ -129,7 +130,8 @@ pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_
 /// with stay where they are, and that number is returned: take a positive one.
 ///
 /// Threads: any. Blocks: no, but runs take. Signals: not safe.
-/// Returns TLS_OK; what take has returned; TLS_ERR_INVALID (take is NULL, or not an enumerable key);
+/// Returns TLS_OK; what take has returned; TLS_ERR_INVALID (take is NULL, or not an
+/// enumerable key);
 /// TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
 /// TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
 /// TLS_ERR_REENTRANT (called by the memory allocator).

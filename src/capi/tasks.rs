@@ -108,7 +108,7 @@ pub unsafe extern "C" fn tls_context_capture(context: *mut *mut tls_context_t) -
 ///
 /// context: not used by anybody any more; NULL: nothing happens. The values are
 /// destroyed on the calling thread, whatever their key's reclaim says: they were
-/// no thread's.
+/// no thread's. Attaches it, if there is memory for that.
 ///
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
 /// Returns nothing.
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn tls_task_create(
 /// cleanup), fn is called all the same, without the captured values, and counted
 /// in tls_stats_t.unscoped.
 ///
-/// task: from tls_task_create(); NULL: nothing happens.
+/// task: from tls_task_create(); NULL: nothing happens. Attaches the thread.
 ///
 /// Threads: any, the submitting one too. Blocks: no, but runs fn and destroy
 /// callbacks. Signals: not safe.
@@ -193,7 +193,8 @@ fn end_task(scope: Option<u64>) {
 
 /// Frees a task that will not be run, and destroys what it has captured.
 ///
-/// task: from tls_task_create(); NULL: nothing happens.
+/// task: from tls_task_create(); NULL: nothing happens. Attaches the thread, as
+/// tls_context_free() does.
 ///
 /// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
 /// Returns nothing.

@@ -43,10 +43,10 @@ impl Rules {
     pub const WORKER: Self = Self(4);
     /// Values are captured by contexts.
     pub const INHERIT: Self = Self(8);
-    /// There is a destroy callback. Added by the slot.
-    pub(super) const HAS_DESTROY: Self = Self(1 << 6);
     /// Stale values are destroyed by calls only that are there for it.
     pub const EXPLICIT: Self = Self(16);
+    /// There is a destroy callback. Added by the slot.
+    pub(super) const HAS_DESTROY: Self = Self(1 << 6);
     /// There is an init callback. Added by the slot.
     pub(super) const HAS_INIT: Self = Self(1 << 7);
 

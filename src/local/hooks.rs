@@ -10,14 +10,13 @@
 //! # The idea
 //!
 //! Registering makes a new list and puts it in the old one's place. The one who wakes
-//! takes a share of the list with the map's lock, and gives it up when it has called
-//! all.
+//! takes a share of the list with the map's lock, and drops it when it has called all.
 //!
 //! # Invariants
 //!
 //! 1. A list is filled before it is shown, and is not changed after.
 //! 2. The map has a share of the list that it shows, and each who wakes one of the list
-//!    that it found. The one who gives up the last share frees the list.
+//!    that it found. The one who drops the last share frees the list.
 
 use core::ffi::c_void;
 use core::mem::offset_of;
@@ -99,7 +98,7 @@ impl Share {
         match made.list.reserve(wakers.clone().count() as u32) {
             Ok(()) => wakers.for_each(|waker| made.list.push(waker)),
             Err(error) => {
-                share.give_up();
+                share.drop_share();
                 return Err(error);
             }
         }
@@ -128,8 +127,8 @@ impl Share {
         (0..self.list().list.len()).filter_map(|index| self.get(index))
     }
 
-    /// Gives the share up.
-    pub fn give_up(self) {
+    /// Drops the share.
+    pub fn drop_share(self) {
         // AcqRel: what the others have read comes before the free.
         if self.list().shares.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.list().list.free();

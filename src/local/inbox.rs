@@ -68,7 +68,7 @@ impl Inbox {
         });
         // SAFETY: It was the inbox's share.
         if let Some(old) = unsafe { Share::from_pointer(old) } {
-            old.give_up();
+            old.drop_share();
         }
     }
 
@@ -85,7 +85,7 @@ impl Inbox {
     }
 
     /// Whether there is nobody to wake. For the owner.
-    pub fn wakers_are_none(&self) -> bool {
+    pub fn has_no_wakers(&self) -> bool {
         !self.has_wakers.load(Ordering::Relaxed)
     }
 

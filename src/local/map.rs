@@ -512,7 +512,7 @@ impl Map {
             && self.scopes.is_empty()
             && self.used.get() == 0
             && self.inbox.is_empty()
-            && self.inbox.wakers_are_none()
+            && self.inbox.has_no_wakers()
     }
 }
 

@@ -8,11 +8,8 @@
 //! An array, so that a loop over it can call back: it goes by index. What callbacks
 //! add stands behind its beginning, and what they take out leaves a gap. Gaps at the
 //! end are forgotten, and others closed when the array is full; neither while a loop
-//! is in progress ([`Map::loops`]).
-//!
-//! # Known stale
-//!
-//! A list by the two words of the records' links, which no key's list needs any more.
+//! is in progress ([`Map::loops`]). Those that are known stale stand in a search tree
+//! by age as well ([`super::stale`]).
 
 use super::map::{Map, Scope};
 use super::pool::number_of;

@@ -218,7 +218,7 @@ pub fn unmark(slot: &KeySlot, holders: &Holders, record: RecordPointer) -> Unmar
 fn if_first(wakers: Option<Share>, first: bool) -> Option<Share> {
     match wakers {
         Some(wakers) if !first => {
-            wakers.give_up();
+            wakers.drop_share();
             None
         }
         wakers => wakers,

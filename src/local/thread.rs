@@ -36,7 +36,7 @@ use crate::sys::sync::Cell;
 pub struct Thread {
     own: Map,
     current: Cell<*const Map>,
-    /// While it works on another map ([`work_on`](Self::work_on)): the one that it had
+    /// While it works on another map ([`with_map`](Self::with_map)): the one that it had
     /// switched to before, if any. That stays attached.
     pub beneath: Cell<*const Map>,
     /// Calls in progress, the innermost first.
@@ -121,7 +121,7 @@ impl Thread {
 
     /// Runs `work` on another map, which this thread has; the one that was current
     /// stays this thread's meanwhile.
-    pub fn work_on(&self, map: Option<NonNull<Map>>, work: impl FnOnce()) {
+    pub fn with_map(&self, map: Option<NonNull<Map>>, work: impl FnOnce()) {
         let previous = self.switched_map();
         self.beneath.set(previous.map_or(null(), |map| map.as_ptr().cast_const()));
         self.switch(map);

@@ -165,7 +165,7 @@ pub(super) fn wake(thread: Option<&Thread>, wakers: Share) {
     let memory = thread.and_then(|thread| Some((thread, memory::allocate::<HookCall>().ok()?)));
     let Some((thread, memory)) = memory else {
         wakers.iter().for_each(|waker| call_without_node(thread, waker.hook));
-        return wakers.give_up();
+        return wakers.drop_share();
     };
     // SAFETY: Just allocated.
     let call = unsafe { memory.as_ref() };
@@ -185,7 +185,7 @@ fn wake_rest(thread: &Thread, memory: NonNull<HookCall>) {
             call_owned(Some(thread), call, waker.hook);
         }
         call.wakers.set(null());
-        wakers.give_up();
+        wakers.drop_share();
     }
     call.call.end(&thread.calls);
     // SAFETY: Allocated for this call, which is over.
@@ -210,7 +210,7 @@ pub fn on_stale(thread: &Thread, hook: Option<Hook>, replaceable: bool) -> Resul
     let old = inbox.wakers();
     let made = joined(old.as_ref(), new);
     if let Some(old) = old {
-        old.give_up();
+        old.drop_share();
     }
     inbox.set_wakers(made?);
     if let Some(waker) = new.filter(|_| inbox.stale.load(Ordering::Relaxed) > 0) {

@@ -174,10 +174,10 @@ fn end_elsewhere(thread: &Thread, id: u64) {
     }
     let own = thread.own_map();
     if own.scope_depth(id).is_some() {
-        thread.work_on(None, || end_with_inner(thread, own, id));
+        thread.with_map(None, || end_with_inner(thread, own, id));
     } else if let Some(map) = maps::attach_of_scope(id) {
         // A map that threads switch to, and that no other thread has.
-        thread.work_on(Some(NonNull::from(map)), || end_with_inner(thread, map, id));
+        thread.with_map(Some(NonNull::from(map)), || end_with_inner(thread, map, id));
         map.detach();
     }
 }

@@ -43,7 +43,7 @@ pub(crate) unsafe fn destroy(thread: &Thread, map: NonNull<Map>) -> Result<(), E
     // SAFETY: The caller: it is a living map.
     let fields = unsafe { map.as_ref() };
     fields.attach()?;
-    thread.work_on(Some(map), || end_map(thread, fields, Reason::MapDestroyed));
+    thread.with_map(Some(map), || end_map(thread, fields, Reason::MapDestroyed));
     maps::leave(fields);
     fields.release_memory();
     // SAFETY: `create` allocated it; no thread has it.

@@ -71,7 +71,6 @@ static void
 begin(uint32_t reclaim, tls_destroy_fn destroy, void (*user_free)(void *))
 {
     tls_key_options_t options = test_options();
-    size_t i;
 
     test_log_clear(&ended);
     options.destroy = destroy;
@@ -80,19 +79,13 @@ begin(uint32_t reclaim, tls_destroy_fn destroy, void (*user_free)(void *))
     options.reclaim = reclaim;
     options.flags = TLS_KEY_ENUMERABLE;
     key = test_key_from(&options);
-    for (i = 0; i < WORKERS; i++) {
-        worker_start(&workers[i]);
-        CHECK_OK(worker_set(&workers[i], key, VALUE(i + 1)));
-    }
+    workers_start_with_values(workers, WORKERS, key);
 }
 
 static void
 stop_workers(void)
 {
-    size_t i;
-
-    for (i = 0; i < WORKERS; i++)
-        worker_stop(&workers[i]);
+    workers_stop(workers, WORKERS);
 }
 
 /* ---- A visitor that never returns ------------------------------------- */

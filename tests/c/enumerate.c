@@ -15,12 +15,9 @@ static tls_key_t key;
 static void
 make_key(uint32_t reclaim)
 {
-    tls_key_options_t options = test_options();
+    tls_key_options_t options = test_options_logged(&ended);
 
     test_log_clear(&ended);
-    options.destroy = test_log_destroy;
-    options.user = &ended;
-    options.user_free = test_log_free;
     options.reclaim = reclaim;
     options.flags = TLS_KEY_ENUMERABLE;
     key = test_key_from(&options);
@@ -30,22 +27,14 @@ make_key(uint32_t reclaim)
 static void
 prepare(uint32_t reclaim)
 {
-    size_t i;
-
     make_key(reclaim);
-    for (i = 0; i < WORKERS; i++) {
-        worker_start(&workers[i]);
-        CHECK_OK(worker_set(&workers[i], key, VALUE(i + 1)));
-    }
+    workers_start_with_values(workers, WORKERS, key);
 }
 
 static void
 stop_workers(void)
 {
-    size_t i;
-
-    for (i = 0; i < WORKERS; i++)
-        worker_stop(&workers[i]);
+    workers_stop(workers, WORKERS);
 }
 
 /* ---- Who is visited ------------------------------------------------------------ */

@@ -39,10 +39,7 @@ make(uint32_t flags)
 static void *
 release_all(void *argument)
 {
-    size_t i;
-
-    for (i = 0; i < KEYS; i++)
-        CHECK_OK(tls_key_release(keys[i]));
+    test_release_keys(keys, KEYS);
     return argument;
 }
 

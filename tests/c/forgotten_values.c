@@ -126,10 +126,7 @@ begin(void)
 static void *
 release_all(void *argument)
 {
-    size_t i;
-
-    for (i = 0; i < KEYS; i++)
-        CHECK_OK(tls_key_release(keys[i]));
+    test_release_keys(keys, KEYS);
     return argument;
 }
 

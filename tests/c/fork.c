@@ -24,10 +24,7 @@ start_workers(void)
 static void
 stop_workers(void)
 {
-    size_t i;
-
-    for (i = 0; i < WORKERS; i++)
-        worker_stop(&workers[i]);
+    workers_stop(workers, WORKERS);
 }
 
 /* The workers' values are 1, 2, 3. */

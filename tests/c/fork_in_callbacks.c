@@ -59,7 +59,6 @@ static void
 prepare(uint32_t reclaim, uint32_t flags)
 {
     tls_key_options_t options = test_options();
-    size_t i;
 
     test_log_clear(&ended);
     forks = 0;
@@ -70,10 +69,7 @@ prepare(uint32_t reclaim, uint32_t flags)
     options.reclaim = reclaim;
     options.flags = flags;
     key = test_key_from(&options);
-    for (i = 0; i < WORKERS; i++) {
-        worker_start(&workers[i]);
-        CHECK_OK(worker_set(&workers[i], key, VALUE(i + 1)));
-    }
+    workers_start_with_values(workers, WORKERS, key);
     CHECK_OK(tls_set(key, VALUE(4)));
     forks = 1;
 }
@@ -81,10 +77,7 @@ prepare(uint32_t reclaim, uint32_t flags)
 static void
 stop_workers(void)
 {
-    size_t i;
-
-    for (i = 0; i < WORKERS; i++)
-        worker_stop(&workers[i]);
+    workers_stop(workers, WORKERS);
 }
 
 static size_t

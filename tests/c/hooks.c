@@ -42,15 +42,7 @@ note_value(void *value, int reason, void *user)
 static int
 hook(uint32_t when, void (*function)(void *), const void *argument, tls_key_t owner)
 {
-    tls_hook_options_t options;
-
-    memset(&options, 0, sizeof(options));
-    options.size = sizeof(options);
-    options.when = when;
-    options.fn = function;
-    options.arg = (void *)(uintptr_t)argument;
-    options.owner = owner;
-    return tls_thread_hook(&options);
+    return test_hook(when, function, (void *)(uintptr_t)argument, owner);
 }
 
 static void

@@ -22,15 +22,7 @@ count_call(void *argument)
 static int
 hook(uint32_t when, tls_key_t of)
 {
-    tls_hook_options_t options;
-
-    memset(&options, 0, sizeof(options));
-    options.size = sizeof(options);
-    options.when = when;
-    options.fn = count_call;
-    options.arg = &calls;
-    options.owner = of;
-    return tls_thread_hook(&options);
+    return test_hook(when, count_call, &calls, of);
 }
 
 /* Registers one, failing the first allocation, the second, and so on. */

@@ -23,21 +23,6 @@ call_plugin(void *argument)
     CHECK_UINT(test_count((size_t *)argument), 0);
 }
 
-/* The plug-in may have been unloaded. */
-static void
-register_hook(uint32_t when, size_t plugin)
-{
-    tls_hook_options_t options;
-
-    memset(&options, 0, sizeof(options));
-    options.size = sizeof(options);
-    options.when = when;
-    options.fn = call_plugin;
-    options.arg = &unloaded[plugin];
-    options.owner = plugins[plugin];
-    tls_thread_hook(&options);
-}
-
 static void *
 work_for_plugins(void *argument)
 {
@@ -47,7 +32,8 @@ work_for_plugins(void *argument)
 
     for (i = 0; i < rounds; i++) {
         at = i % PLUGINS;
-        register_hook((uint32_t)(i / PLUGINS % 3), at);
+        /* It may have been unloaded. */
+        test_hook((uint32_t)(i / PLUGINS % 3), call_plugin, &unloaded[at], plugins[at]);
         tls_set(key, VALUE(1));
         if (i % 7 == 6)
             CHECK_OK(tls_thread_detach());

@@ -1,7 +1,7 @@
 /*
  * Threads that visit, set, take and capture at the same time, and share nothing
  * but what the library's locks order: so helgrind, which knows nothing of
- * atomics, can judge it. To that end values come and end in turn; meanwhile
+ * atomics, can check it. To that end values come and end in turn; meanwhile
  * nothing is deferred, and each key loses one value only, its own thread's.
  */
 #include "worker.h"

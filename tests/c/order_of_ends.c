@@ -1,7 +1,7 @@
 /*
  * The order of ends: what was set later depends on what was set before, so of all
- * that is stale when a call begins, the youngest ends first; whoever released the
- * keys, in whatever order, and however often the owner has looked meanwhile.
+ * that is stale when a call begins, the youngest ends first, on whatever
+ * threads and in whatever order the keys were released, and however often the owner has looked meanwhile.
  */
 #include "apart.h"
 #include "worker.h"
@@ -341,12 +341,10 @@ end_three_values(void *argument)
 static void
 a_deferred_value_ends_in_its_turn(void)
 {
-    tls_key_options_t options = test_options();
+    tls_key_options_t options = test_options_logged(&ended);
     size_t i;
 
     test_log_clear(&ended);
-    options.destroy = test_log_destroy;
-    options.user = &ended;
     options.flags = TLS_KEY_ENUMERABLE;
     for (i = 0; i < 3; i++)
         keys[i] = test_key_from(&options);

@@ -22,10 +22,7 @@ start_workers(void)
 static void
 stop_workers(void)
 {
-    size_t i;
-
-    for (i = 0; i < WORKERS; i++)
-        worker_stop(&workers[i]);
+    workers_stop(workers, WORKERS);
 }
 
 static tls_key_t

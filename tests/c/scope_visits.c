@@ -37,12 +37,9 @@ job_end(void *argument)
 static void
 make_key(uint32_t reclaim)
 {
-    tls_key_options_t options = test_options();
+    tls_key_options_t options = test_options_logged(&ended);
 
     test_log_clear(&ended);
-    options.destroy = test_log_destroy;
-    options.user = &ended;
-    options.user_free = test_log_free;
     options.reclaim = reclaim;
     options.flags = TLS_KEY_ENUMERABLE;
     key = test_key_from(&options);

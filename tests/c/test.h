@@ -346,15 +346,49 @@ test_key(void)
 }
 
 /* A key whose values end in `log`. */
-static inline tls_key_t
-test_key_logged(test_log_t *log)
+/* Of keys whose ends, and those of their values, are logged. */
+static inline tls_key_options_t
+test_options_logged(test_log_t *log)
 {
     tls_key_options_t options = test_options();
 
     options.destroy = test_log_destroy;
     options.user = log;
     options.user_free = test_log_free;
+    return options;
+}
+
+static inline tls_key_t
+test_key_logged(test_log_t *log)
+{
+    tls_key_options_t options = test_options_logged(log);
+
     return test_key_from(&options);
+}
+
+static inline void
+test_release_keys(const tls_key_t *keys, size_t number)
+{
+    size_t i;
+
+    for (i = 0; i < number; i++)
+        CHECK_OK(tls_key_release(keys[i]));
+}
+
+/* ---- Hooks ----------------------------------------------------------- */
+
+static inline int
+test_hook(uint32_t when, void (*function)(void *), void *argument, tls_key_t owner)
+{
+    tls_hook_options_t options;
+
+    memset(&options, 0, sizeof(options));
+    options.size = sizeof(options);
+    options.when = when;
+    options.fn = function;
+    options.arg = argument;
+    options.owner = owner;
+    return tls_thread_hook(&options);
 }
 
 #endif /* TEST_H */

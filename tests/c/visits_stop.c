@@ -18,36 +18,26 @@ static tls_key_t key;
 static void
 prepare(uint32_t reclaim)
 {
-    tls_key_options_t options = test_options();
-    size_t i;
+    tls_key_options_t options = test_options_logged(&ended);
 
     test_log_clear(&ended);
-    options.destroy = test_log_destroy;
-    options.user = &ended;
-    options.user_free = test_log_free;
     options.reclaim = reclaim;
     options.flags = TLS_KEY_ENUMERABLE;
     key = test_key_from(&options);
-    for (i = 0; i < WORKERS; i++) {
-        worker_start(&workers[i]);
-        CHECK_OK(worker_set(&workers[i], key, VALUE(i + 1)));
-    }
+    workers_start_with_values(workers, WORKERS, key);
 }
 
 /* The key was released: of all values so many are ended, each once. */
 static void
 finish_released(size_t values)
 {
-    size_t i;
-
-    for (i = 0; i < WORKERS; i++)
-        worker_stop(&workers[i]);
+    workers_stop(workers, WORKERS);
     CHECK_UINT(ended.count, values);
     CHECK_UINT(ended.freed, 1);
     CHECK_OK(tls_key_drain(key, 0, NULL));
 }
 
-/* Whoever took `handed` of the values has them. */
+/* Of the values `handed` were handed over. */
 static void
 finish(size_t handed)
 {

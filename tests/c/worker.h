@@ -186,6 +186,27 @@ worker_set(worker_t *worker, tls_key_t key, void *value)
     return worker_call(worker, worker_job_set, key, value, 0).code;
 }
 
+/* Starts some, each with a value of the key: 1, 2, ... */
+static inline void
+workers_start_with_values(worker_t *workers, size_t number, tls_key_t key)
+{
+    size_t i;
+
+    for (i = 0; i < number; i++) {
+        worker_start(&workers[i]);
+        CHECK_OK(worker_set(&workers[i], key, VALUE(i + 1)));
+    }
+}
+
+static inline void
+workers_stop(worker_t *workers, size_t number)
+{
+    size_t i;
+
+    for (i = 0; i < number; i++)
+        worker_stop(&workers[i]);
+}
+
 static inline void *
 worker_get(worker_t *worker, tls_key_t key)
 {

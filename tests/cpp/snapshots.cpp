@@ -246,7 +246,7 @@ TEST_CASE("an exception names the function, and what was wrong with its use", "[
               "tls::map::guard: another thread is in the map"));
 }
 
-TEST_CASE("errors compare equal to their names, whoever's category they have", "[errors]")
+TEST_CASE("errors compare equal to their names, of whichever category", "[errors]")
 {
     // As in a plug-in that nobody is linked to.
     static const tls::errors::category_type another;

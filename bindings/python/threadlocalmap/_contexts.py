@@ -6,8 +6,8 @@ Idea: a Context is one of the library's: copies of the values of copy= keys, mad
 that captures. It is used again and again, also by several threads at the same time: each time a scope
 begins with copies of the copies. A task() runs once, and is given the captured objects themselves.
 
-Invariants: the library's context is freed once, by whoever closes it or by the last who is just beginning
-a scope with it. To begin, one first counts oneself in and then looks whether it is there; to
+Invariants: the library's context is freed once, by the thread that closes it, or by the last one that is just
+beginning a scope with it. To begin, one first counts oneself in and then looks whether it is there; to
 close, one first takes it away and then looks whether somebody is counted in.
 """
 

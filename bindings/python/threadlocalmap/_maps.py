@@ -20,7 +20,7 @@ from types import AsyncGeneratorType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from ._library import ERR_BUSY, ERR_EXITING, Error
-from ._strands import Carried, Keeper, Strand, carried, current, enter, leave, own
+from ._strands import Carried, StrandOwner, Strand, carried, current, enter, leave, own
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec
@@ -44,11 +44,11 @@ class Map:
         current()
         strand = Strand("this map", own(), carried(), is_task=False)
         self._carried: Carried = strand.begin()
-        self._keeper = Keeper(strand)
+        self._owner = StrandOwner(strand)
         self._within: list[Strand] = []  # the thread, for each with
 
     def __enter__(self) -> Map:
-        strand, thread, within = self._keeper.strand, own(), self._within
+        strand, thread, within = self._owner.strand, own(), self._within
         if strand.ended:
             raise Error(ERR_EXITING, "this map was closed")
         if within and within[0] is not thread:
@@ -60,7 +60,7 @@ class Map:
     def __exit__(
         self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        those = leave(self._keeper.strand)
+        those = leave(self._owner.strand)
         if those is None:
             raise Error(ERR_BUSY, "this map can't be left here: it was entered in another context, or another map in it")
         self._within.pop()
@@ -75,11 +75,11 @@ class Map:
         """Ends its values, here. Closing it again does nothing."""
         if self._within:
             raise Error(ERR_BUSY, f"this map is entered, in {self._within[0].name}: leave it first")
-        self._keeper.strand.end()
+        self._owner.strand.end()
         self._carried = {}
 
     def __repr__(self) -> str:
-        return f"<threadlocalmap.Map{' (closed)' if self._keeper.strand.ended else ''}>"
+        return f"<threadlocalmap.Map{' (closed)' if self._owner.strand.ended else ''}>"
 
 
 class _Generator(Generator[Any, Any, Any]):
@@ -90,7 +90,7 @@ class _Generator(Generator[Any, Any, Any]):
         self._map = Map()
 
     def _step(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        if self._map._keeper.strand.ended:
+        if self._map._owner.strand.ended:
             return function(*arguments)
         try:
             with self._map:
@@ -110,7 +110,7 @@ class _Generator(Generator[Any, Any, Any]):
 
     def close(self) -> None:
         map = self._map
-        if map._keeper.strand.ended:
+        if map._owner.strand.ended:
             return
         try:
             with map:
@@ -131,7 +131,7 @@ class _AsyncGenerator(AsyncGenerator[Any, Any]):
         self._map = Map()
 
     async def _step(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        if self._map._keeper.strand.ended:
+        if self._map._owner.strand.ended:
             return await function(*arguments)
         try:
             with self._map:
@@ -151,7 +151,7 @@ class _AsyncGenerator(AsyncGenerator[Any, Any]):
 
     async def aclose(self) -> None:
         map = self._map
-        if map._keeper.strand.ended:
+        if map._owner.strand.ended:
             return
         try:
             with map:

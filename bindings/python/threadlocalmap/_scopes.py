@@ -78,8 +78,8 @@ class Scope:
         if held and not self._across_yield:
             raise Error(
                 ERR_INVALID,
-                f"a scope in a generator ({self.where}) is open between its items, and whoever takes them is inside it, "
-                "too: put @threadlocalmap.generator before the function, or Scope(across_yield=True) if that is what "
+                f"a scope in a generator ({self.where}) is open between its items, and the code that takes them is "
+                "inside it, too: put @threadlocalmap.generator before the function, or Scope(across_yield=True) if that is what "
                 "you want. A function under @contextlib.contextmanager needs neither",
             )
         strand = current()

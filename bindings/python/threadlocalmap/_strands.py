@@ -129,7 +129,7 @@ class Strand:
     """A line of execution with values of its own."""
 
     __slots__ = (
-        "name", "is_task", "place", "inherited", "scopes", "moving", "ended", "home", "watched", "orphans", "__weakref__",
+        "name", "is_task", "place", "inherited", "scopes", "moving", "ended", "home", "watched", "dropped", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, name: str, home: Optional[Strand], inherited: Carried, *, is_task: bool) -> None:
@@ -142,7 +142,7 @@ class Strand:
         self.ended = False
         self.home = home  # the thread that it ran on last; of a thread: None
         self.watched = False  # a thread whose end is seen
-        self.orphans: list[Strand] = []  # a thread's: what was dropped elsewhere and is to end here
+        self.dropped: list[Strand] = []  # a thread's: what was dropped elsewhere and is to end here
         if home is not None:
             _strands.add(self)
 
@@ -265,16 +265,16 @@ class Strand:
         if home is None or home.ended or not home.watched or (home is own() and not busy()):
             self.end()
             return
-        home.orphans.append(self)
+        home.dropped.append(self)
         if home.ended:
-            bury(home)
+            end_dropped(home)
 
 
-def bury(home: Strand) -> None:
+def end_dropped(home: Strand) -> None:
     """Ends what was dropped elsewhere."""
-    while home.orphans and not busy():
+    while home.dropped and not busy():
         try:
-            strand = home.orphans.pop()
+            strand = home.dropped.pop()
         except IndexError:
             return
         strand.end()
@@ -296,7 +296,7 @@ class Entered:
         return self.thread is thread and (None if self.task is None else self.task()) is task
 
 
-class Keeper:
+class StrandOwner:
     """Has a strand, and ends it when it is dropped itself."""
 
     __slots__ = ("strand",)
@@ -309,7 +309,7 @@ class Keeper:
             self.strand.abandon()
 
 
-_tasks: weakref.WeakKeyDictionary[Task[Any], Keeper] = weakref.WeakKeyDictionary()
+_tasks: weakref.WeakKeyDictionary[Task[Any], StrandOwner] = weakref.WeakKeyDictionary()
 _strands: weakref.WeakSet[Strand] = weakref.WeakSet()
 _threads: weakref.WeakSet[Strand] = weakref.WeakSet()
 _ending: dict[int, Strand] = {}
@@ -325,8 +325,8 @@ def current_task() -> Optional[Task[Any]]:
 def current(*, check: bool = True) -> Strand:
     """The strand that the calling code runs in."""
     thread = own()
-    if thread.orphans:
-        bury(thread)
+    if thread.dropped:
+        end_dropped(thread)
     task = current_task()
     entered = _state.get().entered
     if entered is not None and entered.is_here(thread, task):
@@ -341,19 +341,19 @@ def current(*, check: bool = True) -> Strand:
 
 
 def _of_task(task: Task[Any]) -> Strand:
-    keeper = _tasks.get(task)
-    if keeper is None:
-        made = Keeper(Strand(f"task {task.get_name()!r}", own(), carried(), is_task=True))
-        keeper = _tasks.setdefault(task, made)
-        if keeper is made:
+    owner = _tasks.get(task)
+    if owner is None:
+        made = StrandOwner(Strand(f"task {task.get_name()!r}", own(), carried(), is_task=True))
+        owner = _tasks.setdefault(task, made)
+        if owner is made:
             task.add_done_callback(_task_is_done)
-    return keeper.strand
+    return owner.strand
 
 
 def _task_is_done(task: Task[Any]) -> None:
-    keeper = _tasks.pop(task, None)
-    if keeper is not None:
-        keeper.strand.end()
+    owner = _tasks.pop(task, None)
+    if owner is not None:
+        owner.strand.end()
 
 
 def enter(strand: Strand, those: Carried) -> None:
@@ -382,7 +382,7 @@ def leave(strand: Strand) -> Optional[Carried]:
 
 
 def own() -> Strand:
-    """The calling thread's. Sees to the thread's end, if it is one of threading's: Python forgets
+    """The calling thread's. Watches the thread's end, if it is one of threading's: Python forgets
     others' state each time that they leave Python, which is not their end."""
     try:
         strand: Strand = _local.strand
@@ -420,11 +420,11 @@ def end_thread(strand: Strand) -> None:
     thread = get_ident()
     _ending[thread] = strand
     try:
-        bury(strand)
+        end_dropped(strand)
         detach_thread(strand)
     finally:
         strand.ended = True
-        bury(strand)
+        end_dropped(strand)
         del _ending[thread]
 
 
@@ -472,7 +472,7 @@ def _after_fork_here() -> None:
 
 
 def _after_fork_in_child() -> None:
-    """Other threads are not here: what is theirs ends with whoever drops it. Nor is asyncio's loop, as
+    """Other threads are not here: what is theirs ends where it is dropped. Nor is asyncio's loop, as
     asyncio sees it: the code that goes on is still in its task."""
     thread, strand = own(), _forking.pop(get_ident(), None)
     _forking.clear()

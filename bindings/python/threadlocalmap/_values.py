@@ -107,7 +107,7 @@ class Cell:
         self.weak = weakref.ref(table)
         self.table: Optional[Table] = None
         # What ends between the moment when the collector has cleared `weak` and keep(), which it
-        # calls next. None: the objects go with the table, and nobody is told.
+        # calls next. None: the objects go with the table, and no destroy is called.
         self.early: Optional[list[tuple[int, int]]] = [] if kept else None
 
 
@@ -201,7 +201,7 @@ def lookup(number: int) -> Optional[tuple[Table, Value]]:
 
 
 _calls: dict[int, Call] = {}
-BETWEEN = -1  # the map is being switched: whoever comes in between, a signal's handler, switches himself
+BETWEEN = -1  # the map is being switched: a signal's handler that comes in between switches itself
 
 
 def call(map: Optional[int], function: Callable[..., Any], *arguments: Any) -> tuple[Any, Call]:

@@ -258,7 +258,7 @@ weakened! {
         [at!(INBOX, "pub fn wakers(", "self.lock.with", Unlocked)],
         OWNER, ["attach | release", "waker set | waker"], [UNORDERED];
     wakers_that_are_freed_before_the_last_was_called:
-        [at!(HOOKS, "pub fn give_up", "fetch_sub", Ordered(Relaxed))],
+        [at!(HOOKS, "pub fn drop_share", "fetch_sub", Ordered(Relaxed))],
         OWNER, ["attach | release", "waker set | waker"], [UNORDERED];
     a_hook_that_pins_its_owner_without_the_keys_lock:
         [at!(SLOT, "pub fn pin_if_live", "self.with_holders", Unlocked)],

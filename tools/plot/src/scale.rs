@@ -44,7 +44,7 @@ pub fn draw(record: &Path, svg: &Path) -> Result<(), String> {
     let record: Record = serde_json::from_str(&text).map_err(|error| in_file(&error))?;
     let lines = lines(record.points);
     if lines.is_empty() {
-        return Err(in_file(&"it has no row about threads (those of --filter release, crowd)"));
+        return Err(in_file(&"it has no row about threads (those of --filter release, idle)"));
     }
     let height = TITLE_HEIGHT + CHART_HEIGHT + LEGEND_ROW as u32 * lines.len() as u32 + 24;
     write_svg(svg, height, |root| draw_all(&lines, root))

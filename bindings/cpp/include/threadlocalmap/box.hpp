@@ -143,7 +143,7 @@ class box {
   virtual void end(reason why) noexcept = 0;
 
   /** Ends the box alone. */
-  virtual T *give_up() noexcept = 0;
+  virtual T *hand_over() noexcept = 0;
 
   /**
    * The value has another owner: the box will end without it. For the thread that has the box, while
@@ -181,7 +181,7 @@ class box_with final : public box<T> {
     delete this;
   }
 
-  T *give_up() noexcept override {
+  T *hand_over() noexcept override {
     T *const own = this->value;
     forget(deleter_);
     delete this;
@@ -254,8 +254,8 @@ void end_entry(void *entry, reason why, const endings<T> &ways) noexcept {
 
 /** Hands the value of an entry over, without its deleter. */
 template <class T>
-T *give_up(void *entry) noexcept {
-  return is_boxed(entry) ? unboxed<T>(entry)->give_up() : static_cast<T *>(entry);
+T *hand_over(void *entry) noexcept {
+  return is_boxed(entry) ? unboxed<T>(entry)->hand_over() : static_cast<T *>(entry);
 }
 
 /**
@@ -273,7 +273,7 @@ int store(tls_key_t key, void *entry, const endings<T> &ways) noexcept {
   void *taken = nullptr;
   int answer = tls_swap(key, entry, &taken);
   if (answer == TLS_OK && taken != nullptr) {
-    if (value_of<T>(taken) == value_of<T>(entry)) give_up<T>(taken);
+    if (value_of<T>(taken) == value_of<T>(entry)) hand_over<T>(taken);
     else end_entry(taken, reason::replaced, ways);
   } else if (answer == TLS_ERR_BUSY && is_boxed(old)) {
     // Before: its end may come at once.

@@ -23,8 +23,8 @@ namespace tls {
  * docs/migrating.md says what stays different.
  */
 enum class presets {
-  /** folly's: whoever destroys the object destroys all threads' values, before the destructor
-   * returns; all threads' values may be visited. */
+  /** folly's: the thread that destroys the object destroys all threads' values, before the
+   * destructor returns; all threads' values may be visited. */
   folly,
   /** Boost's: each thread destroys its own values; nobody sees another thread's. As without options. */
   boost,

@@ -299,7 +299,7 @@ class thread_local_ptr {
     if (entry == nullptr) return;
     const int answer = detail::store(key_.handle(), entry, ways_);
     error = detail::code_of(answer);
-    if (answer == TLS_ERR_BUSY) detail::give_up<T>(entry);
+    if (answer == TLS_ERR_BUSY) detail::hand_over<T>(entry);
     else if (error) detail::end_entry(entry, reason::removed, ways_);
   }
 
@@ -308,7 +308,7 @@ class thread_local_ptr {
     void *entry = nullptr;
     const int answer = take(key_.handle(), &entry);
     error = answer == TLS_ERR_ABSENT ? std::error_code() : detail::code_of(answer);
-    return entry != nullptr ? detail::give_up<T>(entry) : nullptr;
+    return entry != nullptr ? detail::hand_over<T>(entry) : nullptr;
   }
 
 #if TLS_PRIVATE_EXCEPTIONS
