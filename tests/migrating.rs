@@ -182,21 +182,31 @@ fn with_the_folder_a_source_defines_what_it_wants() {
 }
 
 #[test]
-fn with_the_folder_the_cpp_library_and_assembly_see_the_system() {
+fn with_the_folder_the_cpp_library_sees_the_system() {
     let directory = directory_of("folder-others");
-    let (include, folder) = (format!("-I{}", header_directory().display()), with_folder());
+    let source = directory.join("mutex.cpp");
     // <mutex> includes <pthread.h> before the program does.
     let text = "#include <mutex>\n#include <pthread.h>\n\
                 static_assert(sizeof(__gthread_key_t) == 4 && sizeof(pthread_key_t) == 8, \"\");\n";
-    for (name, text) in [("mutex.cpp", text), ("assembly.S", "#include <pthread.h>\n")] {
-        let source = directory.join(name);
-        fs::write(&source, text).expect("the build directory can be written");
-        let mut command = compiler(Standard::cpp("c++17"));
-        command.args([&include, &folder]).arg("-I").arg(&library().include);
-        command.arg("-fsyntax-only").arg(&source);
-        if name.ends_with(".S") {
-            command.args(["-x", "assembler-with-cpp", "-E", "-o", "/dev/null"]);
-        }
+    fs::write(&source, text).expect("the build directory can be written");
+    let (include, folder) = (format!("-I{}", header_directory().display()), with_folder());
+    let mut command = compiler(Standard::cpp("c++17"));
+    command.args([&include, &folder]).arg("-I").arg(&library().include);
+    process::output_of(command.arg("-fsyntax-only").arg(&source));
+}
+
+/// Flags are for all sources of a program.
+#[test]
+fn sources_in_assembly_pass_with_either() {
+    let directory = directory_of("assembly");
+    let source = directory.join("assembly.S");
+    fs::write(&source, "\t.text\n\t.globl\tlabel\nlabel:\n")
+        .expect("the build directory can be written");
+    let (include, folder) = (format!("-I{}", header_directory().display()), with_folder());
+    for flags in [&WITH_HEADER[..], &[folder.as_str()]] {
+        let mut command = compiler(Standard::c("c17"));
+        command.arg(&include).args(flags).arg("-I").arg(&library().include);
+        command.arg("-c").arg(&source).arg("-o").arg(directory.join("assembly.o"));
         process::output_of(&mut command);
     }
 }

@@ -59,7 +59,8 @@
  * C11's functions are mapped where <threads.h> is to be had: C includes it here (define
  * THREADLOCALMAP_NO_TSS to do without), C++ must have included it before.
  */
-#ifndef THREADLOCALMAP_PTHREAD_H
+/* Nothing for sources in assembly: -include is for all files of a program. */
+#if !defined(THREADLOCALMAP_PTHREAD_H) && !defined(__ASSEMBLER__)
 #define THREADLOCALMAP_PTHREAD_H
 
 #include <errno.h>

@@ -5,7 +5,7 @@
  *
  * For a program whose sources are not to be touched: with this folder in front (`-I`) each file that
  * includes <pthread.h> has pthread keys of this library, and what it defines before that
- * (_GNU_SOURCE, _POSIX_C_SOURCE) works as before. Sources in assembly get the system's header.
+ * (_GNU_SOURCE, _POSIX_C_SOURCE) works as before.
  *
  * A header of the C++ library that includes <pthread.h> for itself gets the system's names; the
  * file has ours when it includes <pthread.h> itself.
@@ -17,7 +17,7 @@
 
 /* Not in the middle of the C++ library's own header, which has defined the first of these and not
  * yet the second; and not in that of this library's. */
-#if !defined(__ASSEMBLER__) && !defined(THREADLOCALMAP_PTHREAD_H) && \
+#if !defined(THREADLOCALMAP_PTHREAD_H) && \
     !(defined(_GLIBCXX_GCC_GTHR_POSIX_H) && !defined(__GTHREAD_ONCE_INIT))
 #include <threadlocalmap_pthread.h>
 #endif
