@@ -220,7 +220,7 @@
 #define TLS_REASON_KEY_DEAD 3
 
 /**
- * Destroyed because its live key was purged of all values.
+ * Destroyed because its live key was purged (tls_key_purge()).
  */
 #define TLS_REASON_PURGED 4
 
@@ -954,20 +954,35 @@ struct tls_map_t *tls_map_current(void);
 size_t tls_expunge_all_threads(void);
 
 /**
- * Destroys every thread's value under a live TLS_RECLAIM_ANY key, now.
+ * Ends every thread's value under a live key; the key stays live.
  *
- * Each with TLS_REASON_PURGED, on the calling thread; the key stays live, and
- * the next tls_get() on each thread runs init again. destroyed: receives how
- * many values it destroyed; NULL: nobody wants to know. Values that threads
- * set meanwhile, or that their owner is just destroying, are passed over.
- * Nobody asks the threads: one that is just using its value must hold it, by a
- * count of references in the value, say, or by tls_take(), and tls_set() after.
- * Attaches the calling thread.
+ * For a cache that is to be trimmed, or that something has made invalid. The next
+ * tls_get() on each thread finds no value, so it runs init again. Each value is
+ * destroyed with TLS_REASON_PURGED:
  *
- * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (not an ANY key); TLS_ERR_BUSY (the key is
- * being visited, taken or purged); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
- * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
+ * * under a TLS_RECLAIM_ANY key on the calling thread, before this returns. Values
+ *   that threads set meanwhile, or that their owner is just destroying, are passed over.
+ * * under a TLS_KEY_ENUMERABLE key on the value's own thread. All other threads' values
+ *   become stale at one instant, and no tls_get() finds them any more. Each thread
+ *   destroys its own when it next expunges: the wakers of the threads are called, as by
+ *   tls_expunge_all_threads(). The calling thread's own are destroyed before this
+ *   returns. A value that is being visited is destroyed after the visit.
+ *
+ * A key that is neither can't be purged: other threads do not reach its values.
+ * Captured values (tls_context_capture()) stay.
+ *
+ * Nobody asks the threads. Under an ANY key one that is just using its value must
+ * hold it: by a count of references in the value, say, or by tls_take(), and
+ * tls_set() after. Under the other kind a thread that is using its value may go on
+ * until it calls a function that destroys stale values, as after any release.
+ *
+ * destroyed: receives how many values have ended; may be NULL.
+ *
+ * Threads: any. An ANY key attaches the calling thread. Blocks: no, but runs destroy
+ * callbacks, and wakers. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (neither ANY nor ENUMERABLE); TLS_ERR_BAD_KEY;
+ * TLS_ERR_DEAD_KEY; of an ANY key also TLS_ERR_BUSY (the key is
+ * being visited, taken or purged), TLS_ERR_NO_MEMORY and TLS_ERR_EXITING;
  * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */

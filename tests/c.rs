@@ -216,6 +216,7 @@ programs! { C_PROGRAMS run_c
     os_footprint
     process_endings
     process_exit
+    purged_owners
     races
     rare_codes
     reclaim_any

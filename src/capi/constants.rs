@@ -46,7 +46,7 @@ pub const TLS_REASON_REPLACED: c_int = 1;
 pub const TLS_REASON_REMOVED: c_int = 2;
 /// Destroyed because its key is dead.
 pub const TLS_REASON_KEY_DEAD: c_int = 3;
-/// Destroyed because its live key was purged of all values.
+/// Destroyed because its live key was purged (tls_key_purge()).
 pub const TLS_REASON_PURGED: c_int = 4;
 /// Destroyed because the scope that it was set in has ended.
 pub const TLS_REASON_SCOPE_END: c_int = 5;

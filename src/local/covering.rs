@@ -20,7 +20,7 @@
 //!
 //! A record that hides what it covers is a *placeholder*: its entry is a vacated
 //! word, which no look-up finds. Any record becomes one when its value goes and
-//! it covers another: Destroying, Deferred, Taken and at last Absent. An outer
+//! it covers another: Destroying, Deferred, Taken, Purged and at last Absent. An outer
 //! value that is removed inside a scope gets an Absent record of its own.
 //!
 //! # Invariants
@@ -107,7 +107,7 @@ impl Map {
         while let Some(position) = self.vacated_place_of(table, key) {
             let record = self.pool.at(table.record(position));
             if Record::at(record).covers.get() == Number::NONE {
-                // Taken, and not drained yet.
+                // Taken or purged, and not drained yet.
                 table.remove_at(position);
                 continue;
             }
@@ -163,9 +163,18 @@ impl Map {
 
     /// The innermost record of a key that has a value.
     pub fn first_value_of(&self, key: u64) -> Option<RecordPointer> {
+        self.first_value_outside_of(u32::MAX, key)
+    }
+
+    /// The innermost record of a key that has a value, of those at a lower depth.
+    pub fn first_value_outside_of(&self, depth: u32, key: u64) -> Option<RecordPointer> {
         self.with_table(0, |table, _| {
             let mut record = self.pool.at(table.record(self.place_of(table, key)?));
-            while !matches!(Record::at(record).state(), State::Live | State::Covered) {
+            let is_it = |record: &Record| {
+                let has_value = matches!(record.state(), State::Live | State::Covered);
+                has_value && u32::from(record.depth.get()) < depth
+            };
+            while !is_it(Record::at(record)) {
                 record = self.pool.find(Record::at(record).covers.get())?;
             }
             Some(record)
@@ -330,8 +339,17 @@ impl Map {
                     fields.become_state(State::Destroying);
                     return TakenOut::Out;
                 }
+                // Not one that was purged this moment: that is to be drained first.
+                State::Purged if fields.is_known_dead() => {
+                    self.entry_went(record);
+                    fields.become_state(State::Destroying);
+                    return TakenOut::Out;
+                }
                 state => {
-                    debug_assert!(matches!(state, State::Taken | State::Deferred), "{state:?}");
+                    debug_assert!(
+                        matches!(state, State::Taken | State::Purged | State::Deferred),
+                        "{state:?}"
+                    );
                     return TakenOut::Taken;
                 }
             }
@@ -421,22 +439,31 @@ impl Map {
     /// The owner has learned that another thread has taken an entry's value: it
     /// goes, or stays as a placeholder.
     pub fn clear_taken(&self, record: RecordPointer) {
-        let fields = Record::at(record);
-        self.with_table(0, |table, _| {
-            if fields.covers.get() != Number::NONE {
-                return;
-            }
-            match Self::position_of(table, record) {
-                Some(position) => drop(table.remove_at(position)),
-                None => self.uncover(table, record),
-            }
-        });
+        self.with_table(0, |table, _| self.clear(table, record));
         // A deferred value, which its last visitor has taken, had gone before.
         if marks(record).reason.get() == 0 {
             self.entry_went(record);
             self.inbox.taken.fetch_sub(1, crate::sys::sync::Ordering::Relaxed);
         }
         self.shrink_if_large();
+    }
+
+    /// The owner has learned that another thread has purged an entry: it leaves the
+    /// table, or stays there as a placeholder. The record waits for its end.
+    pub fn clear_purged(&self, record: RecordPointer) {
+        self.with_table(0, |table, _| self.clear(table, record));
+        self.count_removal();
+        self.shrink_if_large();
+    }
+
+    fn clear(&self, table: &mut Table, record: RecordPointer) {
+        if Record::at(record).covers.get() != Number::NONE {
+            return;
+        }
+        match Self::position_of(table, record) {
+            Some(position) => drop(table.remove_at(position)),
+            None => self.uncover(table, record),
+        }
     }
 
     /// A record whose value is gone, and that has left its key, becomes free; or

@@ -166,7 +166,13 @@ pub struct TableOwner<'a> {
 impl Owner<Number> for TableOwner<'_> {
     #[inline(always)]
     fn is_stale(&self, record: Number) -> bool {
-        self.budget > 0 && Record::at(self.map.pool.at(record)).location.get() == Location::Stale
+        let record = || Record::at(self.map.pool.at(record));
+        // Of a live key: a placeholder, if it is here at all.
+        let is_placeholder = |state| matches!(state, State::Deferred | State::Purged);
+        let is_it = |record: &Record| {
+            record.location.get() == Location::Stale && !is_placeholder(record.state())
+        };
+        self.budget > 0 && is_it(record())
     }
 
     fn has_stale(&self) -> bool {
@@ -540,7 +546,7 @@ impl Map {
         let fields = Record::at(record);
         match fields.state() {
             State::Live => Self::position_of(self.table(), record).map(|at| self.table().value(at)),
-            State::Covered | State::Retired => Some(fields.value.get()),
+            State::Covered | State::Retired | State::Purged => Some(fields.value.get()),
             _ => None,
         }
     }

@@ -6,13 +6,14 @@
 //! |---|---|---|
 //! | Free | nowhere: the record is in the pool | owner -> Reserved, Absent |
 //! | Reserved | being made: init or copy runs | owner -> Live, Destroying, Free |
-//! | Live | in the table | owner -> Covered, Retired, Destroying, Deferred; another thread -> Taken |
-//! | Covered | in the record: a scope covers it | owner -> Live, Retired, Destroying, Deferred; another thread -> Taken |
+//! | Live | in the table | owner -> Covered, Retired, Destroying, Deferred; another thread -> Taken, Purged |
+//! | Covered | in the record: a scope covers it | owner -> Live, Retired, Destroying, Deferred; another thread -> Taken, Purged |
 //! | Absent | none: the record hides what it covers until its scope ends | owner -> Free |
 //! | Retired | in the record: its key is dead, the table has given the entry up | owner -> Destroying, Deferred |
 //! | Destroying | in the record: its destroy runs, or has run, or it was handed over | owner -> Free, Absent |
 //! | Deferred | in the record: a visitor looks at it | owner, when nobody looks -> Destroying; the last visitor -> Taken |
 //! | Taken | the taker's | owner, when it drains its inbox -> Free, Absent |
+//! | Purged | in the record: its key lives, and its owner is to destroy it | owner, when nobody looks -> Destroying |
 //!
 //! [`State::may_become`] is this table; a debug build refuses everything else.
 //!
@@ -53,23 +54,27 @@ pub enum State {
     Destroying = 6,
     Deferred = 7,
     Taken = 8,
+    Purged = 9,
 }
 
 impl State {
     /// The table of the module's text.
     pub const fn may_become(self, next: Self) -> bool {
-        use State::{Absent, Covered, Deferred, Destroying, Free, Live, Reserved, Retired, Taken};
+        use State::{
+            Absent, Covered, Deferred, Destroying, Free, Live, Purged, Reserved, Retired, Taken,
+        };
         matches!(
             (self, next),
             (Free, Reserved | Absent)
                 | (Reserved, Live | Destroying | Free)
-                | (Live, Covered | Retired | Destroying | Deferred | Taken)
-                | (Covered, Live | Retired | Destroying | Deferred | Taken)
+                | (Live, Covered | Retired | Destroying | Deferred | Taken | Purged)
+                | (Covered, Live | Retired | Destroying | Deferred | Taken | Purged)
                 | (Absent, Free)
                 | (Retired, Destroying | Deferred)
                 | (Destroying, Free | Absent)
                 | (Deferred, Destroying | Taken)
                 | (Taken, Free | Absent)
+                | (Purged, Destroying)
         )
     }
 
@@ -207,9 +212,10 @@ impl Record {
     }
 
     /// [`slot`](Self::slot) of a record that the owner has just found in its table by
-    /// its key. (Another thread may have taken the value since: this is as it was.)
+    /// its key, and that other threads do not reach.
     #[inline(always)]
     pub fn slot_at_hand(&self) -> &'static KeySlot {
+        debug_assert!(!self.is_reachable(), "a purge may have written it");
         // SAFETY: Such a record was Live; slots live for ever.
         unsafe { &*self.value.get().cast_const().cast() }
     }
@@ -235,7 +241,7 @@ impl Record {
 mod tests {
     use super::*;
 
-    const ALL: [State; 9] = [
+    const ALL: [State; 10] = [
         State::Free,
         State::Reserved,
         State::Live,
@@ -245,6 +251,7 @@ mod tests {
         State::Destroying,
         State::Deferred,
         State::Taken,
+        State::Purged,
     ];
 
     #[test]
@@ -266,7 +273,7 @@ mod tests {
 
     #[test]
     fn nothing_that_was_destroyed_or_taken_has_a_value_again_before_it_was_free() {
-        for ended in [State::Destroying, State::Taken] {
+        for ended in [State::Destroying, State::Taken, State::Purged] {
             for next in ALL.into_iter().filter(|next| ended.may_become(*next)) {
                 assert!(!next.has_value(), "{ended:?} becomes {next:?}");
             }

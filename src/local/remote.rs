@@ -122,6 +122,40 @@ impl Map {
         })
     }
 
+    /// Has the owner end a reachable entry's value, if it has one: the entry is not found
+    /// any more. With the key's lock. Returns whether the record is to be posted: else
+    /// there was nothing, or the last of those who look at it posts it.
+    fn purge(&self, record: RecordPointer, reason: u8) -> Purged {
+        let fields = Record::at(record);
+        self.inbox.lock.with(|| {
+            let position = match fields.state() {
+                State::Live => match Self::position_of(self.table(), record) {
+                    None => return Purged::No,
+                    position => position,
+                },
+                State::Covered => None,
+                _ => return Purged::No,
+            };
+            // The child of a fork finds the value in the record, as soon as the state
+            // says so; and it goes by the state.
+            if let Some(position) = position {
+                fields.value.set(self.table().value(position));
+            }
+            compiler_fence(Ordering::SeqCst);
+            marks(record).reason.set(reason);
+            fields.become_state(State::Purged);
+            compiler_fence(Ordering::SeqCst);
+            self.takes.set(self.takes.get().wrapping_add(1));
+            if let Some(position) = position {
+                self.table().hide(position);
+            }
+            match marks(record).visitors.get() {
+                0 => Purged::Post,
+                _ => Purged::Visited,
+            }
+        })
+    }
+
     /// Marks a reachable entry, if it has a value: that is not destroyed and not
     /// taken before [`unmark`]. With the key's lock, or by the owner.
     pub fn mark(&self, record: RecordPointer) -> Option<*mut c_void> {
@@ -183,7 +217,7 @@ pub fn unmark(slot: &KeySlot, holders: &Holders, record: RecordPointer) -> Unmar
                 fields.become_state(State::Taken);
                 Some(State::Deferred)
             }
-            state @ (State::Deferred | State::Taken) => Some(state),
+            state @ (State::Deferred | State::Taken | State::Purged) => Some(state),
             _ => None,
         }
     });
@@ -235,7 +269,7 @@ fn unmark_abandoned(holders: &Holders, record: RecordPointer) -> Unmarked {
     // SAFETY: Marked, so in the list; the lock is held.
     let departure = unsafe { holders.remove(Record::link_of(record)) };
     debug_assert_eq!(departure, Departure::Left, "the one who marks keeps the key alive");
-    if fields.state() == State::Deferred {
+    if matches!(fields.state(), State::Deferred | State::Purged) {
         return Unmarked::DestroyAndFree(fields.value.get(), marks(record).reason.get(), record);
     }
     // SAFETY: Left by its map, and out of its list.
@@ -268,6 +302,54 @@ pub fn step(
         Some((record, value, map.thread_number()))
     });
     Step { found, left: last.map_or(Unmarked::Done, |last| unmark(slot, holders, last)) }
+}
+
+/// What a purge has done with one entry.
+#[derive(PartialEq, Eq)]
+enum Purged {
+    /// Nothing: it has no value.
+    No,
+    /// It is to be posted.
+    Post,
+    /// Those who look at the value post it.
+    Visited,
+}
+
+/// Makes the values of a live key stale that other maps than `own` have: their owners
+/// are to end them, for this reason. Returns how many. Errors: `DeadKey`.
+///
+/// In one go with the key's lock: nobody sees some of them gone and others not, by way
+/// of a visit.
+pub fn purge(
+    slot: &'static KeySlot,
+    generation: u32,
+    own: *const Map,
+    reason: u8,
+) -> Result<usize, Error> {
+    slot.with_holders(|holders| {
+        let first = holders.first();
+        // A key that dies after this is seized with the lock.
+        slot.check(generation)?;
+        let mut number = 0;
+        let mut next = first;
+        while let Some(link) = next {
+            next = Holders::after(link);
+            let record = Record::of(link);
+            // SAFETY: In the list, and the lock is held.
+            let map = unsafe { map_of(record) }.filter(|map| !core::ptr::eq(*map, own));
+            let purged = map.map_or(Purged::No, |map| map.purge(record, reason));
+            number += usize::from(purged != Purged::No);
+            if let (Some(map), Purged::Post) = (map, purged) {
+                // SAFETY: In the list, and the lock is held.
+                let departure = unsafe { holders.remove(link) };
+                debug_assert_eq!(departure, Departure::Left, "its key lives");
+                slot.pin();
+                // SAFETY: In no list, and its key's lock is held.
+                unsafe { map.inbox.post(link, true) };
+            }
+        }
+        Ok(number)
+    })
 }
 
 /// A map's records under a live key, for a report: of each its map's number and

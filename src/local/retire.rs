@@ -102,7 +102,7 @@ pub fn retire(
     let fields = Record::at(record);
     let slot = fields.slot();
     let dead = fields.is_known_dead();
-    let deferred = map.state_of(record) == State::Deferred;
+    let deferred = matches!(map.state_of(record), State::Deferred | State::Purged);
     let reason = match (deferred, dead) {
         (true, _) => i32::from(marks(record).reason.get()),
         (false, true) => Reason::KeyDead as i32,
@@ -320,6 +320,10 @@ fn drain_posted(map: &Map) {
         match state {
             State::Live | State::Covered | State::Retired => map.enter_stale(record),
             State::Deferred if !visited => map.enter_stale(record),
+            State::Purged if !visited => {
+                map.clear_purged(record);
+                map.enter_stale(record);
+            }
             State::Taken => {
                 map.clear_taken(record);
                 fields.location.set(Location::Dropped);

@@ -173,6 +173,11 @@ impl<R: Copy> ThreadLocalMap<R> {
         self.table.vacate(position)
     }
 
+    /// [`vacate`](Self::vacate) that leaves the value, which its owner is to destroy.
+    pub fn hide(&self, position: usize) {
+        self.table.hide(position);
+    }
+
     /// Gives the entry at a position another record, and the word and value that
     /// go with it: a key, or [`Entry::vacated`] and null.
     pub fn substitute(&mut self, position: usize, word: u64, value: *mut c_void, record: R) {

@@ -180,6 +180,13 @@ impl<R: Copy> Table<R> {
         value
     }
 
+    /// [`vacate`](Self::vacate) that leaves the value: a look-up of the owner's that has
+    /// just found the key gets it still.
+    pub(super) fn hide(&self, position: usize) {
+        let key = &self.entry(position).key;
+        key.store(Entry::vacated(key.load(Ordering::Relaxed)), Ordering::Relaxed);
+    }
+
     /// Makes an entry unfindable, but keeps walks going over it.
     pub(super) fn close(&mut self, position: usize) {
         self.entry(position).key.store(Entry::reserved(position), Ordering::Relaxed);

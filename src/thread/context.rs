@@ -41,6 +41,7 @@ use crate::key::call::CallKind;
 use crate::key::options::Callbacks;
 use crate::key::{self, handle};
 use crate::local::contexts::{Context, ContextPointer, Item, TaskFunction};
+use crate::local::hooks::Share;
 use crate::local::map::Map;
 use crate::local::maps;
 use crate::local::record::{Record, RecordPointer, State};
@@ -129,9 +130,10 @@ fn release_mark(thread: &Thread, made: &Context) {
         retire::drain(thread.map());
         unmark(slot, holders, record)
     });
-    // The thread's own record: nobody else is to be woken.
-    if !matches!(left, Unmarked::Posted(_)) {
-        visit::after_mark(thread, slot, left);
+    match left {
+        // The thread's own record: nobody else is to be woken.
+        Unmarked::Posted(wakers) => drop(wakers.map(Share::drop_share)),
+        left => visit::after_mark(thread, slot, left),
     }
 }
 

@@ -9,10 +9,15 @@ use crate::local::thread::Thread;
 /// Returns how many it has destroyed.
 pub fn expunge_all_threads(thread: Option<&Thread>) -> usize {
     let destroyed = thread.map_or(0, |thread| retire::expunge(thread, thread.map(), usize::MAX));
+    wake_owners(thread);
+    destroyed
+}
+
+/// Calls the wakers of every map that has stale values.
+pub(super) fn wake_owners(thread: Option<&Thread>) {
     let mut last = u64::MAX;
     while let Some((number, wakers)) = maps::next_with_stale(last) {
         last = number;
         hooks::wake(thread, wakers);
     }
-    destroyed
 }

@@ -242,6 +242,9 @@ fn build_record_anew(thread: Option<&Thread>, map: &Map, record: RecordPointer) 
     if state == State::Taken && marks > 0 {
         map.inbox.taken.fetch_add(1, Ordering::Relaxed);
     }
+    if state == State::Purged {
+        map.clear_purged(record);
+    }
     let slot = fields.slot();
     pin_callbacks(record);
     let dead = fields.check_key().is_err();
@@ -254,13 +257,15 @@ fn build_record_anew(thread: Option<&Thread>, map: &Map, record: RecordPointer) 
                 map.release_record(record);
             }
         }
-        (State::Deferred, false) if marks == 0 => make_stale(map, record),
+        (State::Deferred | State::Purged, false) if marks == 0 => make_stale(map, record),
         (_, false) => {
             link_anew(record);
             fields.location.set(Location::Linked);
         }
-        (State::Live | State::Covered | State::Retired | State::Deferred, true) if marks == 0 => {
-            make_stale(map, record);
+        (State::Live | State::Covered | State::Retired | State::Deferred | State::Purged, true)
+            if marks == 0 =>
+        {
+            make_stale(map, record)
         }
         (_, true) => {
             slot.pin();

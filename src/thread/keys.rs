@@ -54,6 +54,9 @@ pub fn release(thread: &Thread, key: u64) -> Result<(), Error> {
     let Some((_, distance, map, record)) = Map::find_published(key) else {
         return release_shared(thread, key);
     };
+    if Record::at(record).is_reachable() {
+        return release_shared(thread, key);
+    }
     let slot = Record::at(record).slot_at_hand();
     if !slot.release_last(handle::generation(key)) {
         return release_shared(thread, key);

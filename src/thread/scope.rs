@@ -91,7 +91,7 @@ fn end_innermost(thread: &Thread, map: &Map, rounds: usize) {
 fn is_due(map: &Map, record: RecordPointer) -> bool {
     let state = map.state_of(record);
     let drained = Record::at(record).location.get() == Location::Stale;
-    state.has_value() || state == State::Deferred && drained
+    state.has_value() || matches!(state, State::Deferred | State::Purged) && drained
 }
 
 /// Retires all values that are in a map now, from a place by age on, and that

@@ -33,11 +33,13 @@ pub fn take_all(thread: &Thread, receive: Receive, argument: *mut c_void) -> Res
     map.for_each_youngest_first(0, |record| {
         match map.state_of(record) {
             // Its last visitor is about to post it, or has just done so.
-            State::Deferred if Record::at(record).location.get() != Location::Stale => {
+            State::Deferred | State::Purged
+                if Record::at(record).location.get() != Location::Stale =>
+            {
                 busy = true;
                 return;
             }
-            State::Live | State::Covered | State::Retired | State::Deferred => {}
+            State::Live | State::Covered | State::Retired | State::Deferred | State::Purged => {}
             _ => return,
         }
         match map.take_out(record, None, 0) {

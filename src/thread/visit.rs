@@ -21,9 +21,9 @@
 use core::cell::Cell;
 use core::ffi::{c_int, c_void};
 use core::mem::offset_of;
-use core::ptr::{null_mut, NonNull};
+use core::ptr::{null, null_mut, NonNull};
 
-use super::{hooks, keys};
+use super::{expunge, hooks, keys};
 use crate::error::{Error, Reason};
 use crate::key::call::{Call, CallKind};
 use crate::key::holders::Holders;
@@ -33,7 +33,7 @@ use crate::key::{self, handle, waiters};
 use crate::local::map::Map;
 use crate::local::pool;
 use crate::local::record::{Record, RecordPointer};
-use crate::local::remote::{map_of, step, unmark, Unmarked};
+use crate::local::remote::{self, map_of, step, unmark, Unmarked};
 use crate::local::retire;
 use crate::local::thread::Thread;
 use crate::sys::{block, memory};
@@ -225,9 +225,40 @@ pub fn for_each(
     })
 }
 
-/// Destroys every thread's value of a live `ANY` key, now. Returns how many. Errors: as
-/// [`for_each`] that takes, for an `ANY` key.
-pub fn purge(attach: Attach, key: u64) -> Result<usize, Error> {
+/// Ends every thread's value of a live key: destroys those of an `ANY` key now; of an
+/// enumerable one, makes them stale, and destroys the calling thread's own. Returns how
+/// many. Errors: `Invalid` for other keys; `BadKey`, `DeadKey`; for an `ANY` key as
+/// [`for_each`] that takes.
+pub fn purge(thread: Option<&Thread>, attach: Attach, key: u64) -> Result<usize, Error> {
+    let slot = key::find(key)?;
+    let rules = slot.rules(handle::generation(key))?;
+    if rules.any() {
+        return purge_now(attach, key);
+    }
+    if !rules.enumerable() {
+        return Err(Error::Invalid);
+    }
+    let own = thread.map_or(null(), |thread| core::ptr::from_ref(thread.map()));
+    let others = remote::purge(slot, handle::generation(key), own, Reason::Purged as u8)?;
+    if others > 0 {
+        expunge::wake_owners(thread);
+    }
+    Ok(others + thread.map_or(0, |thread| purge_own(thread, key)))
+}
+
+/// Destroys the thread's own values of a key, those that scopes cover as well, the
+/// youngest first. What a callback sets meanwhile at the same depth stays.
+fn purge_own(thread: &Thread, key: u64) -> usize {
+    let (map, mut depth, mut number) = (thread.map(), u32::MAX, 0);
+    while let Some(record) = map.first_value_outside_of(depth, key) {
+        depth = Record::at(record).depth.get().into();
+        number += usize::from(retire::retire(thread, map, record, None, Reason::Purged));
+    }
+    number
+}
+
+/// [`purge`] of an `ANY` key.
+fn purge_now(attach: Attach, key: u64) -> Result<usize, Error> {
     let mut destroyed = 0;
     walk(attach, key, true, Rules::any, |thread, slot, value, _| {
         destroyed += 1;

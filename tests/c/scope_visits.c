@@ -395,6 +395,55 @@ values_are_visited_and_taken_while_scopes_begin_and_end(void)
     check_all_at_once(TLS_RECLAIM_ANY);
 }
 
+/* ---- Deferred, and stale before its scope ends -------------------------------------- */
+
+static void
+job_miss_often(void *argument)
+{
+    tls_key_t keys[64];
+    size_t i;
+
+    (void)argument;
+    for (i = 0; i < 64; i++) {
+        keys[i] = test_key();
+        CHECK_OK(tls_set(keys[i], VALUE(i + 1)));
+        CHECK_OK(tls_remove(keys[i]));
+    }
+    test_release_keys(keys, 64);
+}
+
+static int
+remove_the_inner(void *value, uint64_t thread, void *argument)
+{
+    (void)thread;
+    (void)argument;
+    if (value == VALUE(2))
+        CHECK_OK(worker_remove(&worker, key));
+    return 0;
+}
+
+static void
+an_outer_value_comes_back_after_a_deferred_one_was_stale(void)
+{
+    tls_key_options_t options = test_options_logged(&ended);
+
+    test_log_clear(&ended);
+    options.flags = TLS_KEY_ENUMERABLE | TLS_KEY_EXPLICIT;
+    key = test_key_from(&options);
+    worker_start(&worker);
+    worker_do(&worker, job_set_two, NULL);
+    CHECK_OK(tls_for_each(key, remove_the_inner, NULL));
+    CHECK_UINT(ended.count, 0);
+    /* Its table is looked through, and built anew. */
+    worker_do(&worker, job_miss_often, NULL);
+    worker_do(&worker, job_end, NULL);
+    CHECK_PTR(worker_get(&worker, key), VALUE(1));
+    CHECK_UINT(ended.count, 1);
+    CHECK_OK(tls_key_release(key));
+    worker_stop(&worker);
+    CHECK_UINT(ended.count, 2);
+}
+
 int
 main(void)
 {
@@ -406,5 +455,6 @@ main(void)
     RUN(a_visited_value_is_replaced_inside_its_scope);
     RUN(a_visited_hidden_value_outlives_its_thread);
     RUN(values_are_visited_and_taken_while_scopes_begin_and_end);
+    RUN(an_outer_value_comes_back_after_a_deferred_one_was_stale);
     return test_finish();
 }

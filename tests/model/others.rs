@@ -74,8 +74,15 @@ impl Reference {
         allowed.then_some(()).ok_or_else(|| Expected::only(Err(Error::Invalid)))
     }
 
+    /// Whether a purge of a live key leaves values to the owners of other maps.
+    pub(crate) fn purge_leaves_some(&self, name: KeyName) -> bool {
+        let rules = self.keys[name].kind.rules;
+        let owners = rules.enumerable && !rules.any;
+        owners && self.holders(name).iter().any(|map| *map != self.current)
+    }
+
     pub(crate) fn purge(&mut self, name: KeyName) -> Expected {
-        if let Err(refused) = self.allows(name, |rules| rules.any) {
+        if let Err(refused) = self.allows(name, |rules| rules.any || rules.enumerable) {
             return refused;
         }
         let holders = self.holders(name);

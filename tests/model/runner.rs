@@ -197,6 +197,8 @@ impl Runner {
                 let in_scope = self.reference.maps[&self.reference.current].depth > 0;
                 let call = match call {
                     KeyCall::Swap(Stored::Same) if in_scope => KeyCall::Swap(Stored::Fresh),
+                    // What a purge leaves in other maps, under a live key, is not modelled.
+                    KeyCall::Purge if self.reference.purge_leaves_some(name) => KeyCall::ForEach,
                     _ => call,
                 };
                 let stored = match call {

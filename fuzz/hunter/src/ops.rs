@@ -524,10 +524,14 @@ fn purge(me: &Worker, op: Op) {
     key.purges.fetch_add(1, SeqCst);
     let code = key.disturb(|| {
         // SAFETY: Any thread may; nobody wants the number.
-        me.call_in(op.code, Some(key), |_| unsafe { ffi::tls_key_purge(handle, null_mut()) })
+        let purge = |_: &Frame| unsafe { ffi::tls_key_purge(handle, null_mut()) };
+        let code = me.call_in(op.code, Some(key), purge);
+        // No map has a value for certain: it is stale, until its owner ends it.
+        (0..MAPS as u16).for_each(|map| _ = shadow().touch(map, key));
+        code
     });
     expect(op.code, code, OVER_ALL, Some((handle, key)));
-    check_invalid(op.code, code, spec.any);
+    check_invalid(op.code, code, spec.any || spec.enumerable);
 }
 
 fn check_invalid(op: Code, code: c_int, fits: bool) {
@@ -544,6 +548,8 @@ fn for_each(me: &Worker, op: Op, body: usize) {
     // As it is now: the place may be another key's when the call returns.
     let spec = key.spec.get();
     let shadow = shadow();
+    // A purge that is going on, and those that will have begun.
+    let (disturbing, disturbed) = (key.disturbing.load(SeqCst), key.disturbed.load(SeqCst));
     // What each map has for certain, before.
     let mut before = [(null_mut::<Record>(), 0); MAPS];
     for (map, before) in before.iter_mut().enumerate() {
@@ -560,7 +566,8 @@ fn for_each(me: &Worker, op: Op, body: usize) {
     });
     expect(op.code, code, OVER_ALL, Some((handle, key)));
     check_invalid(op.code, code, spec.enumerable);
-    if code != OK || world().forked.load(SeqCst) {
+    let purged = disturbing > 0 || key.disturbed.load(SeqCst) != disturbed;
+    if code != OK || purged || world().forked.load(SeqCst) {
         return;
     }
     for (map, (record, version)) in before.into_iter().enumerate() {

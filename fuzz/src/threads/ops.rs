@@ -177,6 +177,7 @@ fn create(me: usize, habits: Habits) {
         inits: 0,
         visits: 0,
         takers: 0,
+        purged: false,
         callbacks: 0,
     });
 }

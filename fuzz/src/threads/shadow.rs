@@ -49,6 +49,8 @@ pub(crate) struct Key {
     pub(crate) visits: usize,
     /// Those of them that take or purge.
     pub(crate) takers: usize,
+    /// Somebody has purged it, and left the values to their owners.
+    pub(crate) purged: bool,
     /// Its destroy and init callbacks that are running.
     pub(crate) callbacks: usize,
 }
@@ -275,7 +277,8 @@ impl Shadow {
             for held in values_of(map) {
                 let name = self.name_of(held.key);
                 let waits = held.state == RecordState::Deferred;
-                due += usize::from(waits || self.keys[name].life() == Life::Dead);
+                let purged = held.state == RecordState::Purged;
+                due += usize::from(waits || purged || self.keys[name].life() == Life::Dead);
                 let set = if waits { &mut deferred } else { &mut in_maps };
                 assert!(set.insert((held.value, name)), "{:#x} is in two maps", held.value);
             }

@@ -46,6 +46,28 @@ fn visiting<T>(
 }
 
 pub(crate) fn purge(me: usize, chosen: &Chosen) {
+    if chosen.habits.any {
+        purge_now(me, chosen);
+    } else {
+        purge_owners(me, chosen);
+    }
+}
+
+/// Each owner is to destroy its own value.
+fn purge_owners(me: usize, chosen: &Chosen) {
+    world().shadow.keys[chosen.name].purged |= chosen.habits.enumerable;
+    let outcome = call(me, || api::purge(chosen.handle));
+    if outcome.is_ok() {
+        assert!(chosen.habits.enumerable, "the key does not allow it");
+    }
+    let errors: &[Error] = if chosen.habits.enumerable { &[] } else { &[Error::Invalid] };
+    let purged = chosen.expect(me, outcome, errors).is_some();
+    if purged && chosen.habits.quiet_destroy && world().is_quiet() {
+        assert_eq!(world().shadow.live(chosen.name), [], "values after a purge");
+    }
+}
+
+fn purge_now(me: usize, chosen: &Chosen) {
     let before = world().shadow.destroyed;
     let purged = visiting(me, chosen, true, chosen.habits.any, || api::purge(chosen.handle));
     let Some(count) = purged else { return };

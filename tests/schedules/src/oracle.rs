@@ -437,6 +437,18 @@ pub fn stale(owner: u64, is_dead: impl Fn(usize) -> bool) -> usize {
     })
 }
 
+/// How many values a thread has under live keys, if nobody has purged them.
+#[must_use]
+pub fn current(owner: u64) -> usize {
+    with(|oracle| {
+        let is_it = |value: &&Value| {
+            let held = value.state == State::Held && !value.captured;
+            value.owner == owner && held && value.current
+        };
+        oracle.values.iter().filter(is_it).count()
+    })
+}
+
 /// Whether a thread was woken for stale values.
 #[must_use]
 pub fn was_woken(thread: u64) -> bool {

@@ -110,6 +110,8 @@ random! {
     reachable_values_a_releaser_and_drainers: 16, ANY, 5, [OWNERS], ["release", "drain", "", "drain", ""];
     visited_values_of_a_live_key: 21, ENUMERABLE, 4, [OWNERS, &["visit"]], ["visit", "", "visit"];
     visited_values_and_takers: 22, ENUMERABLE, 4, [OWNERS, &["visit", "scrape"]], ["visit", "scrape"];
+    visited_values_and_purgers: 27, ENUMERABLE, 4, [OWNERS, &["visit", "purge"]], ["visit", "purge"];
+    visited_values_purgers_and_releasers: 28, ENUMERABLE, 4, [OWNERS, &["purge", "expunge"]], ["purge", "visit release"];
     visited_values_and_a_releaser: 23, ENUMERABLE, 4, [OWNERS, &["visit"]], ["release", "visit", "", "visit"];
     visited_values_that_all_release: 24, ENUMERABLE, 4, [OWNERS, &["visit", "scrape"]], ["visit release"];
     visited_values_and_other_keys_in_the_slot: 25, ENUMERABLE, 4, [OWNERS, &["visit", "create"]], ["release create", "visit"];
@@ -125,6 +127,8 @@ random! {
     owners_with_scopes_in_maps_that_move: 43, OWNER, 4, [&["set", "get", "begin", "end"]], ["switch begin set back", "switch set end back", "release"];
     reachable_values_in_scopes_purgers_and_a_releaser: 44, ANY, 4, [OWNERS, SCOPES], ["purge", "begin set", "set begin set |", "release"];
     visited_values_in_scopes_and_a_releaser: 45, ENUMERABLE, 4, [OWNERS, SCOPES], ["visit", "begin set", "set begin set |", "release visit"];
+    visited_values_in_scopes_and_purgers: 53, ENUMERABLE, 4, [OWNERS, SCOPES, &["visit"]], ["visit", "set begin set |", "purge", "purge set"];
+    visited_values_contexts_and_purgers: 54, ENUMERABLE_INHERITED, 4, [OWNERS, SCOPES, CONTEXTS], ["purge", "set capture", "release", "set submit"];
     visited_reachable_values_in_scopes_and_takers: 46, BOTH, 4, [OWNERS, SCOPES, &["visit"]], ["visit", "set begin set |", "scrape", "purge"];
     workers_values_in_scopes_and_a_releaser: 47, WORKER, 4, [OWNERS, SCOPES], ["release", "set begin |", "begin set"];
     owners_with_contexts_and_a_releaser: 48, INHERITED, 4, [OWNERS, SCOPES, CONTEXTS], ["release", "set capture", "", "set submit"];

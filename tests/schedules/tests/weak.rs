@@ -91,6 +91,27 @@ scenarios! {
     two_purgers: ANY, 3, ["set | purge", "set | purge"];
 }
 
+// ---- Two threads: values that another thread purges, and their owner ends -----
+
+scenarios! {
+    a_purger_of_owners_and_one_that_sets_again: ENUMERABLE, 3, ["set | purge", "set | set"];
+    a_purger_of_owners_and_one_that_gets_and_expunges: ENUMERABLE, 3, ["purge", "set | get expunge"];
+    a_purger_of_owners_and_one_that_removes: ENUMERABLE, 3, ["attach | purge", "set | remove"];
+    a_purger_of_owners_and_one_that_takes: ENUMERABLE, 3, ["purge", "set | take"];
+    a_purger_of_owners_and_one_that_exits: ENUMERABLE, 3, ["purge", "set | exit"];
+    a_purger_of_owners_and_a_releaser: ENUMERABLE, 3, ["set | purge", "set | release"];
+    a_purger_of_owners_and_a_drainer: ENUMERABLE, 3, ["purge release", "set | expunge drain"];
+    a_purger_of_owners_and_one_with_a_waker: ENUMERABLE, 3, ["attach | purge", "waker set | expunge"];
+    two_purgers_of_owners: ENUMERABLE, 3, ["set | purge", "set | purge"];
+    a_purger_of_owners_and_a_visitor: ENUMERABLE, 3, ["set | purge", "set | visit"];
+    a_purger_of_owners_and_one_that_takes_all: ENUMERABLE, 3, ["set | purge", "set | scrape"];
+    a_purger_of_owners_and_a_scope_that_ends: ENUMERABLE, 3, ["purge", "set begin set | end"];
+    a_purger_of_owners_and_a_scope_that_hides: ENUMERABLE, 3, ["purge", "set begin | remove end"];
+    a_purger_of_owners_and_a_scope_that_covers: ENUMERABLE, 3, ["purge", "set begin | set end"];
+    a_purger_of_owners_and_a_capture: ENUMERABLE_INHERITED, 3, ["purge", "set | capture free"];
+    a_purger_of_owners_and_a_map_that_moves: ENUMERABLE, 3, ["purge", "switch set back | switch remove back"];
+}
+
 // ---- Two threads: values that other threads look at, or take ------------------
 
 scenarios! {
@@ -127,6 +148,9 @@ scenarios! {
     three_any_a_purger_an_owner_and_a_releaser: ANY, 1, ["purge", "set | set", "attach | release"];
     three_any_a_purger_an_exit_and_a_linker: ANY, 1 of 2, ["set | purge", "set | exit", "attach | set"];
     three_a_visitor_an_owner_and_a_releaser: ENUMERABLE, 1 of 2, ["visit", "set | remove", "attach | release"];
+    three_a_visitor_a_purger_and_an_owner: ENUMERABLE, 1, ["visit", "purge", "set | set"];
+    three_a_visitor_a_purger_and_an_exit: ENUMERABLE, 1, ["visit", "purge", "set | exit"];
+    three_a_purger_a_releaser_and_an_owner: ENUMERABLE, 1, ["purge", "attach | release", "set | set"];
     three_two_visitors_and_an_owner: ENUMERABLE, 1 of 2, ["visit", "visit", "set | set"];
     three_two_visitors_and_an_exit: ENUMERABLE, 1 of 2, ["visit", "visit", "set | exit"];
     three_a_visitor_a_taker_and_an_owner: ENUMERABLE, 1, ["visit", "scrape", "set | remove"];
