@@ -81,8 +81,9 @@
  * CALLBACKS
  *   destroy, init, copy, user_free and hooks run with no lock held and with every structure whole. They
  *   may call any function of this library, on any key, their own included; tls_thread_detach() is
- *   answered TLS_ERR_REENTRANT. destroy is never called with NULL. A callback must not throw a C++
- *   exception and must not longjmp out of the library: both are undefined behaviour.
+ *   answered TLS_ERR_REENTRANT. A visitor of tls_for_each_locked() alone runs with locks held, and may
+ *   call next to nothing. destroy is never called with NULL. A callback must not throw a C++ exception
+ *   and must not longjmp out of the library: both are undefined behaviour.
  *
  * WHAT A CALL MAY RUN
  *   Beside what its text says, a call that destroys a value whose key is dead may run that key's
@@ -1038,6 +1039,36 @@ int tls_key_drain(tls_key_t key, int timeout_ms, size_t *left);
 int tls_for_each(tls_key_t key, tls_visit_fn visit, void *arg);
 
 /**
+ * Calls `visit` with every thread's value under a TLS_KEY_ENUMERABLE key, all as they
+ * are at one instant.
+ *
+ * For a sum that has to be right. From the first call of visit to the last no value of
+ * the key is set, replaced or removed, and no thread that has one ends: those that try
+ * wait. tls_get() does not wait. A stored NULL is a value, and is visited. What the
+ * value's bytes mean while its thread may be writing them is between you and that
+ * thread: use atomics. Attaches the calling thread.
+ *
+ * Locks are held while visit runs: let it be short. It must not wait for a thread that
+ * may be inside this library, and it must call nothing of this library but tls_get(),
+ * tls_get_existing(), tls_stale_count(), tls_key_is_live() and tls_key_retain(): other
+ * calls return TLS_ERR_REENTRANT, or nothing. Where that is too little, use
+ * tls_for_each().
+ *
+ * When visit returns another number than 0, the visit ends there, and that number
+ * is returned: take a positive one, which is no error of this library. If visit ends
+ * the thread, or forks, the visit ends.
+ *
+ * Threads: any. Blocks: while another thread is in a visit of this kind. Runs visit.
+ * Signals: not safe.
+ * Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or not an
+ * enumerable key); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY;
+ * TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory allocator, or by a visitor of
+ * this function).
+ * Since 0.1.0.
+ */
+int tls_for_each_locked(tls_key_t key, tls_visit_fn visit, void *arg);
+
+/**
  * Takes every thread's value under a TLS_KEY_ENUMERABLE key out, and hands
  * each to `take`, undestroyed: it is yours then.
  *
@@ -1068,7 +1099,8 @@ int tls_scrape(tls_key_t key, tls_visit_fn take, void *arg);
  * Threads: any. Blocks: for as long as a thread takes to attach. Cost: O(keys
  * that ever lived at once + attached threads). Signals: not safe.
  * Returns TLS_OK; TLS_ERR_INVALID (stats is NULL, or its size
- * is too small or ends inside a member).
+ * is too small or ends inside a member); TLS_ERR_REENTRANT (inside a visitor of
+ * tls_for_each_locked()).
  * Since 0.1.0.
  */
 int tls_stats(struct tls_stats_t *stats);

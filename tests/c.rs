@@ -244,6 +244,7 @@ programs! { C_PROGRAMS run_c
     values
     values_at_exit
     visits_end
+    visits_locked
     visits_stop
     without_memory
     wrong_numbers

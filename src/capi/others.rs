@@ -5,7 +5,7 @@ use core::ffi::{c_int, c_void};
 use super::constants::{tls_key_t, TLS_ERR_TIMEOUT, TLS_OK};
 use super::{number, store_if_wanted};
 use crate::error::Error;
-use crate::thread::{attach, drain, expunge, visit};
+use crate::thread::{attach, drain, expunge, visit, visit_locked};
 
 /// Destroys whatever is stale, as far as the calling thread may, and wakes the
 /// owners of the rest.
@@ -130,6 +130,45 @@ pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_
     number(visit.and_then(|visit| {
         attach::current()?;
         visit::for_each(attach::attached, key, false, visit, arg)
+    }))
+}
+
+/// Calls `visit` with every thread's value under a TLS_KEY_ENUMERABLE key, all as they
+/// are at one instant.
+///
+/// For a sum that has to be right. From the first call of visit to the last no value of
+/// the key is set, replaced or removed, and no thread that has one ends: those that try
+/// wait. tls_get() does not wait. A stored NULL is a value, and is visited. What the
+/// value's bytes mean while its thread may be writing them is between you and that
+/// thread: use atomics. Attaches the calling thread.
+///
+/// Locks are held while visit runs: let it be short. It must not wait for a thread that
+/// may be inside this library, and it must call nothing of this library but tls_get(),
+/// tls_get_existing(), tls_stale_count(), tls_key_is_live() and tls_key_retain(): other
+/// calls return TLS_ERR_REENTRANT, or nothing. Where that is too little, use
+/// tls_for_each().
+///
+/// When visit returns another number than 0, the visit ends there, and that number
+/// is returned: take a positive one, which is no error of this library. If visit ends
+/// the thread, or forks, the visit ends.
+///
+/// Threads: any. Blocks: while another thread is in a visit of this kind. Runs visit.
+/// Signals: not safe.
+/// Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or not an
+/// enumerable key); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY;
+/// TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory allocator, or by a visitor of
+/// this function).
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tls_for_each_locked(
+    key: tls_key_t,
+    visit: tls_visit_fn,
+    arg: *mut c_void,
+) -> c_int {
+    let visit = visit.ok_or(Error::Invalid);
+    number(visit.and_then(|visit| {
+        attach::current()?;
+        visit_locked::for_each(attach::attached, key, visit, arg)
     }))
 }
 

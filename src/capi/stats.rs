@@ -6,6 +6,7 @@ use super::{code, versioned, write_sized};
 use crate::error::Error;
 use crate::local::maps;
 pub use crate::local::stats::tls_stats_t;
+use crate::sys::block;
 use crate::thread::fork;
 
 versioned!(tls_stats_t:
@@ -21,12 +22,16 @@ versioned!(tls_stats_t:
 /// Threads: any. Blocks: for as long as a thread takes to attach. Cost: O(keys
 /// that ever lived at once + attached threads). Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (stats is NULL, or its size
-/// is too small or ends inside a member).
+/// is too small or ends inside a member); TLS_ERR_REENTRANT (inside a visitor of
+/// tls_for_each_locked()).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_stats(stats: *mut tls_stats_t) -> c_int {
     if stats.is_null() {
         return Error::Invalid.number();
+    }
+    if block::is_locked() {
+        return Error::Reentrant.number();
     }
     fork::check();
     // SAFETY: Not null; the caller: as many bytes as it says.

@@ -34,6 +34,8 @@ pub enum CallKind {
     Report = 4,
     /// Runs a hook, or wakes.
     Hook = 5,
+    /// Looks at all values of a key at one instant: locks are held.
+    Locked = 6,
 }
 
 /// A node of the chain. All zero: in no chain.

@@ -99,6 +99,23 @@ impl KeySlot {
         self.lock().with(|| work(&self.holders))
     }
 
+    /// Takes the key's lock, to be [given back](Self::give_back); returns the newest link
+    /// of a live key. Until then it is seized by nobody.
+    pub fn acquire(&self) -> Option<LinkPointer> {
+        self.lock().acquire();
+        self.holders.first()
+    }
+
+    /// Gives the key's lock back.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread has [taken](Self::acquire) it.
+    pub unsafe fn give_back(&self) {
+        // SAFETY: The caller's premise.
+        unsafe { self.lock().release() };
+    }
+
     /// The slot's generation: that of the key that it serves or served last.
     #[inline]
     pub fn generation(&self) -> u32 {

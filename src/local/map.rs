@@ -200,12 +200,19 @@ impl Map {
         budget: usize,
         work: impl FnOnce(&mut Table, &mut TableOwner<'_>) -> T,
     ) -> T {
-        let result = self.guarded_if(self.has_reachable(), || {
-            // SAFETY: This thread owns the map; closures call only the table
-            // and the records, and `TableOwner` does not touch the table; other
-            // threads read it with the lock. So this `&mut` is alone.
-            work(unsafe { &mut *self.table.write() }, &mut TableOwner { map: self, budget })
-        });
+        let locks = self.has_reachable();
+        if locks {
+            self.acquire();
+        }
+        // SAFETY: This thread owns the map; closures call only the table
+        // and the records, and `TableOwner` does not touch the table; other
+        // threads read it with the lock. So this `&mut` is alone.
+        let table = unsafe { &mut *self.table.write() };
+        let result = work(table, &mut TableOwner { map: self, budget });
+        if locks {
+            // SAFETY: Taken above.
+            unsafe { self.inbox.lock.release() };
+        }
         if self.table().changes() != self.changes.get() {
             self.count_changes();
         }
@@ -538,6 +545,15 @@ impl Map {
     /// Walks to where a key is not, giving up stale entries on the way.
     pub fn find_after_miss(&self, key: u64) -> Option<usize> {
         self.with_table(SLOW_PATH_BUDGET, |table, owner| table.get_entry_after_miss(key, owner))
+    }
+
+    /// The value of an entry that a look-up finds, or that a scope hides. With the map's
+    /// lock, if other threads reach it.
+    pub fn visible_value_of(&self, record: RecordPointer) -> Option<*mut c_void> {
+        match Record::at(record).state() {
+            State::Live | State::Covered => self.value_of(record),
+            _ => None,
+        }
     }
 
     /// The value of an entry, if the map has one. With the map's lock, if other

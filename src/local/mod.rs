@@ -22,6 +22,7 @@
 
 pub mod contexts;
 pub mod covering;
+pub mod freeze;
 pub mod hooks;
 pub mod inbox;
 pub mod map;

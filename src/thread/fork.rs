@@ -43,6 +43,7 @@ use crate::key::holders::mark_posted;
 use crate::key::slot::KeySlot;
 use crate::key::{self, waiters};
 use crate::local::contexts::Context;
+use crate::local::freeze;
 use crate::local::map::Map;
 use crate::local::maps;
 use crate::local::pool;
@@ -86,6 +87,11 @@ fn register() -> Result<(), Error> {
     watch(prepare, parent, child)?;
     WATCHED.store(true, Ordering::Release);
     Ok(())
+}
+
+/// The process as it was when its state was built: another number after a fork.
+pub fn process_of_state() -> u32 {
+    PROCESS.load(Ordering::Relaxed)
 }
 
 /// Whether a fork is in progress, or was when this process began.
@@ -142,6 +148,7 @@ fn build_anew() {
     unsafe {
         KeySlot::reset_locks();
         waiters::reset();
+        freeze::reset();
         maps::keep_only(|map| is_here(thread, map));
     }
     spare::keep_only(thread);

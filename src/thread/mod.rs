@@ -48,6 +48,7 @@ pub mod switch;
 pub mod take_all;
 pub mod values;
 pub mod visit;
+pub mod visit_locked;
 
 /// How often hooks and values may add more while a thread ends; POSIX's least
 /// for destructors of pthread keys (`_POSIX_THREAD_DESTRUCTOR_ITERATIONS`).

@@ -169,6 +169,53 @@ what_is_done_often_allocates_nothing(void)
     CHECK_OK(tls_thread_detach());
 }
 
+static int
+count_one(void *value, uint64_t thread, void *argument)
+{
+    (void)value;
+    (void)thread;
+    ++*(size_t *)argument;
+    return 0;
+}
+
+/* A call that fails for want of memory has no lock when it returns. */
+static void *
+visit_locked_without_memory(void *argument)
+{
+    worker_t *worker = (worker_t *)argument;
+    size_t seen = 0;
+    size_t n;
+    int code;
+
+    for (n = 1;; n++) {
+        fail_from(n, FAIL_ALWAYS);
+        code = tls_for_each_locked(keys[0], count_one, &seen);
+        fail_stop();
+        CHECK_OK(worker_set(worker, keys[0], VALUE(n)));
+        if (code == TLS_OK)
+            break;
+        CHECK_CODE(code, TLS_ERR_NO_MEMORY);
+        CHECK_UINT(seen, 0);
+    }
+    CHECK_UINT(seen, 1);
+    CHECK_AT_LEAST(n, 2);
+    return NULL;
+}
+
+static void
+a_locked_visit_without_memory_holds_nothing(void)
+{
+    tls_key_options_t options = test_options();
+    worker_t worker;
+
+    options.flags = TLS_KEY_ENUMERABLE;
+    keys[0] = test_key_from(&options);
+    workers_start_with_values(&worker, 1, keys[0]);
+    test_in_thread(visit_locked_without_memory, &worker);
+    worker_stop(&worker);
+    CHECK_OK(tls_key_release(keys[0]));
+}
+
 int
 main(void)
 {
@@ -176,5 +223,6 @@ main(void)
     RUN(expunging_needs_no_memory);
     RUN(the_end_of_a_thread_needs_no_memory);
     RUN(what_is_done_often_allocates_nothing);
+    RUN(a_locked_visit_without_memory_holds_nothing);
     return test_finish();
 }

@@ -31,7 +31,8 @@
 //!   moving: while table and mask are being changed, where both are right
 //!   map: address of the map that the table is of, or 0
 //!   callbacks: callbacks of the library that are running, one in the other
-//!   allocating: not 0 while the library is inside the C library's allocator
+//!   allocating: 1 while the library is inside the C library's allocator, 2 in a visit
+//!   that has locks: calls are refused
 //!   mask = (capacity - 1) * 16: a handle masked with it is the distance in
 //!   bytes of its home from the table, so that a hit needs no shift
 //! ```
@@ -53,6 +54,9 @@
 
 use core::ffi::c_void;
 use core::mem::size_of;
+
+/// The word `allocating` in a visit that has locks.
+const LOCKED: usize = 2;
 
 use super::sync::{compiler_fence, untracked, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
@@ -260,6 +264,9 @@ pub fn is_in_callback() -> bool {
 /// Those that were running will never return.
 pub fn forget_callbacks() {
     storage::block().callbacks.store(0, Ordering::Relaxed);
+    if is_locked() {
+        storage::block().allocating.store(0, Ordering::Relaxed);
+    }
 }
 
 /// Whether the calling thread is inside one of this library's own allocations:
@@ -279,6 +286,23 @@ pub(super) fn while_allocating<T>(allocate: impl FnOnce() -> T) -> T {
     compiler_fence(Ordering::SeqCst);
     word.store(outer, Ordering::Relaxed);
     result
+}
+
+/// Runs `visit`, which has locks of the library's, with [`is_allocating`] true: it is
+/// answered as if it were an allocator.
+pub fn while_locked<T>(visit: impl FnOnce() -> T) -> T {
+    let word = &storage::block().allocating;
+    word.store(LOCKED, Ordering::Relaxed);
+    compiler_fence(Ordering::SeqCst);
+    let result = visit();
+    compiler_fence(Ordering::SeqCst);
+    word.store(0, Ordering::Relaxed);
+    result
+}
+
+/// Whether the calling thread is inside a visit that has locks.
+pub fn is_locked() -> bool {
+    storage::block().allocating.load(Ordering::Relaxed) == LOCKED
 }
 
 /// The word `thread`: see the picture in the module's text.

@@ -31,7 +31,9 @@ use threadlocalmap::capi::keys::{
 use threadlocalmap::capi::maps::{
     tls_map_create, tls_map_current, tls_map_destroy, tls_map_switch, tls_map_t,
 };
-use threadlocalmap::capi::others::{tls_for_each, tls_key_drain, tls_key_purge, tls_scrape};
+use threadlocalmap::capi::others::{
+    tls_for_each, tls_for_each_locked, tls_key_drain, tls_key_purge, tls_scrape,
+};
 use threadlocalmap::capi::stats::{tls_stats, tls_stats_t};
 use threadlocalmap::capi::tasks::{
     tls_context_capture, tls_context_free, tls_context_t, tls_scope_begin, tls_scope_end,
@@ -248,6 +250,7 @@ impl Fixture {
                 Ok(())
             }
             Op::Visit => ok(tls_for_each(handle, Some(oracle::visit), oracle::user(key))),
+            Op::Look => ok(tls_for_each_locked(handle, Some(oracle::visit), oracle::user(key))),
             // SAFETY: Null is allowed.
             Op::Purge => ok(unsafe { tls_key_purge(handle, null_mut()) }),
             Op::Scrape => ok(tls_scrape(handle, Some(oracle::receive), oracle::user(key))),

@@ -87,6 +87,8 @@ ops! {
     Exit = "exit";
     /// Visits all threads' values.
     Visit = "visit";
+    /// Visits all threads' values at one instant.
+    Look = "look";
     /// Destroys all threads' values.
     Purge = "purge";
     /// Takes all threads' values.

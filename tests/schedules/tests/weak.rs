@@ -91,6 +91,24 @@ scenarios! {
     two_purgers: ANY, 3, ["set | purge", "set | purge"];
 }
 
+// ---- Two threads: values that are looked at with locks --------------------------
+
+scenarios! {
+    a_locked_visitor_and_an_owner_that_sets_again: ENUMERABLE, 3, ["look", "set | set"];
+    a_locked_visitor_and_an_owner_that_removes: ENUMERABLE, 3, ["set | look", "set | remove"];
+    a_locked_visitor_and_an_owner_that_takes: ENUMERABLE, 3, ["look", "set | take"];
+    a_locked_visitor_and_a_late_linker: ENUMERABLE, 3, ["set | look", "get"];
+    a_locked_visitor_and_a_thread_that_exits: ENUMERABLE, 3, ["look", "set | exit"];
+    a_locked_visitor_and_a_releaser: ENUMERABLE, 3, ["set | look", "set | release"];
+    a_locked_visitor_and_a_visitor: ENUMERABLE, 3, ["set | look", "set | visit"];
+    two_locked_visitors: ENUMERABLE, 3, ["set | look", "set | look"];
+    a_locked_visitor_and_a_purger: ENUMERABLE, 3, ["set | look", "set | purge"];
+    a_locked_visitor_and_one_that_takes_all: ENUMERABLE, 3, ["set | look", "set | scrape"];
+    a_locked_visitor_and_a_scope_that_ends: ENUMERABLE, 3, ["look", "set begin set | end"];
+    a_locked_visitor_and_a_capture: ENUMERABLE_INHERITED, 3, ["look", "set | capture free"];
+    a_locked_visitor_and_a_map_that_moves: ENUMERABLE, 3, ["look", "switch set back | switch remove back"];
+}
+
 // ---- Two threads: values that another thread purges, and their owner ends -----
 
 scenarios! {
@@ -150,6 +168,8 @@ scenarios! {
     three_a_visitor_an_owner_and_a_releaser: ENUMERABLE, 1 of 2, ["visit", "set | remove", "attach | release"];
     three_a_visitor_a_purger_and_an_owner: ENUMERABLE, 1, ["visit", "purge", "set | set"];
     three_a_visitor_a_purger_and_an_exit: ENUMERABLE, 1, ["visit", "purge", "set | exit"];
+    three_a_locked_visitor_an_exit_and_a_releaser: ENUMERABLE, 1, ["look", "set | exit", "attach | release"];
+    three_a_locked_visitor_a_visitor_and_an_owner: ENUMERABLE, 1, ["look", "visit", "set | set"];
     three_a_purger_a_releaser_and_an_owner: ENUMERABLE, 1, ["purge", "attach | release", "set | set"];
     three_two_visitors_and_an_owner: ENUMERABLE, 1 of 2, ["visit", "visit", "set | set"];
     three_two_visitors_and_an_exit: ENUMERABLE, 1 of 2, ["visit", "visit", "set | exit"];

@@ -1,0 +1,87 @@
+//! Maps that stand still while all values of a key are looked at.
+//!
+//! # The problem
+//!
+//! A sum over all threads' values at one instant needs every owner to wait meanwhile.
+//! To hold the locks of a thousand maps at once is more than tools that watch locks
+//! allow (64 in the thread sanitizer), and needs an order among maps.
+//!
+//! # The idea
+//!
+//! The one who looks holds two locks only: the *gate*, which the process has once, and
+//! the key's. In each map it leaves a mark, with that map's lock. The owner who finds
+//! the mark when it has its lock gives that back, and waits at the gate.
+//!
+//! ```text
+//!   who looks:  gate ---- key's lock ---- mark each map ---- look ---- clear each ---->
+//!   an owner:        its map's lock: marked -> gives it back, waits at the gate, again
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. Only the one who has the gate sets and clears marks. So each mark is cleared by the
+//!    one who has set it, and a map that is met twice is marked once.
+//! 2. While a map is marked its owner changes neither its table nor which records have a
+//!    value. Who takes values has the key's lock, which is held.
+//! 3. Lock order: the gate, a key's lock, a map's. The one who waits at the gate may have
+//!    the lock of another key: who looks takes no second one.
+
+use super::map::Map;
+use crate::sys::lock::Lock;
+
+/// Held by the one who looks.
+static GATE: Lock = Lock::new();
+
+/// Takes the gate, to be given back by [`leave`].
+pub fn enter() {
+    GATE.acquire();
+}
+
+/// Gives the gate back.
+///
+/// # Safety
+///
+/// The calling thread has it.
+pub unsafe fn leave() {
+    // SAFETY: The caller's premise.
+    unsafe { GATE.release() };
+}
+
+/// In the child of a fork: nobody looks.
+///
+/// Safety: the calling thread is the only one of its process.
+pub(crate) unsafe fn reset() {
+    // SAFETY: The caller's premise; what it had is forgotten with its visit.
+    unsafe { GATE.reset() };
+}
+
+impl Map {
+    /// Marks the map, or clears the mark. With the gate, and while the map can't end.
+    pub fn set_frozen(&self, frozen: bool) {
+        self.inbox.lock.with(|| self.inbox.frozen.set(frozen));
+    }
+
+    /// Whether it is marked. With the gate.
+    pub fn is_frozen(&self) -> bool {
+        // Set and cleared by those who had the gate.
+        self.inbox.frozen.get()
+    }
+
+    /// Takes the map's lock, as its owner: when it is not marked.
+    #[inline(always)]
+    #[cfg_attr(modelled, track_caller)]
+    pub(super) fn acquire(&self) {
+        self.inbox.lock.acquire();
+        while self.inbox.frozen.get() {
+            self.wait_at_the_gate();
+        }
+    }
+
+    #[cold]
+    fn wait_at_the_gate(&self) {
+        // SAFETY: The caller has it.
+        unsafe { self.inbox.lock.release() };
+        GATE.with(|| ());
+        self.inbox.lock.acquire();
+    }
+}
