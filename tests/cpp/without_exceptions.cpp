@@ -85,6 +85,15 @@ static void threads()
     }).join();
     CHECK(exits == 1);
     CHECK(tls::expunge() == 0);
+
+    std::error_code error;
+    tls::thread_local_ptr<int> pointer(error);
+    pointer.reset(new int(1), error);
+    int taken = 0;
+    tls::take_all([&](tls_key_t key, void *value) {
+        if (const std::unique_ptr<int> own{pointer.taken(key, value)}) taken += *own;
+    }, error);
+    CHECK(!error && taken == 1 && !pointer);
 }
 
 int main()

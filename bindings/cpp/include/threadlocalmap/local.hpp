@@ -313,6 +313,13 @@ class local {
     return left;
   }
 
+  /**
+   * What tls::take_all() has handed over, if it was a value of this object, without the object's
+   * deleter. Null: it was another's. Once for each value.
+   */
+  std::unique_ptr<T> taken(tls_key_t key, void *value) const noexcept {
+    return std::unique_ptr<T>(key == key_.handle() ? static_cast<T *>(value) : nullptr);
+  }
 
   /** For the C functions; tls_get() makes values, too. */
   tls_key_t native_handle() const noexcept { return key_.handle(); }

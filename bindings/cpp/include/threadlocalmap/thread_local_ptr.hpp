@@ -241,6 +241,14 @@ class thread_local_ptr {
   }
 
   /**
+   * What tls::take_all() has handed over, if it was a value of this object, without its deleter: it is
+   * yours. Null: it was another's. Once for each value.
+   */
+  T *taken(tls_key_t key, void *value) const noexcept {
+    return key == key_.handle() && value != nullptr ? detail::hand_over<T>(value) : nullptr;
+  }
+
+  /**
    * For the C functions about the key: its name, draining it. As a value they see the address, or,
    * for one with a deleter of its own or at an odd address, an odd number.
    */
