@@ -10,6 +10,7 @@
 #include "factory.hpp"
 #include "key.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <new>
@@ -203,9 +204,7 @@ class local {
    * errc::busy. Nor may a visitor wait for the thread that releases.
    */
   std::unique_ptr<T> release(std::error_code &error) {
-    void *value = nullptr;
-    const int answer = detail::take_when_free(key_.handle(), &value);
-    return handed_over(answer, value, error);
+    return released(-1, error);
   }
 
   /** The same without waiting: errc::busy, and null, while the value is visited. */
@@ -213,6 +212,31 @@ class local {
     void *value = nullptr;
     const int answer = tls_take(key_.handle(), &value);
     return handed_over(answer, value, error);
+  }
+
+  /** The same, which waits for so long at most: errc::timeout, and null, if the value is visited then. */
+  template <class Rep, class Period>
+  std::unique_ptr<T> try_release_for(const std::chrono::duration<Rep, Period> &time,
+                                     std::error_code &error) {
+    return released(detail::milliseconds_of(time), error);
+  }
+
+  /**
+   * Puts `value` in the place of the calling thread's value, which is handed over without the object's
+   * deleter; null: there was none, or it was set outside of the scope that is open, and is hidden now.
+   * An error has changed nothing, and gives null; `value` is yours still. A null `value` is as
+   * release(). Waits as release() does.
+   */
+  std::unique_ptr<T> exchange(std::unique_ptr<T> &&value, std::error_code &error) {
+    return exchanged(std::move(value), -1, error);
+  }
+
+  /** The same, which waits for so long at most: errc::timeout, and null, if the value is visited then. */
+  template <class Rep, class Period>
+  std::unique_ptr<T> try_exchange_for(std::unique_ptr<T> &&value,
+                                      const std::chrono::duration<Rep, Period> &time,
+                                      std::error_code &error) {
+    return exchanged(std::move(value), detail::milliseconds_of(time), error);
   }
 
   /**
@@ -244,6 +268,14 @@ class local {
     auto value = release(error);
     detail::require(error, "tls::local::release", {{errc::busy, "the value is being visited"}});
     return value;
+  }
+
+  /** Waits while another thread visits the value; throws errc::busy inside a visit. */
+  std::unique_ptr<T> exchange(std::unique_ptr<T> &&value) {
+    std::error_code error;
+    auto old = exchange(std::move(value), error);
+    detail::require(error, "tls::local::exchange", {{errc::busy, "the value is being visited"}});
+    return old;
   }
 
   std::size_t clear() {
@@ -340,6 +372,21 @@ class local {
     key.init = detail::maker<T>::init;
     key_ = detail::make_key<T>(key, made, error);
     if (!error) maker_ = made;
+  }
+
+  std::unique_ptr<T> released(int timeout_ms, std::error_code &error) {
+    void *value = nullptr;
+    const int answer = detail::take_when_free(key_.handle(), &value, timeout_ms);
+    return handed_over(answer, value, error);
+  }
+
+  std::unique_ptr<T> exchanged(std::unique_ptr<T> &&value, int timeout_ms, std::error_code &error) {
+    if (value == nullptr) return released(timeout_ms, error);
+    void *old = nullptr;
+    detail::handed_in(value.get());
+    const int answer = detail::swap_when_free(key_.handle(), value.get(), &old, timeout_ms);
+    if (answer == TLS_OK) (void)value.release();
+    return handed_over(answer, old, error);
   }
 
   static std::unique_ptr<T> handed_over(int answer, void *value, std::error_code &error) noexcept {
