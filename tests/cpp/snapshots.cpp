@@ -387,7 +387,7 @@ TEST_CASE("an exception names the function, and what was wrong with its use", "[
     CHECK(has(text_of([&] { plain.all_threads().size(); }), "tls::all_threads_view::size: not enumerable"));
     CHECK(has(text_of([&] { plain.all_threads().snapshot(); }), "::snapshot: not enumerable"));
     CHECK(has(text_of([&] { plain.all_threads().collect([](int &) { return 1; }); }), "::collect: not enumerable"));
-    CHECK(has(text_of([&] { plain.clear(); }), "tls::local::clear: only for objects with options::any_thread_destroys()"));
+    CHECK(has(text_of([&] { plain.clear(); }), "tls::local::clear: only for objects with options::any_thread_destroys() or options::enumerable()"));
     const auto moved = [&] { local<int> to(std::move(plain)); thread_local_ptr<int> also(std::move(pointer)); };
     moved();
     CHECK(has(text_of([&] { plain.get(); }), "tls::local::get: the object was moved from"));

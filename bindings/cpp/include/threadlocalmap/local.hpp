@@ -240,8 +240,12 @@ class local {
   }
 
   /**
-   * Ends all threads' values, now; the object stays. For objects with
-   * options::any_thread_destroys(). Returns how many.
+   * Ends all threads' values with reason::purged; the object stays, and a get() on a thread whose value
+   * has ended makes another. For objects with options::any_thread_destroys(): all of them end here, now. Also for
+   * objects with options::enumerable() alone: then the calling thread's own value ends here, every other
+   * thread's is stale at once and ends on its thread, when that next expunges. Returns how many it has
+   * ended here. errc::invalid: neither was asked for, or the library that the program runs with clears
+   * only the first kind.
    */
   std::size_t clear(std::error_code &error) noexcept {
     std::size_t ended = 0;
@@ -282,7 +286,8 @@ class local {
     std::error_code error;
     const std::size_t ended = clear(error);
     detail::require(error, "tls::local::clear",
-                    {{errc::invalid, "only for objects with options::any_thread_destroys()"},
+                    {{errc::invalid,
+                      "only for objects with options::any_thread_destroys() or options::enumerable()"},
                      {errc::busy, "the values are being visited, taken or cleared: try again"}});
     return ended;
   }

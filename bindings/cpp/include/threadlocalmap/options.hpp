@@ -100,7 +100,7 @@ class options {
     return *this;
   }
 
-  /** all_threads() may be asked for. */
+  /** all_threads() may be asked for, and local::clear(). */
   constexpr options &enumerable() noexcept { return with(TLS_KEY_ENUMERABLE); }
 
   /** Values live as long as the worker: scopes and tasks leave them alone. Not with inherited(). */
