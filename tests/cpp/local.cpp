@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
 
 #include <pthread.h>
 
@@ -291,6 +293,37 @@ TEST_CASE("clear ends all threads' values where any thread may, and the object g
 
     local<int> owners_only;
     CHECK(error_of([&] { owners_only.clear(); }) == tls::errc::invalid);
+}
+
+TEST_CASE("clear ends each value on its thread where only that may, and the object goes on", "[local]")
+{
+    std::mutex guards;
+    std::vector<std::pair<std::thread::id, tls::reason>> ended;
+    const auto deleter = [&](int *old, tls::reason why) {
+        const std::lock_guard<std::mutex> guard(guards);
+        ended.emplace_back(std::this_thread::get_id(), why);
+        delete old;
+    };
+    const auto here = std::this_thread::get_id();
+    worker first, second;
+    const auto first_id = first.id(), second_id = second.id();
+    local<int> number(tls::options<int>().enumerable(), [] { return 1; }, deleter);
+    for (worker *each : {&first, &second}) each->ask([&] { *number = 2; });
+    *number = 2;
+
+    std::error_code error;
+    CHECK(number.clear(error) == 1);
+    REQUIRE_FALSE(error);
+    using endings = std::vector<std::pair<std::thread::id, tls::reason>>;
+    CHECK(ended == endings{{here, tls::reason::purged}});
+    CHECK(*number == 1);
+    CHECK(first.ask([] { return tls::expunge(); }) == 1);
+    CHECK(first.ask([&] { return *number; }) == 1);
+    CHECK(ended == endings{{here, tls::reason::purged}, {first_id, tls::reason::purged}});
+    second.end();
+    REQUIRE(ended.size() == 3);
+    CHECK(ended.back().first == second_id);
+    CHECK(number.all_threads().size() == 2);
 }
 
 TEST_CASE("a destructor uses other locals, that are there and that are not", "[local]")

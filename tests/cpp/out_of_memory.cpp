@@ -127,6 +127,9 @@ int main()
                  [&](int) { tls::local<value> made([] { return new value; }, deleter); }) > 0);
     CHECK(starve("reset of a local by a pointer", with_local, [](auto &local) { local->reset(new value); }) > 0);
     CHECK(starve("an atomic_ptr", nothing, [](int) { tls::atomic_ptr<value> made; }) > 0);
+    CHECK(starve("exchange of a pointer", by_hand, [](auto &pointer) { pointer->exchange(text + 1); }) > 0);
+    CHECK(starve("exchange of a local", with_local,
+                 [](auto &local) { local->exchange(std::make_unique<value>()); }) > 0);
     CHECK(starve("exchange", [] { return std::make_unique<tls::atomic_ptr<value>>(); }, [](auto &pointer) {
               auto own = std::make_unique<value>();
               delete pointer->exchange(own.get());

@@ -1,5 +1,6 @@
 // The whole header with -fno-exceptions and -fno-rtti, where Catch2 can't be: a program of its own.
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -68,7 +69,10 @@ static void locals()
     CHECK(seven.all_threads().collect([](const std::atomic<int> &b) { return b.load(); }, error).size() == 1);
     CHECK(seven.clear(error) == 1 && !error);
     seven.reset(std::make_unique<std::atomic<int>>(9), error);
-    CHECK(*seven.release(error) == 9);
+    CHECK(*seven.exchange(std::make_unique<std::atomic<int>>(10), error) == 9);
+    CHECK(*seven.try_exchange_for(std::make_unique<std::atomic<int>>(11), std::chrono::seconds(1), error) == 10);
+    CHECK(*seven.try_release_for(std::chrono::milliseconds(0), error) == 11 && !error);
+    CHECK(seven.release(error) == nullptr && !error);
 
     tls::local<int> none(tls::options<int>(), [] { return std::unique_ptr<int>(); }, error);
     CHECK(none.get(error) == nullptr && error == tls::errc::init);
@@ -85,6 +89,15 @@ static void threads()
     }).join();
     CHECK(exits == 1);
     CHECK(tls::expunge() == 0);
+
+    std::error_code error;
+    tls::thread_local_ptr<int> pointer(error);
+    pointer.reset(new int(1), error);
+    int taken = 0;
+    tls::take_all([&](tls_key_t key, void *value) {
+        if (const std::unique_ptr<int> own{pointer.taken(key, value)}) taken += *own;
+    }, error);
+    CHECK(!error && taken == 1 && !pointer);
 }
 
 int main()

@@ -25,7 +25,7 @@
  *   .all_threads()             all threads' values of an enumerable one of these
  *   tls::options<T>            who may destroy values, and what else may be asked of them;
  *                              tls::presets has the rules of folly, Boost, TBB and RocksDB
- *   tls::expunge() and others  cleanup of the calling thread
+ *   tls::expunge() and others  cleanup of the calling thread; tls::take_all(f) takes its values, undestroyed
  *   tls::task(f)               a function that leaves its worker as it found it, and takes along the
  *                              inherited values of the thread that submits it; tls::scope and
  *                              tls::context are what it is made of

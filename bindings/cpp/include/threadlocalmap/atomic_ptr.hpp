@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -250,6 +251,16 @@ class atomic_ptr {
     std::size_t left = 0;
     error = detail::code_of(key_.drain(timeout_ms, &left));
     return left;
+  }
+
+  /**
+   * What tls::take_all() has handed over, if it was the pointer of this object: it is yours. Null: it
+   * was another's, or null. Once for each value.
+   */
+  T *taken(tls_key_t key, void *value) const noexcept {
+    if (key != key_.handle() || value == nullptr) return nullptr;
+    const std::unique_ptr<detail::cell<T>> own(static_cast<detail::cell<T> *>(value));
+    return own->value.exchange(nullptr);
   }
 
   /** For the C functions about the key: its name, draining it. */

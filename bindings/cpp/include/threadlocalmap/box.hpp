@@ -236,13 +236,24 @@ void *make_entry(T *value, Deleter &deleter, const copier<T> &copies, std::error
   return entry_of(boxed);
 }
 
-/** An entry for a value that ends as the object's do; as above. */
+/** An entry for a value that ends as the object's do. Null: it can't be made, and nothing was called. */
 template <class T>
-void *make_entry(T *value, const endings<T> &ways, std::error_code &error) noexcept {
+void *make_entry_or_none(T *value, const endings<T> &ways) noexcept {
   if (TLS_PRIVATE_LIKELY(!is_boxed(value))) return erased(value);
   const auto copies = ways.own != nullptr ? ways.own->copies : copier<T>();
-  object_holder<T> holder(ways);
-  return make_entry(value, holder, copies, error);
+  box<T> *const boxed = new (std::nothrow)
+      box_with<T, object_holder<T>>(value, copies, object_holder<T>(ways));
+  return boxed != nullptr ? entry_of(boxed) : nullptr;
+}
+
+/** The same. If it can't be made, the value ends: errc::no_memory. */
+template <class T>
+void *make_entry(T *value, const endings<T> &ways, std::error_code &error) noexcept {
+  void *const entry = make_entry_or_none(value, ways);
+  if (TLS_PRIVATE_LIKELY(entry != nullptr)) return entry;
+  ways.end(value, reason::removed, ways.own);
+  error = make_error_code(errc::no_memory);
+  return nullptr;
 }
 
 /** Ends what an entry is about. */

@@ -10,13 +10,14 @@
 #include "error.hpp"
 #include "options.hpp"
 
-#include <time.h>
-
+#include <chrono>
+#include <climits>
 #include <cstddef>
 #include <exception>
 #if defined(__GLIBCXX__)
 #include <cxxabi.h>
 #endif
+#include <ratio>
 #include <type_traits>
 #include <utility>
 
@@ -72,19 +73,40 @@ class key {
   bool released_ = true;
 };
 
+/** What the C library takes for a time to wait: rounded up; one that it has no number for is for ever. */
+template <class Rep, class Period>
+int milliseconds_of(const std::chrono::duration<Rep, Period> &time) {
+  // Not in integers: hours::max() has more milliseconds than fit.
+  const double exact = std::chrono::duration<double, std::milli>(time).count();
+  if (!(exact > 0)) return 0;
+  if (exact >= static_cast<double>(INT_MAX)) return -1;
+  const int whole = static_cast<int>(exact);
+  return static_cast<double>(whole) < exact ? whole + 1 : whole;
+}
+
 /**
- * tls_take(), which waits for as long as another thread visits the value. Inside a callback of the
- * library nobody waits, because the visit may be the callback's own: TLS_ERR_BUSY. A thread can be
- * cancelled while it waits.
+ * Tries, and waits only if another thread visits the value: `wait` is the same by a C function that
+ * waits. Inside a callback of the library nobody waits, because the visit may be the callback's own:
+ * TLS_ERR_BUSY. A thread can be cancelled while it waits.
  */
-inline int take_when_free(tls_key_t key, void **value) {
-  for (long pause = 1000;; pause += pause < 1000000 ? pause : 0) {
-    const int answer = tls_take(key, value);
-    if (answer != TLS_ERR_BUSY || tls_key_drain(key, 0, nullptr) == TLS_ERR_REENTRANT) return answer;
-    timespec nanoseconds = {};
-    nanoseconds.tv_nsec = pause;
-    nanosleep(&nanoseconds, nullptr);
-  }
+template <class Try, class Wait>
+int when_free(Try attempt, Wait wait) {
+  const int answer = attempt();
+  if (answer != TLS_ERR_BUSY) return answer;
+  const int waited = wait();
+  return waited == TLS_ERR_REENTRANT ? TLS_ERR_BUSY : waited;
+}
+
+/** tls_take(), which waits so while another thread visits the value. */
+inline int take_when_free(tls_key_t key, void **value, int timeout_ms) {
+  return when_free([=] { return tls_take(key, value); },
+                   [=] { return tls_take_wait(key, value, timeout_ms); });
+}
+
+/** tls_swap(), which waits so while another thread visits the value. */
+inline int swap_when_free(tls_key_t key, void *value, void **old, int timeout_ms) {
+  return when_free([=] { return tls_swap(key, value, old); },
+                   [=] { return tls_swap_wait(key, value, old, timeout_ms); });
 }
 
 /**

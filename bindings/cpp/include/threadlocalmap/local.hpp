@@ -10,6 +10,7 @@
 #include "factory.hpp"
 #include "key.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <new>
@@ -203,9 +204,7 @@ class local {
    * errc::busy. Nor may a visitor wait for the thread that releases.
    */
   std::unique_ptr<T> release(std::error_code &error) {
-    void *value = nullptr;
-    const int answer = detail::take_when_free(key_.handle(), &value);
-    return handed_over(answer, value, error);
+    return released(-1, error);
   }
 
   /** The same without waiting: errc::busy, and null, while the value is visited. */
@@ -215,9 +214,38 @@ class local {
     return handed_over(answer, value, error);
   }
 
+  /** The same, which waits for so long at most: errc::timeout, and null, if the value is visited then. */
+  template <class Rep, class Period>
+  std::unique_ptr<T> try_release_for(const std::chrono::duration<Rep, Period> &time,
+                                     std::error_code &error) {
+    return released(detail::milliseconds_of(time), error);
+  }
+
   /**
-   * Ends all threads' values, now; the object stays. For objects with
-   * options::any_thread_destroys(). Returns how many.
+   * Puts `value` in the place of the calling thread's value, which is handed over without the object's
+   * deleter; null: there was none, or it was set outside of the scope that is open, and is hidden now.
+   * An error has changed nothing, and gives null; `value` is yours still. A null `value` is as
+   * release(). Waits as release() does.
+   */
+  std::unique_ptr<T> exchange(std::unique_ptr<T> &&value, std::error_code &error) {
+    return exchanged(std::move(value), -1, error);
+  }
+
+  /** The same, which waits for so long at most: errc::timeout, and null, if the value is visited then. */
+  template <class Rep, class Period>
+  std::unique_ptr<T> try_exchange_for(std::unique_ptr<T> &&value,
+                                      const std::chrono::duration<Rep, Period> &time,
+                                      std::error_code &error) {
+    return exchanged(std::move(value), detail::milliseconds_of(time), error);
+  }
+
+  /**
+   * Ends all threads' values with reason::purged; the object stays, and a get() on a thread whose value
+   * has ended makes another. For objects with options::any_thread_destroys(): all of them end here, now. Also for
+   * objects with options::enumerable() alone: then the calling thread's own value ends here, every other
+   * thread's is stale at once and ends on its thread, when that next expunges. Returns how many it has
+   * ended here. errc::invalid: neither was asked for, or the library that the program runs with clears
+   * only the first kind.
    */
   std::size_t clear(std::error_code &error) noexcept {
     std::size_t ended = 0;
@@ -246,11 +274,20 @@ class local {
     return value;
   }
 
+  /** Waits while another thread visits the value; throws errc::busy inside a visit. */
+  std::unique_ptr<T> exchange(std::unique_ptr<T> &&value) {
+    std::error_code error;
+    auto old = exchange(std::move(value), error);
+    detail::require(error, "tls::local::exchange", {{errc::busy, "the value is being visited"}});
+    return old;
+  }
+
   std::size_t clear() {
     std::error_code error;
     const std::size_t ended = clear(error);
     detail::require(error, "tls::local::clear",
-                    {{errc::invalid, "only for objects with options::any_thread_destroys()"},
+                    {{errc::invalid,
+                      "only for objects with options::any_thread_destroys() or options::enumerable()"},
                      {errc::busy, "the values are being visited, taken or cleared: try again"}});
     return ended;
   }
@@ -313,6 +350,13 @@ class local {
     return left;
   }
 
+  /**
+   * What tls::take_all() has handed over, if it was a value of this object, without the object's
+   * deleter. Null: it was another's. Once for each value.
+   */
+  std::unique_ptr<T> taken(tls_key_t key, void *value) const noexcept {
+    return std::unique_ptr<T>(key == key_.handle() ? static_cast<T *>(value) : nullptr);
+  }
 
   /** For the C functions; tls_get() makes values, too. */
   tls_key_t native_handle() const noexcept { return key_.handle(); }
@@ -333,6 +377,21 @@ class local {
     key.init = detail::maker<T>::init;
     key_ = detail::make_key<T>(key, made, error);
     if (!error) maker_ = made;
+  }
+
+  std::unique_ptr<T> released(int timeout_ms, std::error_code &error) {
+    void *value = nullptr;
+    const int answer = detail::take_when_free(key_.handle(), &value, timeout_ms);
+    return handed_over(answer, value, error);
+  }
+
+  std::unique_ptr<T> exchanged(std::unique_ptr<T> &&value, int timeout_ms, std::error_code &error) {
+    if (value == nullptr) return released(timeout_ms, error);
+    void *old = nullptr;
+    detail::handed_in(value.get());
+    const int answer = detail::swap_when_free(key_.handle(), value.get(), &old, timeout_ms);
+    if (answer == TLS_OK) (void)value.release();
+    return handed_over(answer, old, error);
   }
 
   static std::unique_ptr<T> handed_over(int answer, void *value, std::error_code &error) noexcept {

@@ -100,11 +100,22 @@ class options {
     return *this;
   }
 
-  /** all_threads() may be asked for. */
+  /** all_threads() may be asked for, and local::clear(). */
   constexpr options &enumerable() noexcept { return with(TLS_KEY_ENUMERABLE); }
 
   /** Values live as long as the worker: scopes and tasks leave them alone. Not with inherited(). */
   constexpr options &worker() noexcept { return with(TLS_KEY_WORKER); }
+
+  /**
+   * For destructors that take a lock which a caller of get() or reset() may hold. When the object has
+   * gone, what other threads have of it is stale; without this a get() or reset() of *any* object that
+   * makes or misses a value may end a few stale values on its way. With it they are ended only by
+   * tls::expunge() and its like (drain() is one), by the ends of their scope, task, map or thread, and
+   * by tls_thread_detach(). So call tls::expunge() where no such lock is held: without that they stay
+   * until their thread ends. All else is as always: the thread that destroys the object ends its own
+   * value at once, and what is reset or replaced ends there and then.
+   */
+  constexpr options &explicitly_expunged() noexcept { return with(TLS_KEY_EXPLICIT); }
 
   /** Tasks take the value along, each a copy of its own. Not with worker(). */
   constexpr options &inherited() noexcept {

@@ -8,8 +8,10 @@
 
 #include "config.hpp"
 #include "error.hpp"
+#include "key.hpp"
 
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -55,6 +57,51 @@ void at_thread_exit(F f) {
   std::error_code error;
   at_thread_exit(std::move(f), error);
   detail::require(error, "tls::at_thread_exit");
+}
+#endif
+
+/**
+ * Hands each of the calling thread's values over, undestroyed, by f(tls_key_t key, void *value): for the
+ * child of a fork, whose values are the parent's to end, and for a process that leaves without
+ * destructors. No deleter is called. What an object of this header had is known by the object:
+ *
+ *     tls::take_all([&](tls_key_t key, void *value) {
+ *       if (const auto own = connections.taken(key, value)) close(own->descriptor);
+ *     });                                          all other values are left as they are
+ *
+ * The youngest value comes first. Values that scopes hide come as well, and so do those of objects that
+ * are gone, which no taken() knows, and nulls of C keys. What f makes meanwhile stays; scopes stay open.
+ * f may use any of this header, and may end the thread.
+ *
+ * All values are handed over, also when f throws: it goes on being called, so that none is lost unseen,
+ * and its first exception comes out here at the end. errc::busy: another thread visits some of the values
+ * (in the child of a fork, the visitor that has forked); those stay, all others were handed over.
+ */
+template <class F>
+void take_all(F &&f, std::error_code &error) {
+  static_assert(std::is_invocable_v<F &, tls_key_t, void *>, "it is called with a key and a value");
+  struct receiver {
+    F &f;
+    std::exception_ptr thrown;
+  } argument{f, nullptr};
+  const int answer = tls_take_all(
+      [](tls_key_t key, void *value, void *to_receiver) {
+        auto &to = *static_cast<receiver *>(to_receiver);
+        if (value != nullptr) detail::handed_out(value);
+        std::exception_ptr thrown;
+        if (!detail::guarded(thrown, [&] { to.f(key, value); }) && !to.thrown) to.thrown = thrown;
+      },
+      &argument);
+  error = detail::code_of(answer);
+  detail::rethrow(argument.thrown);
+}
+
+#if TLS_PRIVATE_EXCEPTIONS
+template <class F>
+void take_all(F &&f) {
+  std::error_code error;
+  take_all(f, error);
+  detail::require(error, "tls::take_all", {{errc::busy, "some values are being visited, and stay"}});
 }
 #endif
 

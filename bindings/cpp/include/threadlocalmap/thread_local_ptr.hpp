@@ -10,6 +10,7 @@
 #include "box.hpp"
 #include "key.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <new>
@@ -172,12 +173,35 @@ class thread_local_ptr {
    * errc::busy. Nor may a visitor wait for the thread that releases.
    */
   T *release(std::error_code &error) {
-    return handed_over(&detail::take_when_free, error);
+    return released(-1, error);
   }
 
   /** The same without waiting: errc::busy, and null, while the value is visited. */
   T *try_release(std::error_code &error) noexcept {
-    return handed_over([](tls_key_t key, void **entry) { return tls_take(key, entry); }, error);
+    void *entry = nullptr;
+    const int answer = tls_take(key_.handle(), &entry);
+    return handed_over(answer, entry, error);
+  }
+
+  /** The same, which waits for so long at most: errc::timeout, and null, if the value is visited then. */
+  template <class Rep, class Period>
+  T *try_release_for(const std::chrono::duration<Rep, Period> &time, std::error_code &error) {
+    return released(detail::milliseconds_of(time), error);
+  }
+
+  /**
+   * Owns `value` from here on, and hands the one before over, without its deleter; null: there was
+   * none, or it was set outside of the scope that is open, and is hidden now. An error has changed
+   * nothing, and gives null; `value` is yours still. A null `value` is as release(). Waits as release()
+   * does.
+   */
+  T *exchange(T *value, std::error_code &error) { return exchanged(value, -1, error); }
+
+  /** The same, which waits for so long at most: errc::timeout, and null, if the value is visited then. */
+  template <class Rep, class Period>
+  T *try_exchange_for(T *value, const std::chrono::duration<Rep, Period> &time,
+                      std::error_code &error) {
+    return exchanged(value, detail::milliseconds_of(time), error);
   }
 
 #if TLS_PRIVATE_EXCEPTIONS
@@ -209,6 +233,13 @@ class thread_local_ptr {
     required([&](auto &error) { value = release(error); }, "tls::thread_local_ptr::release");
     return value;
   }
+
+  /** Waits while another thread visits the value; throws errc::busy inside a visit. */
+  T *exchange(T *value) {
+    T *old = nullptr;
+    required([&](auto &error) { old = exchange(value, error); }, "tls::thread_local_ptr::exchange");
+    return old;
+  }
 #endif
 
   /** Every thread's value, of an object with options::enumerable(). */
@@ -238,6 +269,14 @@ class thread_local_ptr {
     std::size_t left = 0;
     error = detail::code_of(key_.drain(timeout_ms, &left));
     return left;
+  }
+
+  /**
+   * What tls::take_all() has handed over, if it was a value of this object, without its deleter: it is
+   * yours. Null: it was another's. Once for each value.
+   */
+  T *taken(tls_key_t key, void *value) const noexcept {
+    return key == key_.handle() && value != nullptr ? detail::hand_over<T>(value) : nullptr;
   }
 
   /**
@@ -303,10 +342,37 @@ class thread_local_ptr {
     else if (error) detail::end_entry(entry, reason::removed, ways_);
   }
 
-  template <class Take>
-  T *handed_over(Take take, std::error_code &error) {
+  T *released(int timeout_ms, std::error_code &error) {
     void *entry = nullptr;
-    const int answer = take(key_.handle(), &entry);
+    const int answer = detail::take_when_free(key_.handle(), &entry, timeout_ms);
+    return handed_over(answer, entry, error);
+  }
+
+  T *exchanged(T *value, int timeout_ms, std::error_code &error) {
+    if (value == nullptr) return released(timeout_ms, error);
+    if (ways_.end == nullptr) {
+      error = make_error_code(errc::bad_key);
+      return nullptr;
+    }
+    // While it waits the thread may be cancelled: then a box goes, and the value is the caller's.
+    struct unless_stored {
+      void *entry;
+      ~unless_stored() {
+        if (entry != nullptr) detail::hand_over<T>(entry);
+      }
+    } pending{detail::make_entry_or_none(value, ways_)};
+    if (pending.entry == nullptr) {
+      error = make_error_code(errc::no_memory);
+      return nullptr;
+    }
+    detail::handed_in(pending.entry);
+    void *old = nullptr;
+    const int answer = detail::swap_when_free(key_.handle(), pending.entry, &old, timeout_ms);
+    if (answer == TLS_OK) pending.entry = nullptr;
+    return handed_over(answer, old, error);
+  }
+
+  static T *handed_over(int answer, void *entry, std::error_code &error) noexcept {
     error = answer == TLS_ERR_ABSENT ? std::error_code() : detail::code_of(answer);
     return entry != nullptr ? detail::hand_over<T>(entry) : nullptr;
   }
