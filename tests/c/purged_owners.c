@@ -298,6 +298,8 @@ values_that_scopes_hide_are_purged_too(void)
     /* A new value inside; the outer one does not come back. */
     CHECK_OK(worker_set(worker, key, VALUE(3)));
     worker_do(worker, job_end_scope, NULL);
+    /* What was set in the scope has ended with it, purged or not. */
+    CHECK_UINT(ended.count, 2);
     CHECK_CODE(worker_try_get(worker, key), TLS_ERR_ABSENT);
     worker_expunge(worker);
     CHECK_UINT(ended.count, 3);
