@@ -30,10 +30,8 @@ pub enum CallKind {
     Visit = 2,
     /// Makes or frees a context.
     Context = 3,
-    /// Writes a report.
-    Report = 4,
     /// Runs a hook, or wakes.
-    Hook = 5,
+    Hook = 4,
 }
 
 /// A node of the chain. All zero: in no chain.
