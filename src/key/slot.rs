@@ -501,10 +501,13 @@ impl KeySlot {
         unsafe { call.part_of(offset_of!(Self, call)).as_ref() }
     }
 
-    /// Live, dead with pins, or neither, for the statistics.
+    /// Live, dead with pins, or neither, for the statistics. Who finds a key here may ask
+    /// for its number.
     pub fn count(&self) -> (bool, bool) {
-        let live = self.state.load(Ordering::Relaxed) as u32 != 0;
-        (live, !live && self.pins.load(Ordering::Relaxed) != 0)
+        // Acquire: with the Release in `open`, which comes after `number`.
+        let state = self.state.load(Ordering::Acquire);
+        let (live, was_open) = (state as u32 != 0, (state >> 32) as u32 >= first_generation());
+        (live, was_open && !live && self.pins.load(Ordering::Relaxed) != 0)
     }
 
     /// Sets the generation, and the number of references: 0 of a free slot.

@@ -22,8 +22,10 @@ static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
 static tls_key_t
 new_key(size_t turn)
 {
-    tls_key_options_t options = test_options_logged(&ended);
+    tls_key_options_t options = test_options();
 
+    options.destroy = test_log_destroy;
+    options.user = &ended;
     options.name = "raced";
     options.flags = turn % 3 == 0 ? TLS_KEY_EXPLICIT : 0;
     options.reclaim = turn % 5 == 0 ? TLS_RECLAIM_ANY : TLS_RECLAIM_OWNER;
