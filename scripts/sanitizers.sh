@@ -10,7 +10,7 @@
 . "$(dirname "$0")/lib.sh"
 
 WORK=$TARGET/sanitizers
-THREADED='abandoned_callbacks abandoned_visits enumerate enumerate_many enumerate_races exit_races exit_rounds
+THREADED='abandoned_callbacks abandoned_visits dump_dead_races dump_fd_signals dump_races enumerate enumerate_many enumerate_races exit_races exit_rounds
   expunge hooks_races idle_workers only_locks races reclaim_any reclaim_races signals thread_exit threads user_mutexes'
 NOT_ADDRESS='allocation_failure calling_allocator foreign_destructors many_keys no_os_key os_footprint without_memory
   fork fork_in_callbacks fork_stress process_endings process_exit'

@@ -172,6 +172,10 @@ programs! { C_PROGRAMS run_c
     clock
     contexts
     dump
+    dump_dead
+    dump_dead_races
+    dump_fd
+    dump_fd_signals
     dump_memory
     dump_races
     ended_threads

@@ -85,12 +85,14 @@ fn a_report_of_everything_is_as_the_schema_says() {
 
     let key_of = |name: &str| only(&report, "keys", |key| key["name"] == name);
     assert_eq!(key_of("dead")["unended"], 1);
+    assert_eq!(key_of("dead")["deaths_since"], 0);
+    assert_eq!(key_of("dead")["values"], json!([{"map": stale["map"], "thread": stale["thread"]}]));
     // The hidden one and the one that hides it, the captured one, the worker's.
     assert_eq!(list(key_of("layered"), "values").len(), 4);
     assert_eq!(list(key_of(""), "values").len(), 2);
 
     let map_numbers: Vec<&Value> = list(&report, "maps").iter().map(|map| &map["map"]).collect();
-    for key in list(&report, "keys").iter().filter(|key| key["live"] == true) {
+    for key in list(&report, "keys") {
         for holder in list(key, "values") {
             assert!(map_numbers.contains(&&holder["map"]), "{holder} has no map");
         }
@@ -106,6 +108,39 @@ fn a_report_of_everything_is_as_the_schema_says() {
         assert_eq!(found, expected);
     }
     assert_eq!(entry("0x0")["key"], key_of("")["key"]);
+}
+
+#[test]
+fn a_crash_handlers_report_is_as_the_schema_says() {
+    let report = report_of("tests/dump/crash.c");
+    assert_valid(&report);
+    assert_eq!(report.get("incomplete"), None);
+    assert_eq!(report["local"], json!([]));
+    let key_of = |name: &str| only(&report, "keys", |key| key["name"] == name);
+    assert_eq!(
+        (&key_of("crashes")["live"], &key_of("crashes")["values"]),
+        (&json!(false), &json!([]))
+    );
+    assert_eq!(key_of("crashes").get("deaths_since"), None);
+    assert_eq!(key_of("left first")["deaths_since"], 1);
+    assert_eq!(key_of("left last")["deaths_since"], 0);
+    let stale = only(&report, "maps", |map| map["stale"] == 2);
+    let holder = json!([{"map": stale["map"], "thread": stale["thread"]}]);
+    assert_eq!(
+        (&key_of("left first")["values"], &key_of("left last")["values"]),
+        (&holder, &holder)
+    );
+}
+
+#[test]
+fn a_report_that_waits_for_no_lock_says_what_it_leaves_out() {
+    let report = report_of("tests/dump/locked.c");
+    assert_valid(&report);
+    assert_eq!((&report["incomplete"], &report["maps"]), (&json!(true), &json!([])));
+    let key = only(&report, "keys", |key| key["live"] == true);
+    assert_eq!(key["incomplete"], true);
+    // Its holders need another lock.
+    assert_eq!(list(key, "values").len(), 1);
 }
 
 #[test]
@@ -155,4 +190,8 @@ fn a_report_that_is_not_as_the_schema_says_is_a_fault() {
     assert!(spoiled("/keys/0", json!({"key": "1", "name": "", "live": false})) > 0);
     assert!(spoiled("/local", json!([{"surprise": true}])) > 0);
     assert!(spoiled("/version", json!(null)) > 0);
+    let dead = list(&good, "keys").iter().position(|key| key["live"] == false).expect("one is");
+    for (property, with) in [("values", json!([7])), ("deaths_since", json!(-1))] {
+        assert!(spoiled(&format!("/keys/{dead}/{property}"), with) > 0);
+    }
 }

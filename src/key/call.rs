@@ -30,12 +30,10 @@ pub enum CallKind {
     Visit = 2,
     /// Makes or frees a context.
     Context = 3,
-    /// Writes a report.
-    Report = 4,
     /// Runs a hook, or wakes.
-    Hook = 5,
+    Hook = 4,
     /// Looks at all values of a key at one instant: locks are held.
-    Locked = 6,
+    Locked = 5,
 }
 
 /// A node of the chain. All zero: in no chain.

@@ -38,8 +38,8 @@ use super::options::{Callbacks, KeyOptions, Rules, UserFree};
 pub use super::word::Released;
 use super::word::{references, visits, MOST_REFERENCES, TAKER, VISIT};
 use crate::error::Error;
-use crate::sys::lock::Lock;
-use crate::sys::sync::{AtomicU32, AtomicU64, AtomicU8, Cell, Ordering};
+use crate::sys::lock::{Lock, Patience};
+use crate::sys::sync::{untracked, AtomicU32, AtomicU64, AtomicU8, Cell, Ordering};
 
 /// How many locks all keys share. The thread sanitizer gives up at more than 64
 /// held by one thread.
@@ -47,6 +47,9 @@ const LOCK_COUNT: usize = 32;
 
 /// The keys' locks: over their lists of holders, their chains and their names.
 static LOCKS: [Apart; LOCK_COUNT] = [const { Apart(Lock::new()) }; LOCK_COUNT];
+
+/// Deaths of keys that left values to others. `Relaxed`: a number for reports.
+static DEATHS: untracked::AtomicU32 = untracked::AtomicU32::new(0);
 
 /// A lock on a cache line of its own, so that neighbours do not contend.
 #[repr(align(64))]
@@ -58,7 +61,8 @@ pub struct KeySlot {
     state: AtomicU64,
     holders: Holders,
     pins: AtomicU32,
-    /// The next free slot's index plus one, while this one is free.
+    /// The next free slot's index plus one, while this one is free. While it serves a key
+    /// that [`died_as`](Self::died_as) is of: which death with values left that was.
     pub(super) next_free: AtomicU32,
     /// This slot's index. Written when the slot is first used.
     index: Cell<u32>,
@@ -67,6 +71,8 @@ pub struct KeySlot {
     /// Who may do what to its values ([`Rules`]). An atomic, for those who have
     /// no record yet.
     rules: AtomicU8,
+    /// The generation whose death has a number, in `next_free`.
+    died_as: untracked::AtomicU32,
     /// In the chain of the thread that releases the key, or runs its `user_free`.
     pub call: Call,
     /// The live key's name.
@@ -114,6 +120,15 @@ impl KeySlot {
     pub unsafe fn give_back(&self) {
         // SAFETY: The caller's premise.
         unsafe { self.lock().release() };
+    }
+
+    /// [`with_holders`](Self::with_holders), if the lock can be had.
+    pub fn with_holders_patiently<T>(
+        &self,
+        patience: &Patience,
+        work: impl FnOnce(&Holders) -> T,
+    ) -> Option<T> {
+        self.lock().with_patience(patience, || work(&self.holders))
     }
 
     /// The slot's generation: that of the key that it serves or served last.
@@ -328,8 +343,22 @@ impl KeySlot {
         self.with_holders(|holders| {
             let number = holders.seize();
             // Relaxed: with the lock, before any of them is posted.
-            self.pins.fetch_add(number, Ordering::Relaxed);
+            let others = self.pins.fetch_add(number, Ordering::Relaxed) + number - 1;
+            if others > 0 {
+                // Relaxed: for reports. The slot is in no list of free ones.
+                let earlier = DEATHS.fetch_add(1, Ordering::Relaxed);
+                self.next_free.store(earlier.wrapping_add(1), Ordering::Relaxed);
+                self.died_as.store(self.generation(), Ordering::Relaxed);
+            }
         });
+    }
+
+    /// Of a key that has died and left values: how many such keys have died since. `None`
+    /// of any other. For a report: of a key that ends just now, any number.
+    pub fn deaths_since(&self, generation: u32) -> Option<u32> {
+        let number = self.next_free.load(Ordering::Relaxed);
+        let is_its = self.died_as.load(Ordering::Relaxed) == generation;
+        is_its.then(|| DEATHS.load(Ordering::Relaxed).wrapping_sub(number))
     }
 
     /// Adds a pin. The caller keeps the slot as it is meanwhile.
@@ -478,9 +507,9 @@ impl KeySlot {
         self.pins.store(0, Ordering::Release);
     }
 
-    /// Copies as much of a key's name as fits, for a report.
-    pub fn name_prefix(&self, buffer: &mut [u8]) -> usize {
-        self.lock().with(|| self.name.prefix(buffer))
+    /// Copies as much of a key's name as fits, for a report; `None`: the lock can't be had.
+    pub fn name_prefix(&self, buffer: &mut [u8], patience: &Patience) -> Option<usize> {
+        self.lock().with_patience(patience, || self.name.prefix(buffer))
     }
 
     /// The slot whose `call` this is. Safety: it is a slot's.
@@ -489,10 +518,13 @@ impl KeySlot {
         unsafe { call.part_of(offset_of!(Self, call)).as_ref() }
     }
 
-    /// Live, dead with pins, or neither, for the statistics.
+    /// Live, dead with pins, or neither, for the statistics. Who finds a key here may ask
+    /// for its number.
     pub fn count(&self) -> (bool, bool) {
-        let live = self.state.load(Ordering::Relaxed) as u32 != 0;
-        (live, !live && self.pins.load(Ordering::Relaxed) != 0)
+        // Acquire: with the Release in `open`, which comes after `number`.
+        let state = self.state.load(Ordering::Acquire);
+        let (live, was_open) = (state as u32 != 0, (state >> 32) as u32 >= first_generation());
+        (live, was_open && !live && self.pins.load(Ordering::Relaxed) != 0)
     }
 
     /// Sets the generation, and the number of references: 0 of a free slot.

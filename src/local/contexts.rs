@@ -75,8 +75,8 @@ impl Context {
         (u64::from(self.items.len()), stale as u64)
     }
 
-    /// Whether it has a value of a key. As [`count`](Self::count).
-    pub fn has(&self, key: u64) -> bool {
-        self.items.iter().any(|item| item.key == key)
+    /// How many values of a key it has. As [`count`](Self::count).
+    pub fn count_of(&self, key: u64) -> usize {
+        self.items.iter().filter(|item| item.key == key).count()
     }
 }

@@ -184,13 +184,19 @@ impl Map {
     /// A callback is about to run for a record, which keeps its slot.
     #[inline(always)]
     pub fn begin_callback(&self, record: RecordPointer) {
+        self.begin_callback_unreached(record);
+        if Record::at(record).is_reachable() {
+            // Another thread may end the entry, and the key, meanwhile.
+            Record::at(record).slot().pin();
+        }
+    }
+
+    /// [`begin_callback`](Self::begin_callback), where no other thread reaches the record.
+    #[inline(always)]
+    pub fn begin_callback_unreached(&self, record: RecordPointer) {
         let fields = Record::at(record);
         fields.pins.set(fields.pins.get() + 1);
         self.pinned.set(self.pinned.get() + 1);
-        if fields.is_reachable() {
-            // Another thread may end the entry, and the key, meanwhile.
-            fields.slot().pin();
-        }
     }
 
     /// Makes sure that [`insert`](Self::insert) of a reserved record needs no memory.
@@ -288,7 +294,7 @@ impl Map {
         let covered = Record::at(placeholder).covers.replace(Number::NONE);
         Record::at(record).covers.set(covered);
         if Record::at(placeholder).state() == State::Absent {
-            self.free_record(placeholder);
+            self.free_placeholder(placeholder);
         }
     }
 
@@ -386,7 +392,7 @@ impl Map {
             let Some((position, [coverer, top])) = self.coverer_of(table, gone) else { return };
             Record::at(coverer).covers.set(Number::NONE);
             if gone != record && Record::at(gone).state() == State::Absent {
-                self.free_record(gone);
+                self.free_placeholder(gone);
             }
             let state = Record::at(coverer).state();
             if state == State::Live || state == State::Covered {
@@ -395,7 +401,7 @@ impl Map {
             if coverer == top {
                 table.remove_at(position);
                 if state == State::Absent {
-                    self.free_record(coverer);
+                    self.free_placeholder(coverer);
                 }
                 return;
             }
@@ -430,7 +436,7 @@ impl Map {
             next = fields.covers.replace(Number::NONE);
             match fields.state() {
                 State::Covered => fields.become_state(State::Retired),
-                State::Absent => self.free_record(covered),
+                State::Absent => self.free_placeholder(covered),
                 _ => {}
             }
         }

@@ -404,7 +404,7 @@ impl Map {
     #[inline(always)]
     fn enlisted(&self, key: u64, rules: Rules, state: State) -> Result<Numbered, OutOfMemory> {
         self.reserve_order()?;
-        let (record, number) = self.pool.allocate()?;
+        let (record, number) = self.pool.allocate(&self.inbox.lock)?;
         let fields = Record::at(record);
         fields.handle.set(key);
         fields.rules.set(rules);
@@ -424,18 +424,32 @@ impl Map {
     /// Provides for the first entry: a table and a record. With an error what there is
     /// stays for later.
     pub fn ensure_first(&self) -> Result<(), OutOfMemory> {
-        self.pool.reserve(1)?;
+        self.reserve_records(1)?;
         self.ensure_insert()
     }
 
+    /// Makes sure that so many records are spare.
+    pub fn reserve_records(&self, number: u32) -> Result<(), OutOfMemory> {
+        self.pool.reserve(number, &self.inbox.lock)
+    }
+
     /// A record becomes free. It is in no table, no list and no chain of covered ones, and
-    /// has left its key. The caller may have the map's lock if it is Absent: nobody else
-    /// reaches such a record.
+    /// has left its key.
     #[inline(never)]
     pub fn free_record(&self, record: RecordPointer) {
         self.delist(record);
         self.leave_reach(record, State::Free);
-        self.pool.free(record);
+        self.pool.free(record, Some(&self.inbox.lock));
+    }
+
+    /// [`free_record`](Self::free_record) of an Absent one, which nobody else reaches, in
+    /// [`with_table`](Self::with_table).
+    pub fn free_placeholder(&self, placeholder: RecordPointer) {
+        self.delist(placeholder);
+        self.leave_reach(placeholder, State::Free);
+        // As `with_table` has it.
+        let lock = (!self.has_reachable()).then_some(&self.inbox.lock);
+        self.pool.free(placeholder, lock);
     }
 
     /// [`free_record`](Self::free_record) of the youngest one, which no other thread

@@ -20,7 +20,7 @@ use super::hooks::Share;
 use super::map::{Kind, Map};
 use super::stats::tls_stats_t as Stats;
 use crate::key;
-use crate::sys::lock::Lock;
+use crate::sys::lock::{Lock, Patience};
 use crate::sys::memory;
 use crate::sys::sync::untracked::AtomicU64;
 use crate::sys::sync::{Cell, Ordering};
@@ -86,7 +86,8 @@ impl<T> List<T> {
     }
 }
 
-struct Lists {
+/// All of them.
+pub struct Lists {
     maps: List<Map>,
     contexts: List<Context>,
     entered: Cell<u64>,
@@ -97,6 +98,16 @@ struct Lists {
 }
 
 impl Lists {
+    /// The maps, the latest first.
+    pub fn maps(&self) -> impl Iterator<Item = &'static Map> {
+        self.maps.iter()
+    }
+
+    /// The contexts, the latest first.
+    pub fn contexts(&self) -> impl Iterator<Item = &'static Context> {
+        self.contexts.iter()
+    }
+
     fn next_number(&self) -> u64 {
         self.entered.replace(self.entered.get() + 1)
     }
@@ -189,9 +200,9 @@ pub fn leave_context(context: &Context) {
     MAPS.locked(|lists| lists.contexts.unlink(context));
 }
 
-/// Runs `visit` for each context, with the lock.
-pub fn with_contexts(visit: impl FnMut(&'static Context)) {
-    MAPS.locked(|lists| lists.contexts.iter().for_each(visit));
+/// Runs `work` on the lists, with their lock; `None`: it can't be had.
+pub fn look<T>(patience: &Patience, work: impl FnOnce(&Lists) -> T) -> Option<T> {
+    MAPS.lock.with_patience(patience, || work(&MAPS.lists))
 }
 
 /// What a report says of a map or a context, in the report's words.
@@ -223,9 +234,10 @@ impl MapReport {
     }
 }
 
-/// The latest map or context before number `last`.
-pub fn report_before(last: u64) -> Option<MapReport> {
-    MAPS.locked(|lists| {
+/// The latest map or context before number `last`, if there is one; `None`: the lock can't
+/// be had.
+pub fn report_before(last: u64, patience: &Patience) -> Option<Option<MapReport>> {
+    look(patience, |lists| {
         let map = lists.maps.iter().find(|map| map.number.get() < last);
         let context = lists.contexts.iter().find(|context| context.number.get() < last);
         let reports = map.map(MapReport::of_map).into_iter();

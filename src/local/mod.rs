@@ -4,6 +4,8 @@
 //!   retire       destroys values; the only place that calls a destroy callback
 //!     |
 //!   covering     scopes: what a set finds, what is covered and comes back
+//!   holdings     who has values of a key, for reports
+//!     |
 //!   remote       what other threads do to a map, with its locks
 //!   maps         all maps of the process          contexts   captured values
 //!     |
@@ -23,6 +25,7 @@
 pub mod contexts;
 pub mod covering;
 pub mod freeze;
+pub mod holdings;
 pub mod hooks;
 pub mod inbox;
 pub mod map;

@@ -27,12 +27,18 @@
 //!    share in its slab, as the map has; who gives up the last share frees the slab.
 //! 3. A slab's place is another's as soon as it is freed: no record of it is in use
 //!    then, so nobody has a number of one.
+//! 4. While the map is in the list of all maps, `slabs` changes with the map's lock only:
+//!    so who has both goes over all records ([`Pool::for_each`]). Slabs come and go
+//!    seldom, and their memory is allocated and freed outside of the lock. (A model plays
+//!    no reports. It is without this lock, which would order what must be ordered without.)
 
 use core::mem::size_of;
 use core::ptr::{null_mut, NonNull};
 
 use super::record::{Location, Marks, Number, Numbered, Record, RecordPointer, State};
+use crate::key::options::Rules;
 use crate::sys::array::Array;
+use crate::sys::lock::Lock;
 use crate::sys::memory::{self, OutOfMemory};
 use crate::sys::sync::{AtomicU32, Cell, Ordering};
 
@@ -78,6 +84,14 @@ fn slab<'a>(pointer: SlabPointer) -> &'a Slab {
     unsafe { pointer.as_ref() }
 }
 
+/// Changes `slabs`: with the map's lock; `None`: the caller has it, or nobody needs it.
+fn change_slabs(lock: Option<&Lock>, change: impl FnOnce()) {
+    match lock.filter(|_| !cfg!(modelled)) {
+        Some(lock) => lock.with(change),
+        None => change(),
+    }
+}
+
 fn bytes(size: u32) -> usize {
     size_of::<Slab>() + size as usize * (size_of::<Record>() + size_of::<Marks>())
 }
@@ -96,10 +110,14 @@ pub fn number_of(record: RecordPointer) -> Number {
 
 /// What those who look at its value say of a record.
 pub fn marks<'a>(record: RecordPointer) -> &'a Marks {
-    let (home, index) = (slab_of(record), Record::at(record).index_in_slab.get());
+    marks_at(slab_of(record), Record::at(record).index_in_slab.get().into())
+}
+
+/// The marks of a slab's record with this index.
+fn marks_at<'a>(home: SlabPointer, index: usize) -> &'a Marks {
     let records = 1 + slab(home).size.get() as usize;
     // SAFETY: Layout: behind the records, as many; all fields are cells.
-    unsafe { home.cast::<Record>().add(records).cast::<Marks>().add(index.into()).as_ref() }
+    unsafe { home.cast::<Record>().add(records).cast::<Marks>().add(index).as_ref() }
 }
 
 /// The pool that a record is of; it may have [left](Pool::abandon) the record, and gone.
@@ -158,12 +176,12 @@ impl Pool {
         (number != Number::NONE).then(|| self.at(number))
     }
 
-    /// A spare record.
+    /// A spare record. `lock`: the map's, which nobody here has.
     #[inline(always)]
-    pub fn allocate(&self) -> Result<Numbered, OutOfMemory> {
+    pub fn allocate(&self, lock: &Lock) -> Result<Numbered, OutOfMemory> {
         match NonNull::new(self.kept.replace(null_mut())) {
             Some(kept) => Ok((kept, self.kept_number.get())),
-            None => self.allocate_in_slab(),
+            None => self.allocate_in_slab(lock),
         }
     }
 
@@ -174,8 +192,8 @@ impl Pool {
     }
 
     #[inline(never)]
-    fn allocate_in_slab(&self) -> Result<Numbered, OutOfMemory> {
-        let first = NonNull::new(self.partial.get()).map_or_else(|| self.grow(), Ok)?;
+    fn allocate_in_slab(&self, lock: &Lock) -> Result<Numbered, OutOfMemory> {
+        let first = NonNull::new(self.partial.get()).map_or_else(|| self.grow(lock), Ok)?;
         let header = slab(first);
         let number = header.free.get();
         let record = self.at(number);
@@ -190,29 +208,24 @@ impl Pool {
     }
 
     /// Makes sure that so many records are spare. With an error what there is stays for
-    /// later.
-    pub fn reserve(&self, number: u32) -> Result<(), OutOfMemory> {
+    /// later. `lock`: as for [`allocate`](Self::allocate).
+    pub fn reserve(&self, number: u32, lock: &Lock) -> Result<(), OutOfMemory> {
         while self.spare.get() + u32::from(self.has_kept()) < number {
-            self.grow()?;
+            self.grow(lock)?;
         }
         Ok(())
     }
 
     /// Adds a slab.
     #[cold]
-    fn grow(&self) -> Result<SlabPointer, OutOfMemory> {
+    fn grow(&self, lock: &Lock) -> Result<SlabPointer, OutOfMemory> {
         let slabs = self.slabs.len();
         let is_gap = |place: &u32| self.slabs.get(*place) == Some(GAP);
         let place = (self.gap.get()..slabs).find(is_gap).unwrap_or(slabs);
         let units = place.checked_mul(STRIDE).ok_or(OutOfMemory)?;
-        self.slabs.reserve(1)?;
+        self.slabs.reserve_guarded(1, |exchange| change_slabs(Some(lock), exchange))?;
         let size = (FIRST_SLAB << slabs.min(8)).min(LARGEST_SLAB);
         let made = memory::allocate_bytes(bytes(size))?.cast::<Slab>();
-        if place == slabs {
-            self.slabs.push(GAP);
-        }
-        self.slabs.set(place, made.as_ptr().wrapping_byte_sub(units as usize * UNIT));
-        self.gap.set(place + 1);
         let header = slab(made);
         header.pool.set(self);
         header.place.set(place);
@@ -220,19 +233,28 @@ impl Pool {
         header.shares.store(1, Ordering::Relaxed);
         for index in (0..size).rev() {
             let number = Number(units + (index + 1) * UNITS);
-            let record = Record::at(self.at(number));
+            // SAFETY: Layout: so many records follow the header.
+            let record = Record::at(unsafe { made.cast::<Record>().add(1 + index as usize) });
             record.index_in_slab.set(index as u8);
             record.covers.set(header.free.replace(number));
         }
+        change_slabs(Some(lock), || {
+            if place == slabs {
+                self.slabs.push(GAP);
+            }
+            self.slabs.set(place, made.as_ptr().wrapping_byte_sub(units as usize * UNIT));
+        });
+        self.gap.set(place + 1);
         enlist(&self.partial, made);
         self.spare.set(self.spare.get() + size);
         Ok(made)
     }
 
-    /// Takes a record back that nobody has any more.
-    pub fn free(&self, record: RecordPointer) {
+    /// Takes a record back that nobody has any more. `lock`: the map's; `None`: the caller
+    /// has it.
+    pub fn free(&self, record: RecordPointer, lock: Option<&Lock>) {
         match self.has_kept() {
-            true => self.free_in_slab(record),
+            true => self.free_in_slab(record, lock),
             false => self.keep((record, number_of(record))),
         }
     }
@@ -242,7 +264,7 @@ impl Pool {
     pub fn keep(&self, (record, number): Numbered) {
         if cfg!(modelled) {
             // A model checker is to see who uses what its slab has got back.
-            return self.free_in_slab(record);
+            return self.free_in_slab(record, None);
         }
         Self::clear(record);
         self.kept.set(record.as_ptr());
@@ -254,12 +276,14 @@ impl Pool {
         let fields = Record::at(record);
         debug_assert_eq!(fields.state(), State::Free);
         debug_assert_eq!((fields.pins.get(), marks(record).visitors.get()), (0, 0));
+        // Neighbours: one store.
         fields.depth.set(0);
         fields.location.set(Location::Unlinked);
+        fields.rules.set(Rules::NONE);
         fields.value.set(null_mut());
     }
 
-    fn free_in_slab(&self, record: RecordPointer) {
+    fn free_in_slab(&self, record: RecordPointer, lock: Option<&Lock>) {
         Self::clear(record);
         let home = slab_of(record);
         let header = slab(home);
@@ -273,15 +297,15 @@ impl Pool {
             enlist(&self.partial, home);
         }
         if used == 0 && self.spare.get() >= header.size.get() + KEPT {
-            self.free_slab(home);
+            self.free_slab(home, lock);
         }
     }
 
     #[cold]
-    fn free_slab(&self, home: SlabPointer) {
+    fn free_slab(&self, home: SlabPointer, lock: Option<&Lock>) {
         unlink(&self.partial, home);
         self.spare.set(self.spare.get() - slab(home).size.get());
-        self.slabs.set(slab(home).place.get(), GAP);
+        change_slabs(lock, || self.slabs.set(slab(home).place.get(), GAP));
         self.gap.set(self.gap.get().min(slab(home).place.get()));
         // SAFETY: The map's own, and none of its records is in use.
         unsafe { drop_share(home) };
@@ -294,7 +318,22 @@ impl Pool {
         slab(slab_of(record)).shares.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Gives all slabs up. Every record is free, or abandoned.
+    /// Runs `visit` for each record, free ones as well. With the lock of the list that has
+    /// the map, and the map's.
+    pub fn for_each<'a>(&self, mut visit: impl FnMut(&'a Record, &'a Marks)) {
+        for (place, base) in self.slabs.iter().enumerate().filter(|(_, base)| *base != GAP) {
+            let first = base.wrapping_byte_add(place * STRIDE as usize * UNIT);
+            // SAFETY: Invariant 4: a slab that is there.
+            let home = unsafe { NonNull::new_unchecked(first) };
+            for index in 0..slab(home).size.get() as usize {
+                // SAFETY: Layout: so many records follow the header.
+                let record = unsafe { home.cast::<Record>().add(1 + index) };
+                visit(Record::at(record), marks_at(home, index));
+            }
+        }
+    }
+
+    /// Gives all slabs up. Every record is free, or abandoned; no list has the map.
     pub fn free_all(&self) {
         for list in [&self.partial, &self.full] {
             while let Some(first) = NonNull::new(list.get()) {

@@ -27,7 +27,9 @@
 //! | [`Marks::abandoned`] | the key's lock; set with the map's as well |
 //! | all else | the owner |
 //!
-//! Records of other keys are moved by their owner with plain stores.
+//! Records of other keys are moved by their owner with plain stores. A report reads `state`
+//! and `handle` of all records ([`Record::value_key`]): it may take the one from before and
+//! the other from after a change.
 
 use core::ffi::c_void;
 use core::mem::size_of;
@@ -38,7 +40,7 @@ use crate::key::holders::{Link, LinkPointer};
 use crate::key::options::Rules;
 use crate::key::slot::KeySlot;
 use crate::key::{self, handle};
-use crate::sys::sync::Cell;
+use crate::sys::sync::{Cell, ReportedU64, ReportedU8};
 
 /// Where an entry is; see the module's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +84,20 @@ impl State {
     pub const fn has_value(self) -> bool {
         matches!(self, Self::Live | Self::Covered | Self::Retired)
     }
+
+    /// Whether the record has a value that is still to be destroyed. Of a dead key these
+    /// are the stale ones.
+    pub const fn is_to_be_destroyed(self) -> bool {
+        matches!(self, Self::Live | Self::Covered | Self::Retired | Self::Deferred | Self::Purged)
+    }
+
+    /// The state with this number. Safety: it is one's.
+    #[inline(always)]
+    const unsafe fn of(number: u8) -> Self {
+        debug_assert!(number <= Self::Purged as u8);
+        // SAFETY: The caller; and they are numbered without a gap.
+        unsafe { core::mem::transmute(number) }
+    }
 }
 
 /// What the owner knows of a record's link.
@@ -124,7 +140,7 @@ pub struct Record {
     pub value: Cell<*mut c_void>,
     /// The handle of the key: when another thread has taken the value, the slot may
     /// serve another key before the owner knows. So with the rules.
-    pub handle: Cell<u64>,
+    pub handle: ReportedU64,
     /// The record whose place in the table this one has taken: an outer value of
     /// the same key, or one that hides it. Of a free record, the next free one.
     pub covers: Cell<Number>,
@@ -132,11 +148,11 @@ pub struct Record {
     pub position: Cell<u32>,
     /// How many scopes were open when it was set: it ends with the innermost.
     pub depth: Cell<u16>,
-    state: Cell<State>,
     /// Where its link is, as the owner knows.
     pub location: Cell<Location>,
     /// A copy of the key's rules.
     pub rules: Cell<Rules>,
+    state: ReportedU8,
     /// Its index in its slab, for ever.
     pub(super) index_in_slab: Cell<u8>,
     /// Callbacks that run on behalf of this record: it stays until they return.
@@ -185,16 +201,25 @@ impl Record {
 
     /// Where the entry is. With the map's lock, if other threads reach it.
     #[inline(always)]
+    #[cfg_attr(modelled, track_caller)]
     pub fn state(&self) -> State {
-        self.state.get()
+        // SAFETY: `become_state` alone writes it; 0 is Free.
+        unsafe { State::of(self.state.get()) }
     }
 
     /// Moves the entry on. With the map's lock, if other threads reach it.
     #[inline(always)]
     pub fn become_state(&self, next: State) {
-        let state = self.state.get();
-        debug_assert!(state.may_become(next), "{state:?} never becomes {next:?}");
-        self.state.set(next);
+        debug_assert!(self.state().may_become(next), "{:?} never becomes {next:?}", self.state());
+        self.state.set(next as u8);
+    }
+
+    /// The key of which it has a value that is still to be destroyed, as a report sees it:
+    /// while the owner changes the record, perhaps of its next life.
+    pub fn value_key(&self) -> Option<u64> {
+        // SAFETY: As in `state`.
+        let state = unsafe { State::of(self.state.glance()) };
+        state.is_to_be_destroyed().then(|| self.handle.glance())
     }
 
     /// Whether other threads than the owner may touch the value.

@@ -38,6 +38,7 @@ use super::record::{Number, Record, RecordPointer, State};
 use crate::error::Error;
 use crate::key::holders::{is_posted, Departure, Holders, LinkPointer};
 use crate::key::slot::KeySlot;
+use crate::sys::lock::Patience;
 use crate::sys::sync::{compiler_fence, Ordering};
 
 /// The map that a record belongs to; `None` if that has ended and left the record
@@ -97,6 +98,19 @@ fn post_holder(link: LinkPointer, any: bool, own: *const Map) -> Option<Posted> 
 }
 
 impl Map {
+    /// How many values of a key the map has that are still to be destroyed, for a report;
+    /// `None`: the map's lock can't be had. With the lock of the list that has the map.
+    pub fn count_values(&self, key: u64, patience: &Patience) -> Option<usize> {
+        self.inbox.lock.with_patience(patience, || {
+            let mut number = 0;
+            self.pool.for_each(|record, marks| {
+                let is_one = record.value_key() == Some(key) && !marks.abandoned.get();
+                number += usize::from(is_one);
+            });
+            number
+        })
+    }
+
     /// Takes a reachable entry's value, if it has one that nobody looks at. With
     /// the key's lock.
     fn take(&self, record: RecordPointer) -> Option<*mut c_void> {
@@ -352,15 +366,10 @@ pub fn purge(
     })
 }
 
-/// A map's records under a live key, for a report: of each its map's number and
-/// thread. With the key's lock.
-pub fn for_each_holder(holders: &Holders, mut visit: impl FnMut(u64, u64)) {
-    for record in from(holders.first()) {
-        // SAFETY: In the list, and the lock is held.
-        if let Some(map) = unsafe { map_of(record) } {
-            visit(map.number.get(), map.thread_number());
-        }
-    }
+/// The maps of a live key's records, one for each, for a report. With the key's lock.
+pub fn for_each_holder(holders: &Holders, visit: impl FnMut(&Map)) {
+    // SAFETY: In the list, and the lock is held.
+    from(holders.first()).filter_map(|record| unsafe { map_of(record) }).for_each(visit);
 }
 
 /// The records of a key's list from a link on. With the key's lock.

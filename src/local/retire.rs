@@ -126,8 +126,9 @@ pub fn retire(
 /// key's own pin is the record's now.
 #[inline(always)]
 pub fn retire_lone(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot, position: usize) {
-    Record::at(record).location.set(Location::Pinned);
+    let fields = Record::at(record);
     if !map.take_out_simply(record, position) {
+        fields.location.set(Location::Pinned);
         retire(thread, map, record, Some(position), Reason::KeyDead);
         return;
     }
@@ -135,7 +136,9 @@ pub fn retire_lone(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot
     if is_trivial(record) {
         finish_dead(thread, map, record, slot);
     } else {
-        destroy_with_callback(thread, map, record, slot, Reason::KeyDead as i32);
+        fields.location.set(Location::Pinned);
+        map.begin_callback_unreached(record);
+        destroy_for(thread, map, record, slot, fields.value.get(), Reason::KeyDead as i32);
     }
 }
 
@@ -206,14 +209,17 @@ pub fn finish_if_idle(thread: &Thread, map: &Map, record: RecordPointer, slot: S
     }
 }
 
-/// [`finish_if_idle`] of a record that is Destroying, and Pinned: of a dead key that
-/// no other thread reaches.
+/// [`finish_if_idle`] of a record that is Destroying, and Pinned as soon as somebody looks:
+/// of a dead key that no other thread reaches.
 #[inline(always)]
 fn finish_dead(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot) {
-    if Record::at(record).pins.get() > 0 {
+    let fields = Record::at(record);
+    if fields.pins.get() > 0 {
+        fields.location.set(Location::Pinned);
         return;
     }
     if !map.free_youngest(record) {
+        fields.location.set(Location::Pinned);
         return finish(Some(thread), map, record, slot);
     }
     if thread.has_place_for_slot() && !waiters::are_there() && slot.close_if_bare() {

@@ -46,6 +46,16 @@ impl<T: Copy> Array<T> {
     /// Makes sure that there is room for `more` items. Errors: `OutOfMemory`; the array
     /// is as it was.
     pub fn reserve(&self, more: u32) -> Result<(), OutOfMemory> {
+        self.reserve_guarded(more, |exchange| exchange())
+    }
+
+    /// [`reserve`](Self::reserve) of an array that other threads read with a lock: `guard`
+    /// runs what it is given with that. Memory is allocated and freed outside of it.
+    pub fn reserve_guarded(
+        &self,
+        more: u32,
+        guard: impl FnOnce(&dyn Fn()),
+    ) -> Result<(), OutOfMemory> {
         let length = self.length.get();
         let wanted = length.checked_add(more).ok_or(OutOfMemory)?;
         if wanted <= self.room.get() {
@@ -58,10 +68,13 @@ impl<T: Copy> Array<T> {
             // SAFETY: Both have room for as many, and lie apart.
             unsafe { core::ptr::copy_nonoverlapping(self.items.get(), larger, length as usize) };
         }
-        self.free();
-        self.items.set(larger);
-        self.room.set(room);
-        self.length.set(length);
+        let (old, old_room) = (self.items.get(), self.room.get());
+        guard(&|| {
+            self.items.set(larger);
+            self.room.set(room);
+        });
+        // SAFETY: Made here with this room; nobody reads it any more.
+        unsafe { Self::free_items(old, old_room) };
         Ok(())
     }
 
@@ -137,8 +150,15 @@ impl<T: Copy> Array<T> {
     pub fn free(&self) {
         self.length.set(0);
         let room = self.room.replace(0);
-        if let Some(items) = NonNull::new(self.items.replace(null_mut())) {
-            // SAFETY: `reserve` allocated it with this room.
+        // SAFETY: `reserve` allocated it with this room.
+        unsafe { Self::free_items(self.items.replace(null_mut()), room) };
+    }
+
+    /// Gives the memory of an array back; null is nothing.
+    /// Safety: allocated with this room, and not used again.
+    unsafe fn free_items(items: *mut T, room: u32) {
+        if let Some(items) = NonNull::new(items) {
+            // SAFETY: The caller.
             unsafe { memory::free_bytes(items.cast(), room as usize * size_of::<T>()) };
         }
     }

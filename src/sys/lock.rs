@@ -4,7 +4,23 @@
 //! library is a few loads and stores: none allocates, calls a user's callback
 //! or takes a second lock but in the order that `docs/architecture.md` gives.
 
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
+
+/// How long somebody who only looks waits for locks.
+pub enum Patience {
+    /// Until each is free.
+    Endless,
+    /// So many times, for all locks together, until the others have had their turn. Those
+    /// who have a lock may be stopped for ever, or be this very thread, in the middle.
+    Turns(Cell<u32>),
+}
+
+impl Patience {
+    /// For a report that waits for nobody: some milliseconds.
+    pub const fn little() -> Self {
+        Self::Turns(Cell::new(2_000))
+    }
+}
 
 /// A mutual exclusion lock.
 pub struct Lock(UnsafeCell<libc::pthread_mutex_t>);
@@ -31,6 +47,37 @@ impl Lock {
         // SAFETY: This thread locked it above.
         unsafe { self.release() };
         result
+    }
+
+    /// [`with`](Self::with), if the lock can be had.
+    pub fn with_patience<R>(&self, patience: &Patience, critical: impl FnOnce() -> R) -> Option<R> {
+        let Patience::Turns(turns) = patience else { return Some(self.with(critical)) };
+        while !self.try_acquire() {
+            turns.set(turns.get().checked_sub(1)?);
+            // SAFETY: The C library: no requirement. (Nobody is cancelled there, unlike
+            // in a sleep: another lock may be held.)
+            unsafe { libc::sched_yield() };
+        }
+        let result = critical();
+        // SAFETY: This thread locked it above.
+        unsafe { self.release() };
+        Some(result)
+    }
+
+    /// Takes the lock if it is free. In glibc and musl this is one compare-exchange of the
+    /// lock's word, and may interrupt any other use of the lock.
+    fn try_acquire(&self) -> bool {
+        // Everybody in a model gives locks back.
+        #[cfg(modelled)]
+        {
+            self.acquire();
+            return true;
+        }
+        // SAFETY: Layout: as in `acquire`.
+        #[cfg(not(modelled))]
+        unsafe {
+            libc::pthread_mutex_trylock(self.0.get()) == 0
+        }
     }
 
     /// The C library's lock, for [`super::waiters`].

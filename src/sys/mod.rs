@@ -1,6 +1,6 @@
 //! Everything that differs by platform, and nothing else.
 //!
-//! Nine small seams; no other module names an operating system, a C library or
+//! A few small seams; no other module names an operating system, a C library or
 //! a processor:
 //!
 //! | module | what it gives | on Linux |
@@ -10,6 +10,7 @@
 //! | [`fork`] | calls around a fork | `pthread_atfork` |
 //! | [`lock`] | a mutual exclusion lock, usable in a `static` | `pthread_mutex_t` |
 //! | [`memory`] | zeroed memory that may run out | `calloc`, `free` |
+//! | [`output`] | writing to a descriptor, in any state of the process | `write` |
 //! | [`os_key`] | a call-back when a thread ends | one pthread key |
 //! | `runtime` | what Rust wants without its standard library | `abort` |
 //! | [`sync`] | the atomics, so that a model checker can watch them | `core::sync::atomic` |
@@ -32,6 +33,7 @@ pub mod memory;
 #[cfg(modelled)]
 pub mod modelled;
 pub mod os_key;
+pub mod output;
 #[cfg(not(any(feature = "std", storage = "plain")))]
 mod runtime;
 pub mod sync;

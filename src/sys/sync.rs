@@ -23,6 +23,62 @@ pub mod untracked {
     pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 }
 
+/// Cells of one thread, or of the one who has a lock, that a report may read at any time:
+/// it sees what one has or had. They cost their owner what a [`Cell`] costs. To a model
+/// checker, which plays no reports, they are cells.
+macro_rules! reported {
+    ($($name:ident: $type:ty, $atomic:ident;)*) => { $(
+        #[cfg(modelled)]
+        #[doc = concat!("A `", stringify!($type), "` that reports may read.")]
+        #[repr(transparent)]
+        pub struct $name(Cell<$type>);
+        #[cfg(not(modelled))]
+        #[doc = concat!("A `", stringify!($type), "` that reports may read.")]
+        #[repr(transparent)]
+        pub struct $name($atomic);
+
+        impl $name {
+            /// What it has. For the owner, or with the lock.
+            #[inline(always)]
+            #[cfg_attr(modelled, track_caller)]
+            pub fn get(&self) -> $type {
+                #[cfg(modelled)]
+                return self.0.get();
+                // SAFETY: Nobody changes it meanwhile: the caller is the owner, or has the
+                // lock. (A plain load, which can be joined to others.)
+                #[cfg(not(modelled))]
+                unsafe {
+                    self.0.as_ptr().read()
+                }
+            }
+
+            /// What it has, or had. For reports.
+            pub fn glance(&self) -> $type {
+                #[cfg(modelled)]
+                return self.0.get();
+                // Relaxed: a hint.
+                #[cfg(not(modelled))]
+                self.0.load(Ordering::Relaxed)
+            }
+
+            /// Changes it. As [`get`](Self::get).
+            #[inline(always)]
+            #[cfg_attr(modelled, track_caller)]
+            pub fn set(&self, value: $type) {
+                #[cfg(modelled)]
+                return self.0.set(value);
+                #[cfg(not(modelled))]
+                self.0.store(value, Ordering::Relaxed);
+            }
+        }
+    )* };
+}
+
+reported! {
+    ReportedU8: u8, AtomicU8;
+    ReportedU64: u64, AtomicU64;
+}
+
 /// Memory that is read and changed in turn by threads that are ordered by other
 /// means: an `UnsafeCell` whose uses say which of the two they are.
 #[repr(transparent)]

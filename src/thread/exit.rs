@@ -18,7 +18,7 @@
 //! cancelled in the middle of its own end, all of this begins again.
 
 use super::hooks::{self, When};
-use super::{context, keys, report, scope, visit, visit_locked, EXIT_ROUNDS};
+use super::{context, keys, scope, visit, visit_locked, EXIT_ROUNDS};
 use crate::error::Reason;
 use crate::key;
 use crate::key::call::CallKind;
@@ -38,7 +38,6 @@ pub(super) fn recover_calls(thread: &Thread) {
         CallKind::UserFree => keys::recover_user_free(thread, unsafe { KeySlot::of_call(call) }),
         CallKind::Visit => visit::recover(thread, call),
         CallKind::Context => context::recover(thread, Context::of_call(call)),
-        CallKind::Report => report::recover(thread, call),
         CallKind::Hook => hooks::recover(thread, call),
         CallKind::Locked => visit_locked::recover(thread, call),
     });

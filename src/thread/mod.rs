@@ -19,7 +19,7 @@
 //!   context  captures and tasks
 //!     |
 //!   scope    what a task sets ends with it        drain   waiting for a key's end
-//!   values   get, set, swap, take, remove         report  what there is
+//!   values   get, set, swap, take, remove         report  what there is; text: as it goes out
 //!   visit    all threads' values                  expunge stale values
 //!   take_all all of a thread's values, undestroyed
 //!     |
@@ -46,6 +46,7 @@ pub mod scope;
 pub mod spare;
 pub mod switch;
 pub mod take_all;
+pub mod text;
 pub mod values;
 pub mod visit;
 pub mod visit_locked;

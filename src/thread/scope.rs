@@ -144,7 +144,7 @@ pub(super) fn hide_all(map: &Map, which: impl Fn(&Record) -> bool) -> Result<(),
     map.for_each_youngest_first(0, |record| {
         number += u32::from(hides(Record::at(record)) && map.state_of(record) == State::Live);
     });
-    map.pool.reserve(number)?;
+    map.reserve_records(number)?;
     map.order.reserve(number)?;
     let mut hidden = Ok(());
     map.for_each_youngest_first(0, |record| {

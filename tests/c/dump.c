@@ -2,72 +2,10 @@
  * tls_dump(): what it says, who may be called meanwhile, and that looking
  * changes nothing. (That it is JSON of the documented shape: tests/dump.rs.)
  */
+#include "reports.h"
 #include "worker.h"
 
 static test_log_t ended;
-
-/* ---- A report, kept ------------------------------------------------------ */
-
-typedef struct report {
-    char *text; /* terminated */
-    size_t length;
-    size_t room;
-    size_t calls;
-    size_t stop_at; /* the call that wants no more; 0: none */
-} report_t;
-
-static int
-keep(const char *bytes, size_t length, void *argument)
-{
-    report_t *report = (report_t *)argument;
-
-    report->calls++;
-    CHECK(length > 0);
-    if (report->calls == report->stop_at)
-        return 1;
-    CHECK(report->stop_at == 0 || report->calls < report->stop_at);
-    if (report->length + length + 1 > report->room) {
-        report->room = 2 * (report->length + length + 1);
-        report->text = (char *)realloc(report->text, report->room);
-        CHECK(report->text != NULL);
-    }
-    memcpy(report->text + report->length, bytes, length);
-    report->length += length;
-    report->text[report->length] = '\0';
-    return 0;
-}
-
-static report_t
-dump_now(void)
-{
-    report_t report;
-
-    memset(&report, 0, sizeof(report));
-    CHECK_OK(tls_dump(keep, &report));
-    CHECK(report.text != NULL);
-    CHECK_UINT(strlen(report.text), report.length);
-    return report;
-}
-
-/* How often a report says something. */
-static size_t
-count_in(const char *text, const char *words)
-{
-    size_t count = 0;
-
-    while ((text = strstr(text, words)) != NULL) {
-        count++;
-        text += strlen(words);
-    }
-    return count;
-}
-
-#define CHECK_SAYS(report, words)                                             \
-    do {                                                                      \
-        if (strstr((report).text, (words)) == NULL)                           \
-            test_fail(__FILE__, __LINE__, __func__, "the report says %s\n%s", \
-                      (words), (report).text);                                \
-    } while (0)
 
 static tls_key_t
 named_key(const char *name)
@@ -85,7 +23,7 @@ named_key(const char *name)
 static void *
 dump_without_a_map(void *argument)
 {
-    report_t report = dump_now();
+    report_t report = report_now();
 
     (void)argument;
     CHECK_CODE(tls_dump(NULL, NULL), TLS_ERR_INVALID);
@@ -120,7 +58,7 @@ keys_have_their_names_references_and_holders(void)
         CHECK_OK(worker_set(&workers[i], key, VALUE(i + 1)));
     }
     CHECK_OK(tls_map_create(&map));
-    report = dump_now();
+    report = report_now();
     snprintf(words, sizeof(words),
              "{\"key\":\"%" PRIu64 "\",\"name\":\"buffer\",\"live\":true,\"references\":2,\"values\":[{",
              key);
@@ -152,16 +90,16 @@ dead_keys_say_how_many_values_are_left(void)
         CHECK_OK(worker_set(&workers[i], key, VALUE(i + 1)));
     }
     CHECK_OK(tls_key_release(key));
-    report = dump_now();
-    CHECK_SAYS(report, "\"name\":\"gone\",\"live\":false,\"unended\":2}");
+    report = report_now();
+    CHECK_SAYS(report, "\"name\":\"gone\",\"live\":false,\"unended\":2,");
     CHECK_UINT(count_in(report.text, "\"entries\":1,\"stale\":1"), 2);
     free(report.text);
     CHECK_UINT(worker_expunge(&workers[0]), 1);
-    report = dump_now();
-    CHECK_SAYS(report, "\"name\":\"gone\",\"live\":false,\"unended\":1}");
+    report = report_now();
+    CHECK_SAYS(report, "\"name\":\"gone\",\"live\":false,\"unended\":1,");
     free(report.text);
     CHECK_UINT(worker_expunge(&workers[1]), 1);
-    report = dump_now();
+    report = report_now();
     CHECK_UINT(count_in(report.text, "gone"), 0);
     free(report.text);
     for (i = 0; i < 2; i++)
@@ -185,7 +123,7 @@ own_entries_say_their_scope_and_whether_they_are_hidden_or_stale(void)
     CHECK_OK(tls_map_switch(map, NULL));
     CHECK_OK(tls_key_release(dying));
     CHECK_OK(tls_map_switch(NULL, NULL));
-    report = dump_now();
+    report = report_now();
     CHECK_SAYS(report, "\"value\":\"0x10\",\"depth\":0,\"hidden\":true,\"stale\":false}");
     CHECK_SAYS(report, "\"value\":\"0x20\",\"depth\":1,\"hidden\":false,\"stale\":false}");
     CHECK_SAYS(report, "\"value\":\"0x30\",\"depth\":0,\"hidden\":false,\"stale\":true}");
@@ -217,7 +155,7 @@ any_name_is_written_as_a_json_string(void)
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         key = named_key(names[i].name);
-        report = dump_now();
+        report = report_now();
         CHECK_SAYS(report, names[i].written);
         free(report.text);
         CHECK_OK(tls_key_release(key));
@@ -225,7 +163,7 @@ any_name_is_written_as_a_json_string(void)
     memset(long_name, 'n', sizeof(long_name) - 1);
     long_name[sizeof(long_name) - 1] = '\0';
     key = named_key(long_name);
-    report = dump_now();
+    report = report_now();
     long_name[256] = '\0';
     CHECK_SAYS(report, long_name);
     CHECK_UINT(count_in(report.text, "n\","), 1); /* the name's end, no more */
@@ -269,7 +207,7 @@ a_writer_that_wants_no_more_is_not_called_again(void)
 
     test_log_clear(&ended);
     make_many();
-    report = dump_now();
+    report = report_now();
     number = report.calls;
     free(report.text);
     CHECK_AT_LEAST(number, 10);
@@ -277,7 +215,7 @@ a_writer_that_wants_no_more_is_not_called_again(void)
     for (; number > 0; number--) {
         memset(&report, 0, sizeof(report));
         report.stop_at = number;
-        CHECK_CODE(tls_dump(keep, &report), TLS_ERR_LIMIT);
+        CHECK_CODE(tls_dump(report_keep, &report), TLS_ERR_LIMIT);
         CHECK_UINT(report.calls, number);
         free(report.text);
         CHECK_UINT(test_stats().bytes, bytes);
@@ -296,7 +234,7 @@ change_while_writing(const char *bytes, size_t length, void *argument)
     tls_key_t key;
     report_t report;
 
-    CHECK_OK(keep(bytes, length, argument));
+    CHECK_OK(report_keep(bytes, length, argument));
     CHECK_CODE(tls_thread_detach(), TLS_ERR_REENTRANT);
     CHECK_CODE(tls_map_switch(NULL, NULL), TLS_ERR_REENTRANT);
     if (inside)
@@ -343,7 +281,7 @@ a_writer_may_call_everything(void)
 static void
 job_dump(void *argument)
 {
-    report_t report = dump_now();
+    report_t report = report_now();
 
     CHECK_SAYS(report, (const char *)argument);
     free(report.text);

@@ -191,6 +191,16 @@ write_nothing(const char *bytes, size_t length, void *argument)
 }
 
 static int
+hold_nothing(uint64_t map, uint64_t thread, size_t values, void *argument)
+{
+    (void)map;
+    (void)thread;
+    (void)values;
+    (void)argument;
+    return 0;
+}
+
+static int
 call_everything(void *value, uint64_t thread, void *argument)
 {
     tls_key_options_t options = test_options();
@@ -247,6 +257,8 @@ call_everything(void *value, uint64_t thread, void *argument)
     CHECK_CODE(tls_task_create(&task, nothing, NULL), TLS_ERR_REENTRANT);
     CHECK_CODE(tls_stats(&stats), TLS_ERR_REENTRANT);
     CHECK_CODE(tls_dump(write_nothing, NULL), TLS_ERR_REENTRANT);
+    CHECK_CODE(tls_for_each_holder(key, hold_nothing, NULL), TLS_ERR_REENTRANT);
+    CHECK_CODE(tls_dump_fd(-1), TLS_ERR_INVALID);
     CHECK_UINT(tls_expunge(), 0);
     CHECK_UINT(tls_expunge_some(1), 0);
     CHECK_UINT(tls_expunge_all_threads(), 0);
@@ -341,6 +353,7 @@ owners_wait_for_the_visit(void)
 #define HAS_NOT VALUE(1)
 
 static size_t holder;
+static size_t cleared;
 static bool over;
 
 /* The token is with the next player before it is not with this one. */
@@ -359,7 +372,8 @@ pass_the_token(void *argument)
             CHECK_OK(tls_set(key, HAS));
             mine = true;
             test_count_up(&through);
-        } else if (mine && now % PLAYERS == me && test_count(&through) == now) {
+        } else if (mine && now % PLAYERS == me && test_count(&through) == now &&
+                   test_count(&cleared) == now) {
             test_count_up(&holder);
             while (test_count(&through) != now + 1 &&
                    !__atomic_load_n(&over, __ATOMIC_SEQ_CST))
@@ -367,6 +381,7 @@ pass_the_token(void *argument)
             if (test_count(&through) == now + 1) {
                 CHECK_OK(tls_set(key, HAS_NOT));
                 mine = false;
+                test_count_up(&cleared);
             }
         } else {
             sched_yield();
@@ -393,7 +408,7 @@ all_values_are_of_one_instant(void)
     size_t i;
 
     key = visited_key();
-    through = waiting = holder = 0;
+    through = waiting = holder = cleared = 0;
     over = false;
     for (i = 0; i < PLAYERS; i++)
         players[i] = test_start(pass_the_token, (void *)i);
