@@ -67,6 +67,7 @@ fn operation(step: Step) -> Option<Operation> {
         28 => on_key(KeyCall::Scrape),
         29 => on_key(KeyCall::ForEach),
         30 => on_key(KeyCall::Drain),
+        31 => on_key(KeyCall::ForEachLocked),
         32 => Operation::BeginScope,
         33 => Operation::EndScope(detail),
         34 => Operation::Capture,

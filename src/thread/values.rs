@@ -272,6 +272,7 @@ pub(super) fn put(
                 if made.is_some() {
                     make_newest(slot, record);
                 }
+                wait_for_looks(slot, record);
                 map.insert(record, value).is_ok()
             }),
         };
@@ -298,6 +299,15 @@ fn make_newest(slot: &KeySlot, record: RecordPointer) {
     if slot.visits() > 0 && Record::at(record).is_reachable() {
         // SAFETY: Linked by `reserve`; this thread owns it.
         slot.with_holders(|holders| unsafe { holders.make_newest(Record::link_of(record)) });
+    }
+}
+
+/// Waits while somebody looks at all values of the key at one instant, in which this one
+/// is not. Who begins to look after this finds the record in the list, and marks its map,
+/// so that the insert waits.
+fn wait_for_looks(slot: &KeySlot, record: RecordPointer) {
+    if Record::at(record).rules.get().enumerable() {
+        slot.with_holders(|_| ());
     }
 }
 

@@ -282,7 +282,7 @@ calls_of_the_visitor_are_refused(void)
 
 /* ---- Who waits ---------------------------------------------------------------------- */
 
-/* Four threads are at a call of their own while the visitor runs; none gets through. */
+/* Three threads are at a call of their own while the visitor runs; none gets through. */
 static size_t through;
 static size_t waiting;
 
@@ -308,6 +308,19 @@ end_with_a_value(void *argument)
     return NULL;
 }
 
+/* It has no value yet, so no visitor has met its thread. */
+static void *
+set_the_first(void *argument)
+{
+    CHECK_OK(tls_thread_attach());
+    test_count_up(&waiting);
+    while (test_count(&waiting) < 100)
+        sched_yield();
+    CHECK_OK(tls_set(key, argument));
+    test_count_up(&through);
+    return NULL;
+}
+
 static int
 wait_a_while(void *value, uint64_t thread, void *argument)
 {
@@ -328,22 +341,24 @@ wait_a_while(void *value, uint64_t thread, void *argument)
 static void
 owners_wait_for_the_visit(void)
 {
-    pthread_t threads[2];
+    pthread_t threads[3];
     size_t seen = 0;
+    size_t i;
 
     key = visited_key();
     through = waiting = 0;
     threads[0] = test_start(replace, VALUE(16));
     threads[1] = test_start(end_with_a_value, VALUE(64));
-    while (test_count(&waiting) < 2)
+    threads[2] = test_start(set_the_first, VALUE(256));
+    while (test_count(&waiting) < 3)
         sched_yield();
     CHECK_OK(tls_for_each_locked(key, wait_a_while, &seen));
     /* Both values as they were; neither the new one, nor a thread that was gone. */
     CHECK_UINT(seen, 16 + 64);
-    test_join(threads[0]);
-    test_join(threads[1]);
-    CHECK_UINT(through, 1);
-    finish(3);
+    for (i = 0; i < 3; i++)
+        test_join(threads[i]);
+    CHECK_UINT(through, 2);
+    finish(4);
 }
 
 /* ---- One instant -------------------------------------------------------------------- */

@@ -50,7 +50,7 @@ type Build = fn(u16, u8) -> Operation;
 /// The operations, each as often as its share says; those that say least in a
 /// failing case come first, because that is where shrinking goes.
 fn turns(calm: usize) -> Vec<Build> {
-    let frequent: [(usize, Build); 28] = [
+    let frequent: [(usize, Build); 29] = [
         (10, |key, _| Operation::OnKey(KeyCall::Get, pick(key))),
         (4, |key, _| Operation::OnKey(KeyCall::GetExisting, pick(key))),
         (5, |key, _| Operation::OnKey(KeyCall::TryGet, pick(key))),
@@ -68,6 +68,7 @@ fn turns(calm: usize) -> Vec<Build> {
         (2, |key, _| Operation::OnKey(KeyCall::Purge, pick(key))),
         (2, |key, _| Operation::OnKey(KeyCall::Scrape, pick(key))),
         (2, |key, _| Operation::OnKey(KeyCall::ForEach, pick(key))),
+        (2, |key, _| Operation::OnKey(KeyCall::ForEachLocked, pick(key))),
         (1, |key, _| Operation::OnKey(KeyCall::Drain, pick(key))),
         (1, |_, _| Operation::ExpungeAllThreads),
         (1, |_, detail| Operation::OnStale(detail < 192)),

@@ -43,6 +43,8 @@ pub(crate) enum KeyCall {
     Purge,
     Scrape,
     ForEach,
+    /// With the key's lock.
+    ForEachLocked,
     /// With no time to wait.
     Drain,
 }

@@ -384,7 +384,7 @@ impl Reference {
             KeyCall::Remove => self.remove(name, entry),
             KeyCall::Purge => self.purge(name),
             KeyCall::Scrape => self.scrape(name),
-            KeyCall::ForEach => self.for_each(name),
+            KeyCall::ForEach | KeyCall::ForEachLocked => self.for_each(name),
         }
     }
 

@@ -424,6 +424,7 @@ fn call_with(key: u64, call: KeyCall, value: usize, name: KeyName) -> Answer {
         KeyCall::Purge => api::purge(key),
         KeyCall::Scrape => api::scrape(key, events::take, argument).map(|()| 0),
         KeyCall::ForEach => api::for_each(key, events::visit, argument).map(|()| 0),
+        KeyCall::ForEachLocked => api::for_each_locked(key, events::visit, argument).map(|()| 0),
         KeyCall::Drain => api::drain(key),
     }
 }

@@ -21,7 +21,8 @@ use threadlocalmap::capi::maps::{
     tls_map_create, tls_map_current, tls_map_destroy, tls_map_switch, tls_map_t,
 };
 use threadlocalmap::capi::others::{
-    tls_expunge_all_threads, tls_for_each, tls_key_drain, tls_key_purge, tls_scrape,
+    tls_expunge_all_threads, tls_for_each, tls_for_each_locked, tls_key_drain, tls_key_purge,
+    tls_scrape,
 };
 use threadlocalmap::capi::tasks::{
     tls_context_capture, tls_context_free, tls_context_t, tls_scope_begin, tls_scope_end,
@@ -222,6 +223,10 @@ pub(crate) fn drain(key: u64) -> Result<usize, Error> {
 
 pub(crate) fn for_each(key: u64, visit: Visit, argument: *mut c_void) -> Result<(), Error> {
     result(tls_for_each(key, Some(visit), argument))
+}
+
+pub(crate) fn for_each_locked(key: u64, visit: Visit, argument: *mut c_void) -> Result<(), Error> {
+    result(tls_for_each_locked(key, Some(visit), argument))
 }
 
 pub(crate) fn scrape(key: u64, take: Visit, argument: *mut c_void) -> Result<(), Error> {

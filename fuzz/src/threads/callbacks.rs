@@ -168,6 +168,16 @@ pub(crate) unsafe extern "C" fn visit(value: *mut c_void, _: u64, argument: *mut
     0
 }
 
+/// A visitor that has a lock, and calls nothing.
+pub(crate) unsafe extern "C" fn look(value: *mut c_void, _: u64, argument: *mut c_void) -> c_int {
+    // SAFETY: The library passes on what `for_each_locked` was given.
+    let (value, visit) = (value as Value, unsafe { Visit::from(argument) });
+    visit.see(value);
+    let mut world = world();
+    assert_eq!(world.shadow.note(value, visit.key).state, State::Alive, "{value:#x} is looked at");
+    0
+}
+
 pub(crate) unsafe extern "C" fn take(value: *mut c_void, _: u64, argument: *mut c_void) -> c_int {
     // SAFETY: The library passes on what `scrape` was given.
     let (value, visit) = (value as Value, unsafe { Visit::from(argument) });

@@ -69,6 +69,8 @@ pub(crate) enum Op {
     Purge(u8),
     Drain(u8),
     ForEach(u8),
+    /// With the key's lock.
+    Look(u8),
     Scrape(u8),
     Attach,
     Detach,
@@ -128,6 +130,7 @@ fn op(step: Step) -> Op {
         15 => Op::ExpungeAllThreads,
         16 => Op::Purge(number),
         17 => Op::Drain(number),
+        18 if detail % 4 == 3 => Op::Look(number),
         18 => Op::ForEach(number),
         19 => Op::Scrape(number),
         20 => Op::Attach,

@@ -54,6 +54,7 @@ fn act(me: usize, op: Op) {
         Op::Purge(number) => on_key(me, number, |chosen| visits::purge(me, chosen)),
         Op::Scrape(number) => on_key(me, number, |chosen| visits::scrape(me, chosen)),
         Op::ForEach(number) => on_key(me, number, |chosen| visits::for_each(me, chosen)),
+        Op::Look(number) => on_key(me, number, |chosen| visits::look(me, chosen)),
         Op::Drain(number) => on_key(me, number, |chosen| drain(me, chosen)),
         Op::Attach => {
             let attached = call(me, api::attach);

@@ -101,6 +101,21 @@ pub(crate) fn for_each(me: usize, chosen: &Chosen) {
     }
 }
 
+/// A visit with the key's lock, by which nothing changes.
+pub(crate) fn look(me: usize, chosen: &Chosen) {
+    let visit = Visit::of(chosen.name);
+    let before = world().shadow.live(chosen.name);
+    let outcome =
+        call(me, || api::for_each_locked(chosen.handle, callbacks::look, visit.argument()));
+    if outcome.is_ok() {
+        assert!(chosen.habits.enumerable, "the key does not allow it");
+    }
+    let errors: &[Error] = if chosen.habits.enumerable { &[] } else { &[Error::Invalid] };
+    if chosen.expect(me, outcome, errors).is_some() {
+        assert_complete(chosen, &visit, &before);
+    }
+}
+
 /// What was there before and is there still was shown.
 fn assert_complete(chosen: &Chosen, visit: &Visit, before: &[usize]) {
     let seen = visit.seen();
