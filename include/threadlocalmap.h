@@ -779,7 +779,7 @@ int tls_dump(int (*write)(const char *bytes, size_t length, void *arg), void *ar
  * Writes the report of tls_dump() to a descriptor, also when something has gone
  * wrong.
  *
- * For a debugger ("call tls_dump_fd(2)"), and for a handler of SIGSEGV or the
+ * For a debugger ("call (int)tls_dump_fd(2)"), and for handlers of SIGSEGV and the
  * like, whatever its thread and the others were doing, this library's own work
  * included. It allocates nothing, calls nobody, and waits for no lock longer
  * than some milliseconds in all. What needs a lock that can't be had then is

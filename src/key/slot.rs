@@ -343,14 +343,25 @@ impl KeySlot {
         self.with_holders(|holders| {
             let number = holders.seize();
             // Relaxed: with the lock, before any of them is posted.
-            let others = self.pins.fetch_add(number, Ordering::Relaxed) + number - 1;
-            if others > 0 {
-                // Relaxed: for reports. The slot is in no list of free ones.
-                let earlier = DEATHS.fetch_add(1, Ordering::Relaxed);
-                self.next_free.store(earlier.wrapping_add(1), Ordering::Relaxed);
-                self.died_as.store(self.generation(), Ordering::Relaxed);
+            let before = self.pins.fetch_add(number, Ordering::Relaxed);
+            if before > 1 {
+                // Contexts have values.
+                self.number_death();
             }
         });
+    }
+
+    /// The key that has died has left a value to others: the death gets a number, if it has
+    /// none. With the key's lock.
+    pub fn number_death(&self) {
+        let generation = self.generation();
+        // A model plays no reports, and forgets no untracked word between two runs.
+        if !cfg!(modelled) && self.died_as.load(Ordering::Relaxed) != generation {
+            // Relaxed: for reports. The slot is in no list of free ones.
+            let earlier = DEATHS.fetch_add(1, Ordering::Relaxed);
+            self.next_free.store(earlier.wrapping_add(1), Ordering::Relaxed);
+            self.died_as.store(generation, Ordering::Relaxed);
+        }
     }
 
     /// Of a key that has died and left values: how many such keys have died since. `None`

@@ -66,7 +66,7 @@ pub enum Posted {
 pub fn post_holders(slot: &'static KeySlot, own: *const Map) -> Option<Posted> {
     let any = slot.held_rules().any();
     let posted = slot.with_holders(|holders| {
-        from_fn(|| holders.next_dying()).find_map(|link| post_holder(link, any, own))
+        from_fn(|| holders.next_dying()).find_map(|link| post_holder(slot, link, any, own))
     });
     if let Some(Posted::Taken(_)) = posted {
         // Before the callback, which may never return.
@@ -77,7 +77,7 @@ pub fn post_holders(slot: &'static KeySlot, own: *const Map) -> Option<Posted> {
 }
 
 /// Posts one. Returns what is to be done for it, if anything.
-fn post_holder(link: LinkPointer, any: bool, own: *const Map) -> Option<Posted> {
+fn post_holder(slot: &KeySlot, link: LinkPointer, any: bool, own: *const Map) -> Option<Posted> {
     let record = Record::of(link);
     // SAFETY: Just taken out of the chain, and the lock is held.
     let map = unsafe { map_of(record) }?;
@@ -92,6 +92,9 @@ fn post_holder(link: LinkPointer, any: bool, own: *const Map) -> Option<Posted> 
     // Looked at before: once the link is posted, the map's thread may drain it
     // and end, and the map with it.
     let wakers = if mine { None } else { map.inbox.wakers() };
+    if !mine {
+        slot.number_death();
+    }
     // SAFETY: As above.
     let first = unsafe { map.inbox.post(link, true) };
     if_first(wakers, first).map(Posted::Wake)

@@ -313,7 +313,7 @@ deaths_that_leave_values_are_counted(void)
 
     worker_start(&worker);
     for (i = 0; i < 4; i++) {
-        keys[i] = test_key();
+        keys[i] = key_with(TLS_KEY_EXPLICIT, TLS_RECLAIM_OWNER);
         CHECK_OK(worker_set(&worker, keys[i], VALUE(1)));
         CHECK_INT(deaths_reported(keys[i]), -1);
     }
@@ -329,6 +329,18 @@ deaths_that_leave_values_are_counted(void)
         CHECK_OK(tls_key_release(lone));
     }
     CHECK_INT(deaths_reported(keys[1]), 2);
+    /* The same for keys that were looked at, which die with a lock. */
+    for (i = 0; i < 3; i++) {
+        options.reclaim = i == 0 ? TLS_RECLAIM_OWNER : TLS_RECLAIM_ANY;
+        lone = test_key_from(&options);
+        CHECK_OK(tls_set(lone, VALUE(2)));
+        if (i == 2)
+            CHECK_OK(worker_set(&worker, lone, VALUE(2)));
+        CHECK_INT(deaths_reported(lone), -1);
+        CHECK_OK(tls_key_release(lone));
+    }
+    CHECK_INT(deaths_reported(keys[1]), 2);
+    options.reclaim = TLS_RECLAIM_OWNER;
 
     /* It dies with its only value, which is just being destroyed: nobody else has one. */
     options.destroy = look_while_it_is_destroyed;
