@@ -15,6 +15,7 @@ struct scene {
         other.get();
         pthread_exit(this);
     }};
+    local<int> visited{tls::options<int>().enumerable()};
     int unwound = 0;
 };
 
@@ -39,6 +40,18 @@ void *exit_in_a_task(void *argument)
         here.other.get();
         pthread_exit(&here);
     })();
+    return nullptr;
+}
+
+template <bool Locked>
+void *exit_in_a_visit(void *argument)
+{
+    auto &here = *static_cast<scene *>(argument);
+    const on_unwinding seen{here.unwound};
+    here.other.get();
+    const auto leave = [&](int &) { pthread_exit(&here); };
+    if (Locked) here.visited.all_threads().for_each_locked(leave);
+    else here.visited.all_threads().for_each(leave);
     return nullptr;
 }
 
@@ -70,4 +83,18 @@ TEST_CASE("a thread exits inside a task", "[cancelled]")
     CHECK(here.unwound == 1);
     CHECK(here.book.made == 1);
     CHECK(here.book.alive() == 0);
+}
+
+TEST_CASE("a thread exits inside a visit, which ends with it", "[cancelled]")
+{
+    for (void *(*body)(void *) : {exit_in_a_visit<false>, exit_in_a_visit<true>}) {
+        scene here;
+        *here.visited = 1;
+        CHECK(run_to_end(body, here) == &here);
+        CHECK(here.unwound == 1);
+        CHECK(here.book.made == 1);
+        CHECK(here.book.alive() == 0);
+        here.visited.reset(std::make_unique<int>(2));
+        CHECK(here.visited.all_threads().snapshot() == std::vector<int>{2});
+    }
 }

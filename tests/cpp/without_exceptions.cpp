@@ -61,8 +61,10 @@ static void locals()
         *seven.get(own) = 8;
         seven.all_threads().for_each([&](std::atomic<int> &value) { sum += value; count++; }, own);
         CHECK(!own);
+        seven.all_threads().for_each_locked([&](std::atomic<int> &value) { sum += value; count++; }, own);
+        CHECK(!own);
     }).join();
-    CHECK(there == 7 && sum == 8 && count == 1);
+    CHECK(there == 7 && sum == 16 && count == 2);
     CHECK(seven.get_existing() == nullptr);
     CHECK(*seven.get(error) == 7);
     CHECK(seven.all_threads().reduce(1, [](int a, const std::atomic<int> &b) { return a + b; }, error) == 8);

@@ -37,8 +37,8 @@ struct there_are_no_iterators_use_for_each_or_iterate_over_snapshot;
  * copies out, never addresses. An iterator would have to keep that promise from one call to the next,
  * and the one who kept one too long would keep a dead value: so there are iterators over copies only.
  *
- * No thread waits for a visit, and none is held up by one: they go on making, replacing and
- * removing values, and ending. A value that its thread gives up while it is visited ends after the
+ * No thread waits for a visit, and none is held up by one (but for_each_locked() holds them up): they
+ * go on making, replacing and removing values, and ending. A value that its thread gives up while it is visited ends after the
  * visit. A thread that has a value all the time is met once, whether it changes or not; values that
  * come or go meanwhile may be met or not. The values' own contents are yours to guard: their threads
  * are using them. Let them be atomics, or have a mutex.
@@ -61,10 +61,26 @@ class all_threads_view {
    */
   template <class F>
   void for_each(F &&f, std::error_code &error) const {
-    visitor<F> argument{f, nullptr, has_boxes_, false};
-    const int code = tls_for_each(values_, visit_one<F>, &argument);
-    error = detail::code_of(code > 0 ? TLS_OK : code);
-    detail::rethrow(argument.thrown);
+    visit(tls_for_each, f, error);
+  }
+
+  /**
+   * The same, with all values as they are at one instant: for a sum that has to be right. From the first
+   * call of f to the last no value of the object is set, replaced or removed, and no thread that has one
+   * ends: those that try wait. A get() that finds a value does not wait. The values' own contents are
+   * still yours to guard. Waits while another thread is in a visit of this kind, of any object.
+   *
+   * Locks are held while f runs: let it be short, and wait for no thread that may be inside this library.
+   * f may read values that its thread has already, of this object or others, by get(), get_existing(),
+   * * and ->. Hardly anything else of this library works there: what sets, visits, clears, or would make a
+   * value is errc::reentrant; what reports nothing, like expunge() and reset(), does nothing; and objects
+   * must be neither made nor destroyed. Where that is too little, use for_each().
+   *
+   * When f throws, that is the last call of it, and the exception comes out here, with no lock held.
+   */
+  template <class F>
+  void for_each_locked(F &&f, std::error_code &error) const {
+    visit(tls_for_each_locked, f, error);
   }
 
   /** result = f(result, value) for each value; the last result. */
@@ -111,6 +127,12 @@ class all_threads_view {
     required([&](auto &error) { for_each(f, error); }, "tls::all_threads_view::for_each");
   }
 
+  template <class F>
+  void for_each_locked(F &&f) const {
+    required([&](auto &error) { for_each_locked(f, error); },
+             "tls::all_threads_view::for_each_locked");
+  }
+
   template <class Result, class F>
   Result reduce(Result result, F f) const {
     required([&](auto &error) { result = reduce(std::move(result), std::move(f), error); },
@@ -149,8 +171,21 @@ class all_threads_view {
     bool stopped;
   };
 
+  /** By tls_for_each() or tls_for_each_locked(). */
   template <class F>
-  static int visit_one(void *entry, std::uint64_t thread, void *argument) noexcept {
+  void visit(int (*go_over)(tls_key_t, tls_visit_fn, void *), F &f, std::error_code &error) const {
+    visitor<F> argument{f, nullptr, has_boxes_, false};
+    const int code = go_over(values_, visit_one<F>, &argument);
+    error = detail::code_of(code > 0 ? TLS_OK : code);
+    detail::rethrow(argument.thrown);
+  }
+
+  /**
+   * Calls nothing of the library: locks may be held. Throws nothing, but is not noexcept: a thread that
+   * is ended in f unwinds through it.
+   */
+  template <class F>
+  static int visit_one(void *entry, std::uint64_t thread, void *argument) {
     auto &to = *static_cast<visitor<F> *>(argument);
     if (entry == nullptr) return 0;
     detail::handed_out(entry);
@@ -174,7 +209,8 @@ class all_threads_view {
     work(error);
     detail::require(error, function,
                     {{errc::invalid, "not enumerable: make the object with options::enumerable()"},
-                     {errc::busy, "another thread clears or takes the values: try again"}});
+                     {errc::busy, "another thread clears or takes the values: try again"},
+                     {errc::reentrant, "not inside for_each_locked(), nor in a memory allocator"}});
   }
 #endif
 

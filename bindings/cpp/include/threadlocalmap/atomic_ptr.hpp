@@ -206,7 +206,10 @@ class atomic_ptr {
         error);
   }
 
-  /** Calls f(T *) with every thread's pointer that is not null. It may be scraped meanwhile. */
+  /**
+   * Calls f(T *) with every thread's pointer that is not null. It may be scraped meanwhile. There is no
+   * form with locks, as all_threads_view has: exchanges are atomic, and wait for nobody.
+   */
   template <class F>
   void for_each(F &&f, std::error_code &error) const {
     visit(

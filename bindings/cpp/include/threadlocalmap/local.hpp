@@ -241,11 +241,15 @@ class local {
 
   /**
    * Ends all threads' values with reason::purged; the object stays, and a get() on a thread whose value
-   * has ended makes another. For objects with options::any_thread_destroys(): all of them end here, now. Also for
-   * objects with options::enumerable() alone: then the calling thread's own value ends here, every other
-   * thread's is stale at once and ends on its thread, when that next expunges. Returns how many it has
-   * ended here. errc::invalid: neither was asked for, or the library that the program runs with clears
-   * only the first kind.
+   * has ended makes another. Returns how many values it has ended.
+   *
+   * With options::any_thread_destroys() all of them are destroyed here, now. With options::enumerable()
+   * alone the calling thread's own is destroyed here; every other thread's is stale at once, so that no
+   * get() and no all_threads() finds it, and is destroyed on its thread, when that next expunges. These
+   * count, too.
+   *
+   * errc::invalid: neither was asked for, or the library that the program runs with clears only the first
+   * kind.
    */
   std::size_t clear(std::error_code &error) noexcept {
     std::size_t ended = 0;
