@@ -152,11 +152,14 @@ pub fn attach_in_full() -> Result<(), Error> {
 /// The calling thread's whole cleanup, now. Errors: `Reentrant` inside a callback of
 /// this library.
 pub fn detach() -> Result<(), Error> {
-    let Some(thread) = current()? else { return Ok(()) };
+    let thread = current()?;
+    // Also on a thread that is not attached: a waker may run there.
     if block::is_in_callback() {
         return Err(Error::Reentrant);
     }
-    leave(thread, Reason::Detached);
+    if let Some(thread) = thread {
+        leave(thread, Reason::Detached);
+    }
     Ok(())
 }
 

@@ -474,6 +474,36 @@ a_value_that_is_being_captured_ends_after_the_copy(void)
 
 /* ---- Callbacks ---------------------------------------------------------------------- */
 
+static void
+detach_in_waker(void *argument)
+{
+    ++*(size_t *)argument;
+    CHECK_CODE(tls_thread_detach(), TLS_ERR_REENTRANT);
+    CHECK_CODE(tls_key_drain(key, 0, NULL), TLS_ERR_REENTRANT);
+}
+
+static void
+job_detach_when_told(void *argument)
+{
+    CHECK_OK(tls_thread_on_stale(detach_in_waker, argument));
+}
+
+static void
+a_waker_is_a_callback_also_on_a_thread_that_is_not_attached(void)
+{
+    size_t purged = 0;
+
+    key = owners_key(0);
+    told[0] = 0;
+    workers_start_with_values(workers, 1, key);
+    worker_do(&workers[0], job_detach_when_told, &told[0]);
+    test_in_thread(purge_elsewhere, &purged);
+    CHECK_UINT(purged, 1);
+    CHECK_UINT(told[0], 1);
+    worker_stop(&workers[0]);
+    finish(1);
+}
+
 static size_t sets_left;
 
 static void
@@ -797,6 +827,7 @@ main(void)
     RUN(the_visitor_ends_a_purged_value_whose_thread_has_gone);
     RUN(the_own_value_that_the_caller_visits_ends_after_the_visit);
     RUN(a_value_that_is_being_captured_ends_after_the_copy);
+    RUN(a_waker_is_a_callback_also_on_a_thread_that_is_not_attached);
     RUN(what_a_destroy_sets_again_stays);
     RUN(a_destroy_may_release_the_purged_key);
     RUN(a_waker_may_end_the_purging_thread);
