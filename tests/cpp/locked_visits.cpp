@@ -197,7 +197,7 @@ TEST_CASE("all values of a locked visit are of one instant", "[locked][threads]"
 {
     for (const bool boxed : {false, true}) {
         thread_local_ptr<int> value(options<int>().enumerable());
-        std::atomic<int> turn{0}, taken{-1}, ready{0};
+        std::atomic<int> turn{0}, taken{-1}, ready{0}, given{0};
         std::atomic<bool> stop{false};
         // Who has the token gives it to the other one, who has it before this one has it no more.
         const auto player = [&](int me) {
@@ -212,21 +212,26 @@ TEST_CASE("all values of a locked visit are of one instant", "[locked][threads]"
                     set(value, 1, boxed);
                     taken = me;
                 }
-                // The other one's turn: to take it.
+                // It keeps it for a moment; then it is the other one's turn to take it.
+                for (int waits = 0; waits < 20; waits++) std::this_thread::yield();
                 turn = 1 - me;
                 until([&] { return taken == 1 - me || stop; });
-                if (!stop) set(value, 0, boxed);
+                if (stop) break;
+                set(value, 0, boxed);
+                given++;
             }
         };
         std::thread threads[] = {std::thread(player, 0), std::thread(player, 1)};
         until([&] { return ready == 2; });
         int none = 0, wrong = 0;
-        for (int i = 0; i < repetitions(2000); i++) {
+        for (int i = 0; i < repetitions(1000); i++) {
             int sum = 0, visits = 0;
             value.all_threads().for_each_locked([&](const int &each) {
-                std::this_thread::yield(); // Time to change what comes next, if anybody could.
                 sum += each;
-                visits++;
+                if (++visits == 2) return;
+                // Time to give the token away from what comes next, if anybody could.
+                const int before = given;
+                for (int waits = 0; given == before && waits < 100; waits++) std::this_thread::yield();
             });
             none += sum == 0;
             wrong += visits != 2 || sum > 2;

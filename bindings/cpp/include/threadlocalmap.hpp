@@ -22,7 +22,8 @@
  *   tls::atomic_ptr<T>         a pointer that other threads may exchange: compare and swap, and
  *                              scraping with a replacement, as of RocksDB's ThreadLocalPtr
  *   tls::padded<T>             a T in cache lines of its own
- *   .all_threads()             all threads' values of an enumerable one of these
+ *   .all_threads()             all threads' values of an enumerable tls::thread_local_ptr or tls::local:
+ *                              as they come, or, with for_each_locked(), as they are at one instant
  *   tls::options<T>            who may destroy values, and what else may be asked of them;
  *                              tls::presets has the rules of folly, Boost, TBB and RocksDB
  *   tls::expunge() and others  cleanup of the calling thread; tls::take_all(f) takes its values, undestroyed
