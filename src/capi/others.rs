@@ -138,8 +138,8 @@ pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_
 ///
 /// For a sum that has to be right. From the first call of visit to the last no value of
 /// the key is set, replaced or removed, and no thread that has one ends: those that try
-/// wait. tls_get() does not wait. A stored NULL is a value, and is visited. What the
-/// value's bytes mean while its thread may be writing them is between you and that
+/// wait. A tls_get() waits only where it would make a value. A stored NULL is a value, and
+/// is visited. What the value's bytes mean while its thread may be writing them is between you and that
 /// thread: use atomics. Attaches the calling thread.
 ///
 /// Locks are held while visit runs: let it be short. It must not wait for a thread that
