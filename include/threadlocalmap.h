@@ -27,7 +27,8 @@
  *   live, dead   a key with at least one reference; a key whose last reference was released
  *   map          the values of one thread
  *   entry        a key and its value in a map. It never keeps its key alive: the key is weak
- *   stale entry  an entry whose key is dead and whose value is not destroyed yet
+ *   stale entry  an entry whose key is dead, or was purged since, and whose value is not destroyed
+ *                yet. A value that was purged ends with TLS_REASON_PURGED, whatever ends it
  *   expunge      take stale entries out of a map and destroy their values
  *   owner        the thread that a map belongs to
  *   holder       a map that has an entry for a given key
@@ -61,8 +62,10 @@
  *   are the calling thread's own: no two threads share one, so no function needs a lock of yours.
  *   Handing a handle to another thread is your business: who uses it has a reference, or knows
  *   that somebody keeps one. No function waits for another thread, but for locks that are held
- *   for a few instructions (and while a report goes over all records, of a dead key); only
- *   tls_key_drain() waits, because that is what it is for.
+ *   for a few instructions (and while a report goes over all records, of a dead key). Only
+ *   tls_key_drain(), tls_take_wait() and tls_swap_wait() wait, because that is what they are for.
+ *   And while a visitor of tls_for_each_locked() runs, other threads' calls on values of that key
+ *   wait, and a report; another key may share its lock.
  *
  * WHO DESTROYS A VALUE
  *   TLS_RECLAIM_OWNER (the default): the thread that has it, and no other. When its key has died on
@@ -546,9 +549,9 @@ extern "C" {
 /**
  * Destroys all of the calling thread's stale values, now.
  *
- * A value is stale when its key is dead. Call it between a pool's tasks, and
+ * A value is stale when its key is dead, or was purged. Call it between a pool's tasks, and
  * before a worker goes to sleep; with nothing stale it costs about a
- * nanosecond. Each value is destroyed with TLS_REASON_KEY_DEAD. Of all that is
+ * nanosecond. Each value is destroyed with TLS_REASON_KEY_DEAD, or TLS_REASON_PURGED. Of all that is
  * stale the youngest, by its first set on this thread, ends first, whatever the
  * order in which the keys died: what was set later may depend on it. So do all
  * functions that end stale values, and so does the thread's end.
@@ -1032,7 +1035,7 @@ size_t tls_expunge_all_threads(void);
  * tls_set() after. Under the other kind a thread that is using its value may go on
  * until it calls a function that destroys stale values, as after any release.
  *
- * destroyed: receives how many values have ended; may be NULL.
+ * destroyed: receives how many values were destroyed or have become stale; may be NULL.
  *
  * Threads: any. An ANY key attaches the calling thread. Blocks: no, but runs destroy
  * callbacks, and wakers. Signals: not safe.
@@ -1111,7 +1114,8 @@ int tls_for_each(tls_key_t key, tls_visit_fn visit, void *arg);
  *
  * When visit returns another number than 0, the visit ends there, and that number
  * is returned: take a positive one, which is no error of this library. If visit ends
- * the thread, or forks, the visit ends.
+ * the thread, the visit ends. If it forks, the visit goes on in the parent; in the child
+ * it ends when visit returns.
  *
  * Threads: any. Blocks: while another thread is in a visit of this kind. Runs visit.
  * Signals: not safe.
@@ -1466,7 +1470,7 @@ int tls_remove_all(void);
  * For the child of a fork, whose values are the parent's to end, and for a process
  * that is about to leave without its destroy callbacks: free what take gets, or
  * just count it. The youngest value comes first. Values that scopes hide are handed
- * over as well, and so are stale ones (key is dead then), and stored NULLs. What
+ * over as well, and so are stale ones (key is dead then, or was purged), and stored NULLs. What
  * take sets meanwhile stays. Scopes stay open, and the thread stays attached. take
  * may call any function of this library, and may end the thread.
  *

@@ -17,9 +17,9 @@ use crate::thread::hooks::{self, When};
 
 /// Destroys all of the calling thread's stale values, now.
 ///
-/// A value is stale when its key is dead. Call it between a pool's tasks, and
+/// A value is stale when its key is dead, or was purged. Call it between a pool's tasks, and
 /// before a worker goes to sleep; with nothing stale it costs about a
-/// nanosecond. Each value is destroyed with TLS_REASON_KEY_DEAD. Of all that is
+/// nanosecond. Each value is destroyed with TLS_REASON_KEY_DEAD, or TLS_REASON_PURGED. Of all that is
 /// stale the youngest, by its first set on this thread, ends first, whatever the
 /// order in which the keys died: what was set later may depend on it. So do all
 /// functions that end stale values, and so does the thread's end.

@@ -45,7 +45,7 @@ pub extern "C" fn tls_expunge_all_threads() -> usize {
 /// tls_set() after. Under the other kind a thread that is using its value may go on
 /// until it calls a function that destroys stale values, as after any release.
 ///
-/// destroyed: receives how many values have ended; may be NULL.
+/// destroyed: receives how many values were destroyed or have become stale; may be NULL.
 ///
 /// Threads: any. An ANY key attaches the calling thread. Blocks: no, but runs destroy
 /// callbacks, and wakers. Signals: not safe.
@@ -150,7 +150,8 @@ pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_
 ///
 /// When visit returns another number than 0, the visit ends there, and that number
 /// is returned: take a positive one, which is no error of this library. If visit ends
-/// the thread, or forks, the visit ends.
+/// the thread, the visit ends. If it forks, the visit goes on in the parent; in the child
+/// it ends when visit returns.
 ///
 /// Threads: any. Blocks: while another thread is in a visit of this kind. Runs visit.
 /// Signals: not safe.

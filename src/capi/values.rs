@@ -296,7 +296,7 @@ pub type tls_take_fn =
 /// For the child of a fork, whose values are the parent's to end, and for a process
 /// that is about to leave without its destroy callbacks: free what take gets, or
 /// just count it. The youngest value comes first. Values that scopes hide are handed
-/// over as well, and so are stale ones (key is dead then), and stored NULLs. What
+/// over as well, and so are stale ones (key is dead then, or was purged), and stored NULLs. What
 /// take sets meanwhile stays. Scopes stay open, and the thread stays attached. take
 /// may call any function of this library, and may end the thread.
 ///

@@ -13,7 +13,7 @@
 //! the mark when it has its lock gives that back, and waits at the gate.
 //!
 //! ```text
-//!   who looks:  gate ---- key's lock ---- mark each map ---- look ---- clear each ---->
+//!   who looks:  key's lock ---- gate ---- mark each map ---- look ---- clear each ---->
 //!   an owner:        its map's lock: marked -> gives it back, waits at the gate, again
 //! ```
 //!
@@ -23,8 +23,8 @@
 //!    one who has set it, and a map that is met twice is marked once.
 //! 2. While a map is marked its owner changes neither its table nor which records have a
 //!    value. Who takes values has the key's lock, which is held.
-//! 3. Lock order: the gate, a key's lock, a map's. The one who waits at the gate may have
-//!    the lock of another key: who looks takes no second one.
+//! 3. Lock order: a key's lock, the gate, a map's. An owner that waits at the gate may
+//!    have the lock of another key; who has the gate waits for no key's lock.
 
 use super::map::Map;
 use crate::sys::lock::Lock;

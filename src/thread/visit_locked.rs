@@ -103,15 +103,13 @@ fn begin(
     let held = unsafe { memory.as_ref() };
     held.slot.set(slot);
     held.process.set(process_of_state());
-    freeze::enter();
     let first = slot.acquire();
     if let Err(error) = slot.check(generation) {
         // SAFETY: Just taken.
         unsafe { slot.give_back() };
-        // SAFETY: As above.
-        unsafe { freeze::leave() };
         return Err(error);
     }
+    freeze::enter();
     held.first.set(first.map_or(core::ptr::null_mut(), NonNull::as_ptr));
     for (_, map) in held.records() {
         if !map.is_frozen() {
@@ -148,10 +146,10 @@ fn end(thread: &Thread, memory: NonNull<Held>) {
                 map.set_frozen(false);
             }
         }
-        // SAFETY: Slots live for ever; `begin` has taken its lock.
-        unsafe { (*held.slot.get()).give_back() };
         // SAFETY: `begin` has taken it.
         unsafe { freeze::leave() };
+        // SAFETY: Slots live for ever; `begin` has taken its lock.
+        unsafe { (*held.slot.get()).give_back() };
     }
     held.call.end(&thread.calls);
     // SAFETY: Allocated when it began; it has left the chain.

@@ -592,9 +592,115 @@ a_thread_may_fork_while_another_visits(void)
     finish(1);
 }
 
-/* ---- All at once -------------------------------------------------------------------- */
+/* ---- A capture meanwhile -------------------------------------------------------------- */
 
 static tls_key_t other;
+static bool copying, copied, visiting, visited;
+
+static void
+wait_for(const bool *what)
+{
+    while (!__atomic_load_n(what, __ATOMIC_SEQ_CST))
+        sched_yield();
+}
+
+static void
+say(bool *what)
+{
+    __atomic_store_n(what, true, __ATOMIC_SEQ_CST);
+}
+
+static int
+copy_slowly(void *value, void **copy, void *user)
+{
+    (void)user;
+    say(&copying);
+    wait_for(&copied);
+    *copy = value;
+    return 0;
+}
+
+/* Its value of the key is purged while it is copied, and another visits the other key. */
+static void *
+capture_in_a_scope(void *argument)
+{
+    tls_context_t *context = NULL;
+    tls_scope_t inner;
+
+    (void)argument;
+    CHECK_OK(tls_set(key, VALUE(1)));
+    CHECK_OK(tls_set(other, VALUE(2)));
+    CHECK_OK(tls_scope_begin(&inner, NULL));
+    CHECK_OK(tls_set(key, VALUE(3)));
+    CHECK_OK(tls_context_capture(&context));
+    tls_context_free(context);
+    CHECK_OK(tls_scope_end(inner));
+    return NULL;
+}
+
+static int
+visit_slowly(void *value, uint64_t thread, void *argument)
+{
+    (void)value;
+    (void)thread;
+    (void)argument;
+    say(&visiting);
+    wait_for(&visited);
+    return 0;
+}
+
+static void *
+visit_the_other(void *argument)
+{
+    (void)argument;
+    CHECK_OK(tls_for_each_locked(other, visit_slowly, NULL));
+    return NULL;
+}
+
+static void *
+visit_the_key(void *argument)
+{
+    (void)argument;
+    values_seen();
+    return NULL;
+}
+
+static void
+a_capture_that_waits_for_one_visit_does_not_stop_another(void)
+{
+    tls_key_options_t options = test_options_logged(&ended);
+    pthread_t capturer, visitor, visitors[4];
+    size_t i;
+
+    test_log_clear(&ended);
+    options.flags = TLS_KEY_ENUMERABLE;
+    options.user_free = NULL;
+    other = test_key_from(&options);
+    options.flags |= TLS_KEY_INHERIT;
+    options.copy = copy_slowly;
+    options.user_free = test_log_free;
+    key = test_key_from(&options);
+    copying = copied = visiting = visited = false;
+    capturer = test_start(capture_in_a_scope, NULL);
+    wait_for(&copying);
+    CHECK_OK(tls_key_purge(key, NULL));
+    visitor = test_start(visit_the_other, NULL);
+    wait_for(&visiting);
+    for (i = 0; i < 4; i++)
+        visitors[i] = test_start(visit_the_key, NULL);
+    say(&copied);
+    for (i = 0; i < 2000; i++)
+        sched_yield();
+    say(&visited);
+    for (i = 0; i < 4; i++)
+        test_join(visitors[i]);
+    test_join(visitor);
+    test_join(capturer);
+    CHECK_OK(tls_key_release(other));
+    finish(4);
+}
+
+/* ---- All at once -------------------------------------------------------------------- */
 
 static void *
 churn(void *argument)
@@ -670,6 +776,7 @@ main(void)
     RUN(a_visitor_that_ends_its_thread_leaves_nothing_locked);
     RUN(the_child_of_a_visitor_that_forks_has_no_lock);
     RUN(a_thread_may_fork_while_another_visits);
+    RUN(a_capture_that_waits_for_one_visit_does_not_stop_another);
     RUN(visits_of_two_keys_and_their_owners_do_not_wait_for_each_other);
     return test_finish();
 }

@@ -284,10 +284,10 @@ weakened! {
         [at!(REMOTE, "fn take(", "self.inbox.lock.with", Unlocked)],
         ANY, ["release", "set | set"], [UNORDERED];
     an_owner_that_changes_its_table_without_its_lock:
-        [at!(MAP, "pub fn with_table", "self.guarded", Unlocked)],
+        [at!(MAP, "pub fn with_table", "self.acquire", Unlocked)],
         ANY, ["release", "set | set"], [UNORDERED];
     an_owner_that_takes_out_without_its_lock:
-        [at!(MAP, "pub fn with_table", "self.guarded", Unlocked)],
+        [at!(MAP, "pub fn with_table", "self.acquire", Unlocked)],
         ANY, ["release", "set | remove"], [UNORDERED];
     a_look_at_a_state_without_the_maps_lock:
         [at!(MAP, "pub fn state_of", "self.guarded_if", Unlocked)],
@@ -329,7 +329,7 @@ weakened! {
         [at!(VALUES, "fn discard", "map.guarded_if", Unlocked)],
         ENUMERABLE, ["visit visit", "set | set"], [UNORDERED];
     a_scope_that_ends_without_the_maps_lock:
-        [at!(MAP, "pub fn with_table", "self.guarded", Unlocked)],
+        [at!(MAP, "pub fn with_table", "self.acquire", Unlocked)],
         ANY, ["release", "set begin set | end"], [UNORDERED];
     a_covered_value_that_is_taken_without_the_maps_lock:
         [at!(REMOTE, "fn take(", "self.inbox.lock.with", Unlocked)],
