@@ -203,13 +203,7 @@ scrape(tls_key_t now)
 static void
 purge(tls_key_t now)
 {
-    int code = tls_key_purge(now, NULL);
-
-    if (reclaim == TLS_RECLAIM_OWNER) {
-        CHECK_CODE(code, TLS_ERR_INVALID);
-        code = TLS_OK;
-    }
-    count_if_done(code, &purges);
+    count_if_done(tls_key_purge(now, NULL), &purges);
 }
 
 static void
