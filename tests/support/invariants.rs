@@ -27,12 +27,15 @@ pub(crate) fn check_map(map: &Map) {
         assert!(
             position.is_none()
                 || state == State::Live
-                || state == State::Taken
+                || matches!(state, State::Taken | State::Purged)
                 || map.pool.find(fields.covers.get()).is_some(),
             "covering 3: a placeholder without anything to hide"
         );
         in_table += usize::from(position.is_some());
-        stale += usize::from(position.is_some() && fields.location.get() == Location::Stale);
+        // One whose key may be alive is a placeholder, which the table keeps.
+        let swept = !matches!(state, State::Deferred | State::Purged);
+        let is_stale = swept && fields.location.get() == Location::Stale;
+        stale += usize::from(position.is_some() && is_stale);
         // Of a reserved record it is the chain of init callbacks.
         let covered = map.pool.find(fields.covers.get());
         if let Some(covered) = covered.filter(|_| state != State::Reserved) {
@@ -41,7 +44,7 @@ pub(crate) fn check_map(map: &Map) {
             assert!(
                 covered.state() == State::Covered
                     || map.pool.find(covered.covers.get()).is_some()
-                    || covered.state() == State::Taken,
+                    || matches!(covered.state(), State::Taken | State::Purged),
                 "covering 2: covers a record that is {:?}",
                 covered.state()
             );
@@ -54,7 +57,9 @@ pub(crate) fn check_map(map: &Map) {
         let counted = marks(*record).reason.get() == 0;
         fields.state() == State::Taken && fields.location.get() != Location::Dropped && counted
     });
-    assert_eq!(entries, values + taken.count() as u64, "the count of entries");
+    let purged = map.records().filter(|record| Record::at(*record).state() == State::Purged);
+    let others = taken.count() + purged.count();
+    assert_eq!(entries, values + others as u64, "the count of entries");
     map.with_table(usize::MAX, |table, owner| {
         assert_eq!(table.size(), in_table, "2: an entry without a record in `order`");
         check_table(table, owner, stale);
