@@ -795,14 +795,14 @@ use_and_purge(void)
 }
 
 static void
-each_value_ends_once_on_its_thread_whoever_purges(void)
+each_value_ends_once_on_its_thread_while_two_purge(void)
 {
     visited = false;
     use_and_purge();
 }
 
 static void
-each_value_ends_once_whoever_visits(void)
+each_value_ends_once_while_one_visits_and_two_purge(void)
 {
     visited = true;
     use_and_purge();
@@ -833,7 +833,7 @@ main(void)
     RUN(a_waker_may_end_the_purging_thread);
     RUN(the_child_of_a_fork_ends_what_was_purged);
     RUN(a_fork_in_a_visit_keeps_the_purged_value_for_the_visitor);
-    RUN(each_value_ends_once_on_its_thread_whoever_purges);
-    RUN(each_value_ends_once_whoever_visits);
+    RUN(each_value_ends_once_on_its_thread_while_two_purge);
+    RUN(each_value_ends_once_while_one_visits_and_two_purge);
     return test_finish();
 }
