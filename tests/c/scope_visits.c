@@ -3,6 +3,7 @@
  * keys. What is visited at the moment is hidden, comes back and is deferred as
  * if nobody looked.
  */
+#include "seen.h"
 #include "worker.h"
 
 static test_log_t ended;
@@ -57,21 +58,13 @@ finish(size_t values)
     CHECK_UINT(test_stats().stale, 0);
 }
 
-static int
-add(void *value, uint64_t thread, void *argument)
-{
-    CHECK(thread != 0);
-    *(size_t *)argument += (size_t)1 << (4 * (size_t)value);
-    return 0;
-}
-
 /* One hexadecimal digit for each value that was seen: how often. */
 static size_t
 values_seen(void)
 {
     size_t seen = 0;
 
-    CHECK_OK(tls_for_each(key, add, &seen));
+    CHECK_OK(tls_for_each(key, seen_add, &seen));
     return seen;
 }
 
@@ -107,7 +100,7 @@ check_scraped(uint32_t reclaim)
 
     make_key(reclaim);
     worker_do(&worker, job_set_two, NULL);
-    CHECK_OK(tls_scrape(key, add, &taken));
+    CHECK_OK(tls_scrape(key, seen_add, &taken));
     CHECK_UINT(taken, 0x110);
     CHECK_CODE(worker_try_get(&worker, key), TLS_ERR_ABSENT);
     CHECK_OK(worker_set(&worker, key, VALUE(3)));

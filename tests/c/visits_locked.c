@@ -3,6 +3,7 @@
  * would change one wait; the visitor is refused what would need a lock.
  */
 #include "forking.h"
+#include "seen.h"
 #include "worker.h"
 
 #include <sched.h>
@@ -33,21 +34,12 @@ finish(size_t destroyed)
     CHECK_UINT(ended.freed, 1);
 }
 
-/* One hexadecimal digit for each value that was seen: how often. */
-static int
-add(void *value, uint64_t thread, void *argument)
-{
-    CHECK(thread != 0);
-    *(size_t *)argument += (size_t)1 << (4 * (size_t)value);
-    return 0;
-}
-
 static size_t
 values_seen(void)
 {
     size_t seen = 0;
 
-    CHECK_OK(tls_for_each_locked(key, add, &seen));
+    CHECK_OK(tls_for_each_locked(key, seen_add, &seen));
     return seen;
 }
 
@@ -149,13 +141,13 @@ bad_input_is_refused(void)
     tls_key_t plain = test_key();
     size_t seen = 0;
 
-    CHECK_CODE(tls_for_each_locked(plain, add, &seen), TLS_ERR_INVALID);
+    CHECK_CODE(tls_for_each_locked(plain, seen_add, &seen), TLS_ERR_INVALID);
     CHECK_OK(tls_key_release(plain));
     key = visited_key();
     CHECK_CODE(tls_for_each_locked(key, NULL, NULL), TLS_ERR_INVALID);
-    CHECK_CODE(tls_for_each_locked(TLS_KEY_NONE, add, &seen), TLS_ERR_BAD_KEY);
+    CHECK_CODE(tls_for_each_locked(TLS_KEY_NONE, seen_add, &seen), TLS_ERR_BAD_KEY);
     finish(0);
-    CHECK_CODE(tls_for_each_locked(key, add, &seen), TLS_ERR_DEAD_KEY);
+    CHECK_CODE(tls_for_each_locked(key, seen_add, &seen), TLS_ERR_DEAD_KEY);
     CHECK_UINT(seen, 0);
 }
 
@@ -240,9 +232,9 @@ call_everything(void *value, uint64_t thread, void *argument)
     CHECK_CODE(tls_key_name(key, name, sizeof(name)), TLS_ERR_REENTRANT);
     CHECK_CODE(tls_key_purge(key, &number), TLS_ERR_REENTRANT);
     CHECK_CODE(tls_key_drain(key, 0, &number), TLS_ERR_REENTRANT);
-    CHECK_CODE(tls_for_each(key, add, &number), TLS_ERR_REENTRANT);
-    CHECK_CODE(tls_for_each_locked(key, add, &number), TLS_ERR_REENTRANT);
-    CHECK_CODE(tls_scrape(key, add, &number), TLS_ERR_REENTRANT);
+    CHECK_CODE(tls_for_each(key, seen_add, &number), TLS_ERR_REENTRANT);
+    CHECK_CODE(tls_for_each_locked(key, seen_add, &number), TLS_ERR_REENTRANT);
+    CHECK_CODE(tls_scrape(key, seen_add, &number), TLS_ERR_REENTRANT);
     CHECK_CODE(tls_for_each_local(look_nothing, NULL), TLS_ERR_REENTRANT);
     CHECK_CODE(tls_thread_attach(), TLS_ERR_REENTRANT);
     CHECK_CODE(tls_thread_detach(), TLS_ERR_REENTRANT);
@@ -732,8 +724,8 @@ visit_often(void *argument)
     while (!__atomic_load_n(&over, __ATOMIC_SEQ_CST)) {
         size_t seen = 0;
 
-        CHECK_OK(tls_for_each_locked(visited, add, &seen));
-        CHECK_OK(tls_for_each(visited, add, &seen));
+        CHECK_OK(tls_for_each_locked(visited, seen_add, &seen));
+        CHECK_OK(tls_for_each(visited, seen_add, &seen));
         CHECK_OK(tls_key_purge(visited, NULL));
     }
     return NULL;
