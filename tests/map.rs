@@ -309,3 +309,69 @@ proptest! {
         }
     }
 }
+
+/// What a look-up of each of these keys costs: entries on average, and at most.
+fn walks(map: &Map, keys: impl Iterator<Item = u64>) -> (f64, usize) {
+    let (mut number, mut sum, mut longest) = (0, 0, 0);
+    for key in keys {
+        let position = map.get_entry(key).expect("a key that was set");
+        let home = (key >> 4) as usize;
+        let walk = (position.wrapping_sub(home) & (map.capacity() - 1)) + 1;
+        (number, sum, longest) = (number + 1, sum + walk, longest.max(walk));
+    }
+    (sum as f64 / f64::from(number), longest)
+}
+
+/// The costs of one look-up in a table of every `stride`th key of a process, at each of
+/// these numbers of keys: average, longest walk, capacity.
+fn walks_at(stride: u32, numbers: &[u32]) -> Vec<(f64, usize, usize)> {
+    let (mut map, mut owner) = (Map::new(), TableOwner::default());
+    let key = |number: u32| handle::make(number.wrapping_mul(stride), 77);
+    let mut from = 0;
+    let at = |number: &u32| {
+        for number in from..*number {
+            reserve(&mut map, &mut owner);
+            map.set(key(number), value(1), number, &mut owner);
+        }
+        from = *number;
+        let (average, longest) = walks(&map, (0..*number).map(key));
+        (average, longest, map.capacity())
+    };
+    numbers.iter().map(at).collect()
+}
+
+#[test]
+fn consecutive_keys_stand_at_their_homes() {
+    let numbers = [10, 20, 50, 100, 200, 500, 1000, 2000];
+    let averages: Vec<f64> = walks_at(1, &numbers).into_iter().map(|at| at.0).collect();
+    assert!(averages.iter().all(|average| *average <= 1.05), "{averages:?}");
+    // The worst numbers are those just before the table doubles.
+    for (average, longest, _) in walks_at(1, &[84, 169, 340, 681, 1364, 2729]) {
+        assert!(average <= 1.4 && longest <= 20, "{average}, longest {longest}");
+    }
+}
+
+#[test]
+fn a_million_consecutive_keys_need_two_looks_on_average_at_most() {
+    for (average, longest, capacity) in walks_at(1, &[10_000, 100_000, 300_000, 1_000_000]) {
+        assert!(average <= 1.6, "{average}, longest {longest}, capacity {capacity}");
+    }
+}
+
+#[test]
+fn no_stride_makes_walks_long_and_few_cost_memory() {
+    let numbers = [10, 100, 300, 1000, 1364, 3000, 5460, 10_000, 20_000];
+    let (mut tables, mut grown) = (0, 0);
+    for stride in (1..=1024u32).step_by(9).flat_map(|stride| [1, 8, 64, 512].map(|by| stride * by))
+    {
+        for ((average, longest, capacity), number) in walks_at(stride, &numbers).iter().zip(numbers)
+        {
+            let what = format!("{number} keys, stride {stride}");
+            assert!(*average <= 6.0 && *longest <= 64, "{what}: {average}, {longest}");
+            let usual = (number as usize * 3 / 2).next_power_of_two().max(INITIAL_CAPACITY);
+            assert!(*capacity <= 4 * usual, "{what}: capacity {capacity}");
+            (tables, grown) = (tables + 1, grown + usize::from(*capacity > usual));
+        }
+    }
+    assert!(grown * 4 <= tables, "{grown} of {tables} tables are larger than usual");
+}

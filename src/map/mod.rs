@@ -82,6 +82,9 @@ use table::Table;
 /// Capacity of a thread's first table.
 pub const INITIAL_CAPACITY: usize = if cfg!(modelled) { 4 } else { 16 };
 
+/// An insert that looks at more entries has the table grow.
+const LONGEST_WALK: usize = 48;
+
 /// An entry that has left the table: its value is the receiver's to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -109,6 +112,8 @@ pub trait Owner<R: Copy> {
 pub struct ThreadLocalMap<R: Copy> {
     table: Table<R>,
     size: usize,
+    /// The table is made anew before more entries than this.
+    limit: usize,
     longest_probe: usize,
     rehashes: u64,
     changes: u64,
@@ -117,7 +122,7 @@ pub struct ThreadLocalMap<R: Copy> {
 impl<R: Copy> ThreadLocalMap<R> {
     /// A map without entries. Allocates nothing.
     pub const fn new() -> Self {
-        Self { table: Table::none(), size: 0, longest_probe: 0, rehashes: 0, changes: 0 }
+        Self { table: Table::none(), size: 0, limit: 0, longest_probe: 0, rehashes: 0, changes: 0 }
     }
 
     /// Entries, stale ones included.
@@ -234,11 +239,10 @@ impl<R: Copy> ThreadLocalMap<R> {
         old
     }
 
-    /// Whether the next [`set`](Self::set) leaves a third of the table free. If not, a
-    /// [rebuilt](Self::rebuilt) one is [adopted](Self::adopt) before.
+    /// Whether the next [`set`](Self::set) leaves a third of the table free, and no walk
+    /// is too long. If not, a [rebuilt](Self::rebuilt) one is [adopted](Self::adopt) before.
     pub const fn has_room(&self) -> bool {
-        // `size + 1 < capacity * 2 / 3`, without a division.
-        (self.size + 2) * 3 <= self.capacity() * 2
+        self.size < self.limit
     }
 
     /// Stores `value` under `key`; returns what it replaces. There is
@@ -312,13 +316,17 @@ impl<R: Copy> ThreadLocalMap<R> {
         owner.is_stale(self.table.record(position))
     }
 
-    /// Keeps the longest walk for the statistics.
+    /// Keeps the longest walk for the statistics; one that is too long makes the table
+    /// grow before the next insert, if it is not large for its entries.
     #[inline(always)]
     fn note_probe(&mut self, home: usize, position: usize) {
         let looked_at = self.table.distance(home, position) + 1;
         if looked_at > self.longest_probe {
             self.longest_probe = looked_at;
             self.changes += 1;
+        }
+        if looked_at > LONGEST_WALK && self.size > self.capacity() / 4 {
+            self.limit = 0;
         }
     }
 }

@@ -4,13 +4,17 @@
 //! |---|---|---|
 //! | grow | an insert would reach 2/3 of the capacity, and without the stale entries 1/2 is still reached | twice |
 //! | keep | the same, but without the stale entries 1/2 is not reached | the same |
+//! | spread | an insert has walked over more than 48 entries, and more than 1/4 of the capacity is in use | twice |
 //! | shrink | at most 1/8 of the capacity is in use, above the initial one | half, as often as that holds |
 //!
 //! So the doubling comes with the 10th, 21st, 42nd, 85th ... live entry, as in
 //! the JDK, and between growing and shrinking lies a factor of four: a size
-//! that swings around a limit does not make the table swing.
+//! that swings around a limit does not make the table swing. (After *spread* it is a
+//! factor of two, and only more long walks make the table grow again.) Keys that meet in
+//! one table rarely meet in one of twice its size; those that always meet cost at most
+//! four times the memory, and no more.
 //!
-//! All three are one: a new table is *built beside* the one in use, without the
+//! All are one: a new table is *built beside* the one in use, without the
 //! stale entries (the owner of a table that shrinks may keep them), and is then
 //! *adopted*. Building reads only, so an owner whose
 //! table other threads reach does it without a lock; adopting is short. The old
@@ -50,6 +54,7 @@ impl<R: Copy> ThreadLocalMap<R> {
                 owner.expunged(old.read(position));
             }
         }
+        self.limit = limit_of(self.table.capacity());
         self.rehashes += 1;
         self.changes += 1;
         owner.moved(self.table.view());
@@ -60,7 +65,8 @@ impl<R: Copy> ThreadLocalMap<R> {
     fn capacity_for(&self, entries: usize) -> Result<usize, OutOfMemory> {
         let mut capacity = self.capacity().max(INITIAL_CAPACITY);
         let threshold = capacity * 2 / 3;
-        if entries + 1 >= threshold - threshold / 4 && self.capacity() > 0 {
+        let is_full = entries + 1 >= threshold - threshold / 4;
+        if self.capacity() > 0 && (is_full || self.has_long_walks() && entries > capacity / 4) {
             return capacity.checked_mul(2).ok_or(OutOfMemory);
         }
         while capacity > INITIAL_CAPACITY && entries <= capacity / 8 {
@@ -69,11 +75,18 @@ impl<R: Copy> ThreadLocalMap<R> {
         Ok(capacity)
     }
 
+    /// Whether an insert since the table was made has found that its walks are long.
+    const fn has_long_walks(&self) -> bool {
+        self.limit == 0 && self.capacity() > 0
+    }
+
     /// Expunges the stale entries where they are. Whether that has made room.
     pub fn make_room_in_place(&mut self, owner: &mut impl Owner<R>) -> Option<()> {
         if owner.has_stale() {
             self.expunge_stale_entries(owner);
         }
+        // Walks that are long are better than no entry.
+        self.limit = limit_of(self.capacity());
         self.has_room().then_some(())
     }
 
@@ -82,4 +95,10 @@ impl<R: Copy> ThreadLocalMap<R> {
     pub const fn can_shrink(&self) -> bool {
         self.size <= self.capacity() / 8 && self.capacity() > INITIAL_CAPACITY
     }
+}
+
+/// How many entries a table may have before it is made anew: with one more, less than
+/// 2/3 of it are in use.
+const fn limit_of(capacity: usize) -> usize {
+    (capacity * 2 / 3).saturating_sub(1)
 }
