@@ -6,7 +6,7 @@
 //!   table    key -> value, record        what is found
 //!   order    record, record, -, record   every record that is not free, by age;
 //!                                        `-`: one that has gone
-//!   stale    record < record > record    keys that are known to have died, by age
+//!   stale    0 0 1 0 ...                 a bit for each place: its key is known to have died
 //!   inbox    link --> link               keys that have died, as others tell
 //! ```
 //!
@@ -139,9 +139,8 @@ pub struct Map {
     pub(super) scopes_begun: Cell<u64>,
     /// Values that a context captures, those that scopes cover as well.
     pub inherited: Cell<u32>,
-    /// Records that are known stale: those that any slow path may end, and those of
-    /// `EXPLICIT` keys.
-    pub(super) stale: [Stale; 2],
+    /// The places in `order` of records that are known stale.
+    pub(super) stale: Stale,
     /// Where records come from.
     pub pool: Pool,
     /// Records of keys whose values other threads may reach.
@@ -527,6 +526,7 @@ impl Map {
     pub fn release_memory(&self) {
         debug_assert_eq!(self.used.get(), 0, "a record is in use");
         self.order.free();
+        self.stale.free();
         self.scopes.free();
         self.pool.free_all();
         self.inbox.set_wakers(None);

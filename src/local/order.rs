@@ -8,13 +8,13 @@
 //! An array, so that a loop over it can call back: it goes by index. What callbacks
 //! add stands behind its beginning, and what they take out leaves a gap. Gaps at the
 //! end are forgotten, and others closed when the array is full; neither while a loop
-//! is in progress ([`Map::loops`]). Those that are known stale stand in a search tree
-//! by age as well ([`super::stale`]).
+//! is in progress ([`Map::loops`]). Of those that are known stale the places are in a set as
+//! well ([`super::stale`]).
 
 use super::map::{Map, Scope};
 use super::pool::number_of;
 use super::record::{Location, Number, Record, RecordPointer, State};
-use super::stale::Stale;
+use super::stale::Set;
 use crate::key::holders::mark_posted;
 use crate::sys::memory::OutOfMemory;
 use crate::sys::sync::Ordering;
@@ -38,7 +38,14 @@ impl Map {
             self.close_gaps();
             return Ok(());
         }
-        self.order.reserve(1 + used / 4)
+        self.reserve_places(1 + used / 4)
+    }
+
+    /// Makes sure that so many more records can be entered. Errors: `OutOfMemory`.
+    pub fn reserve_places(&self, more: u32) -> Result<(), OutOfMemory> {
+        let wanted = self.order.len().checked_add(more).ok_or(OutOfMemory)?;
+        self.stale.reserve(self.order.room_for(wanted))?;
+        self.order.reserve(more)
     }
 
     fn close_gaps(&self) {
@@ -49,6 +56,10 @@ impl Map {
             let Some(record) = self.in_order(from) else { continue };
             self.order.set(to, number_of(record));
             Record::at(record).position.set(to);
+            if Record::at(record).location.get() == Location::Stale {
+                self.stale.remove(set_of(record), from);
+                self.stale.insert(set_of(record), to);
+            }
             to += 1;
         }
         self.move_starts(&mut scope, self.order.len(), to);
@@ -107,6 +118,7 @@ impl Map {
 
     /// Gives a record the place of another, which gets that of the first.
     pub fn exchange_positions(&self, one: RecordPointer, other: RecordPointer) {
+        debug_assert!([one, other].iter().all(|at| !Record::at(*at).is_known_dead()));
         let position = Record::at(one).position.get();
         let position = Record::at(other).position.replace(position);
         Record::at(one).position.set(position);
@@ -151,52 +163,57 @@ impl Map {
     }
 }
 
-/// Records that are known stale ([`super::stale`]).
-impl Map {
-    /// Where such a record is, if it is known stale.
-    fn stale_like(&self, record: RecordPointer) -> &Stale {
-        &self.stale[usize::from(Record::at(record).rules.get().explicit())]
+/// In which set of stale records it is, if it is stale.
+fn set_of(record: RecordPointer) -> Set {
+    match Record::at(record).rules.get().explicit() {
+        true => Set::Explicit,
+        false => Set::Usual,
     }
+}
 
+/// Records that are known stale ([`super::stale`]). While one is, it keeps its place.
+impl Map {
     /// Whether there is any.
     #[inline(always)]
     pub fn has_stale(&self) -> bool {
-        self.stale.iter().any(|stale| !stale.is_empty())
+        !(self.stale.is_empty(Set::Usual) && self.stale.is_empty(Set::Explicit))
     }
 
     /// Whether there is one that slow paths may end.
     #[inline(always)]
     pub fn has_stale_to_flush(&self) -> bool {
-        !self.stale[0].is_empty()
+        !self.stale.is_empty(Set::Usual)
     }
 
     /// The youngest; of those that slow paths may end, if only they are wanted.
     pub fn youngest_stale(&self, flushes: bool) -> Option<RecordPointer> {
-        let of_each = self.stale.iter().take(if flushes { 1 } else { 2 });
-        let youngest = of_each.filter_map(Stale::youngest);
-        youngest.max_by_key(|record| Record::at(*record).position.get())
+        let explicit = if flushes { None } else { self.stale.youngest(Set::Explicit) };
+        self.stale.youngest(Set::Usual).max(explicit).and_then(|place| self.in_order(place))
     }
 
     /// In the child of a fork: no record is known stale.
     pub fn forget_stale(&self) {
-        self.stale.iter().for_each(Stale::forget);
+        self.stale.forget();
     }
 
     /// Enters a record that was drained.
     pub fn enter_stale(&self, record: RecordPointer) {
+        mark_posted(Record::link_of(record));
         Record::at(record).location.set(Location::Stale);
-        self.stale_like(record).insert(record);
+        self.stale.insert(set_of(record), Record::at(record).position.get());
     }
 
     /// A record of a key that is known stale, and that the table has given up.
     pub fn find_retired(&self, key: u64) -> Option<RecordPointer> {
-        let is_its = |record: RecordPointer| {
-            Record::at(record).handle.get() == key && self.state_of(record) == State::Retired
+        let is_its = |record: &RecordPointer| {
+            Record::at(*record).handle.get() == key && self.state_of(*record) == State::Retired
         };
-        self.stale.iter().find_map(|stale| stale.find(is_its))
+        let places = self.stale.iter(Set::Usual).chain(self.stale.iter(Set::Explicit));
+        places.filter_map(|place| self.in_order(place)).find(is_its)
     }
 
     /// Takes a record out, if it is there: its value is on its way to its destroy callback.
+    #[inline(always)]
     pub fn withdraw_stale(&self, record: RecordPointer) {
         if Record::at(record).location.get() == Location::Stale {
             self.remove_stale(record);
@@ -205,9 +222,8 @@ impl Map {
 
     #[inline(never)]
     fn remove_stale(&self, record: RecordPointer) {
-        self.stale_like(record).remove(record);
+        self.stale.remove(set_of(record), Record::at(record).position.get());
         Record::at(record).location.set(Location::Pinned);
-        mark_posted(Record::link_of(record));
         self.inbox.stale.fetch_sub(1, Ordering::Relaxed);
     }
 }

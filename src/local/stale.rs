@@ -9,178 +9,254 @@
 //!
 //! # The idea
 //!
-//! A search tree by age, whose links are the two words of the records' own links,
-//! which no key's list needs any more. So that it is as deep as the logarithm of its
-//! size, whatever the order of deaths, it is a heap as well, by a number that is
-//! mixed from the handle (a *treap*: Aragon and Seidel, 1989).
+//! A record's place in the order by age is a number. One bit for each place says whether
+//! the record there is stale; one for each 64 of these says whether any of them is set;
+//! and so on up to a single word:
 //!
 //! ```text
-//!              rank 9, age 5
-//!              /           \          `next`: older       `previous`: younger
-//!       rank 4, age 2    rank 7, age 8
-//!                            \
-//!                          rank 1, age 9     <-- ended first
+//!   top                 1 0 1 0
+//!                      /     \
+//!   level 1     0 1 1 0       0 0 0 1
+//!                /   \              \
+//!   level 0  0 0 1 0  1 1 0 0       0 1 0 0   <-- the last of all is ended first
 //! ```
+//!
+//! The youngest is found by the highest bit of a word in each level. Entering a record and
+//! taking it out go up only where a word was empty, or becomes so. There are two such sets:
+//! of the values that any slow path may end, and of those of `EXPLICIT` keys.
 //!
 //! # Invariants
 //!
-//! 1. Whatever hangs on `next` is older than its parent, and on `previous` younger;
-//!    age is the index in `order`, and those keep their order when gaps are closed.
-//! 2. No child's rank is above its parent's.
+//! 1. A bit above level 0 is set if, and only if, the word below it is not 0.
+//! 2. There is a bit for each place that the order has room for ([`Stale::reserve`]).
 
-use core::ptr::{null_mut, NonNull};
+use crate::sys::array::Array;
+use crate::sys::memory::OutOfMemory;
+use crate::sys::sync::Cell;
 
-use super::record::{Record, RecordPointer};
-use crate::key::holders::Link;
-use crate::sys::sync::{Cell, Ordering};
+/// A word has this power of two of bits.
+const WORD: u32 = u64::BITS.ilog2();
 
-/// The records that a map knows to be stale. All zero: none.
-pub struct Stale {
-    root: Cell<*mut Link>,
-}
-
-/// A side of a record in the tree.
+/// Which of the two sets.
 #[derive(Clone, Copy)]
-enum Side {
-    Older,
-    Younger,
+pub enum Set {
+    /// What slow paths may end.
+    Usual = 0,
+    /// Values of `EXPLICIT` keys.
+    Explicit = 1,
 }
 
-/// Where a subtree hangs: on a record, or, on none, as the root.
-type Place = Option<(RecordPointer, Side)>;
-
-/// The subtree on one side of a record.
-fn child(record: RecordPointer, side: Side) -> Option<RecordPointer> {
-    let link = &Record::at(record).link;
-    let child = match side {
-        // Relaxed: the owner's alone, since it was drained.
-        Side::Older => link.next.load(Ordering::Relaxed),
-        Side::Younger => link.previous.get(),
-    };
-    NonNull::new(child).map(Record::of)
+/// Two sets of places. All zero: both are empty, with bits for the places of one word.
+pub struct Stale {
+    tops: [Cell<u64>; 2],
+    /// The levels below the top, if there are any: level 0 first. A word of the one set
+    /// is beside that of the other.
+    words: Array<u64>,
+    /// Where each of these levels begins.
+    starts: [Cell<u32>; MOST_LEVELS],
+    /// How many levels there are below the top.
+    levels: Cell<u32>,
+    /// Places that there are bits for; 0: as many as a word has.
+    places: Cell<u32>,
 }
 
-fn age(record: RecordPointer) -> u32 {
-    Record::at(record).position.get()
-}
-
-/// On which side of `at` a record of this age is.
-fn side(age_of_it: u32, at: RecordPointer) -> Side {
-    if age_of_it < age(at) {
-        Side::Older
-    } else {
-        Side::Younger
-    }
-}
-
-/// A number that has nothing to do with the record's age.
-fn rank(record: RecordPointer) -> u64 {
-    let mut number = Record::at(record).handle.get();
-    number = (number ^ number >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    number ^ number >> 33
-}
+/// Levels below the top for any number of places: 64^6 is above 2^32.
+const MOST_LEVELS: usize = 5;
 
 impl Stale {
-    /// Whether there is none.
+    const fn new() -> Self {
+        // SAFETY: Numbers, and an empty array.
+        unsafe { core::mem::zeroed() }
+    }
+
+    /// Whether a set is empty.
     #[inline(always)]
-    pub fn is_empty(&self) -> bool {
-        self.root.get().is_null()
+    pub fn is_empty(&self, set: Set) -> bool {
+        self.tops[set as usize].get() == 0
     }
 
-    fn at(&self, place: Place) -> Option<RecordPointer> {
-        match place {
-            Some((record, side)) => child(record, side),
-            None => NonNull::new(self.root.get()).map(Record::of),
+    /// Makes sure that there is a bit for each place below `places`. Errors: `OutOfMemory`;
+    /// nothing has changed.
+    pub fn reserve(&self, places: u32) -> Result<(), OutOfMemory> {
+        if places <= self.places.get().max(1 << WORD) {
+            return Ok(());
         }
+        self.grow(places)
     }
 
-    fn put(&self, place: Place, subtree: Option<RecordPointer>) {
-        let subtree = subtree.map_or(null_mut(), |record| Record::link_of(record).as_ptr());
-        match place {
-            None => self.root.set(subtree),
-            Some((record, Side::Older)) => {
-                Record::at(record).link.next.store(subtree, Ordering::Relaxed);
+    #[cold]
+    fn grow(&self, places: u32) -> Result<(), OutOfMemory> {
+        let larger = Self::new();
+        larger.places.set(places);
+        larger.levels.set((places - 1).ilog2() / WORD);
+        let mut size = 0;
+        for level in 0..larger.levels.get() {
+            larger.starts[level as usize].set(size);
+            size += 2 * (((places - 1) >> (WORD * (level + 1))) + 1);
+        }
+        larger.words.reserve(size)?;
+        (0..size).for_each(|_| larger.words.push(0));
+        for set in [Set::Usual, Set::Explicit] {
+            while let Some(place) = self.youngest(set) {
+                self.remove(set, place);
+                larger.insert(set, place);
             }
-            Some((record, Side::Younger)) => Record::at(record).link.previous.set(subtree),
+            self.tops[set as usize].set(larger.tops[set as usize].get());
         }
+        self.words.free();
+        self.words.take(&larger.words);
+        for (start, new) in self.starts.iter().zip(&larger.starts) {
+            start.set(new.get());
+        }
+        self.places.set(places);
+        self.levels.set(larger.levels.get());
+        Ok(())
     }
 
-    /// Enters a record: where the first of a lower rank hangs, with what hangs there
-    /// divided into what is older and what is younger.
-    pub fn insert(&self, record: RecordPointer) {
-        let (age, rank_of_it) = (age(record), rank(record));
-        let mut place = None;
-        while let Some(at) = self.at(place).filter(|at| rank(*at) >= rank_of_it) {
-            place = Some((at, side(age, at)));
+    /// The index of a word in `words`.
+    /// Safety: there is such a level below the top.
+    #[inline(always)]
+    unsafe fn index(&self, set: Set, level: u32, word: u32) -> u32 {
+        debug_assert!(level < self.levels.get());
+        // SAFETY: The caller.
+        let start = unsafe { self.starts.get_unchecked(level as usize) };
+        start.get() + 2 * word + set as u32
+    }
+
+    #[inline(always)]
+    fn word(&self, set: Set, level: u32, index: u32) -> u64 {
+        if level == self.levels.get() {
+            return self.tops[set as usize].get();
         }
-        let mut rest = self.at(place);
-        let (mut older, mut younger) = (Some((record, Side::Older)), Some((record, Side::Younger)));
-        while let Some(at) = rest {
-            match side(age, at) {
-                Side::Younger => {
-                    self.put(older, Some(at));
-                    older = Some((at, Side::Younger));
-                    rest = child(at, Side::Younger);
-                }
-                Side::Older => {
-                    self.put(younger, Some(at));
-                    younger = Some((at, Side::Older));
-                    rest = child(at, Side::Older);
-                }
+        // SAFETY: Below the top; and invariant 2.
+        unsafe { self.words.get_unchecked(self.index(set, level, index) as usize) }
+    }
+
+    #[inline(always)]
+    fn set_word(&self, set: Set, level: u32, index: u32, word: u64) {
+        if level == self.levels.get() {
+            return self.tops[set as usize].set(word);
+        }
+        // SAFETY: Below the top.
+        self.words.set(unsafe { self.index(set, level, index) }, word);
+    }
+
+    /// Enters a place.
+    pub fn insert(&self, set: Set, place: u32) {
+        let mut bit = place;
+        for level in 0..=self.levels.get() {
+            let index = bit >> WORD;
+            let old = self.word(set, level, index);
+            self.set_word(set, level, index, old | 1 << (bit % u64::BITS));
+            if old != 0 {
+                return;
             }
+            bit = index;
         }
-        self.put(older, None);
-        self.put(younger, None);
-        self.put(place, Some(record));
     }
 
-    /// Takes a record out: its two subtrees are woven into one by their ranks.
-    pub fn remove(&self, record: RecordPointer) {
-        let mut place = None;
-        while let Some(at) = self.at(place).filter(|at| *at != record) {
-            place = Some((at, side(age(record), at)));
-        }
-        debug_assert_eq!(self.at(place), Some(record), "it is in the tree");
-        let (mut older, mut younger) = (child(record, Side::Older), child(record, Side::Younger));
-        while let (Some(left), Some(right)) = (older, younger) {
-            if rank(left) > rank(right) {
-                self.put(place, Some(left));
-                place = Some((left, Side::Younger));
-                older = child(left, Side::Younger);
-            } else {
-                self.put(place, Some(right));
-                place = Some((right, Side::Older));
-                younger = child(right, Side::Older);
+    /// Takes a place out, if it is in.
+    pub fn remove(&self, set: Set, place: u32) {
+        let mut bit = place;
+        for level in 0..=self.levels.get() {
+            let index = bit >> WORD;
+            let new = self.word(set, level, index) & !(1 << (bit % u64::BITS));
+            self.set_word(set, level, index, new);
+            if new != 0 {
+                return;
             }
+            bit = index;
         }
-        self.put(place, older.or(younger));
     }
 
-    /// The youngest record.
-    pub fn youngest(&self) -> Option<RecordPointer> {
-        let mut youngest = self.at(None)?;
-        while let Some(younger) = child(youngest, Side::Younger) {
-            youngest = younger;
+    /// The last place of a set.
+    pub fn youngest(&self, set: Set) -> Option<u32> {
+        let top = self.tops[set as usize].get().checked_ilog2()?;
+        Some(self.last_below(set, self.levels.get(), top))
+    }
+
+    /// The last place below a bit of a level that is set.
+    fn last_below(&self, set: Set, level: u32, bit: u32) -> u32 {
+        (0..level).rev().fold(bit, |index, level| {
+            let word = self.word(set, level, index);
+            // Invariant 1: it has a bit.
+            index << WORD | word.checked_ilog2().unwrap_or(0)
+        })
+    }
+
+    /// The last place of a set that is before another one.
+    fn before(&self, set: Set, place: u32) -> Option<u32> {
+        let mut bit = place;
+        for level in 0..=self.levels.get() {
+            let index = bit >> WORD;
+            let lower = self.word(set, level, index) & ((1 << (bit % u64::BITS)) - 1);
+            if let Some(found) = lower.checked_ilog2() {
+                return Some(self.last_below(set, level, index << WORD | found));
+            }
+            bit = index;
         }
-        Some(youngest)
+        None
     }
 
-    /// A record that `of` is true of.
-    pub fn find(&self, of: impl Fn(RecordPointer) -> bool) -> Option<RecordPointer> {
-        find(self.at(None), &of)
+    /// The places of a set, the youngest first.
+    pub fn iter(&self, set: Set) -> impl Iterator<Item = u32> + '_ {
+        core::iter::successors(self.youngest(set), move |place| self.before(set, *place))
     }
 
-    /// Forgets all.
+    /// Empties both.
     pub fn forget(&self) {
-        self.root.set(null_mut());
+        for top in &self.tops {
+            top.set(0);
+        }
+        (0..self.words.len()).for_each(|index| self.words.set(index, 0));
+    }
+
+    /// Gives the memory up. Both are empty.
+    pub fn free(&self) {
+        self.words.free();
+        self.levels.set(0);
+        self.places.set(0);
     }
 }
 
-/// A record of a subtree that `of` is true of. As many calls as the tree is deep.
-fn find(at: Option<RecordPointer>, of: &impl Fn(RecordPointer) -> bool) -> Option<RecordPointer> {
-    let at = at?;
-    if of(at) {
-        return Some(at);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn the_sets_are_as_two_plain_ones(
+            steps in prop::collection::vec((0u8..5, 0usize..2, 0u32..5_000), 1..200),
+        ) {
+            let (stale, mut plain) = (Stale::new(), [BTreeSet::new(), BTreeSet::new()]);
+            let mut places = 64;
+            for (step, which, place) in steps {
+                let set = [Set::Usual, Set::Explicit][which];
+                match step {
+                    0 => {
+                        stale.remove(set, place % places);
+                        plain[which].remove(&(place % places));
+                    }
+                    1 => {
+                        places = places.max(place);
+                        stale.reserve(places).expect("memory");
+                    }
+                    _ => {
+                        stale.insert(set, place % places);
+                        plain[which].insert(place % places);
+                    }
+                }
+                prop_assert_eq!(stale.youngest(set), plain[which].last().copied());
+                prop_assert_eq!(stale.is_empty(set), plain[which].is_empty());
+                let all: Vec<u32> = stale.iter(set).collect();
+                prop_assert!(all.iter().eq(plain[which].iter().rev()));
+            }
+            stale.forget();
+            prop_assert!(stale.is_empty(Set::Usual) && stale.is_empty(Set::Explicit));
+            prop_assert_eq!(stale.iter(Set::Usual).chain(stale.iter(Set::Explicit)).count(), 0);
+            stale.free();
+        }
     }
-    find(child(at, Side::Younger), of).or_else(|| find(child(at, Side::Older), of))
 }

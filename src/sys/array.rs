@@ -61,7 +61,7 @@ impl<T: Copy> Array<T> {
         if wanted <= self.room.get() {
             return Ok(());
         }
-        let room = self.room.get().saturating_mul(2).max(wanted).max(INITIAL_ROOM);
+        let room = self.room_for(wanted);
         let bytes = (room as usize).checked_mul(size_of::<T>()).ok_or(OutOfMemory)?;
         let larger = memory::allocate_bytes(bytes)?.cast::<T>().as_ptr();
         if length > 0 {
@@ -76,6 +76,22 @@ impl<T: Copy> Array<T> {
         // SAFETY: Made here with this room; nobody reads it any more.
         unsafe { Self::free_items(old, old_room) };
         Ok(())
+    }
+
+    /// The room that the array has, or will have when it has grown for so many items.
+    pub fn room_for(&self, items: u32) -> u32 {
+        match self.room.get() {
+            room if items <= room => room,
+            room => room.saturating_mul(2).max(items).max(INITIAL_ROOM),
+        }
+    }
+
+    /// Takes the items of another array over, which is empty then. This one has no memory.
+    pub fn take(&self, other: &Self) {
+        debug_assert!(self.items.get().is_null());
+        self.items.set(other.items.replace(null_mut()));
+        self.length.set(other.length.replace(0));
+        self.room.set(other.room.replace(0));
     }
 
     /// Adds an item. The caller has [reserved](Self::reserve) room for it.

@@ -145,7 +145,7 @@ pub(super) fn hide_all(map: &Map, which: impl Fn(&Record) -> bool) -> Result<(),
         number += u32::from(hides(Record::at(record)) && map.state_of(record) == State::Live);
     });
     map.reserve_records(number)?;
-    map.order.reserve(number)?;
+    map.reserve_places(number)?;
     let mut hidden = Ok(());
     map.for_each_youngest_first(0, |record| {
         let fields = Record::at(record);
