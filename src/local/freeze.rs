@@ -9,8 +9,10 @@
 //! # The idea
 //!
 //! The one who looks holds two locks only: the *gate*, which the process has once, and
-//! the key's. In each map it leaves a mark, with that map's lock. The owner who finds
-//! the mark when it has its lock gives that back, and waits at the gate.
+//! the key's. In each map it leaves a mark, with that map's lock, so that no owner is in
+//! the middle of a change. The owner who finds the mark when it has its lock gives that
+//! back, and waits at the gate. So looking at the values and clearing the marks need no
+//! lock of a map any more.
 //!
 //! ```text
 //!   who looks:  key's lock ---- gate ---- mark each map ---- look ---- clear each ---->
@@ -23,11 +25,13 @@
 //!    one who has set it, and a map that is met twice is marked once.
 //! 2. While a map is marked its owner changes neither its table nor which records have a
 //!    value. Who takes values has the key's lock, which is held.
+//!    The owner of a record has set its state with the map's lock, before the mark.
 //! 3. Lock order: a key's lock, the gate, a map's. An owner that waits at the gate may
 //!    have the lock of another key; who has the gate waits for no key's lock.
 
 use super::map::Map;
 use crate::sys::lock::Lock;
+use crate::sys::sync::Ordering;
 
 /// Held by the one who looks.
 static GATE: Lock = Lock::new();
@@ -56,15 +60,18 @@ pub(crate) unsafe fn reset() {
 }
 
 impl Map {
-    /// Marks the map, or clears the mark. With the gate, and while the map can't end.
-    pub fn set_frozen(&self, frozen: bool) {
-        self.inbox.lock.with(|| self.inbox.frozen.set(frozen));
+    /// Marks the map, if it is not marked. With the gate, and while the map can't end.
+    pub fn freeze(&self) {
+        // Relaxed: set and cleared by those who had the gate.
+        if !self.inbox.frozen.load(Ordering::Relaxed) {
+            self.inbox.lock.with(|| self.inbox.frozen.store(true, Ordering::Relaxed));
+        }
     }
 
-    /// Whether it is marked. With the gate.
-    pub fn is_frozen(&self) -> bool {
-        // Set and cleared by those who had the gate.
-        self.inbox.frozen.get()
+    /// Clears the mark. With the gate, and while the map can't end.
+    pub fn unfreeze(&self) {
+        // Release: see the module's text.
+        self.inbox.frozen.store(false, Ordering::Release);
     }
 
     /// Takes the map's lock, as its owner: when it is not marked.
@@ -72,7 +79,8 @@ impl Map {
     #[cfg_attr(modelled, track_caller)]
     pub(super) fn acquire(&self) {
         self.inbox.lock.acquire();
-        while self.inbox.frozen.get() {
+        // Acquire: see the module's text.
+        while self.inbox.frozen.load(Ordering::Acquire) {
             self.wait_at_the_gate();
         }
     }

@@ -3,7 +3,7 @@
 //! # The problem
 //!
 //! Of a live key its list of holders says so. But the holders of a dead key are in the
-//! inboxes of their maps, and then in their owners' search trees, where nobody else can
+//! inboxes of their maps, and then in their owners' sets of stale ones, where nobody else can
 //! look. And the one who asks may have no memory to note the answer in, and no right to wait
 //! for a lock: a handler of a signal in a thread that has one.
 //!

@@ -48,15 +48,14 @@ pub struct Inbox {
     /// The map's lock: over the wakers, and over the state of records that other
     /// threads reach, with the table while it has one.
     pub lock: Lock,
-    /// Somebody looks at all values of a key at one instant ([`super::freeze`]). With the
-    /// lock.
-    pub(super) frozen: Cell<bool>,
+    /// Somebody looks at all values of a key at one instant ([`super::freeze`]).
+    pub(super) frozen: AtomicBool,
     /// A share of a list, or null.
     wakers: Cell<*const Wakers>,
 }
 
-// SAFETY: Layout: all but `frozen` and `wakers` is atomic or a lock, and these are touched
-// with the lock only.
+// SAFETY: Layout: all but `wakers` is atomic or a lock, and that is touched with the lock
+// only.
 unsafe impl Sync for Inbox {}
 
 impl Inbox {
@@ -144,6 +143,6 @@ impl Inbox {
         self.first.store(null_mut(), Ordering::Relaxed);
         self.stale.store(0, Ordering::Relaxed);
         self.taken.store(0, Ordering::Relaxed);
-        self.frozen.set(false);
+        self.frozen.store(false, Ordering::Relaxed);
     }
 }

@@ -111,19 +111,15 @@ fn begin(
     }
     freeze::enter();
     held.first.set(first.map_or(core::ptr::null_mut(), NonNull::as_ptr));
-    for (_, map) in held.records() {
-        if !map.is_frozen() {
-            map.set_frozen(true);
-        }
-    }
+    held.records().for_each(|(_, map)| map.freeze());
     held.call.begin(&thread.calls, CallKind::Locked);
     Ok(thread)
 }
 
 fn look(held: &Held, visit: Visit, argument: *mut c_void) -> c_int {
     let values = held.records().filter_map(|(record, map)| {
-        let value = map.inbox.lock.with(|| map.visible_value_of(record))?;
-        Some((value, map.thread_number()))
+        // Without the map's lock: its owner waits.
+        Some((map.visible_value_of(record)?, map.thread_number()))
     });
     for (value, owner) in values {
         // SAFETY: The caller promises a function that may be called with each value and
@@ -141,11 +137,7 @@ fn end(thread: &Thread, memory: NonNull<Held>) {
     // SAFETY: It is in the chain, so whole.
     let held = unsafe { memory.as_ref() };
     if !held.is_over() {
-        for (_, map) in held.records() {
-            if map.is_frozen() {
-                map.set_frozen(false);
-            }
-        }
+        held.records().for_each(|(_, map)| map.unfreeze());
         // SAFETY: `begin` has taken it.
         unsafe { freeze::leave() };
         // SAFETY: Slots live for ever; `begin` has taken its lock.

@@ -44,6 +44,7 @@ const SOURCE: &[(&str, &str)] = source![
     "src/key/holders.rs",
     "src/key/registry.rs",
     "src/key/slot.rs",
+    "src/local/freeze.rs",
     "src/local/hooks.rs",
     "src/local/inbox.rs",
     "src/local/map.rs",

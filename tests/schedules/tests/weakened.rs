@@ -97,6 +97,7 @@ macro_rules! at {
 const HOLDERS: &str = "src/key/holders.rs";
 const REGISTRY: &str = "src/key/registry.rs";
 const SLOT: &str = "src/key/slot.rs";
+const FREEZE: &str = "src/local/freeze.rs";
 const INBOX: &str = "src/local/inbox.rs";
 const HOOKS: &str = "src/local/hooks.rs";
 const MAP: &str = "src/local/map.rs";
@@ -225,6 +226,20 @@ weakened! {
         [at!(HOLDERS, "fn replace_head", "compare_exchange(", Ordered(Relaxed)),
          at!(HOLDERS, "fn fill_previous", "self.head.load", Ordered(Relaxed))],
         OWNER, ["set drain | remove", "attach | set"], [UNORDERED, MEMORY];
+}
+
+// ---- Looking at all values at one instant -------------------------------------------
+
+weakened! {
+    a_look_that_marks_a_map_in_the_middle_of_a_change:
+        [at!(FREEZE, "pub fn freeze", "self.inbox.lock.with", Unlocked)],
+        ENUMERABLE, ["look", "set | set"], [UNORDERED, MEMORY];
+    a_look_whose_end_is_not_published:
+        [at!(FREEZE, "pub fn unfreeze", "self.inbox.frozen.store", Ordered(Relaxed))],
+        ENUMERABLE, ["look", "switch set back | switch remove back"], [UNORDERED];
+    an_owner_that_does_not_see_that_the_look_has_ended:
+        [at!(MAP, "pub fn with_table", "self.acquire()", Ordered(Relaxed))],
+        ENUMERABLE, ["look", "switch set back | switch remove back"], [UNORDERED];
 }
 
 // ---- Inboxes and maps -------------------------------------------------------------
