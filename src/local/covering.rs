@@ -138,7 +138,7 @@ impl Map {
             let (position, Found::Own(record)) = self.locate(table, key) else {
                 return Exchanged::No;
             };
-            let visited = marks(record).visitors.get() > 0;
+            let visited = marks(record).are_there();
             if visited && table.value(position) != value {
                 return Exchanged::Visited(record);
             }
@@ -327,7 +327,7 @@ impl Map {
     pub fn take_out(&self, record: RecordPointer, position: Option<usize>, reason: u8) -> TakenOut {
         let fields = Record::at(record);
         let taken = self.with_table(0, |table, _| {
-            if marks(record).visitors.get() > 0 && reason == 0 {
+            if reason == 0 && marks(record).are_there() {
                 return TakenOut::Busy;
             }
             match fields.state() {
@@ -340,7 +340,7 @@ impl Map {
                 }
                 State::Covered => self.uncover(table, record),
                 State::Retired => {}
-                State::Deferred if marks(record).visitors.get() == 0 => {
+                State::Deferred if !marks(record).are_there() => {
                     debug_assert!(fields.is_known_dead(), "it was drained");
                     fields.become_state(State::Destroying);
                     return TakenOut::Out;
@@ -361,7 +361,7 @@ impl Map {
             }
             self.entry_went(record);
             self.count_removal();
-            if marks(record).visitors.get() > 0 {
+            if fields.is_reachable() && marks(record).claim() {
                 fields.become_state(State::Deferred);
                 marks(record).reason.set(reason);
                 return TakenOut::Deferred;

@@ -482,7 +482,7 @@ impl Map {
     /// Leaves a record to those who visit its value, if anybody does: the map is ending.
     /// With the key's lock and the map's.
     pub fn abandon(&self, record: RecordPointer) -> bool {
-        if marks(record).visitors.get() == 0 {
+        if !marks(record).are_there() {
             return false;
         }
         self.pool.abandon(record);

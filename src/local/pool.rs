@@ -275,7 +275,7 @@ impl Pool {
     fn clear(record: RecordPointer) {
         let fields = Record::at(record);
         debug_assert_eq!(fields.state(), State::Free);
-        debug_assert_eq!((fields.pins.get(), marks(record).visitors.get()), (0, 0));
+        debug_assert!(fields.pins.get() == 0 && !marks(record).are_there());
         // Neighbours: one store.
         fields.depth.set(0);
         fields.location.set(Location::Unlinked);

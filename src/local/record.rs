@@ -40,7 +40,7 @@ use crate::key::holders::{Link, LinkPointer};
 use crate::key::options::Rules;
 use crate::key::slot::KeySlot;
 use crate::key::{self, handle};
-use crate::sys::sync::{Cell, ReportedU64, ReportedU8};
+use crate::sys::sync::{AtomicU16, Cell, Ordering, ReportedU64, ReportedU8};
 
 /// Where an entry is; see the module's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,14 +161,80 @@ pub struct Record {
 
 /// What those who look at a value say of its record. It stands apart: alone it would
 /// cost each record 8 bytes.
+///
+/// Marking and claiming need the map's lock, and taking a mark back the key's. The last
+/// visitor of a value that nobody has claimed has nothing to do but to go, so that its
+/// going needs no lock of the map. Both change one word: so either the visitor goes first,
+/// and the one who claims finds nobody, or the visitor finds that it was claimed.
 #[repr(C)]
 pub struct Marks {
-    /// Threads that look at the value, or walk from this record on.
-    pub visitors: Cell<u16>,
+    /// Threads that look at the value, or walk from this record on; with [`CLAIMED`].
+    visitors: AtomicU16,
     /// Why a deferred value is destroyed, a [`crate::error::Reason`]; else 0.
     pub reason: Cell<u8>,
     /// The map has gone, and the last visitor frees the record.
     pub abandoned: Cell<bool>,
+}
+
+/// In the word of visitors: the value was deferred, purged or taken meanwhile, and the last
+/// one sees to it that it ends. Until that one has begun with it.
+const CLAIMED: u16 = 1 << 15;
+
+impl Marks {
+    /// Whether anybody looks at the value, or has still to end it after that.
+    #[inline(always)]
+    pub fn are_there(&self) -> bool {
+        // Acquire: with the Release of those who have gone, if the value is destroyed now.
+        self.visitors.load(Ordering::Acquire) != 0
+    }
+
+    /// One more looks at the value. With the map's lock.
+    pub fn add(&self) {
+        // Relaxed: ordered by the lock.
+        self.visitors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The one who has taken the value looks at it, which is claimed thereby. With the
+    /// key's lock: nobody else marks a record that is Taken.
+    pub fn add_claimed(&self) {
+        self.visitors.store(CLAIMED | 1, Ordering::Relaxed);
+    }
+
+    /// Leaves the value to those who look at it, if anybody does; returns whether. With the
+    /// map's lock, once.
+    pub fn claim(&self) -> bool {
+        // AcqRel: as above, and the last visitor sees what is to be done.
+        if self.visitors.fetch_add(CLAIMED, Ordering::AcqRel) > 0 {
+            return true;
+        }
+        self.clear();
+        false
+    }
+
+    /// One who has looked at the value goes. With the key's lock. Returns whether it was
+    /// the last one of a claimed value, which is to be [cleared](Self::clear) then.
+    pub fn remove(&self) -> bool {
+        // AcqRel: as above.
+        self.visitors.fetch_sub(1, Ordering::AcqRel) == CLAIMED | 1
+    }
+
+    /// [`remove`](Self::remove) of a record that its map has left; returns whether it was
+    /// the last one.
+    pub fn remove_abandoned(&self) -> bool {
+        self.visitors.fetch_sub(1, Ordering::AcqRel) & !CLAIMED == 1
+    }
+
+    /// Nobody looks at the value. With the map's lock.
+    pub fn clear(&self) {
+        self.visitors.store(0, Ordering::Relaxed);
+    }
+
+    /// In the child of a fork: so many look at a record in this state.
+    pub fn restore(&self, visitors: u16, state: State) {
+        let is_claimed = matches!(state, State::Deferred | State::Purged | State::Taken);
+        let claimed = if visitors > 0 && is_claimed { CLAIMED } else { 0 };
+        self.visitors.store(visitors | claimed, Ordering::Relaxed);
+    }
 }
 
 /// A pointer to a record, as lists and tables keep it.

@@ -119,7 +119,7 @@ impl Map {
     fn take(&self, record: RecordPointer) -> Option<*mut c_void> {
         let fields = Record::at(record);
         self.inbox.lock.with(|| {
-            if marks(record).visitors.get() > 0 {
+            if marks(record).are_there() {
                 return None;
             }
             let position = match fields.state() {
@@ -166,9 +166,9 @@ impl Map {
             if let Some(position) = position {
                 self.table().hide(position);
             }
-            match marks(record).visitors.get() {
-                0 => Purged::Post,
-                _ => Purged::Visited,
+            match marks(record).claim() {
+                false => Purged::Post,
+                true => Purged::Visited,
             }
         })
     }
@@ -182,7 +182,7 @@ impl Map {
                 return None;
             }
             let value = self.value_of(record)?;
-            marks(record).visitors.set(marks(record).visitors.get() + 1);
+            marks(record).add();
             Some(value)
         })
     }
@@ -191,7 +191,7 @@ impl Map {
     /// until [`unmark`].
     fn take_marked(&self, record: RecordPointer) -> Option<*mut c_void> {
         let value = self.take(record)?;
-        self.inbox.lock.with(|| marks(record).visitors.set(1));
+        marks(record).add_claimed();
         Some(value)
     }
 
@@ -223,34 +223,33 @@ pub fn unmark(slot: &KeySlot, holders: &Holders, record: RecordPointer) -> Unmar
     let link = Record::link_of(record);
     let any = fields.rules.get().any();
     let mut value = null_mut();
-    let last = map.inbox.lock.with(|| {
-        marks(record).visitors.set(marks(record).visitors.get() - 1);
-        if marks(record).visitors.get() > 0 {
-            return None;
-        }
+    if !marks(record).remove() {
+        return Unmarked::Done;
+    }
+    let claimed = map.inbox.lock.with(|| {
+        marks(record).clear();
         match fields.state() {
             State::Deferred if any => {
                 value = fields.value.replace(null_mut());
                 fields.become_state(State::Taken);
-                Some(State::Deferred)
+                State::Deferred
             }
-            state @ (State::Deferred | State::Taken | State::Purged) => Some(state),
-            _ => None,
+            state => state,
         }
     });
-    let Some(state) = last else { return Unmarked::Done };
+    debug_assert!(matches!(claimed, State::Deferred | State::Taken | State::Purged));
     // A dead key has pinned it; a live one has it in its list.
     // SAFETY: Marked, and the lock is held.
     let pinned = is_posted(link) || unsafe { holders.remove(link) } == Departure::Counted;
     let reason = marks(record).reason.get();
-    if state == State::Taken || any {
+    if claimed == State::Taken || any {
         if pinned {
             let last = slot.unpin();
             debug_assert!(!last, "the release that is on its way has another");
         }
         // SAFETY: In no list, and its key's lock is held.
         unsafe { map.inbox.post(link, false) };
-        return if any && state == State::Deferred {
+        return if any && claimed == State::Deferred {
             Unmarked::Destroy(value, reason)
         } else {
             Unmarked::Done
@@ -279,8 +278,7 @@ fn if_first(wakers: Option<Share>, first: bool) -> Option<Share> {
 /// [`unmark`] of a record whose map has gone. With the key's lock.
 fn unmark_abandoned(holders: &Holders, record: RecordPointer) -> Unmarked {
     let fields = Record::at(record);
-    marks(record).visitors.set(marks(record).visitors.get() - 1);
-    if marks(record).visitors.get() > 0 {
+    if !marks(record).remove_abandoned() {
         return Unmarked::Done;
     }
     // SAFETY: Marked, so in the list; the lock is held.
@@ -400,10 +398,13 @@ impl Map {
             // Tagged from here on, a live list is seized with the lock.
             holders.first().ok_or(Error::DeadKey)?;
             let replaced = self.with_table(0, |table, _| {
-                if before.state() != State::Live || marks(old).visitors.get() == 0 {
+                if before.state() != State::Live {
                     return false;
                 }
                 let Some(position) = Self::position_of(table, old) else { return false };
+                if !marks(old).claim() {
+                    return false;
+                }
                 before.value.set(table.value(position));
                 before.become_state(State::Deferred);
                 marks(old).reason.set(reason);

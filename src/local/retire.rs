@@ -321,7 +321,7 @@ fn drain_posted(map: &Map) {
     while let Some(record) = NonNull::new(next).map(Record::of) {
         let fields = Record::at(record);
         next = fields.link.next.load(Ordering::Relaxed);
-        let look = || (fields.state(), marks(record).visitors.get() > 0);
+        let look = || (fields.state(), marks(record).are_there());
         let (state, visited) = map.guarded_if(fields.is_reachable(), look);
         match state {
             State::Live | State::Covered | State::Retired => map.enter_stale(record),

@@ -10,11 +10,13 @@ pub use core::sync::atomic::{compiler_fence, Ordering};
 #[cfg(not(modelled))]
 pub use core::cell::Cell;
 #[cfg(not(modelled))]
-pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicU8, AtomicUsize};
+pub use core::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicU8, AtomicUsize,
+};
 
 #[cfg(modelled)]
 pub use super::modelled::{
-    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicU8, AtomicUsize, Cell,
+    AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicU8, AtomicUsize, Cell,
 };
 
 /// The same words, for what no model checker needs to see: numbers that

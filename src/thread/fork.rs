@@ -185,13 +185,12 @@ fn keep_visits(thread: Option<&Thread>) {
         let walks = calls(thread, CallKind::Visit).map(Walk::of_call);
         walks.filter_map(|walk| walk.survive_fork(|map| is_here(thread, map)))
     };
-    left().for_each(|record| pool::marks(record).visitors.set(0));
+    left().for_each(|record| pool::marks(record).clear());
     for record in left() {
-        let visitors = &pool::marks(record).visitors;
-        if visitors.get() == 0 {
+        if !pool::marks(record).are_there() {
             link_anew(record);
         }
-        visitors.set(visitors.get() + 1);
+        pool::marks(record).add();
     }
 }
 
@@ -245,7 +244,7 @@ fn build_record_anew(thread: Option<&Thread>, map: &Map, record: RecordPointer) 
         _ => false,
     });
     let marks = marks.count();
-    pool::marks(record).visitors.set(marks as u16);
+    pool::marks(record).restore(marks as u16, state);
     if state == State::Taken && marks > 0 {
         map.inbox.taken.fetch_add(1, Ordering::Relaxed);
     }

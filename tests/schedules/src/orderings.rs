@@ -50,6 +50,7 @@ const SOURCE: &[(&str, &str)] = source![
     "src/local/map.rs",
     "src/local/maps.rs",
     "src/local/pool.rs",
+    "src/local/record.rs",
     "src/local/remote.rs",
     "src/local/retire.rs",
     "src/thread/context.rs",

@@ -103,6 +103,7 @@ const HOOKS: &str = "src/local/hooks.rs";
 const MAP: &str = "src/local/map.rs";
 const MAPS: &str = "src/local/maps.rs";
 const POOL: &str = "src/local/pool.rs";
+const RECORD: &str = "src/local/record.rs";
 const REMOTE: &str = "src/local/remote.rs";
 const VALUES: &str = "src/thread/values.rs";
 const VISIT: &str = "src/thread/visit.rs";
@@ -242,6 +243,20 @@ weakened! {
         ENUMERABLE, ["look", "switch set back | switch remove back"], [UNORDERED];
 }
 
+// ---- Marks of those who look at one value ---------------------------------------------
+
+weakened! {
+    a_visitor_whose_going_is_not_published:
+        [at!(RECORD, "pub fn remove", "self.visitors.fetch_sub", Ordered(Acquire))],
+        ENUMERABLE, ["visit", "set | set"], [UNORDERED];
+    an_owner_that_does_not_see_that_the_visitor_has_gone:
+        [at!(RECORD, "pub fn are_there", "self.visitors.load", Ordered(Relaxed))],
+        ENUMERABLE, ["visit", "set | set"], [UNORDERED];
+    a_removal_that_does_not_see_that_the_visitor_has_gone:
+        [at!(RECORD, "pub fn claim", "self.visitors.fetch_add", Ordered(Release))],
+        ENUMERABLE, ["visit", "set | remove"], [UNORDERED];
+}
+
 // ---- Inboxes and maps -------------------------------------------------------------
 
 weakened! {
@@ -313,9 +328,6 @@ weakened! {
     a_mark_that_is_taken_back_without_the_maps_lock:
         [at!(REMOTE, "pub fn unmark(", "map.inbox.lock.with", Unlocked)],
         ENUMERABLE, ["visit", "set | remove"], [UNORDERED];
-    a_taken_value_that_is_marked_without_the_maps_lock:
-        [at!(REMOTE, "fn take_marked", "self.inbox.lock.with", Unlocked)],
-        ENUMERABLE, ["scrape", "set | remove"], [UNORDERED];
     a_visited_value_that_is_replaced_without_the_keys_lock:
         [at!(REMOTE, "pub fn replace_visited", "slot.with_holders", Unlocked)],
         ENUMERABLE, ["visit", "set | set"], [UNORDERED];
@@ -339,7 +351,7 @@ weakened! {
         ENUMERABLE, ["visit", "set | exit"], [UNORDERED];
     an_owners_mark_without_the_maps_lock:
         [at!(REMOTE, "pub fn mark(", "self.inbox.lock.with", Unlocked)],
-        ENUMERABLE_INHERITED, ["visit", "set | capture"], [UNORDERED];
+        ENUMERABLE_INHERITED, ["scrape", "set | capture"], [UNORDERED, MEMORY];
     a_record_that_is_given_up_without_the_maps_lock:
         [at!(VALUES, "fn discard", "map.guarded_if", Unlocked)],
         ENUMERABLE, ["visit visit", "set | set"], [UNORDERED];
