@@ -31,7 +31,7 @@ openssl_PACKAGE  := libssl-dev
 openssl_LIBS     := -lcrypto
 things_sources    = $(wildcard examples/$(1)/*.c examples/things/*.c) examples/pool/pool.c $($(1)_SOURCES)
 
-.PHONY: $(THINGS:%=demo-%) help all demo check check-deep fuzz fuzz-corpus fuzz-mutations bench soak install uninstall header pool lib plot clean
+.PHONY: $(THINGS:%=demo-%) help all demo check check-deep fuzz fuzz-corpus fuzz-mutations bench instructions latency soak install uninstall header pool lib plot clean
 
 help:
 	@echo 'make demo      count the words of this repository with a pool of threads, four times:'
@@ -41,7 +41,7 @@ help:
 	@echo '               connections, contexts and secrets kept for each thread and object, with'
 	@echo '               these libraries: who made them, who destroyed them, what is left'
 	@echo 'make check     everything that must hold: format, clippy, docs, tests, the C suite,'
-	@echo '               fuzzing inputs, valgrind, aarch64, examples, things, install, benches. STEPS="format clippy" runs only those'
+	@echo '               fuzzing inputs, instructions, valgrind, aarch64, examples, things, install, benches. STEPS="format clippy" runs only those'
 	@echo 'make check-deep'
 	@echo '               what make check has no time for: every program under valgrind and helgrind both'
 	@echo '               shared and static, the largest schedules with all their preemptions, every Python. Nightly.'
@@ -51,6 +51,10 @@ help:
 	@echo '               put each fault of fuzz/mutations back: the hunter must find it, MUTATION_SECONDS=600'
 	@echo 'make bench     measure against the peers, and beside many threads and keys; draw the latter.'
 	@echo '               BENCH_FLAGS='
+	@echo 'make instructions'
+	@echo '               count the instructions of our own paths and compare them with the committed numbers;'
+	@echo '               ACCEPT=1 writes these anew'
+	@echo 'make latency   the longest single calls among a million values'
 	@echo 'make soak      pools, churn, ending threads, forks and plugin reloads all at once, for MINUTES= (5):'
 	@echo '               nothing may be left and nothing may grow'
 	@echo 'make all       build the shared and the static library below $(TARGET)/release'
@@ -117,6 +121,14 @@ fuzz-corpus:
 bench:
 	@echo '== Measuring beside the peers'
 	@scripts/bench.sh $(BENCH_FLAGS)
+
+instructions:
+	@echo '== Counting the instructions of our own paths'
+	@scripts/instructions.sh $(if $(ACCEPT),--accept)
+
+latency:
+	@echo '== Looking for the longest calls among a million values'
+	@scripts/latency.sh
 
 soak: plot
 	@echo '== Soaking'

@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # What fails soonest, then what takes longest, so that the end is short.
-ALL='setup format docs clippy valgrind schedules rust aarch64 cpp benches fuzz sanitizers soak plain_tls pools helgrind plot examples things python readme install demo'
+ALL='setup format docs clippy instructions valgrind schedules rust aarch64 cpp benches fuzz sanitizers soak plain_tls pools helgrind plot examples things python readme install demo'
 # Of these steps there is more than a check has time for: CHECK_DEEP=1 (make check-deep) runs all of it.
 DEEP=${CHECK_DEEP:-}
 
@@ -97,6 +97,12 @@ step_valgrind() {
   THREADLOCALMAP_DEEP=$DEEP \
     THREADLOCALMAP_C_RUNNER='valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=definite,possible' \
     "$CARGO" test --locked --test c
+}
+
+step_instructions() {
+  headline 'The instructions of our own paths, beside the committed numbers'
+  if ! have valgrind; then skipped 'the instructions of our paths (no valgrind)'; return; fi
+  scripts/instructions.sh
 }
 
 step_plot() {
