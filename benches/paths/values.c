@@ -108,6 +108,7 @@ const struct path value_paths[] = {
     {IS(first_set_and_take), .operations = 1000, .keys = 1},
     {IS(expunge_nothing), .operations = 1000},
     {IS(expunge_a_stale_value), .operations = 1000, .keys = EACH, .valued = true, .dead = true, .options = &destroyed},
-    {IS(expunge_some_8_a_stale_value), .operations = 1000, .keys = EACH, .valued = true, .dead = true, .options = &destroyed},
+    {IS(expunge_some_8_a_stale_value), .operations = 1000, .keys = EACH, .valued = true, .dead = true,
+     .options = &destroyed},
     {0},
 };
