@@ -131,7 +131,7 @@ fn the_table_shrinks_after_a_mass_removal_and_keeps_every_value() {
         let removed = remove(&mut map, handle::make(number, 77), &mut owner);
         assert_eq!(removed.map(|entry| entry.record), Some(number));
     }
-    assert_eq!(map.capacity(), INITIAL_CAPACITY);
+    assert_eq!(map.capacity(), 256, "smaller ones stay: tasks fill them again");
     for number in 1..=3 {
         assert_eq!(read(&map, handle::make(number, 77)), Some(value(number as usize)));
     }
@@ -374,4 +374,20 @@ fn no_stride_makes_walks_long_and_few_cost_memory() {
         }
     }
     assert!(grown * 4 <= tables, "{grown} of {tables} tables are larger than usual");
+}
+
+#[test]
+fn a_table_that_is_filled_and_emptied_again_and_again_is_not_made_anew() {
+    let (mut map, mut owner) = (Map::new(), TableOwner::default());
+    let mut fill_and_empty = |number| {
+        (0..number).for_each(|number| insert_fast(&mut map, &mut owner, number));
+        for number in 0..number {
+            remove(&mut map, handle::make(number, 77), &mut owner);
+        }
+        map.rehashes()
+    };
+    for number in [10, 100, 160] {
+        let first = fill_and_empty(number);
+        assert_eq!(fill_and_empty(number), first, "{number} entries");
+    }
 }

@@ -166,11 +166,18 @@ impl Holders {
     /// Safety: it was linked here, and the caller owns its record.
     #[inline(always)]
     pub(super) unsafe fn leave(&self, lock: &Lock, mine: LinkPointer) -> Departure {
-        if self.exchange_alone(mine, null_mut(), Ordering::Release) {
+        if self.leave_alone(mine) {
             return Departure::Left;
         }
         // SAFETY: The caller's premise.
         unsafe { self.leave_shared(lock, mine) }
+    }
+
+    /// [`leave`](Self::leave), if there is no other holder and nobody has walked. With false
+    /// nothing was done.
+    #[inline(always)]
+    pub(super) fn leave_alone(&self, mine: LinkPointer) -> bool {
+        self.exchange_alone(mine, null_mut(), Ordering::Release)
     }
 
     #[inline(never)]

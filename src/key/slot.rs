@@ -330,6 +330,14 @@ impl KeySlot {
         unsafe { self.holders.leave(self.lock(), link) }
     }
 
+    /// [`leave`](Self::leave), if it is the only link of a live key. With false nothing was
+    /// done.
+    /// Safety: as [`leave`](Self::leave).
+    #[inline(always)]
+    pub(crate) unsafe fn leave_alone(&self, link: LinkPointer) -> bool {
+        self.holders.leave_alone(link)
+    }
+
     /// Retires a key that has just died, if `own` is its only holder: that has
     /// the key's own pin then.
     #[inline(always)]

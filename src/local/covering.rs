@@ -262,17 +262,18 @@ impl Map {
     }
 
     /// [`take_out`](Self::take_out) of a live entry that covers nothing, in a map that
-    /// no other thread reaches, if that is simple. With false nothing was done.
+    /// no other thread reaches, if that is simple. With false nothing was done. With `LAST`
+    /// it is simple for the last entry of a run only, and shorter.
     #[inline(always)]
-    pub fn take_out_simply(&self, record: RecordPointer, position: usize) -> bool {
+    pub fn take_out_simply<const LAST: bool>(&self, record: RecordPointer, at: usize) -> bool {
         let fields = Record::at(record);
         if self.has_reachable() || !self.scopes.is_empty() || fields.rules.get().inherits() {
             return false;
         }
         // SAFETY: As asked above.
-        let Some(value) = unsafe { self.own_table() }.remove_last_of_run(position) else {
-            return false;
-        };
+        let table = unsafe { self.own_table() };
+        let taken = if LAST { table.remove_last_of_run(at) } else { table.remove_simply(at) };
+        let Some(value) = taken else { return false };
         fields.value.set(value);
         count_down(&self.counters.entries);
         fields.become_state(State::Destroying);

@@ -370,6 +370,11 @@ impl Map {
         self.order.has_room() && self.pool.has_kept() && self.table().has_room()
     }
 
+    /// [`has_room`](Self::has_room), if no record is kept.
+    pub fn has_room_in_slabs(&self) -> bool {
+        self.order.has_room() && self.pool.has_spare() && self.table().has_room()
+    }
+
     /// The owner takes a value out, hides or replaces one: who has seen it before a
     /// callback must not hand it out after.
     #[inline(always)]

@@ -52,7 +52,7 @@ const UNITS: u32 = (size_of::<Record>() / UNIT) as u32;
 /// Units that the numbers of a slab take.
 const STRIDE: u32 = 512;
 /// Spare records that a map keeps beside a slab that it frees.
-const KEPT: u32 = if cfg!(modelled) { 0 } else { 32 };
+const KEPT: u32 = if cfg!(modelled) { 0 } else { 128 };
 /// What `slabs` has where a slab was freed: where none is, and none less whole strides.
 const GAP: *mut Slab = null_mut::<Slab>().wrapping_byte_add(1);
 
@@ -189,6 +189,12 @@ impl Pool {
     #[inline(always)]
     pub fn has_kept(&self) -> bool {
         !self.kept.get().is_null()
+    }
+
+    /// Whether a record can be had without memory.
+    #[inline(always)]
+    pub fn has_spare(&self) -> bool {
+        self.has_kept() || self.spare.get() > 0
     }
 
     #[inline(never)]

@@ -127,7 +127,7 @@ pub fn retire(
 #[inline(always)]
 pub fn retire_lone(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot, position: usize) {
     let fields = Record::at(record);
-    if !map.take_out_simply(record, position) {
+    if !map.take_out_simply::<true>(record, position) {
         fields.location.set(Location::Pinned);
         retire(thread, map, record, Some(position), Reason::KeyDead);
         return;
@@ -140,6 +140,45 @@ pub fn retire_lone(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot
         map.begin_callback_unreached(record);
         destroy_for(thread, map, record, slot, fields.value.get(), Reason::KeyDead as i32);
     }
+}
+
+/// Takes the live entry at this position out, for the thread that removes it, if that is
+/// simple: the record has the value then. With false nothing was done.
+#[inline(always)]
+pub fn take_out_simply(map: &Map, record: RecordPointer, position: usize) -> bool {
+    let taken = map.take_out_simply::<false>(record, position);
+    if taken {
+        map.count_removal();
+    }
+    taken
+}
+
+/// Destroys the value of a record that was [taken out](take_out_simply).
+#[inline(always)]
+pub fn destroy_removed(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot) {
+    if is_trivial(record) {
+        finish_removed(thread, map, record, slot);
+    } else {
+        map.begin_callback_unreached(record);
+        let value = Record::at(record).value.get();
+        destroy_for(thread, map, record, slot, value, Reason::Removed as i32);
+    }
+}
+
+/// Finishes a record whose value is gone: of a key that was not known dead, and that no
+/// other thread reaches.
+#[inline(always)]
+pub fn finish_removed(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot) {
+    let fields = Record::at(record);
+    // SAFETY: It is linked to this slot, if it is at all, and this thread owns the map.
+    let left = || unsafe { slot.leave_alone(Record::link_of(record)) };
+    if fields.pins.get() > 0 || fields.location.get() != Location::Linked || !left() {
+        return finish_if_idle_slowly(thread, map, record, slot);
+    }
+    if !map.free_youngest(record) {
+        map.release_record(record);
+    }
+    waiters::wake();
 }
 
 /// Whether there is nothing to call for a record's value.
@@ -198,14 +237,13 @@ pub fn hand_over(thread: &Thread, map: &Map, record: RecordPointer, call: impl F
 #[inline(always)]
 pub fn finish_if_idle(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot) {
     let fields = Record::at(record);
-    let dead = !fields.is_reachable()
+    let is_simple = !fields.is_reachable()
         && fields.state() == State::Destroying
-        && fields.location.get() == Location::Pinned
         && fields.covers.get() == Number::NONE;
-    if dead {
-        finish_dead(thread, map, record, slot);
-    } else {
-        finish_if_idle_slowly(thread, map, record, slot);
+    match fields.location.get() {
+        Location::Pinned if is_simple => finish_dead(thread, map, record, slot),
+        Location::Linked if is_simple => finish_removed(thread, map, record, slot),
+        _ => finish_if_idle_slowly(thread, map, record, slot),
     }
 }
 

@@ -21,6 +21,7 @@ use super::{Owner, Removed, ThreadLocalMap};
 impl<R: Copy> ThreadLocalMap<R> {
     /// Takes the entry out at a position that a look-up returned, and closes the gap.
     /// The table keeps its capacity: see [`can_shrink`](Self::can_shrink).
+    #[inline(never)]
     pub fn remove_at(&mut self, position: usize) -> Removed<R> {
         let removed = self.table.read(position);
         self.table.close(position);

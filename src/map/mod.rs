@@ -82,8 +82,19 @@ use table::Table;
 /// Capacity of a thread's first table.
 pub const INITIAL_CAPACITY: usize = if cfg!(modelled) { 4 } else { 16 };
 
-/// An insert that looks at more entries has the table grow.
-const LONGEST_WALK: usize = 48;
+/// No table is made smaller than this: tasks that set some ten or hundred values and remove
+/// them, again and again, would have it grow and shrink each time.
+const LEAST_SHRUNK: usize = if cfg!(modelled) { INITIAL_CAPACITY } else { 256 };
+
+/// An insert that looks at more entries has the table grow. In a large table, where some
+/// walk is always long, it takes a longer one.
+const fn longest_walk(capacity: usize) -> usize {
+    if capacity <= 1 << 16 {
+        48
+    } else {
+        128
+    }
+}
 
 /// An entry that has left the table: its value is the receiver's to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -296,13 +307,30 @@ impl<R: Copy> ThreadLocalMap<R> {
         true
     }
 
+    /// [`remove_last_of_run`](Self::remove_last_of_run), or else
+    /// [`remove_at`](Self::remove_at). With `None` the table is to shrink, and nothing was
+    /// done.
+    #[inline(always)]
+    pub fn remove_simply(&mut self, position: usize) -> Option<*mut c_void> {
+        if self.shrinks_by_one() {
+            return None;
+        }
+        let removed = self.remove_last_of_run(position);
+        removed.or_else(|| Some(self.remove_at(position).value))
+    }
+
+    /// Whether the table is to shrink when one more entry goes.
+    #[inline(always)]
+    const fn shrinks_by_one(&self) -> bool {
+        self.size <= self.capacity() / 8 + 1 && self.capacity() > LEAST_SHRUNK
+    }
+
     /// [`remove_at`](Self::remove_at) of an entry that nothing stands behind, where
     /// the table stays as large as it is; returns its value. With `None` that takes
     /// more, and nothing was done.
     #[inline(always)]
     pub fn remove_last_of_run(&mut self, position: usize) -> Option<*mut c_void> {
-        let shrinks = self.size <= self.capacity() / 8 + 1 && self.capacity() > INITIAL_CAPACITY;
-        if shrinks || self.table.key(self.table.next(position)) != 0 {
+        if self.shrinks_by_one() || self.table.key(self.table.next(position)) != 0 {
             return None;
         }
         let value = self.table.value(position);
@@ -325,7 +353,7 @@ impl<R: Copy> ThreadLocalMap<R> {
             self.longest_probe = looked_at;
             self.changes += 1;
         }
-        if looked_at > LONGEST_WALK && self.size > self.capacity() / 4 {
+        if looked_at > longest_walk(self.capacity()) && self.size > self.capacity() / 4 {
             self.limit = 0;
         }
     }

@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | grow | an insert would reach 2/3 of the capacity, and without the stale entries 1/2 is still reached | twice |
 //! | keep | the same, but without the stale entries 1/2 is not reached | the same |
-//! | spread | an insert has walked over more than 48 entries, and more than 1/4 of the capacity is in use | twice |
-//! | shrink | at most 1/8 of the capacity is in use, above the initial one | half, as often as that holds |
+//! | spread | an insert has walked over more than 48 entries (128, above 65,536), and more than 1/4 of the capacity is in use | twice |
+//! | shrink | at most 1/8 of the capacity is in use, above 256 | half, as often as that holds |
 //!
 //! So the doubling comes with the 10th, 21st, 42nd, 85th ... live entry, as in
 //! the JDK, and between growing and shrinking lies a factor of four: a size
@@ -22,7 +22,7 @@
 //! where there is no memory to grow the stale entries are expunged in place.
 
 use super::table::Table;
-use super::{OutOfMemory, Owner, ThreadLocalMap, INITIAL_CAPACITY};
+use super::{OutOfMemory, Owner, ThreadLocalMap, INITIAL_CAPACITY, LEAST_SHRUNK};
 
 /// A table that was built beside the one in use, or was in use before it.
 pub struct Rebuilt<R: Copy>(Table<R>);
@@ -31,9 +31,11 @@ impl<R: Copy> ThreadLocalMap<R> {
     /// Builds a table without the stale entries, with room for one more. Errors:
     /// `OutOfMemory`.
     pub fn rebuilt(&self, owner: &impl Owner<R>) -> Result<Rebuilt<R>, OutOfMemory> {
-        let stays =
-            |position: &usize| self.table.key(*position) != 0 && !self.is_stale(*position, owner);
-        let staying = (0..self.capacity()).filter(stays).count();
+        let sweeps = owner.has_stale();
+        let is_stale = |position: usize| sweeps && self.is_stale(position, owner);
+        let stays = |position: &usize| self.table.key(*position) != 0 && !is_stale(*position);
+        // With nothing stale no record is looked at: in a large table each is far away.
+        let staying = if sweeps { (0..self.capacity()).filter(stays).count() } else { self.size };
         let mut table = Table::allocate(self.capacity_for(staying)?)?;
         for position in (0..self.capacity()).filter(stays) {
             table.insert_absent(self.table.read(position));
@@ -69,7 +71,7 @@ impl<R: Copy> ThreadLocalMap<R> {
         if self.capacity() > 0 && (is_full || self.has_long_walks() && entries > capacity / 4) {
             return capacity.checked_mul(2).ok_or(OutOfMemory);
         }
-        while capacity > INITIAL_CAPACITY && entries <= capacity / 8 {
+        while capacity > LEAST_SHRUNK && entries <= capacity / 8 {
             capacity /= 2;
         }
         Ok(capacity)
@@ -93,7 +95,7 @@ impl<R: Copy> ThreadLocalMap<R> {
     /// Whether a [rebuilt](Self::rebuilt) table would be smaller.
     #[inline(always)]
     pub const fn can_shrink(&self) -> bool {
-        self.size <= self.capacity() / 8 && self.capacity() > INITIAL_CAPACITY
+        self.size <= self.capacity() / 8 && self.capacity() > LEAST_SHRUNK
     }
 }
 

@@ -19,6 +19,7 @@
 
 use core::ffi::c_void;
 use core::iter::successors;
+use core::mem::size_of;
 use core::ptr::null_mut;
 
 use super::scope;
@@ -157,7 +158,7 @@ fn set_among_others(
     Ok(())
 }
 
-/// [`set_first`], after making room. (A model keeps no record, so it always comes here.)
+/// [`set_first`], after making room if there is none. (A model keeps no record, so it always comes here.)
 #[inline(never)]
 fn set_after_growing(
     thread: &Thread,
@@ -167,7 +168,9 @@ fn set_after_growing(
     value: *mut c_void,
 ) -> Result<(), Error> {
     let rules = slot.rules(handle::generation(key))?;
-    map.ensure_first()?;
+    if !map.has_room_in_slabs() {
+        map.ensure_first()?;
+    }
     set_first(thread, map, slot, rules, key, value)
 }
 
@@ -448,10 +451,39 @@ pub fn swap(thread: &Thread, key: u64, value: *mut c_void) -> Result<*mut c_void
     put(thread, map, slot, key, value, None).map(|_| null_mut())
 }
 
+/// Where a value is that the thread can remove in a few steps: an entry of the map that is
+/// published, which no other thread reaches, in no scope. Errors: `DeadKey`.
+#[inline(always)]
+fn find_simple(
+    key: u64,
+) -> Result<Option<(usize, &'static Map, RecordPointer, &'static KeySlot)>, Error> {
+    let Some((_, distance, map, record)) = Map::find_published(key) else { return Ok(None) };
+    if Record::at(record).is_reachable() {
+        return Ok(None);
+    }
+    let slot = Record::at(record).slot_at_hand();
+    slot.check_held()?;
+    Ok(Some((distance / size_of::<Entry>(), map, record, slot)))
+}
+
 /// Removes the value and hands it over, undestroyed; hides one that was set
 /// outside of the scope that is open, and hands null over. Errors: `Absent`; `Busy` while
 /// it is visited; `NoMemory` when hiding; `BadKey`, `DeadKey`.
+#[inline]
 pub fn take(thread: Option<&Thread>, key: u64) -> Result<*mut c_void, Error> {
+    if let (Some(thread), Some((position, map, record, slot))) = (thread, find_simple(key)?) {
+        if retire::take_out_simply(map, record, position) {
+            let value = Record::at(record).value.replace(null_mut());
+            retire::finish_removed(thread, map, record, slot);
+            return Ok(value);
+        }
+    }
+    take_slowly(thread, key)
+}
+
+/// [`take`], whatever there is of the key.
+#[inline(never)]
+fn take_slowly(thread: Option<&Thread>, key: u64) -> Result<*mut c_void, Error> {
     crate::key::live(key)?;
     let thread = thread.ok_or(Error::Absent)?;
     let map = thread.map();
@@ -477,7 +509,20 @@ pub fn take(thread: Option<&Thread>, key: u64) -> Result<*mut c_void, Error> {
 
 /// Removes the value and destroys it; hides one that was set outside of the scope that is
 /// open. No value is no error. Errors: `BadKey`, `DeadKey`; `NoMemory` when hiding.
+#[inline]
 pub fn remove(thread: Option<&Thread>, key: u64) -> Result<(), Error> {
+    if let (Some(thread), Some((position, map, record, slot))) = (thread, find_simple(key)?) {
+        if retire::take_out_simply(map, record, position) {
+            retire::destroy_removed(thread, map, record, slot);
+            return Ok(());
+        }
+    }
+    remove_slowly(thread, key)
+}
+
+/// [`remove`], whatever there is of the key.
+#[inline(never)]
+fn remove_slowly(thread: Option<&Thread>, key: u64) -> Result<(), Error> {
     crate::key::live(key)?;
     let Some(thread) = thread else { return Ok(()) };
     let map = thread.map();
