@@ -261,13 +261,14 @@ impl Map {
         });
     }
 
-    /// [`take_out`](Self::take_out) of a live entry that covers nothing, in a map that
-    /// no other thread reaches, if that is simple. With false nothing was done. With `LAST`
-    /// it is simple for the last entry of a run only, and shorter.
+    /// [`take_out`](Self::take_out) of a live entry, in a map that no other thread reaches,
+    /// if that is simple. With false nothing was done. With `LAST` it is simple for the last
+    /// entry of a run only that no context captures, and shorter.
     #[inline(always)]
     pub fn take_out_simply<const LAST: bool>(&self, record: RecordPointer, at: usize) -> bool {
         let fields = Record::at(record);
-        if self.has_reachable() || !self.scopes.is_empty() || fields.rules.get().inherits() {
+        let captured = LAST && fields.rules.get().inherits();
+        if self.has_reachable() || fields.covers.get() != Number::NONE || captured {
             return false;
         }
         // SAFETY: As asked above.
@@ -275,7 +276,11 @@ impl Map {
         let taken = if LAST { table.remove_last_of_run(at) } else { table.remove_simply(at) };
         let Some(value) = taken else { return false };
         fields.value.set(value);
-        count_down(&self.counters.entries);
+        if LAST {
+            count_down(&self.counters.entries);
+        } else {
+            self.entry_went(record);
+        }
         fields.become_state(State::Destroying);
         true
     }

@@ -355,13 +355,17 @@ impl Map {
         self.scopes.len() as u16
     }
 
-    /// Whether no other thread reaches it, no scope is open, and nothing is stale: the
-    /// count goes up before anything is posted.
+    /// Whether no other thread reaches it, and nothing is stale: the count goes up before
+    /// anything is posted.
     #[inline(always)]
     pub fn is_plain(&self) -> bool {
-        !self.has_reachable()
-            && self.scopes.is_empty()
-            && self.inbox.stale.load(Ordering::Relaxed) == 0
+        !self.has_reachable() && self.inbox.stale.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether nothing stands at a key's home: so there is nothing of the key, not even what
+    /// hides its value in a scope.
+    pub fn is_home_free(&self, key: u64) -> bool {
+        self.table().is_home_free(key)
     }
 
     /// Whether the next entry needs no memory, whatever its key.

@@ -100,6 +100,12 @@ pub fn retire(
     reason: Reason,
 ) -> bool {
     let fields = Record::at(record);
+    if !fields.is_reachable() && fields.state() == State::Live {
+        let position = position.or_else(|| map.find(fields.handle.get()));
+        if position.is_some_and(|position| retire_simply(thread, map, record, position, reason)) {
+            return true;
+        }
+    }
     let slot = fields.slot();
     let dead = fields.is_known_dead();
     let deferred = matches!(map.state_of(record), State::Deferred | State::Purged);
@@ -142,6 +148,23 @@ pub fn retire_lone(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot
     }
 }
 
+/// [`retire`] of the live entry at this position, which no other thread reaches, if that
+/// is simple. With false nothing was done.
+fn retire_simply(t: &Thread, map: &Map, record: RecordPointer, at: usize, reason: Reason) -> bool {
+    let fields = Record::at(record);
+    let (slot, dead) = (fields.slot_at_hand(), fields.is_known_dead());
+    if !take_out_simply(map, record, at) {
+        return false;
+    }
+    if dead {
+        map.withdraw_stale(record);
+        count(&map.counters.expunged);
+    }
+    let reason = if dead { Reason::KeyDead } else { reason };
+    destroy_taken_out(t, map, record, slot, reason as i32);
+    true
+}
+
 /// Takes the live entry at this position out, for the thread that removes it, if that is
 /// simple: the record has the value then. With false nothing was done.
 #[inline(always)]
@@ -155,13 +178,11 @@ pub fn take_out_simply(map: &Map, record: RecordPointer, position: usize) -> boo
 
 /// Destroys the value of a record that was [taken out](take_out_simply).
 #[inline(always)]
-pub fn destroy_removed(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot) {
+pub fn destroy_removed(t: &Thread, map: &Map, record: RecordPointer, slot: Slot) {
     if is_trivial(record) {
-        finish_removed(thread, map, record, slot);
+        finish_removed(t, map, record, slot);
     } else {
-        map.begin_callback_unreached(record);
-        let value = Record::at(record).value.get();
-        destroy_for(thread, map, record, slot, value, Reason::Removed as i32);
+        destroy_with_callback(t, map, record, slot, Reason::Removed as i32);
     }
 }
 

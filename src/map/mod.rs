@@ -293,6 +293,11 @@ impl<R: Copy> ThreadLocalMap<R> {
         None
     }
 
+    /// Whether nothing stands at a key's home.
+    pub fn is_home_free(&self, key: u64) -> bool {
+        self.size > 0 && self.table.key(self.table.home(key)) == 0
+    }
+
     /// Stores `value` under `key`, of which there is no entry, at its home. With
     /// false that takes more, and nothing was done: see [`set`](Self::set).
     #[inline(always)]

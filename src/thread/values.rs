@@ -114,12 +114,34 @@ pub fn set_absent(thread: &Thread, key: u64, value: *mut c_void) -> Result<(), E
     let (slot, map) = (thread.slot_of(key)?, thread.map());
     let rules = slot.held_rules();
     if !thread.closing.get() && map.is_plain() && !(rules.reachable() || rules.inherits()) {
-        if map.has_room() {
-            return set_first(thread, map, slot, rules, key, value);
+        if map.depth() > 0 {
+            return set_in_scope(thread, map, slot, key, value);
         }
-        return set_after_growing(thread, map, slot, key, value);
+        if map.has_room() {
+            return set_first(thread, map, slot, rules, key, value).map(|_| ());
+        }
+        return set_after_growing(thread, map, slot, key, value).map(|_| ());
     }
     set(thread, key, value)
+}
+
+/// [`set_absent`], where scopes are open: something may hide or be hidden.
+#[inline(never)]
+fn set_in_scope(
+    thread: &Thread,
+    map: &Map,
+    slot: &'static KeySlot,
+    key: u64,
+    value: *mut c_void,
+) -> Result<(), Error> {
+    if !map.is_home_free(key) {
+        return set(thread, key, value);
+    }
+    let record = set_after_growing(thread, map, slot, key, value)?;
+    if !Record::at(record).rules.get().worker() {
+        Record::at(record).depth.set(map.depth());
+    }
+    Ok(())
 }
 
 /// The first value of a key, of which nothing is in the map; with room for it.
@@ -131,7 +153,7 @@ fn set_first(
     rules: Rules,
     key: u64,
     value: *mut c_void,
-) -> Result<(), Error> {
+) -> Result<RecordPointer, Error> {
     let (record, number) = map.new_record(slot, key, rules)?;
     // SAFETY: A new record is in no list, and filled in.
     if !unsafe { slot.link_alone(Record::link_of(record)) } {
@@ -142,7 +164,7 @@ fn set_first(
         return Err(refuse(thread, map, record, true));
     }
     map.insert_absent((record, number), key, value);
-    Ok(())
+    Ok(record)
 }
 
 /// Goes on with [`set_first`] where other threads have values of the key.
@@ -152,10 +174,10 @@ fn set_among_others(
     map: &Map,
     record: RecordPointer,
     value: *mut c_void,
-) -> Result<(), Error> {
+) -> Result<RecordPointer, Error> {
     link(thread, map, record)?;
     map.insert_absent((record, number_of(record)), Record::at(record).handle.get(), value);
-    Ok(())
+    Ok(record)
 }
 
 /// [`set_first`], after making room if there is none. (A model keeps no record, so it always comes here.)
@@ -166,7 +188,7 @@ fn set_after_growing(
     slot: &'static KeySlot,
     key: u64,
     value: *mut c_void,
-) -> Result<(), Error> {
+) -> Result<RecordPointer, Error> {
     let rules = slot.rules(handle::generation(key))?;
     if !map.has_room_in_slabs() {
         map.ensure_first()?;
@@ -452,16 +474,17 @@ pub fn swap(thread: &Thread, key: u64, value: *mut c_void) -> Result<*mut c_void
 }
 
 /// Where a value is that the thread can remove in a few steps: an entry of the map that is
-/// published, which no other thread reaches, in no scope. Errors: `DeadKey`.
+/// published, of this scope, which no other thread reaches. Errors: `DeadKey`.
 #[inline(always)]
 fn find_simple(
     key: u64,
 ) -> Result<Option<(usize, &'static Map, RecordPointer, &'static KeySlot)>, Error> {
     let Some((_, distance, map, record)) = Map::find_published(key) else { return Ok(None) };
-    if Record::at(record).is_reachable() {
+    let fields = Record::at(record);
+    if fields.is_reachable() || fields.depth.get() != map.depth() {
         return Ok(None);
     }
-    let slot = Record::at(record).slot_at_hand();
+    let slot = fields.slot_at_hand();
     slot.check_held()?;
     Ok(Some((distance / size_of::<Entry>(), map, record, slot)))
 }
