@@ -338,7 +338,7 @@ impl Map {
             }
             match fields.state() {
                 State::Live => {
-                    let position = position.or_else(|| Self::position_of(table, record));
+                    let position = position.or_else(|| Self::position_of_live(table, record));
                     fields.value.set(position.map_or(null_mut(), |at| table.value(at)));
                     if let Some(position) = position {
                         Self::leave_table(table, position, record);

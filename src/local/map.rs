@@ -565,6 +565,14 @@ impl Map {
         table.position_of(Record::at(record).handle.get(), number_of(record))
     }
 
+    /// Where the entry of a Live record stands: the only one of its key that a look-up finds.
+    #[inline(always)]
+    pub fn position_of_live(table: &Table, record: RecordPointer) -> Option<usize> {
+        let position = table.get_entry(Record::at(record).handle.get())?;
+        debug_assert_eq!(table.record(position), number_of(record));
+        Some(position)
+    }
+
     /// Walks to where a key is not, giving up stale entries on the way.
     pub fn find_after_miss(&self, key: u64) -> Option<usize> {
         self.with_table(SLOW_PATH_BUDGET, |table, owner| table.get_entry_after_miss(key, owner))
@@ -584,7 +592,9 @@ impl Map {
     pub fn value_of(&self, record: RecordPointer) -> Option<*mut c_void> {
         let fields = Record::at(record);
         match fields.state() {
-            State::Live => Self::position_of(self.table(), record).map(|at| self.table().value(at)),
+            State::Live => {
+                Self::position_of_live(self.table(), record).map(|at| self.table().value(at))
+            }
             State::Covered | State::Retired | State::Purged => Some(fields.value.get()),
             _ => None,
         }

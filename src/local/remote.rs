@@ -123,7 +123,7 @@ impl Map {
                 return None;
             }
             let position = match fields.state() {
-                State::Live => Some(Self::position_of(self.table(), record)?),
+                State::Live => Some(Self::position_of_live(self.table(), record)?),
                 State::Covered => None,
                 _ => return None,
             };
@@ -146,7 +146,7 @@ impl Map {
         let fields = Record::at(record);
         self.inbox.lock.with(|| {
             let position = match fields.state() {
-                State::Live => match Self::position_of(self.table(), record) {
+                State::Live => match Self::position_of_live(self.table(), record) {
                     None => return Purged::No,
                     position => position,
                 },
@@ -401,7 +401,7 @@ impl Map {
                 if before.state() != State::Live {
                     return false;
                 }
-                let Some(position) = Self::position_of(table, old) else { return false };
+                let Some(position) = Self::position_of_live(table, old) else { return false };
                 if !marks(old).claim() {
                     return false;
                 }

@@ -62,7 +62,10 @@ fn call_destroy(thread: Option<&Thread>, slot: &KeySlot, value: *mut c_void, rea
 /// Destroys a value that is no map's any more. The caller keeps the slot.
 pub fn destroy(thread: Option<&Thread>, slot: &KeySlot, value: *mut c_void, reason: Reason) {
     if reason == Reason::KeyDead {
-        maps::count_expunged();
+        match thread {
+            Some(thread) => count(&thread.map().counters.expunged),
+            None => maps::count_expunged(),
+        }
     }
     call_destroy(thread, slot, value, reason as i32);
 }
