@@ -13,6 +13,7 @@
 
 use std::env;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -20,6 +21,68 @@ use std::process::{Command, Stdio};
 const CPP_KERNEL: &str = "get_cpp.cpp";
 
 const KERNELS: [&str; 6] = ["get.c", "get_exported.c", "change.c", "tasks.c", "peers.c", "table.c"];
+
+/// This library as a peer, and those that every machine has: symbol, file.
+const ALWAYS: [(&str, &str); 6] = [
+    ("program_peer_ours", "ours.c"),
+    ("exported_peer_ours", "ours_exported.c"),
+    ("program_peer_ours_cpp", "ours_cpp.cpp"),
+    ("program_peer_raw", "raw.c"),
+    ("program_peer_pthread", "pthread.c"),
+    ("program_peer_c11", "c11.c"),
+];
+
+/// A peer that is measured when it is installed.
+struct Optional {
+    name: &'static str,
+    package: &'static str,
+    /// One of these, as pkg-config calls them; the first that is there.
+    modules: &'static [&'static str],
+    /// Where pkg-config knows nothing: a header, and what to link.
+    header: &'static str,
+    library: &'static str,
+    /// Symbol, file.
+    tables: &'static [(&'static str, &'static str)],
+}
+
+const OPTIONAL: [Optional; 4] = [
+    Optional {
+        name: "boost::thread_specific_ptr",
+        package: "libboost-thread-dev",
+        modules: &[],
+        header: "boost/thread/tss.hpp",
+        library: "boost_thread",
+        tables: &[("program_peer_boost", "boost.cpp")],
+    },
+    Optional {
+        name: "enumerable_thread_specific of oneTBB",
+        package: "libtbb-dev",
+        modules: &[],
+        header: "tbb/enumerable_thread_specific.h",
+        library: "tbb",
+        tables: &[
+            ("tbb_peer_tbb", "tbb.cpp"),
+            ("tbb_key_peer_tbb", "tbb_key.cpp"),
+            ("tbb_malloc_peer_tbb", "tbb_malloc.cpp"),
+        ],
+    },
+    Optional {
+        name: "GPrivate of GLib",
+        package: "libglib2.0-dev",
+        modules: &["glib-2.0"],
+        header: "",
+        library: "",
+        tables: &[("program_peer_glib", "glib.c")],
+    },
+    Optional {
+        name: "QThreadStorage of Qt",
+        package: "qt6-base-dev (or qtbase5-dev)",
+        modules: &["Qt6Core", "Qt5Core"],
+        header: "",
+        library: "",
+        tables: &[("program_peer_qt", "qt.cpp")],
+    },
+];
 
 fn main() {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
@@ -37,6 +100,7 @@ fn main() {
 
     let include = root.join("include");
     compile_for_program(&here, &include);
+    compile_peers(&here, &include, &out);
     let object = link_object(&here, &include, &libraries, &out);
 
     println!("cargo:rustc-link-search=native={}", libraries.display());
@@ -44,6 +108,8 @@ fn main() {
     println!("cargo:rustc-link-arg-bins=-Wl,-rpath,{}", libraries.display());
     println!("cargo:rustc-env=BENCH_OBJECT={}", object.display());
     println!("cargo:rustc-env=BENCH_COMPILER={}", compiler_version());
+    println!("cargo:rustc-env=BENCH_RUSTC={}", rustc_version());
+    println!("cargo:rustc-env=BENCH_THREAD_LOCAL={}", locked_version(&here, "thread_local"));
 }
 
 /// Builds the library as `make` does and returns the shared library's path.
@@ -111,6 +177,99 @@ fn compile_for_program(here: &Path, include: &Path) {
     build.compile("kernels_cpp");
 }
 
+/// Compiles the peers that are here, and writes the list of their tables.
+fn compile_peers(here: &Path, include: &Path, out: &Path) {
+    // scripts/bench.sh puts what is installed into it: when that changes, this runs again.
+    println!("cargo:rerun-if-env-changed=BENCH_PEERS");
+    let mut symbols = Vec::new();
+    for (symbol, file) in ALWAYS {
+        compile_peer(here, include, file, &[]);
+        symbols.push(symbol);
+    }
+    let mut missing = Vec::new();
+    for peer in &OPTIONAL {
+        let Some((flags, links)) = peer.look() else {
+            missing.push(format!("{}={}", peer.name, peer.package));
+            continue;
+        };
+        for (symbol, file) in peer.tables {
+            compile_peer(here, include, file, &flags);
+            symbols.push(symbol);
+        }
+        // After the kernels: the linker looks for what is still missing.
+        for link in links {
+            println!("cargo:rustc-link-arg-bins={link}");
+        }
+    }
+    println!("cargo:rustc-env=BENCH_MISSING={}", missing.join(";"));
+    let declared = symbols.iter().map(|name| format!("extern const struct bench_peer {name};\n"));
+    let listed = symbols.iter().map(|name| format!("    &{name},\n"));
+    let list = format!(
+        "#include \"peers/peer.h\"\n\n{}\nextern const struct bench_peer *const bench_peers[];\n\
+         const struct bench_peer *const bench_peers[] = {{\n{}    NULL}};\n",
+        declared.collect::<String>(),
+        listed.collect::<String>()
+    );
+    let file = out.join("peers.c");
+    fs::write(&file, list).expect("OUT_DIR is writable");
+    let mut build = user_flags(include, "program");
+    build.include(here.join("kernels")).file(file).compile("peer_list");
+}
+
+fn compile_peer(here: &Path, include: &Path, file: &str, flags: &[String]) {
+    let mut build = match file.ends_with(".cpp") {
+        true => user_flags_cpp(here, include, "program"),
+        false => user_flags(include, "program"),
+    };
+    for flag in flags {
+        build.flag(flag);
+    }
+    build.file(here.join("kernels/peers").join(file)).compile(&format!("peer_{file}"));
+}
+
+impl Optional {
+    /// What to compile with and what to link; None when it is not here.
+    fn look(&self) -> Option<(Vec<String>, Vec<String>)> {
+        if self.modules.is_empty() {
+            let here = has_header(self.header) && has_library(self.library);
+            return here.then(|| (Vec::new(), vec![format!("-l{}", self.library)]));
+        }
+        self.modules.iter().find_map(|module| {
+            Some((pkg_config(module, "--cflags")?, pkg_config(module, "--libs")?))
+        })
+    }
+}
+
+fn pkg_config(module: &str, what: &str) -> Option<Vec<String>> {
+    let output = Command::new("pkg-config").args([what, module]).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.split_whitespace().map(str::to_string).collect())
+}
+
+fn has_header(header: &str) -> bool {
+    let mut command = cc::Build::new().cpp(true).get_compiler().to_command();
+    let child = command
+        .args(["-x", "c++", "-E", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(mut child) = child else {
+        return false;
+    };
+    let question = format!("#if !__has_include(<{header}>)\n#error\n#endif\n");
+    let asked = child.stdin.take().expect("a pipe").write_all(question.as_bytes());
+    asked.is_ok() && child.wait().is_ok_and(|status| status.success())
+}
+
+/// The compiler answers with a path when it knows the file, else with the name.
+fn has_library(name: &str) -> bool {
+    let file = format!("lib{name}.so");
+    let mut command = cc::Build::new().get_compiler().to_command();
+    let output = command.arg(format!("-print-file-name={file}")).output();
+    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() != file)
+}
+
 fn user_flags_cpp(here: &Path, include: &Path, place: &str) -> cc::Build {
     let mut build = user_flags(include, place);
     build.cpp(true).std("c++17").include(here.join("../bindings/cpp/include"));
@@ -130,6 +289,7 @@ fn link_object(here: &Path, include: &Path, libraries: &Path, out: &Path) -> Pat
         command.arg(here.join("kernels").join(name));
     }
     command
+        .arg(here.join("kernels/peers/ours.c"))
         .arg(&cpp)
         .arg("-lstdc++")
         .arg("-o")
@@ -151,4 +311,21 @@ fn compiler_version() -> String {
         .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
         .unwrap_or_default();
     text.lines().next().unwrap_or("unknown").to_string()
+}
+
+fn rustc_version() -> String {
+    let rustc = env::var_os("RUSTC").expect("set by cargo");
+    let output = Command::new(rustc).arg("--version").output().expect("cargo has just used it");
+    String::from_utf8_lossy(&output.stdout).split(' ').nth(1).unwrap_or("unknown").to_string()
+}
+
+/// The version of a crate, from the lock file.
+fn locked_version(here: &Path, name: &str) -> String {
+    let path = here.join("Cargo.lock");
+    println!("cargo:rerun-if-changed={}", path.display());
+    let text = fs::read_to_string(path).expect("the lock file can be read");
+    let named = format!("name = \"{name}\"");
+    let mut lines = text.lines().skip_while(|line| *line != named);
+    let version = lines.nth(1).and_then(|line| line.strip_prefix("version = "));
+    version.expect("the crate is in the lock file").trim_matches('"').to_string()
 }

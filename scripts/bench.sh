@@ -1,27 +1,79 @@
 #!/usr/bin/env bash
-# bench.sh [OPTION...]: the benchmark with these options, then a chart of cost against threads, when
-# the rows for it were measured. `make bench` calls it; benches/README.md says how to read the result.
+# bench.sh [OPTION...]: the benchmark with these options, beside the peers that are installed; then its
+# charts. A full run, without options, writes docs/benchmarks.md and its pictures anew. QUICK=1: everything
+# in a few rounds, to see that it works; the page goes below target/bench. `make bench` calls it;
+# benches/README.md says how to read the result.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
+
+# header, peer: what build.rs looks for. It looks again when this list of what is here changes.
+HEADERS='boost/thread/tss.hpp tbb/enumerable_thread_specific.h glib-2.0/glib.h qt6/QtCore/QThreadStorage qt5/QtCore/QThreadStorage'
+here=''
+for header in $HEADERS; do
+  if have_header "$header" || [ -e "/usr/include/$("$CC" -print-multiarch 2>/dev/null)/$header" ]; then here+=" $header"; fi
+done
+export BENCH_PEERS=$here
 
 out=$TARGET/bench
 mkdir -p "$out"
 json=$out/bench.json
 rm -f "$json" "$out/scale.svg"
 options=("$@")
+quick=${QUICK:-}
+[ "$quick" != 0 ] || quick=''
+[ -z "$quick" ] || options+=(--quick)
 case " $* " in
 *' --json'*) json= ;;
 *) options+=(--json "$json") ;;
+esac
+
+# Only a run of all rows makes a page.
+page=''
+if [ $# -eq 0 ]; then
+  page=docs/benchmarks.md
+  [ -z "$quick" ] || page=$out/benchmarks.md
+  options+=(--document "$page" --latency "$out/latency.json")
+fi
+
+# OpenJDK's ThreadLocal, in a process of its own, before the others.
+java_peer() {
+  rm -f "$out/java.txt"
+  if ! have javac || ! have java; then
+    say "not installed, and left out: OpenJDK's ThreadLocal (Debian: apt-get install default-jdk-headless)"
+    return
+  fi
+  say "OpenJDK's ThreadLocal, in its own process"
+  if javac -d "$out/java" benches/java/Peers.java &&
+    java -cp "$out/java" Peers ${quick:+--quick} >"$out/java.part"; then
+    mv "$out/java.part" "$out/java.txt"
+    options+=(--java "$out/java.txt")
+  else
+    say "left out: OpenJDK's ThreadLocal; its program does not run here"
+  fi
+}
+case " $* " in
+*' --help'* | *' --list'* | *' --instructions'* | *' --filter'*) ;;
+*)
+  "$CARGO" build --locked --release --manifest-path benches/Cargo.toml
+  java_peer
+  ;;
 esac
 
 status=0
 "$CARGO" run --locked --release --manifest-path benches/Cargo.toml -- "${options[@]}" || status=$?
 if [ -n "$json" ] && [ -e "$json" ]; then
   say "everything that was found: $json"
-  if grep -q '"line":' "$json"; then
+  # Building what draws takes longer than a quick run.
+  if [ -z "$quick" ] || [ -x "$TARGET/plot/release/plot" ]; then
     make --no-print-directory plot
-    "$TARGET/plot/release/plot" --scale "$json" --svg "$out/scale.svg"
-    say "cost against threads, as a chart: $out/scale.svg"
+    if grep -q '"line":' "$json"; then
+      "$TARGET/plot/release/plot" --scale "$json" --svg "$out/scale.svg"
+      say "cost against threads, as a chart: $out/scale.svg"
+    fi
+    if [ -n "$page" ]; then
+      "$TARGET/plot/release/plot" --bars "$json" --folder "${page%.md}"
+      say "the page and its pictures: $page, ${page%.md}/"
+    fi
   fi
 fi
 exit $status

@@ -33,6 +33,7 @@ struct bench_input {
     const uint64_t *keys; /* handles of this library, or pthread keys */
     size_t count;         /* how many: `operations` is a multiple of it */
     void *values[2];      /* what the setters store, in turn */
+    uint64_t *result;     /* where a kernel that adds something up leaves the sum */
 };
 
 typedef void (*bench_fn)(const struct bench_input *input, uint64_t operations);

@@ -22,25 +22,3 @@ static inline void *specific(uint64_t key) { return pthread_getspecific((pthread
 KERNELS_OVER_KEYS(empty, nothing)
 KERNELS_OVER_KEYS(raw, raw)
 KERNELS_OVER_KEYS(pthread_get, specific)
-
-/* Two stores a turn, of two different values: `operations` is even. */
-KERNEL(pthread_set) {
-    const uint64_t *key = input->keys;
-    for (uint64_t done = 0; done < operations; done += 2)
-        for (int i = 0; i < 2; i++) {
-            int result = pthread_setspecific((pthread_key_t)*key, input->values[i]);
-            USED(result);
-        }
-}
-
-KERNEL(pthread_cycle) {
-    for (uint64_t done = 0; done < operations; done++) {
-        pthread_key_t key;
-        int result = pthread_key_create(&key, NULL);
-        USED(result);
-        pthread_setspecific(key, input->values[0]);
-        void *value = pthread_getspecific(key);
-        USED(value);
-        pthread_key_delete(key);
-    }
-}

@@ -20,9 +20,7 @@
     KERNEL_NAMED(pthread_get_many)                                             \
     KERNEL_NAMED(pthread_get_call)                                             \
     KERNEL_NAMED(set)                                                          \
-    KERNEL_NAMED(pthread_set)                                                  \
     KERNEL_NAMED(cycle)                                                        \
-    KERNEL_NAMED(pthread_cycle)                                                \
     KERNEL_NAMED(release)                                                      \
     KERNEL_NAMED(stale_count)                                                  \
     KERNEL_NAMED(expunge)                                                      \

@@ -5,15 +5,24 @@ use serde::Serialize;
 use crate::checks::Check;
 use crate::machine::Machine;
 use crate::measure::Samples;
+use crate::memory::MemoryRecord;
 use crate::rows::Row;
 use crate::statistics::Spread;
+use crate::stepping::Proof;
 
 /// Everything that one run found.
 #[derive(Serialize, Default)]
 pub struct Record {
     pub machine: Machine,
     pub rows: Vec<RowRecord>,
+    pub memory: Vec<MemoryRecord>,
     pub checks: Vec<CheckRecord>,
+    /// That the loops do what they say; none where no process may be traced.
+    pub proofs: Vec<Proof>,
+    /// Names and versions of the peers that were measured.
+    pub versions: Vec<(String, String)>,
+    /// Peers that are not installed, and their Debian packages.
+    pub missing: Vec<(String, String)>,
     /// For the chart of cost against threads.
     pub points: Vec<PointRecord>,
     pub instructions: Vec<InstructionRecord>,
@@ -24,16 +33,25 @@ pub struct Record {
 pub struct RowRecord {
     pub id: &'static str,
     pub work: String,
+    /// Which of ours.
+    pub us_name: String,
     pub rounds: usize,
     /// Nanoseconds of one operation, loop included.
     pub us: Spread,
     /// On ours alone.
     pub nanoseconds: Option<Comparison>,
+    pub nanoseconds_aim: Option<Comparison>,
+    pub section: Option<&'static str>,
+    /// The picture of the section.
+    pub picture: Option<&'static str>,
+    pub why: Option<&'static str>,
+    pub unfair: Option<&'static str>,
     pub peers: Vec<PeerRecord>,
 }
 
 #[derive(Serialize)]
 pub struct PeerRecord {
+    pub id: String,
     pub name: String,
     /// Nanoseconds of one operation, loop included.
     pub nanoseconds: Spread,
@@ -54,7 +72,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    fn of(found: Spread, limit: f64) -> Comparison {
+    pub fn of(found: Spread, limit: f64) -> Comparison {
         Comparison {
             limit,
             met: found.median <= limit,
@@ -103,7 +121,8 @@ impl Record {
             let peers = row.peers.iter().filter_map(|peer| peer.bar);
             row.nanoseconds.into_iter().chain(peers).collect::<Vec<_>>()
         };
-        self.rows.iter().flat_map(of_row).collect()
+        let memory = self.memory.iter().map(|row| row.bar);
+        self.rows.iter().flat_map(of_row).chain(memory).collect()
     }
 }
 
@@ -117,6 +136,7 @@ fn compared(row: &Row, samples: &Samples) -> RowRecord {
     let peers = row.peers.iter().enumerate().map(|(index, peer)| {
         let ratio = Spread::of(samples.iter().map(|sample| sample[0] / sample[index + 1]));
         PeerRecord {
+            id: peer.contender.id().to_string(),
             name: peer.contender.name().to_string(),
             nanoseconds: column(index + 1),
             ratio,
@@ -127,9 +147,15 @@ fn compared(row: &Row, samples: &Samples) -> RowRecord {
     RowRecord {
         id: row.id,
         work: row.work.clone(),
+        us_name: row.us.name().to_string(),
         rounds: samples.len(),
         us,
         nanoseconds: row.nanoseconds.map(|limit| Comparison::of(us, limit)),
+        nanoseconds_aim: row.nanoseconds_aim.map(|limit| Comparison::of(us, limit)),
+        section: row.story.map(|story| story.section.title),
+        picture: row.story.map(|story| story.section.picture),
+        why: row.story.map(|story| story.why),
+        unfair: row.story.map(|story| story.unfair),
         peers: peers.collect(),
     }
 }

@@ -3,7 +3,8 @@
 //! See `kernels/kernel.h` for what a kernel is and why there are four
 //! placements of each.
 
-use std::ffi::{c_char, c_void, CStr, CString};
+use std::ffi::{c_char, c_int, c_void, CStr, CString};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::Fallible;
 
@@ -16,16 +17,24 @@ pub struct Input {
     pub keys: *const u64,
     pub count: usize,
     pub values: [*mut c_void; 2],
+    pub result: *mut u64,
 }
 
-type Function = unsafe extern "C" fn(*const Input, u64);
+impl Input {
+    /// For a kernel that has no sum to leave anywhere.
+    pub fn over(keys: &[u64], values: [*mut c_void; 2]) -> Input {
+        Input { keys: keys.as_ptr(), count: keys.len(), values, result: std::ptr::null_mut() }
+    }
+}
+
+pub type Function = unsafe extern "C" fn(*const Input, u64);
 
 /// One line of a table of kernels (`struct bench_kernel`).
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Line {
     name: *const c_char,
-    placements: [Function; PLACEMENTS],
+    placements: [Option<Function>; PLACEMENTS],
 }
 
 /// A timed loop.
@@ -55,6 +64,7 @@ pub enum Place {
 pub struct Kernels {
     program: *const Line,
     object: *const Line,
+    handle: *mut c_void,
 }
 
 extern "C" {
@@ -77,7 +87,11 @@ pub fn load() -> Fallible<Kernels> {
     if table.is_null() {
         return Err("the shared object has no table of kernels".into());
     }
-    Ok(Kernels { program: &raw const program_kernels as *const Line, object: table as *const Line })
+    Ok(Kernels {
+        program: &raw const program_kernels as *const Line,
+        object: table as *const Line,
+        handle: object,
+    })
 }
 
 impl Kernels {
@@ -85,24 +99,146 @@ impl Kernels {
     ///
     /// When `kernels/table.c` does not list that name: a mistake in `rows`.
     pub fn named(&self, place: Place, name: &str) -> Kernel {
-        let mut line = match place {
+        let table = match place {
             Place::Program => self.program,
             Place::Object => self.object,
         };
-        loop {
-            // SAFETY: every table ends with a line whose name is NULL, and the
-            // loop stops there; names are C strings.
-            let known = unsafe {
-                assert!(!(*line).name.is_null(), "no kernel is named {name}");
-                CStr::from_ptr((*line).name)
-            };
-            // SAFETY: this line is not the last one.
-            unsafe {
-                if known.to_bytes() == name.as_bytes() {
-                    return Kernel { placements: (*line).placements };
-                }
-                line = line.add(1);
-            }
-        }
+        // SAFETY: both tables are whole and stay.
+        unsafe { find(table, name) }.unwrap_or_else(|| panic!("no kernel is named {name}"))
     }
+
+    /// A symbol of the shared object, or NULL.
+    pub fn symbol_of_object(&self, name: &CStr) -> *mut c_void {
+        // SAFETY: the handle is open and is never closed.
+        unsafe { libc::dlsym(self.handle, name.as_ptr()) }
+    }
+}
+
+/// The loop of that name.
+///
+/// # Safety
+///
+/// `line` is the first of a table that ends with a line without a name.
+unsafe fn find(mut line: *const Line, name: &str) -> Option<Kernel> {
+    loop {
+        // SAFETY: as the caller promises; the loop stops at the last line.
+        let known = unsafe { *line };
+        if known.name.is_null() {
+            return None;
+        }
+        // SAFETY: names are C strings.
+        if unsafe { CStr::from_ptr(known.name) }.to_bytes() == name.as_bytes() {
+            let placements = known.placements.map(|placement| placement.expect("a whole line"));
+            return Some(Kernel { placements });
+        }
+        // SAFETY: this line is not the last one.
+        line = unsafe { line.add(1) };
+    }
+}
+
+/// A peer of `kernels/peers` (`struct bench_peer`).
+#[repr(C)]
+pub struct PeerTable {
+    id: *const c_char,
+    name: *const c_char,
+    version: *const c_char,
+    most: u64,
+    make: Make,
+    unmake: Unmake,
+    kernels: *const Line,
+    destroyed: *const AtomicU64,
+}
+
+// SAFETY: a table never changes, and what it points to is static; the counter is atomic.
+unsafe impl Sync for PeerTable {}
+
+fn text(words: *const c_char) -> String {
+    // SAFETY: the tables' texts are C strings that stay.
+    unsafe { CStr::from_ptr(words) }.to_string_lossy().into_owned()
+}
+
+type Make = unsafe extern "C" fn(*mut u64, usize, c_int) -> c_int;
+type Unmake = unsafe extern "C" fn(*const u64, usize);
+
+impl PeerTable {
+    /// A table of loops in Rust, which exist once. `words`: id, name, version.
+    pub fn new(
+        words: [&str; 3],
+        most: u64,
+        make: Make,
+        unmake: Unmake,
+        loops: &[(&str, Function)],
+        destroyed: &'static AtomicU64,
+    ) -> &'static PeerTable {
+        let kept = |words: &str| CString::new(words).expect("no NUL in it").into_raw().cast_const();
+        let line = |&(name, function): &(&str, Function)| Line {
+            name: kept(name),
+            placements: [Some(function); PLACEMENTS],
+        };
+        let last = Line { name: std::ptr::null(), placements: [None; PLACEMENTS] };
+        let lines: Vec<Line> = loops.iter().map(line).chain([last]).collect();
+        let [id, name, version] = words.map(kept);
+        let kernels = lines.leak().as_ptr();
+        Box::leak(Box::new(PeerTable { id, name, version, most, make, unmake, kernels, destroyed }))
+    }
+
+    pub fn id(&self) -> String {
+        text(self.id)
+    }
+
+    pub fn name(&self) -> String {
+        text(self.name)
+    }
+
+    pub fn version(&self) -> String {
+        text(self.version)
+    }
+
+    /// How many keys it can have; 0: as many as there is memory for.
+    pub fn most(&self) -> usize {
+        self.most as usize
+    }
+
+    pub fn kernel(&self, name: &str) -> Option<Kernel> {
+        // SAFETY: the table is whole.
+        unsafe { find(self.kernels, name) }
+    }
+
+    /// Makes a key for each place of `keys`; false: not all could be made.
+    pub fn make(&self, keys: &mut [u64], flags: c_int) -> bool {
+        // SAFETY: there are so many places.
+        unsafe { (self.make)(keys.as_mut_ptr(), keys.len(), flags) == 0 }
+    }
+
+    pub fn unmake(&self, keys: &[u64]) {
+        // SAFETY: they were made by `make`, and are used no more.
+        unsafe { (self.unmake)(keys.as_ptr(), keys.len()) }
+    }
+
+    /// How many values of counting keys have ended.
+    pub fn destroyed(&self) -> u64 {
+        // SAFETY: the counter is a static variable.
+        unsafe { (*self.destroyed).load(Relaxed) }
+    }
+}
+
+extern "C" {
+    /// Ends with NULL (written by build.rs).
+    static bench_peers: [*const PeerTable; 0];
+}
+
+/// The peers of the program, and this library in the shared object.
+pub fn peer_tables(kernels: &Kernels) -> Vec<&'static PeerTable> {
+    let mut tables = Vec::new();
+    let mut next = &raw const bench_peers as *const *const PeerTable;
+    // SAFETY: the array ends with NULL, and its tables stay.
+    while let Some(table) = unsafe { (*next).as_ref() } {
+        tables.push(table);
+        // SAFETY: that was not the last one.
+        next = unsafe { next.add(1) };
+    }
+    let in_object = kernels.symbol_of_object(c"object_peer_ours") as *const PeerTable;
+    // SAFETY: the symbol is such a table (kernels/peers/ours.c).
+    tables.extend(unsafe { in_object.as_ref() });
+    tables
 }

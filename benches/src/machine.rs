@@ -14,6 +14,7 @@ pub struct Machine {
     pub kernel: String,
     pub libc: String,
     pub compiler: String,
+    pub rustc: &'static str,
     pub library: String,
     /// Runnable threads over the last minute, before the run: more than a
     /// fraction of the cores, and the run was disturbed.
@@ -39,6 +40,7 @@ impl Machine {
             kernel: read("/proc/sys/kernel/osrelease").trim().to_string(),
             libc: libc_version(),
             compiler: env!("BENCH_COMPILER").to_string(),
+            rustc: env!("BENCH_RUSTC"),
             library: library::version(),
             load: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_string(),
         }

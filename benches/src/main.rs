@@ -12,16 +12,21 @@
 mod checks;
 mod compare;
 mod contenders;
+mod document;
 mod idle_threads;
 mod instructions;
+mod java;
 mod kernels;
 mod library;
 mod machine;
 mod measure;
+mod memory;
 mod options;
+mod peers;
 mod report;
 mod rows;
 mod statistics;
+mod stepping;
 
 use std::process::ExitCode;
 
@@ -30,6 +35,7 @@ use clap::Parser;
 use crate::compare::Record;
 use crate::machine::Machine;
 use crate::options::Options;
+use crate::peers::Peers;
 
 /// What went wrong, for a person.
 type Fallible<T> = Result<T, String>;
@@ -54,9 +60,14 @@ fn run(options: &Options) -> Fallible<bool> {
 
     let kernels = kernels::load()?;
     let scale = options.scale();
-    let mut rows = rows::all(&kernels, scale);
+    let peers = Peers::find(&kernels);
+    let mut rows = rows::all(&kernels, &peers, scale);
     rows.retain(|row| options.wants(row.id, &row.work));
 
+    if let Some(asked) = &options.memory {
+        memory::run_one(&peers, asked)?;
+        return Ok(true);
+    }
     if let Some(counted) = &options.count {
         instructions::run_counted(&mut rows, counted)?;
         return Ok(true);
@@ -73,24 +84,56 @@ fn run(options: &Options) -> Fallible<bool> {
 
     let machine = Machine::look();
     report::machine(&machine);
-    let mut record = Record { machine, ..Record::default() };
+    let mut record = Record { machine, versions: peers.versions(), ..Record::default() };
+    let missing = peers::missing().into_iter().map(|(name, package)| (name.into(), package.into()));
+    record.missing = missing.collect();
+    report::missing(&record);
     if options.instructions {
         record.instructions = instructions::count(&rows)?;
         report::instructions(&record.instructions);
     } else {
-        report::method(options);
-        let (first, later): (Vec<_>, Vec<_>) = checks.iter().partition(|check| check.first);
-        record.checks.extend(first.into_iter().map(compare::check));
-        let samples = measure::rounds(&mut rows, options)?;
-        record.rows = compare::rows(&rows, &samples);
-        record.points = compare::points(&rows, &samples);
-        record.checks.extend(later.into_iter().map(compare::check));
+        measure_all(&mut record, &peers, &mut rows, &checks, options)?;
         report::table(&record);
     }
-    if let Some(path) = &options.json {
-        let text = serde_json::to_string_pretty(&record).map_err(|error| error.to_string())?;
-        std::fs::write(path, text + "\n")
-            .map_err(|error| format!("{}: {error}", path.display()))?;
-    }
+    write(&record, options)?;
     Ok(record.nothing_missed())
+}
+
+fn measure_all(
+    record: &mut Record,
+    peers: &Peers,
+    rows: &mut [rows::Row],
+    checks: &[checks::Check],
+    options: &Options,
+) -> Fallible<()> {
+    report::method(options);
+    let (first, later): (Vec<_>, Vec<_>) = checks.iter().partition(|check| check.first);
+    record.checks.extend(first.into_iter().map(compare::check));
+    record.memory = memory::records(peers, |id, work| options.wants(id, work))?;
+    match stepping::proofs(rows)? {
+        Some(proofs) => record.proofs = proofs,
+        None => report::no_proofs(),
+    }
+    let samples = measure::rounds(rows, options)?;
+    record.rows = compare::rows(rows, &samples);
+    record.points = compare::points(rows, &samples);
+    if let Some(path) = &options.java {
+        java::add(record, path)?;
+    }
+    record.checks.extend(later.into_iter().map(compare::check));
+    Ok(())
+}
+
+fn write(record: &Record, options: &Options) -> Fallible<()> {
+    let write = |path: &std::path::Path, text: String| {
+        std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    if let Some(path) = &options.json {
+        let text = serde_json::to_string_pretty(record).map_err(|error| error.to_string())?;
+        write(path, text + "\n")?;
+    }
+    if let Some(path) = &options.document {
+        write(path, document::page(record, options)?)?;
+    }
+    Ok(())
 }

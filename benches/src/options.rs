@@ -21,6 +21,15 @@ pub struct Options {
     /// Write everything that was found to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write what was found beside the peers as a page, with `bench.json`'s figures
+    #[arg(long, value_name = "FILE")]
+    pub document: Option<PathBuf>,
+    /// What Peers.java found, for the same rows
+    #[arg(long, value_name = "FILE")]
+    pub java: Option<PathBuf>,
+    /// What the trace of latency found, for the page
+    #[arg(long, value_name = "FILE")]
+    pub latency: Option<PathBuf>,
     /// Exit with 1 when a bar is missed
     #[arg(long)]
     pub strict: bool,
@@ -33,6 +42,9 @@ pub struct Options {
     /// How this program starts itself under a counter
     #[arg(long, hide = true, num_args = 3, value_names = ["ROW", "SUBJECT", "OPERATIONS"])]
     pub count: Option<Vec<String>>,
+    /// How this program asks a fresh heap
+    #[arg(long, hide = true, num_args = 2, value_names = ["ROW", "PEER"])]
+    pub memory: Option<Vec<String>>,
 }
 
 impl Options {

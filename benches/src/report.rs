@@ -6,7 +6,7 @@ use crate::machine::Machine;
 use crate::options::Options;
 use crate::rows::Row;
 
-const WIDTH: usize = 118;
+const WIDTH: usize = 125;
 
 pub fn list(rows: &[Row], checks: &[Check]) {
     for row in rows {
@@ -18,8 +18,8 @@ pub fn list(rows: &[Row], checks: &[Check]) {
 }
 
 pub fn machine(machine: &Machine) {
-    let Machine { processor, cores, kernel, libc, compiler, library, load } = machine;
-    println!("threadlocalmap {library}, {libc}, {compiler}");
+    let Machine { processor, cores, kernel, libc, compiler, rustc, library, load } = machine;
+    println!("threadlocalmap {library}, {libc}, {compiler}, rustc {rustc}");
     println!("{processor}, {cores} cores, Linux {kernel}, load {load}");
 }
 
@@ -33,12 +33,55 @@ pub fn method(options: &Options) {
     );
 }
 
+/// One line for each peer that could be there.
+pub fn missing(record: &Record) {
+    for (name, package) in &record.missing {
+        println!("not installed, and left out: {name} (Debian: apt-get install {package})");
+    }
+}
+
+pub fn no_proofs() {
+    println!("the loops' instructions are not counted: no process may be traced here");
+}
+
+fn proofs(record: &Record) {
+    let Some(first) = record.proofs.first() else {
+        return;
+    };
+    println!(
+        "\nproof that each loop does its work: instructions of one operation, loop included (an empty loop: {:.1})\n{}",
+        first.empty,
+        "-".repeat(WIDTH)
+    );
+    for of_row in record.proofs.chunk_by(|one, other| one.row == other.row) {
+        let counts = of_row
+            .iter()
+            .map(|proof| format!("{} {:.1}", proof.contender, proof.instructions))
+            .collect::<Vec<_>>();
+        println!("{:<8} {}", of_row[0].row, counts.join(", "));
+    }
+}
+
+fn memory(record: &Record) {
+    if record.memory.is_empty() {
+        return;
+    }
+    println!("\nmemory\n{}", "-".repeat(WIDTH));
+    for row in &record.memory {
+        println!("{:<60} bar {:.0}  {}", row.work, row.bar.limit, verdict(row.bar));
+        let of = row.bytes.iter().map(|(name, bytes)| format!("{name} {bytes:.0}"));
+        println!("  {}", of.collect::<Vec<_>>().join(", "));
+    }
+}
+
 pub fn table(record: &Record) {
     println!();
     if !record.rows.is_empty() {
         heading();
         record.rows.iter().for_each(row);
     }
+    memory(record);
+    proofs(record);
     checks(record);
     aims(record);
     summary(record);
@@ -46,7 +89,7 @@ pub fn table(record: &Record) {
 
 fn heading() {
     println!(
-        "{:<45} {:>7}  {:<20} {:>7}  {:>6} {:>13}  {:>8}  verdict",
+        "{:<45} {:>7}  {:<27} {:>7}  {:>6} {:>13}  {:>8}  verdict",
         "work", "us ns", "peer", "peer ns", "ratio", "[middle half]", "bar"
     );
     println!("{}", "-".repeat(WIDTH));
@@ -57,7 +100,7 @@ fn row(row: &RowRecord) {
     let mut us = format!("{:.2}", row.us.median);
     if let Some(comparison) = row.nanoseconds {
         let limit = format!("{:.0} ns", comparison.limit);
-        println!("{work:<45} {us:>7}  {:<51}  {limit:>8}  {}", "", verdict(comparison));
+        println!("{work:<45} {us:>7}  {:<58}  {limit:>8}  {}", "", verdict(comparison));
         (work, us) = ("", String::new());
     }
     for peer in &row.peers {
@@ -67,7 +110,7 @@ fn row(row: &RowRecord) {
             None => (String::new(), ""),
         };
         println!(
-            "{work:<45} {us:>7}  {:<20} {:>7.2}  {:>6.3} {:>13}  {bar:>8}  {met}",
+            "{work:<45} {us:>7}  {:<27} {:>7.2}  {:>6.3} {:>13}  {bar:>8}  {met}",
             peer.name,
             peer.nanoseconds.median,
             ratio.median,
@@ -99,19 +142,31 @@ fn checks(record: &Record) {
 }
 
 fn aims(record: &Record) {
+    let alone = record.rows.iter().filter_map(|row| Some((row, row.nanoseconds_aim?)));
+    let alone: Vec<_> = alone.collect();
     let aims: Vec<_> = record
         .rows
         .iter()
         .flat_map(|row| row.peers.iter().filter_map(move |peer| Some((row, peer, peer.aim?))))
         .collect();
-    if aims.is_empty() {
+    if aims.is_empty() && alone.is_empty() {
         return;
     }
     println!("\naims\n{}", "-".repeat(WIDTH));
-    for (row, peer, aim) in aims {
-        let reached = if aim.met { "reached" } else { "not yet" };
+    let reached = |met| if met { "reached" } else { "not yet" };
+    for (row, aim) in alone {
         println!(
-            "{:<45} {:<20} {:>6.3}  aim {:.2}  {reached}",
+            "{:<73} {:>6.1}  aim {:.1} ns  {}",
+            row.work,
+            row.us.median,
+            aim.limit,
+            reached(aim.met)
+        );
+    }
+    for (row, peer, aim) in aims {
+        let reached = reached(aim.met);
+        println!(
+            "{:<45} {:<27} {:>6.3}  aim {:.2}  {reached}",
             row.work, peer.name, peer.ratio.median, aim.limit
         );
     }
@@ -138,6 +193,6 @@ pub fn instructions(records: &[InstructionRecord]) {
     for record in records {
         let work = if record.row == last { "" } else { &record.work };
         last = record.row;
-        println!("{work:<45} {:<20} {:>8.1}", record.contender, record.instructions);
+        println!("{work:<45} {:<27} {:>8.1}", record.contender, record.instructions);
     }
 }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use super::Check;
+use crate::memory::allocated;
 use crate::{library, Fallible};
 
 const KEYS: usize = 20_000;
@@ -32,13 +33,6 @@ pub fn checks() -> [Check; 1] {
         size: KEYS,
         check: memory,
     }]
-}
-
-/// Bytes that are allocated: in all arenas, and mapped.
-fn allocated() -> usize {
-    // SAFETY: no precondition.
-    let all = unsafe { libc::mallinfo2() };
-    all.uordblks + all.hblkhd
 }
 
 fn memory(count: usize) -> Fallible<String> {

@@ -43,7 +43,7 @@ impl Check {
 }
 
 /// 2000000 as "2,000,000".
-fn grouped(number: usize) -> String {
+pub fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

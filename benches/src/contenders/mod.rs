@@ -6,24 +6,36 @@
 //! size, and a peer's search for a free key meets no keys of ours.
 
 mod among;
+mod many_threads;
+mod one_thread;
 mod ours;
 mod plain;
 mod pthread;
 mod releases;
+pub mod rust_peers;
 mod thread_local_crate;
+mod whole_lives;
 
 pub use among::{AmongKeys, AmongThreads};
+pub use many_threads::{Ends, Expunges, Totals};
+pub use one_thread::{filling, OneThread, VALUES};
 pub use ours::Ours;
 pub use plain::Plain;
 pub use pthread::Pthread;
 pub use releases::Releases;
-pub use thread_local_crate::{CrateCycle, CrateGet};
+pub use thread_local_crate::CrateGet;
+pub use whole_lives::{ThreadLives, VeryMany};
 
 use crate::Fallible;
 
 pub trait Contender {
     /// For the table, a few words.
     fn name(&self) -> &str;
+
+    /// For `bench.json`: the same in every run.
+    fn id(&self) -> &str {
+        self.name()
+    }
 
     /// The number of operations must be a multiple of this.
     fn granule(&self) -> u64 {
@@ -38,6 +50,11 @@ pub trait Contender {
     /// What the size of a batch is found with, where preparing the whole takes
     /// long.
     fn sized_by(&mut self) -> Option<&mut dyn Contender> {
+        None
+    }
+
+    /// What the last run took, in nanoseconds, where that is not the calling thread's time.
+    fn taken(&self) -> Option<f64> {
         None
     }
 

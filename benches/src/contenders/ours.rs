@@ -1,7 +1,6 @@
 //! The library's own operations, through the C kernels.
 
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::{shuffle, Contender, Order, Point, CHURN};
 use crate::kernels::{Input, Kernel};
@@ -15,9 +14,6 @@ pub struct Ours {
     order: Order,
     granule: u64,
     inherited: bool,
-    /// Where the keys' destroy callback counts; without it they have none.
-    destroyed: Option<Box<AtomicU64>>,
-    replaced: u64,
     line: Option<&'static str>,
     values: [*mut c_void; 2],
     /// In the order of the loop.
@@ -37,8 +33,6 @@ impl Ours {
             order: Order::Created,
             granule: count.max(1) as u64,
             inherited: false,
-            destroyed: None,
-            replaced: 0,
             line: None,
             values: library::two_values(),
             keys: Vec::new(),
@@ -68,11 +62,6 @@ impl Ours {
     pub fn storing(self) -> Ours {
         Ours { granule: 2, ..self }
     }
-
-    /// The same with a destroy callback, whose calls are counted and checked.
-    pub fn storing_with_callback(self) -> Ours {
-        Ours { granule: 2, destroyed: Some(Box::default()), ..self }
-    }
 }
 
 impl Contender for Ours {
@@ -91,13 +80,9 @@ impl Contender for Ours {
     fn prepare(&mut self) -> Fallible<()> {
         let churn = if self.order == Order::Scattered { CHURN } else { 1 };
         for _ in 0..self.count * churn {
-            let key = match &self.destroyed {
-                None if self.inherited => library::create_inherited()?,
-                None => library::create()?,
-                // SAFETY: the counter is boxed and lives as long as `self`;
-                // `finish` releases the key and destroys its value, and only
-                // this thread ever stores one.
-                Some(counter) => unsafe { library::create_counting(counter)? },
+            let key = match self.inherited {
+                true => library::create_inherited()?,
+                false => library::create()?,
             };
             self.created.push(key);
         }
@@ -111,29 +96,15 @@ impl Contender for Ours {
             library::set(key, self.values[1])?;
         }
         self.order.apply(&mut self.keys);
-        self.replaced = 0;
-        if let Some(counter) = &self.destroyed {
-            counter.store(0, Relaxed);
-        }
         Ok(())
     }
 
     fn run(&mut self, placement: usize, operations: u64) {
-        let input = Input { keys: self.keys.as_ptr(), count: self.keys.len(), values: self.values };
+        let input = Input::over(&self.keys, self.values);
         self.kernel.run(placement, &input, operations);
-        self.replaced += operations;
     }
 
     fn finish(&mut self) -> Fallible<()> {
-        if let Some(counter) = &self.destroyed {
-            let destroyed = counter.load(Relaxed);
-            if destroyed != self.replaced {
-                return Err(format!(
-                    "{}: {} values replaced, {destroyed} destroyed",
-                    self.name, self.replaced
-                ));
-            }
-        }
         self.keys.clear();
         for key in self.created.drain(..) {
             library::release(key)?;

@@ -31,11 +31,7 @@ impl Contender for Plain {
     }
 
     fn run(&mut self, placement: usize, operations: u64) {
-        let input = Input {
-            keys: self.numbers.as_ptr(),
-            count: self.numbers.len(),
-            values: library::two_values(),
-        };
+        let input = Input::over(&self.numbers, library::two_values());
         self.kernel.run(placement, &input, operations);
     }
 

@@ -34,11 +34,6 @@ impl Pthread {
     pub fn shuffled(self) -> Pthread {
         Pthread { order: Order::Shuffled, ..self }
     }
-
-    /// For a kernel that stores two values in turn.
-    pub fn storing(self) -> Pthread {
-        Pthread { granule: 2, ..self }
-    }
 }
 
 impl Contender for Pthread {
@@ -72,7 +67,7 @@ impl Contender for Pthread {
     }
 
     fn run(&mut self, placement: usize, operations: u64) {
-        let input = Input { keys: self.keys.as_ptr(), count: self.keys.len(), values: self.values };
+        let input = Input::over(&self.keys, self.values);
         self.kernel.run(placement, &input, operations);
     }
 

@@ -101,7 +101,7 @@ impl Contender for Releases {
     fn run(&mut self, placement: usize, operations: u64) {
         let count = (operations / self.granule()) as usize;
         let keys = &self.keys[self.released..self.released + count];
-        let input = Input { keys: keys.as_ptr(), count: keys.len(), values: library::two_values() };
+        let input = Input::over(keys, library::two_values());
         self.kernel.run(placement, &input, count as u64);
         self.released += count;
     }

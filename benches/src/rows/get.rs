@@ -5,10 +5,7 @@ use crate::contenders::{CrateGet, Ours, Plain, Pthread};
 use crate::kernels::{Kernels, Place};
 
 pub fn rows(kernels: &Kernels) -> Vec<Row> {
-    let mut rows = vec![loop_alone(kernels), one_key(kernels)];
-    rows.push(many_keys(kernels, "get-100", "tls_get hit inlined, over 100 live keys", 100));
-    rows.push(many_keys(kernels, "get-1000", "tls_get hit inlined, over 1000 live keys", 1000));
-    rows.push(flatness(kernels));
+    let mut rows = vec![loop_alone(kernels), flatness(kernels)];
     rows.push(shuffled(kernels, "get-100-shuffled", "inlined, 100 keys in shuffled order", 100));
     rows.push(shuffled(kernels, "get-1000-shuffled", "inlined, 1000 keys in shuffled order", 1000));
     rows.push(scattered(
@@ -51,27 +48,6 @@ fn loop_alone(kernels: &Kernels) -> Row {
     Row::new("loop", "the loop alone: part of every figure below", empty("", "empty_one", 1))
         .competitor(empty("over 100", "empty_many", 100))
         .competitor(empty("over 1000", "empty_many", 1000))
-        .counted()
-}
-
-fn one_key(kernels: &Kernels) -> Row {
-    let kernel = |name| kernels.named(Place::Program, name);
-    Row::new("get-1", "tls_get hit inlined, 1 key", Ours::new("tls_get", kernel("get_one"), 1))
-        .against(
-            Pthread::new("pthread_getspecific", kernel("pthread_get_one"), 1),
-            0.35,
-            Some(0.22),
-        )
-        .competitor(CrateGet::new(1))
-        .competitor(Plain::new("raw __thread", kernel("raw_one"), 1))
-        .counted()
-}
-
-fn many_keys(kernels: &Kernels, id: &'static str, work: &'static str, count: usize) -> Row {
-    let kernel = |name| kernels.named(Place::Program, name);
-    Row::new(id, work, Ours::new("tls_get", kernel("get_many"), count))
-        .against(Pthread::new("pthread_getspecific", kernel("pthread_get_many"), count), 0.5, None)
-        .competitor(CrateGet::new(count))
         .counted()
 }
 

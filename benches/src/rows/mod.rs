@@ -4,14 +4,16 @@
 //! list. A peer of a new kind is a new contender (`crate::contenders`), or only a
 //! new C kernel (`kernels/table.c`) under a contender that exists.
 
-mod change;
 mod cleanup;
 mod get;
+mod peers_many_threads;
+mod peers_one_thread;
 mod scale;
 mod tasks;
 
 use crate::contenders::Contender;
 use crate::kernels::Kernels;
+use crate::peers::Peers;
 
 /// One of ours, and who stands beside it.
 pub struct Row {
@@ -21,11 +23,24 @@ pub struct Row {
     pub us: Box<dyn Contender>,
     /// A limit on ours alone, in nanoseconds.
     pub nanoseconds: Option<f64>,
+    /// Where we are going with that.
+    pub nanoseconds_aim: Option<f64>,
     pub peers: Vec<Peer>,
     /// Measured in every n-th round only: for what is slow to prepare.
     pub every: u32,
     /// Whether `--instructions` counts it.
     pub counted: bool,
+    /// What `docs/benchmarks.md` says about it; without one it is not there.
+    pub story: Option<Story>,
+}
+
+/// Who wins, and why: true of how things are made, not of one run's figures.
+#[derive(Clone, Copy)]
+pub struct Story {
+    pub section: Section,
+    pub why: &'static str,
+    /// What is unfair to whom; may be empty.
+    pub unfair: &'static str,
 }
 
 /// A contender beside ours, and what the ratio of ours to it should be.
@@ -44,9 +59,11 @@ impl Row {
             work: work.into(),
             us: Box::new(us),
             nanoseconds: None,
+            nanoseconds_aim: None,
             peers: Vec::new(),
             every: 1,
             counted: false,
+            story: None,
         }
     }
 
@@ -71,6 +88,14 @@ impl Row {
         Row { nanoseconds: Some(nanoseconds), ..self }
     }
 
+    pub fn aiming(self, nanoseconds: f64) -> Row {
+        Row { nanoseconds_aim: Some(nanoseconds), ..self }
+    }
+
+    pub fn told(self, story: Story) -> Row {
+        Row { story: Some(story), ..self }
+    }
+
     pub fn every(self, rounds: u32) -> Row {
         Row { every: rounds, ..self }
     }
@@ -92,6 +117,14 @@ impl Row {
     }
 }
 
+/// Rows that stand together, and are drawn in one picture.
+#[derive(Clone, Copy)]
+pub struct Section {
+    pub title: &'static str,
+    /// The file's name, without its ending.
+    pub picture: &'static str,
+}
+
 /// How large "very many" is.
 #[derive(Clone, Copy)]
 pub struct Scale {
@@ -109,9 +142,10 @@ impl Scale {
     }
 }
 
-pub fn all(kernels: &Kernels, scale: Scale) -> Vec<Row> {
-    let mut rows = get::rows(kernels);
-    rows.extend(change::rows(kernels));
+pub fn all(kernels: &Kernels, peers: &Peers, scale: Scale) -> Vec<Row> {
+    let mut rows = peers_one_thread::rows(peers);
+    rows.extend(peers_many_threads::rows(peers, scale));
+    rows.extend(get::rows(kernels));
     rows.extend(cleanup::rows(kernels));
     rows.extend(tasks::rows(kernels));
     rows.extend(scale::rows(kernels, scale));

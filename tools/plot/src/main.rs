@@ -1,7 +1,8 @@
 //! Compares the runs of `examples/pool`: a table on the terminal, and one SVG of the memory that
-//! each run's scratch buffers took over time. Draws what `make bench` found about many threads,
-//! and what `make soak` recorded.
+//! each run's scratch buffers took over time. Draws what `make bench` found beside the peers and about
+//! many threads, and what `make soak` recorded.
 
+mod bars;
 mod chart;
 mod run;
 mod scale;
@@ -29,12 +30,20 @@ struct Arguments {
     #[arg(long, value_name = "BENCH.json", requires = "svg", conflicts_with = "runs")]
     scale: Option<PathBuf>,
 
+    /// Draw what was found beside the peers instead, from what `bench --json` wrote.
+    #[arg(long, value_name = "BENCH.json", requires = "folder", conflicts_with_all = ["runs", "scale", "soak"])]
+    bars: Option<PathBuf>,
+
+    /// Where the pictures of --bars go.
+    #[arg(long, value_name = "FOLDER", requires = "bars")]
+    folder: Option<PathBuf>,
+
     /// Draw memory and live values over time instead, from what `soak --csv` wrote.
     #[arg(long, value_name = "SOAK.csv", requires = "svg", conflicts_with_all = ["runs", "scale"])]
     soak: Option<PathBuf>,
 
     /// The runs to compare, in this order.
-    #[arg(value_name = "RUN.json", required_unless_present_any = ["scale", "soak"])]
+    #[arg(value_name = "RUN.json", required_unless_present_any = ["scale", "soak", "bars"])]
     runs: Vec<PathBuf>,
 }
 
@@ -54,6 +63,9 @@ fn work(arguments: &Arguments) -> Result<(), String> {
     }
     if let (Some(csv), Some(svg)) = (&arguments.soak, &arguments.svg) {
         return soak::draw(csv, svg);
+    }
+    if let (Some(record), Some(folder)) = (&arguments.bars, &arguments.folder) {
+        return bars::draw(record, folder);
     }
     let mut runs = Vec::new();
     for (done, path) in arguments.runs.iter().enumerate() {

@@ -1,0 +1,12 @@
+/* The default with the C library's allocator, which can be asked what it has handed out. */
+#include <memory>
+
+#define TBB_ALLOCATOR std::allocator
+#define TBB_KIND tbb::ets_no_key
+#undef BENCH_PLACE
+#define BENCH_PLACE tbb_malloc
+#include "tbb.h"
+
+extern "C" {
+PEER(tbb) = {"tbb-malloc", "oneTBB ets_no_key, malloc", TBB_VERSION_TEXT, 0, make, unmake, kernels, &destroyed};
+}

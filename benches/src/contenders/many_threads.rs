@@ -1,0 +1,274 @@
+//! Any peer's work that crosses threads: the end of a key that others hold values under, and the
+//! sum over all threads' values.
+
+use std::ffi::c_int;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::Arc;
+
+use super::one_thread::{filling, make, VALUES};
+use super::Contender;
+use crate::idle_threads::IdleThreads;
+use crate::kernels::{Input, Kernel};
+use crate::measure::processor_time;
+use crate::peers::{Peer, ANY, COUNTING, ENUMERABLE, PLAIN};
+use crate::{library, Fallible};
+
+/// Keys that end in one batch, warm-up not included: so each holder has a table of such a size.
+const KEYS: usize = 100;
+/// Values that are added up in one batch.
+const ADDED: usize = 60_000;
+
+/// So many threads that have a value under each of the keys, and sleep.
+fn holders(peer: &Peer, keys: &[u64], threads: usize, flags: c_int) -> Fallible<IdleThreads> {
+    let (peer, keys) = (peer.clone(), keys.to_vec());
+    let task = move |_| {
+        filling(&peer, flags).run(0, &Input::over(&keys, VALUES), keys.len() as u64);
+        Ok(())
+    };
+    IdleThreads::gather(threads, Arc::new(task))
+}
+
+/// The end of keys under which each of some threads has a value, and with it of all values. An
+/// operation is one thread's share.
+pub struct Ends {
+    peer: Peer,
+    kernel: Kernel,
+    threads: usize,
+    flags: c_int,
+    keys: Vec<u64>,
+    ended: usize,
+    destroyed_before: u64,
+    idle: Option<IdleThreads>,
+}
+
+impl Ends {
+    /// Whoever ends the key destroys the values.
+    pub fn destroying(peer: &Peer, threads: usize) -> Option<Ends> {
+        Some(Ends {
+            kernel: peer.table.kernel("end")?,
+            peer: peer.clone(),
+            threads,
+            flags: ANY | COUNTING,
+            keys: Vec::new(),
+            ended: 0,
+            destroyed_before: 0,
+            idle: None,
+        })
+    }
+
+    /// The values are left to their threads.
+    pub fn leaving(peer: &Peer, threads: usize) -> Option<Ends> {
+        Some(Ends { flags: PLAIN, ..Ends::destroying(peer, threads)? })
+    }
+}
+
+impl Contender for Ends {
+    fn name(&self) -> &str {
+        &self.peer.name
+    }
+
+    fn id(&self) -> &str {
+        &self.peer.id
+    }
+
+    fn granule(&self) -> u64 {
+        self.threads as u64
+    }
+
+    fn operations(&self) -> Option<u64> {
+        Some((KEYS * self.threads) as u64)
+    }
+
+    fn prepare(&mut self) -> Fallible<()> {
+        library::attach()?;
+        // The warm-up needs keys as well.
+        self.keys = make(&self.peer, KEYS + KEYS.div_ceil(16), self.flags)?;
+        self.ended = 0;
+        self.idle = Some(holders(&self.peer, &self.keys, self.threads, self.flags)?);
+        self.destroyed_before = self.peer.table.destroyed();
+        Ok(())
+    }
+
+    fn run(&mut self, placement: usize, operations: u64) {
+        let count = operations as usize / self.threads;
+        let keys = &self.keys[self.ended..self.ended + count];
+        self.kernel.run(placement, &Input::over(keys, VALUES), count as u64);
+        self.ended += count;
+    }
+
+    fn finish(&mut self) -> Fallible<()> {
+        let destroyed = self.peer.table.destroyed() - self.destroyed_before;
+        let values = if self.flags & COUNTING != 0 { self.ended * self.threads } else { 0 };
+        self.idle.take().map_or(Ok(()), IdleThreads::disperse)?;
+        self.peer.table.unmake(&self.keys[self.ended..]);
+        library::detach()?;
+        if destroyed == values as u64 {
+            return Ok(());
+        }
+        Err(format!("{}: {destroyed} values were destroyed, of {values}", self.peer.name))
+    }
+}
+
+/// What each thread does about its values whose key has died: one `tls_expunge`. Its time is the
+/// sum of the threads' own, for each value.
+pub struct Expunges {
+    peer: Peer,
+    threads: usize,
+    taken: f64,
+}
+
+/// Stale values of one thread when it expunges.
+const STALE: usize = 100;
+
+impl Expunges {
+    pub fn new(peer: &Peer, threads: usize) -> Expunges {
+        Expunges { peer: peer.clone(), threads, taken: 0.0 }
+    }
+
+    /// Has values under all keys, says so, waits for the word, expunges, and tells what that took.
+    fn member(peer: &Peer, keys: &[u64], ready: &Sender<f64>, word: &Receiver<()>) {
+        filling(peer, COUNTING).run(0, &Input::over(keys, VALUES), keys.len() as u64);
+        let _ = ready.send(0.0);
+        let _ = word.recv();
+        let start = processor_time();
+        let expunged = library::expunge();
+        let taken = processor_time() - start;
+        assert_eq!(expunged, keys.len(), "all values were stale");
+        let _ = ready.send(taken);
+    }
+
+    fn expunge_on_all(&self) -> Fallible<f64> {
+        let keys = make(&self.peer, STALE, COUNTING)?;
+        let (ready, answers) = mpsc::channel();
+        let mut members = Vec::new();
+        for _ in 0..self.threads {
+            let (word, heard) = mpsc::channel();
+            let (peer, keys, ready) = (self.peer.clone(), keys.clone(), ready.clone());
+            let member = move || Expunges::member(&peer, &keys, &ready, &heard);
+            let builder = std::thread::Builder::new().stack_size(128 * 1024);
+            let thread = builder.spawn(member).map_err(|error| error.to_string())?;
+            members.push((word, thread));
+        }
+        let answer = || answers.recv().map_err(|_| "a thread has ended too early".to_string());
+        for _ in 0..self.threads {
+            answer()?;
+        }
+        self.peer.table.unmake(&keys);
+        let mut taken = 0.0;
+        for (word, _) in &members {
+            word.send(()).map_err(|_| "a thread has ended too early")?;
+            // One after the other: they count what they destroy without an atomic instruction.
+            taken += answer()?;
+        }
+        for (_, thread) in members {
+            thread.join().map_err(|_| "a thread panicked")?;
+        }
+        Ok(taken)
+    }
+}
+
+impl Contender for Expunges {
+    fn name(&self) -> &str {
+        &self.peer.name
+    }
+
+    fn id(&self) -> &str {
+        &self.peer.id
+    }
+
+    fn granule(&self) -> u64 {
+        (self.threads * STALE) as u64
+    }
+
+    fn operations(&self) -> Option<u64> {
+        Some(self.granule() * (200 / self.threads as u64).max(1))
+    }
+
+    fn taken(&self) -> Option<f64> {
+        Some(self.taken)
+    }
+
+    fn prepare(&mut self) -> Fallible<()> {
+        Ok(())
+    }
+
+    fn run(&mut self, _placement: usize, operations: u64) {
+        self.taken = 0.0;
+        for _ in 0..operations / self.granule() {
+            // A run that can't be done has no time, and `finish` says so.
+            self.taken += self.expunge_on_all().unwrap_or(f64::NAN);
+        }
+    }
+
+    fn finish(&mut self) -> Fallible<()> {
+        if self.taken.is_nan() {
+            return Err(format!("{}: its threads could not be had", self.peer.name));
+        }
+        library::detach()
+    }
+}
+
+/// The sum of all threads' values of one key. An operation is one thread's share.
+pub struct Totals {
+    peer: Peer,
+    kernel: Kernel,
+    threads: usize,
+    keys: Vec<u64>,
+    sum: u64,
+    idle: Option<IdleThreads>,
+}
+
+impl Totals {
+    pub fn new(peer: &Peer, kernel: &str, threads: usize) -> Option<Totals> {
+        Some(Totals {
+            kernel: peer.table.kernel(kernel)?,
+            peer: peer.clone(),
+            threads,
+            keys: Vec::new(),
+            sum: 0,
+            idle: None,
+        })
+    }
+}
+
+impl Contender for Totals {
+    fn name(&self) -> &str {
+        &self.peer.name
+    }
+
+    fn id(&self) -> &str {
+        &self.peer.id
+    }
+
+    fn granule(&self) -> u64 {
+        self.threads as u64
+    }
+
+    fn operations(&self) -> Option<u64> {
+        Some((self.threads * (ADDED / self.threads)) as u64)
+    }
+
+    fn prepare(&mut self) -> Fallible<()> {
+        self.keys = make(&self.peer, 1, ENUMERABLE)?;
+        self.idle = Some(holders(&self.peer, &self.keys, self.threads, PLAIN)?);
+        Ok(())
+    }
+
+    fn run(&mut self, placement: usize, operations: u64) {
+        let mut sum = 0;
+        let input = Input { result: &mut sum, ..Input::over(&self.keys, VALUES) };
+        self.kernel.run(placement, &input, operations / self.threads as u64);
+        self.sum = sum;
+    }
+
+    fn finish(&mut self) -> Fallible<()> {
+        self.idle.take().map_or(Ok(()), IdleThreads::disperse)?;
+        self.peer.table.unmake(&self.keys);
+        library::detach()?;
+        let right = 16 * self.threads as u64;
+        if self.sum == right {
+            return Ok(());
+        }
+        Err(format!("{}: the values are {} together, of {right}", self.peer.name, self.sum))
+    }
+}

@@ -1,0 +1,109 @@
+//! The two tables that tell all at once: who is fastest in each row, and which bars are met.
+
+use super::figure;
+use crate::compare::{Comparison, Record, RowRecord};
+
+/// The fastest that is not ours, and its nanoseconds.
+pub fn fastest_other(row: &RowRecord) -> Option<(&str, f64)> {
+    let others = row.peers.iter().filter(|peer| !peer.id.starts_with("ours"));
+    others
+        .map(|peer| (peer.name.as_str(), peer.nanoseconds.median))
+        .min_by(|one, other| one.1.total_cmp(&other.1))
+}
+
+struct Line {
+    work: String,
+    ours: f64,
+    other: Option<(String, f64)>,
+}
+
+pub fn fastest(record: &Record) -> String {
+    let rows = record.rows.iter().filter(|row| row.section.is_some()).map(|row| Line {
+        work: row.work.clone(),
+        ours: row.us.median,
+        other: fastest_other(row).map(|(name, taken)| (name.to_string(), taken)),
+    });
+    let memory = record.memory.iter().map(|row| Line {
+        work: row.work.to_string(),
+        ours: row.bytes[0].1,
+        other: row.bytes[1..]
+            .iter()
+            .filter(|(name, _)| !name.starts_with("ours"))
+            .min_by(|one, other| one.1.total_cmp(&other.1))
+            .cloned(),
+    });
+    let mut text = String::from(
+        "\n## Where ours wins and where it loses\n\nNanoseconds, or bytes where it says so. *Ours to it* above 1 is a loss.\n\n\
+         | work | ours | the best of the others | its figure | ours to it | |\n|---|---:|---|---:|---:|---|\n",
+    );
+    for line in rows.chain(memory) {
+        let ours = figure(line.ours);
+        text += &match line.other {
+            None => format!("| {} | {ours} | nobody else does it | | | |\n", line.work),
+            Some((name, taken)) => {
+                let ratio = line.ours / taken;
+                let verdict = match ratio {
+                    _ if ratio < 0.95 => "wins",
+                    _ if ratio <= 1.05 => "even",
+                    _ => "**loses**",
+                };
+                format!(
+                    "| {} | {ours} | {name} | {} | {ratio:.2} | {verdict} |\n",
+                    line.work,
+                    figure(taken)
+                )
+            }
+        };
+    }
+    text
+}
+
+pub fn bars(record: &Record) -> String {
+    let mut text = String::from(
+        "\n## The design's bars\n\nA bar is to be met, an aim is where the design wants to go. *Barely*: another run may say otherwise.\n\n\
+         | work | against | found | bar | | aim | |\n|---|---|---:|---:|---|---:|---|\n",
+    );
+    let mut met = 0;
+    let mut all = 0;
+    let mut line =
+        |work: &str, against: &str, found: String, bar: Comparison, aim: Option<Comparison>| {
+            all += 1;
+            met += usize::from(bar.met);
+            let goal = aim.map_or(String::new(), |aim| trimmed(aim.limit));
+            let reached = aim.map_or("", |aim| if aim.met { "reached" } else { "not yet" });
+            text += &format!(
+                "| {work} | {against} | {found} | {} | {} | {goal} | {reached} |\n",
+                trimmed(bar.limit),
+                verdict(bar)
+            );
+        };
+    for row in record.rows.iter().filter(|row| row.section.is_some()) {
+        if let Some(bar) = row.nanoseconds {
+            line(&row.work, "nanoseconds", figure(row.us.median), bar, row.nanoseconds_aim);
+        }
+        for peer in &row.peers {
+            if let Some(bar) = peer.bar {
+                line(&row.work, &peer.name, format!("{:.2}", peer.ratio.median), bar, peer.aim);
+            }
+        }
+    }
+    for row in &record.memory {
+        line(row.work, "bytes", figure(row.bytes[0].1), row.bar, Some(row.aim));
+    }
+    text += &format!("\n{met} of {all} bars are met.\n");
+    text
+}
+
+fn verdict(bar: Comparison) -> &'static str {
+    match (bar.met, bar.close) {
+        (true, false) => "met",
+        (true, true) => "met, barely",
+        (false, true) => "missed, barely",
+        (false, false) => "**missed**",
+    }
+}
+
+/// 30, 0.35, 1.5.
+fn trimmed(limit: f64) -> String {
+    format!("{limit}")
+}

@@ -1,0 +1,108 @@
+//! The rows, section by section: a picture, and for each row a table and what there is to say.
+
+use super::bars::fastest_other;
+use super::figure;
+use crate::compare::{Record, RowRecord};
+use crate::memory::MemoryRecord;
+
+pub fn sections(record: &Record) -> String {
+    let mut text = String::new();
+    let told: Vec<&RowRecord> = record.rows.iter().filter(|row| row.section.is_some()).collect();
+    for rows in told.chunk_by(|one, other| one.section == other.section) {
+        text += &heading(rows[0].section.unwrap_or_default(), rows[0].picture.unwrap_or_default());
+        for (index, row) in rows.iter().enumerate() {
+            text += &table(row);
+            // What is the same for several rows in a row is said once, after the last.
+            if rows.get(index + 1).is_none_or(|next| next.why != row.why) {
+                text += &said(row.why.unwrap_or_default(), row.unfair.unwrap_or_default());
+            }
+        }
+    }
+    if let Some(first) = record.memory.first() {
+        text += &heading(first.section, first.picture);
+    }
+    for row in &record.memory {
+        text += &memory(row);
+        text += &said(row.why, row.unfair);
+    }
+    text
+}
+
+fn heading(section: &str, picture: &str) -> String {
+    format!(
+        "\n## {section}\n\n![{section}: ours and the peers as bars](benchmarks/{picture}.svg)\n"
+    )
+}
+
+fn said(why: &str, unfair: &str) -> String {
+    let mut text = format!("\n**Why.** {why}\n");
+    if !unfair.is_empty() {
+        text += &format!("\n**Unfair.** {unfair}\n");
+    }
+    text
+}
+
+fn table(row: &RowRecord) -> String {
+    let mut text = format!("\n### {}\n", capital(&row.work));
+    if let Some((name, taken)) = fastest_other(row) {
+        text += &format!(
+            "\nOurs takes {} ns; the fastest of the others is {name} with {} ns.\n",
+            figure(row.us.median),
+            figure(taken)
+        );
+    }
+    text += "\n| | ns | middle half | ours to it | middle half |\n|---|---:|---|---:|---|\n";
+    text += &format!(
+        "| **{}** | **{}** | {} to {} | | |\n",
+        row.us_name,
+        figure(row.us.median),
+        figure(row.us.low),
+        figure(row.us.high)
+    );
+    for peer in &row.peers {
+        let (ns, ratio) = (peer.nanoseconds, peer.ratio);
+        // One figure alone has no middle half.
+        let (taken, ratios) = if ns.low == ns.high {
+            (String::new(), String::new())
+        } else {
+            (
+                format!("{} to {}", figure(ns.low), figure(ns.high)),
+                format!("{:.2} to {:.2}", ratio.low, ratio.high),
+            )
+        };
+        text += &format!(
+            "| {} | {} | {taken} | {:.2} | {ratios} |\n",
+            peer.name,
+            figure(ns.median),
+            ratio.median
+        );
+    }
+    text
+}
+
+fn memory(row: &MemoryRecord) -> String {
+    let mut text =
+        format!("\n### {}\n\n| | bytes | ours to it |\n|---|---:|---:|\n", capital(row.work));
+    let ours = row.bytes[0].1;
+    text += &format!("| **{}** | **{}** | |\n", row.bytes[0].0, figure(ours));
+    for (name, bytes) in &row.bytes[1..] {
+        text += &format!("| {name} | {} | {:.2} |\n", figure(*bytes), ours / bytes);
+    }
+    text
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::capital;
+
+    #[test]
+    fn a_heading_begins_with_a_capital() {
+        assert_eq!(capital("get, 1 key"), "Get, 1 key");
+        assert_eq!(capital(""), "");
+    }
+}

@@ -1,0 +1,166 @@
+//! The proof that a loop that is timed does what it says: the instructions that one more operation
+//! costs, counted in this very run.
+//!
+//! A copy of the process runs the loop one instruction at a time (`ptrace`), with N operations and
+//! with 2 N. A loop out of which the compiler had taken the reading would have no more
+//! instructions than an empty one. Neither counters of the processor nor valgrind are needed. What the
+//! reads find is checked besides, by a sum, before each batch (`contenders::OneThread`).
+
+use std::ffi::c_int;
+use std::ptr;
+
+use serde::Serialize;
+
+use crate::contenders::Contender;
+use crate::rows::Row;
+use crate::Fallible;
+
+/// So many operations, or as many as the loop has at least.
+const OPERATIONS: u64 = 20;
+
+/// The rows that are counted, and the row that has the empty loops.
+const ROWS: [&str; 2] = ["get-1", "get-100"];
+const EMPTY: &str = "loop";
+
+#[derive(Serialize)]
+pub struct Proof {
+    pub row: &'static str,
+    pub contender: String,
+    /// Of one operation, loop included.
+    pub instructions: f64,
+    /// Of an empty loop.
+    pub empty: f64,
+}
+
+/// None: this system does not let a process step through its own copy.
+pub fn proofs(rows: &mut [Row]) -> Fallible<Option<Vec<Proof>>> {
+    let Some(row) = rows.iter_mut().find(|row| row.id == EMPTY) else {
+        return Ok(Some(Vec::new()));
+    };
+    let Some(empty) = instructions(&mut *row.us)? else {
+        return Ok(None);
+    };
+    let mut proofs = Vec::new();
+    for row in rows.iter_mut().filter(|row| ROWS.contains(&row.id)) {
+        let id = row.id;
+        for contender in row.contenders_mut() {
+            let Some(instructions) = instructions(contender)? else {
+                return Ok(None);
+            };
+            let contender = contender.name().to_string();
+            // A load is one more than the loop has.
+            if instructions < empty + 0.99 {
+                return Err(format!(
+                    "{id}, {contender}: {instructions} instructions an operation, and an empty loop has {empty}: \
+                     nothing is measured"
+                ));
+            }
+            proofs.push(Proof { row: id, contender, instructions, empty });
+        }
+    }
+    Ok(Some(proofs))
+}
+
+/// Instructions of one operation.
+fn instructions(contender: &mut dyn Contender) -> Fallible<Option<f64>> {
+    let operations = OPERATIONS.next_multiple_of(contender.granule());
+    contender.prepare()?;
+    // What happens once only is done here.
+    contender.run(0, operations);
+    // SAFETY: the child calls nothing but the loop, which needs no other thread, and _exit.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: no precondition.
+        if unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) } == 0 {
+            pause();
+            contender.run(0, operations);
+            pause();
+            contender.run(0, 2 * operations);
+            pause();
+        }
+        // SAFETY: no precondition.
+        unsafe { libc::_exit(0) }
+    }
+    let counted = (child > 0).then(|| watched(child)).flatten();
+    contender.finish()?;
+    Ok(counted.map(|(once, twice)| (twice as f64 - once as f64) / operations as f64))
+}
+
+fn pause() {
+    // SAFETY: the parent waits for it.
+    unsafe { libc::raise(libc::SIGSTOP) };
+}
+
+/// The instructions of the child's first and of its second run.
+fn watched(child: libc::pid_t) -> Option<(u64, u64)> {
+    let stopped = signal_of_stop(child) == Some(libc::SIGSTOP);
+    let counts = stopped.then(|| Some((until_pause(child)?, until_pause(child)?))).flatten();
+    // SAFETY: the child is ours, and is waited for here, if it has not been.
+    unsafe {
+        libc::kill(child, libc::SIGKILL);
+        libc::waitpid(child, ptr::null_mut(), 0);
+    }
+    counts
+}
+
+fn until_pause(child: libc::pid_t) -> Option<u64> {
+    let mut count = 0;
+    loop {
+        // SAFETY: the child is stopped, and ours to trace.
+        if unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, child, 0, 0) } != 0 {
+            return None;
+        }
+        count += 1;
+        match signal_of_stop(child)? {
+            libc::SIGTRAP => {}
+            libc::SIGSTOP => return Some(count),
+            _ => return None,
+        }
+    }
+}
+
+fn signal_of_stop(child: libc::pid_t) -> Option<c_int> {
+    let mut status = 0;
+    // SAFETY: the status has a place.
+    let waited = unsafe { libc::waitpid(child, &mut status, 0) };
+    (waited == child && libc::WIFSTOPPED(status)).then(|| libc::WSTOPSIG(status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::instructions;
+    use crate::contenders::Contender;
+    use crate::Fallible;
+    use std::hint::black_box;
+
+    /// A loop that does `work` additions for each operation.
+    struct Additions(u64);
+
+    impl Contender for Additions {
+        fn name(&self) -> &str {
+            ""
+        }
+        fn prepare(&mut self) -> Fallible<()> {
+            Ok(())
+        }
+        fn run(&mut self, _placement: usize, operations: u64) {
+            for done in 0..operations * self.0 {
+                black_box(done);
+            }
+        }
+        fn finish(&mut self) -> Fallible<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn ten_times_the_work_is_ten_times_the_instructions() {
+        let count = |work| instructions(&mut Additions(work)).unwrap();
+        let (Some(one), Some(ten)) = (count(1), count(10)) else {
+            eprintln!("SKIPPED: no process may be traced here");
+            return;
+        };
+        assert!(one > 0.0);
+        assert_eq!(ten, 10.0 * one);
+    }
+}
