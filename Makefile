@@ -9,7 +9,7 @@ CFLAGS ?= -O2
 MINUTES ?= 5
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-export CARGO CC DESTDIR FUZZ_SECONDS FUZZ_FLAGS HUNTER_FLAGS HUNTER_SECONDS MUTATION_SECONDS
+export CARGO CC DESTDIR QUICK FUZZ_SECONDS FUZZ_FLAGS HUNTER_FLAGS HUNTER_SECONDS MUTATION_SECONDS
 
 WARNINGS     := -std=c11 -Wall -Wextra -Wpedantic -Werror
 DEMO         := $(TARGET)/demo
@@ -49,8 +49,8 @@ help:
 	@echo '               was found on the way'
 	@echo 'make fuzz-mutations'
 	@echo '               put each fault of fuzz/mutations back: the hunter must find it, MUTATION_SECONDS=600'
-	@echo 'make bench     measure against the peers, and beside many threads and keys; draw the latter.'
-	@echo '               BENCH_FLAGS='
+	@echo 'make bench     measure against every peer that is installed, and beside many threads and keys; write'
+	@echo '               docs/benchmarks.md with its pictures. QUICK=1: a look whether it works. BENCH_FLAGS='
 	@echo 'make instructions'
 	@echo '               count the instructions of our own paths and compare them with the committed numbers;'
 	@echo '               ACCEPT=1 writes these anew'

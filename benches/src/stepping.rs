@@ -22,6 +22,9 @@ const OPERATIONS: u64 = 20;
 const ROWS: [&str; 2] = ["get-1", "get-100"];
 const EMPTY: &str = "loop";
 
+/// A loop that does nothing but count: a subtraction and a jump.
+const COUNTING: f64 = 2.0;
+
 #[derive(Serialize)]
 pub struct Proof {
     pub row: &'static str,
@@ -47,15 +50,17 @@ pub fn proofs(rows: &mut [Row]) -> Fallible<Option<Vec<Proof>>> {
             let Some(instructions) = instructions(contender)? else {
                 return Ok(None);
             };
+            // The loop in C reads a key each time; a variable's has none, and in Rust it counts down.
+            let floor = if contender.id() == "std" { COUNTING } else { empty };
             let contender = contender.name().to_string();
             // A load is one more than the loop has.
-            if instructions < empty + 0.99 {
+            if instructions < floor + 0.9 {
                 return Err(format!(
-                    "{id}, {contender}: {instructions} instructions an operation, and an empty loop has {empty}: \
+                    "{id}, {contender}: {instructions} instructions an operation, and an empty loop has {floor}: \
                      nothing is measured"
                 ));
             }
-            proofs.push(Proof { row: id, contender, instructions, empty });
+            proofs.push(Proof { row: id, contender, instructions, empty: floor });
         }
     }
     Ok(Some(proofs))

@@ -98,7 +98,7 @@ fn proofs(record: &Record) -> String {
     let Some(first) = record.proofs.first() else {
         return text + "\nThey could not be counted: no process could be traced there.\n";
     };
-    text += &format!("an empty loop has {:.0}.\n\n| row | instructions of one operation, loop included |\n|---|---|\n", first.empty);
+    text += &format!("an empty loop has {:.0}, a look at the key included; the one of std's has no key, and 2.\n\n| row | instructions of one operation, loop included |\n|---|---|\n", first.empty);
     for of_row in record.proofs.chunk_by(|one, other| one.row == other.row) {
         let counts =
             of_row.iter().map(|proof| format!("{} {:.1}", proof.contender, proof.instructions));
