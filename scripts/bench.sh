@@ -71,7 +71,7 @@ if [ -n "$json" ] && [ -e "$json" ]; then
       say "cost against threads, as a chart: $out/scale.svg"
     fi
     if [ -n "$page" ]; then
-      "$TARGET/plot/release/plot" --bars "$json" --folder "${page%.md}"
+      "$TARGET/plot/release/plot" --peers "$json" --folder "${page%.md}"
       say "the page and its pictures: $page, ${page%.md}/"
     fi
   fi

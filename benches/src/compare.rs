@@ -42,6 +42,8 @@ pub struct RowRecord {
     pub nanoseconds: Option<Comparison>,
     pub nanoseconds_aim: Option<Comparison>,
     pub section: Option<&'static str>,
+    /// The curve that it is a point of, and the number of threads there.
+    pub curve: Option<(&'static str, usize)>,
     /// The picture of the section.
     pub picture: Option<&'static str>,
     pub why: Option<&'static str>,
@@ -153,6 +155,7 @@ fn compared(row: &Row, samples: &Samples) -> RowRecord {
         nanoseconds: row.nanoseconds.map(|limit| Comparison::of(us, limit)),
         nanoseconds_aim: row.nanoseconds_aim.map(|limit| Comparison::of(us, limit)),
         section: row.story.map(|story| story.section.title),
+        curve: row.curve,
         picture: row.story.map(|story| story.section.picture),
         why: row.story.map(|story| story.why),
         unfair: row.story.map(|story| story.unfair),

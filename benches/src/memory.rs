@@ -50,9 +50,11 @@ pub const ROWS: [Row; 3] = [
         aim: 80.0,
         story: Story {
             section: SECTION,
-            why: "Qt wins: a thread has an array of pointers, and here every place is used. pthread's place is a pointer and a number. Ours has \
-                  an entry in a table that is kept partly empty, and a record by which the key finds the value.",
-            unfair: "TBB with the C library's allocator, and not with its own, which can't be asked.",
+            why: "Qt wins: a thread has an array of pointers, and here every place is used. \
+                  pthread's place is a pointer and a number. Ours has an entry in a table that is \
+                  kept partly empty, and a record by which the key finds the value.",
+            unfair: "TBB with the C library's allocator, and not with its own, which can't be \
+                     asked.",
         },
     },
     Row {
@@ -66,10 +68,13 @@ pub const ROWS: [Row; 3] = [
         aim: 180.0,
         story: Story {
             section: SECTION,
-            why: "A map for what a thread has, and not for all keys, is small when few of many keys are used. Boost's tree nodes are \
-                  smaller, for they hold nothing by which a key could find them. An array with a place for each key is large: Qt's. The crate's object \
-                  has buckets of 1, 2, 4 and so on threads, and allocates a whole one for the first value in it.",
-            unfair: "Without the keys, which exist before. pthread, C11 and GLib can't have so many.",
+            why: "A map for what a thread has, and not for all keys, is small when few of many \
+                  keys are used. Boost's tree nodes are smaller, for they hold nothing by which a \
+                  key could find them. An array with a place for each key is large: Qt's. The \
+                  crate's object has buckets of 1, 2, 4 and so on threads, and allocates a whole \
+                  one for the first value in it.",
+            unfair: "Without the keys, which exist before. pthread, C11 and GLib can't have so \
+                     many.",
         },
     },
     Row {
@@ -83,9 +88,11 @@ pub const ROWS: [Row; 3] = [
         aim: 96.0,
         story: Story {
             section: SECTION,
-            why: "pthread's keys are an array in the C library, and so no figure. Boost's object is a few words. Ours has a record with \
-                  counts, a lock, callbacks and the list of its holders.",
-            unfair: "Boost's, TBB's and the crate's objects are allocated one by one here; inside another object they take less.",
+            why: "pthread's keys are an array in the C library, and so no figure. Boost's object \
+                  is a few words. Ours has a record with counts, a lock, callbacks and the list \
+                  of its holders.",
+            unfair: "Boost's, TBB's and the crate's objects are allocated one by one here; inside \
+                     another object they take less.",
         },
     },
 ];

@@ -73,9 +73,12 @@ impl Peers {
     /// Names and versions, for the report.
     pub fn versions(&self) -> Vec<(String, String)> {
         let told = self.all.iter().filter(|peer| !peer.is_ours() && !peer.version.is_empty());
-        told.filter(|peer| peer.id != "tbb-malloc")
-            .map(|peer| (peer.name.clone(), peer.version.clone()))
-            .collect()
+        let mut versions: Vec<_> = told
+            .filter(|peer| peer.id != "tbb-malloc")
+            .map(|peer| (peer.name.clone(), peer.version.replace('_', ".")))
+            .collect();
+        versions.dedup();
+        versions
     }
 }
 

@@ -3,6 +3,24 @@
 use super::figure;
 use crate::compare::{Comparison, Record, RowRecord};
 
+const WINS: &str = "
+## Where ours wins and where it loses
+
+Nanoseconds, or bytes where it says so. *Ours to it* above 1 is a loss.
+
+| work | ours | the best of the others | its figure | ours to it | |
+|---|---:|---|---:|---:|---|
+";
+
+const BARS: &str = "
+## The design's bars
+
+A bar is to be met; an aim is where the design wants to go. *Barely*: another run may say otherwise.
+
+| work | against | found | bar | | aim | |
+|---|---|---:|---:|---|---:|---|
+";
+
 /// The fastest that is not ours, and its nanoseconds.
 pub fn fastest_other(row: &RowRecord) -> Option<(&str, f64)> {
     let others = row.peers.iter().filter(|peer| !peer.id.starts_with("ours"));
@@ -32,10 +50,7 @@ pub fn fastest(record: &Record) -> String {
             .min_by(|one, other| one.1.total_cmp(&other.1))
             .cloned(),
     });
-    let mut text = String::from(
-        "\n## Where ours wins and where it loses\n\nNanoseconds, or bytes where it says so. *Ours to it* above 1 is a loss.\n\n\
-         | work | ours | the best of the others | its figure | ours to it | |\n|---|---:|---|---:|---:|---|\n",
-    );
+    let mut text = String::from(WINS);
     for line in rows.chain(memory) {
         let ours = figure(line.ours);
         text += &match line.other {
@@ -59,10 +74,7 @@ pub fn fastest(record: &Record) -> String {
 }
 
 pub fn bars(record: &Record) -> String {
-    let mut text = String::from(
-        "\n## The design's bars\n\nA bar is to be met, an aim is where the design wants to go. *Barely*: another run may say otherwise.\n\n\
-         | work | against | found | bar | | aim | |\n|---|---|---:|---:|---|---:|---|\n",
-    );
+    let mut text = String::from(BARS);
     let mut met = 0;
     let mut all = 0;
     let mut line =
@@ -106,4 +118,37 @@ fn verdict(bar: Comparison) -> &'static str {
 /// 30, 0.35, 1.5.
 fn trimmed(limit: f64) -> String {
     format!("{limit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fastest_other;
+    use crate::compare::{PeerRecord, RowRecord};
+    use crate::statistics::Spread;
+
+    fn peer(id: &str, nanoseconds: f64) -> PeerRecord {
+        let spread = Spread::of([nanoseconds]);
+        let (id, name) = (id.to_string(), id.to_string());
+        PeerRecord { id, name, nanoseconds: spread, ratio: spread, bar: None, aim: None }
+    }
+
+    #[test]
+    fn ours_through_another_door_is_no_other() {
+        let row = RowRecord {
+            id: "row",
+            work: String::new(),
+            us_name: "ours".into(),
+            rounds: 1,
+            us: Spread::of([1.0]),
+            nanoseconds: None,
+            nanoseconds_aim: None,
+            section: None,
+            curve: None,
+            picture: None,
+            why: None,
+            unfair: None,
+            peers: vec![peer("ours-cpp", 0.5), peer("boost", 9.0), peer("pthread", 3.0)],
+        };
+        assert_eq!(fastest_other(&row), Some(("pthread", 3.0)));
+    }
 }

@@ -35,11 +35,12 @@ pub fn section(path: &Path) -> Fallible<String> {
 }
 
 fn table(latency: &Latency) -> String {
+    let (entries, stale) = (grouped(latency.entries), grouped(latency.stale));
     let mut text = format!(
-        "\n## The longest single call\n\nNanoseconds of single calls, while {} entries live and {} of them are stale.\n\n\
-         | call | calls | median | 999 of 1,000 are below | longest | |\n|---|---:|---:|---:|---:|---|\n",
-        grouped(latency.entries),
-        grouped(latency.stale)
+        "\n## The longest single call\n\n\
+         Nanoseconds of single calls, while {entries} entries live and {stale} of them are stale.\n\n\
+         | call | calls | median | 999 of 1,000 are below | longest | |\n\
+         |---|---:|---:|---:|---:|---|\n"
     );
     for call in &latency.calls {
         text += &format!(

@@ -1,7 +1,8 @@
-//! `docs/benchmarks.md`: what a run has found beside the peers, for a reader who did not see the run.
+//! `docs/benchmarks.md`: what a run has found beside the peers, for a reader who did not see the
+//! run.
 //!
-//! Every figure on the page is from the run's record. What is said about a row, who wins and why, and what is
-//! unfair, stands with the row (`rows::Story`).
+//! Every figure on the page is from the run's record. What is said about a row, who wins and why,
+//! and what is unfair, stands with the row (`rows::Story`).
 
 mod bars;
 mod latency;
@@ -11,42 +12,11 @@ use crate::compare::Record;
 use crate::options::Options;
 use crate::Fallible;
 
-const HEAD: &str = "\
-# Benchmarks
-
-This page is written by `make bench`; do not edit it. [benches/README.md](../benches/README.md) tells how it is \
-measured. Every figure is from one run, in which ours and the peers took turns a few milliseconds apart. \
-Nanoseconds are medians of one operation, the loop included, on all sides. A ratio is ours to the peer's within one \
-round, and of these the median: below 1, ours is faster. Believe the ratios; nanoseconds are another machine's tomorrow.
-";
-
-const UNFAIR: &str = "\
-## What is unfair to whom
-
-* pthread keys, C11's and GLib's have 1,024 places in all; what has more keys is measured without them. In a set, \
-they destroy nothing: where a row asks for it, the caller does it by hand.
-* The crate `thread_local` and std's `thread_local!` are compiled into the program with whole-program optimisation. \
-A C program calls ours in a shared library, and inlines only the hit.
-* A `__thread` variable and a `thread_local!` are known when the program is compiled, and there is one for each line of source.
-* OpenJDK ran in a process of its own, before the others, and warmed up first: its ratio is one of two medians, not of \
-rounds. Its loops compare each value that they read, and its instructions were not counted. The collector's work on other threads is \
-only in the row of thread lives.
-* A GPrivate is made to be static and can't be destroyed; the benchmark takes its pthread key back behind its back, or there would be none \
-left for the others.
-* oneTBB, the crate and Boost give no thread a way to end another thread's value while that thread works. Ours pays for \
-that wherever a value is first set or a key is released.
-* Debian has no folly, and RocksDB's ThreadLocalPtr is not in its headers: both are left out. The bars of a release are what folly took \
-elsewhere, and say so.
-";
-
-const REPEAT: &str = "\
-## To repeat it
-
-    make bench                 # writes this page anew; some minutes, on a machine with nothing else to do
-    QUICK=1 make bench         # below target/bench, to see that it works; do not believe the figures
-
-Peers that are not installed are left out, each with a line that names the Debian package.
-";
+/// What stands on every page.
+const HEAD: &str = include_str!("head.md");
+const PROOFS: &str = include_str!("proofs.md");
+const UNFAIR: &str = include_str!("unfair.md");
+const REPEAT: &str = include_str!("repeat.md");
 
 pub fn page(record: &Record, options: &Options) -> Fallible<String> {
     let mut page = String::from(HEAD);
@@ -90,15 +60,11 @@ fn machine(record: &Record, options: &Options) -> String {
 }
 
 fn proofs(record: &Record) -> String {
-    let mut text = String::from(
-        "\n## That the loops do their work\n\nBefore each batch of gets, the values are read with the code of \
-         the loop that is timed and added up, and the run fails when the sum is wrong. And the instructions of one more operation were \
-         counted, by running a copy of the process step by step:\n",
-    );
-    let Some(first) = record.proofs.first() else {
+    let mut text = format!("\n{PROOFS}");
+    if record.proofs.is_empty() {
         return text + "\nThey could not be counted: no process could be traced there.\n";
-    };
-    text += &format!("an empty loop has {:.0}, a look at the key included; the one of std's has no key, and 2.\n\n| row | instructions of one operation, loop included |\n|---|---|\n", first.empty);
+    }
+    text += "\n| row | instructions of one operation, loop included |\n|---|---|\n";
     for of_row in record.proofs.chunk_by(|one, other| one.row == other.row) {
         let counts =
             of_row.iter().map(|proof| format!("{} {:.1}", proof.contender, proof.instructions));

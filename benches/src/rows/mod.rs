@@ -30,6 +30,8 @@ pub struct Row {
     pub every: u32,
     /// Whether `--instructions` counts it.
     pub counted: bool,
+    /// Rows that differ in a number alone, and that number: they are one curve of the page's pictures.
+    pub curve: Option<(&'static str, usize)>,
     /// What `docs/benchmarks.md` says about it; without one it is not there.
     pub story: Option<Story>,
 }
@@ -63,6 +65,7 @@ impl Row {
             peers: Vec::new(),
             every: 1,
             counted: false,
+            curve: None,
             story: None,
         }
     }
@@ -90,6 +93,11 @@ impl Row {
 
     pub fn aiming(self, nanoseconds: f64) -> Row {
         Row { nanoseconds_aim: Some(nanoseconds), ..self }
+    }
+
+    /// A point of a curve over how many threads there are.
+    pub fn over_threads(self, curve: &'static str, threads: usize) -> Row {
+        Row { curve: Some((curve, threads)), ..self }
     }
 
     pub fn told(self, story: Story) -> Row {

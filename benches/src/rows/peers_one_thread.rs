@@ -52,12 +52,15 @@ fn get_one(peers: &Peers) -> Row {
         .counted()
         .told(Story {
             section: GET,
-            why: "The compiler's own thread-locals win: their address is a constant from the thread's register, so \
-                  the read is one instruction. Ours reads the table's address, the slot and the key in it, and compares: all \
-                  inlined, no call. glibc calls a function, which checks the key's number and its sequence count; its first 32 \
-                  keys have slots inside the thread's own descriptor and need no second table. Boost searches a tree, TBB a hash table.",
-            unfair: "A __thread variable and a thread_local! are one variable each, known when the program is compiled: \
-                     they can't be made at run time. The crates are optimised with this program as a whole.",
+            why: "The compiler's own thread-locals win: their address is a constant from the \
+                  thread's register, so the read is one instruction. Ours reads the table's \
+                  address, the slot and the key in it, and compares: all inlined, no call. glibc \
+                  calls a function, which checks the key's number and its sequence count; its \
+                  first 32 keys have slots inside the thread's own descriptor and need no second \
+                  table. Boost searches a tree, TBB a hash table.",
+            unfair: "A __thread variable and a thread_local! are one variable each, known when \
+                     the program is compiled: they can't be made at run time. The crates are \
+                     optimised with this program as a whole.",
         })
 }
 
@@ -67,51 +70,69 @@ fn get_many(peers: &Peers, id: &'static str, count: usize) -> Row {
         .counted()
         .told(Story {
             section: GET,
-            why: "Keys made one after the other have slots that never meet, so each of our reads is one compare in one \
-                  table, whatever the number of keys. The crate has no table of keys: each object holds its own \
-                  buckets, so it pays one chain of loads an object. pthread's keys above 31 need one more load. Boost's \
-                  tree gets deeper.",
-            unfair: "glibc has 1,024 keys in all, and GLib, C11 and TBB's ets_key_per_instance take theirs from these.",
+            why: "Keys made one after the other have slots that never meet, so each of our reads \
+                  is one compare in one table, whatever the number of keys. The crate has no \
+                  table of keys: each object holds its own buckets, so it pays one chain of loads \
+                  an object. pthread's keys above 31 need one more load. Boost's tree gets \
+                  deeper.",
+            unfair: "glibc has 1,024 keys in all, and GLib, C11 and TBB's ets_key_per_instance \
+                     take theirs from these.",
         })
 }
 
 fn get_some(peers: &Peers) -> Row {
     let contender = |peer: &Peer| OneThread::get_some(peer, 100, 1000);
-    beside_all(peers, "get-100-of-1000", "get, 100 set of 1000 keys, shuffled", Some((0.36, 0.28)), contender)
-        .counted()
-        .told(Story {
-            section: GET,
-            why: "The table is for the 100 keys that have values, so some of an arbitrary hundred are not on their home \
-                  slot, and each of these costs a call. Who indexes an array by the key's number does not know this: it has \
-                  room for all 1,000 keys in every thread.",
-            unfair: "",
-        })
+    beside_all(
+        peers,
+        "get-100-of-1000",
+        "get, 100 set of 1000 keys, shuffled",
+        Some((0.36, 0.28)),
+        contender,
+    )
+    .counted()
+    .told(Story {
+        section: GET,
+        why: "The table is for the 100 keys that have values, so some of an arbitrary hundred \
+                  are not on their home slot, and each of these costs a call. Who indexes an \
+                  array by the key's number does not know this: it has room for all 1,000 keys in \
+                  every thread.",
+        unfair: "",
+    })
 }
 
 fn set(peers: &Peers) -> Row {
-    beside_all(peers, "set", "set over a value, nothing destroyed", Some((1.1, 0.8)), OneThread::set)
-        .counted()
-        .told(Story {
-            section: STORE,
-            why: "Where the address is enough, a store is a store: the compiler's thread-locals and the crate win, for they \
-                  hand out a reference to the place. A set of ours is a call: it finds the slot, checks that no \
-                  visit is reading the value, and stores. pthread stores in a fixed slot, after two checks.",
-            unfair: "Qt is not here: it destroys the old value in every set.",
-        })
+    beside_all(
+        peers,
+        "set",
+        "set over a value, nothing destroyed",
+        Some((1.1, 0.8)),
+        OneThread::set,
+    )
+    .counted()
+    .told(Story {
+        section: STORE,
+        why: "Where the address is enough, a store is a store: the compiler's thread-locals \
+                  and the crate win, for they hand out a reference to the place. A set of ours is \
+                  a call: it finds the slot, checks that no visit is reading the value, and \
+                  stores. pthread stores in a fixed slot, after two checks.",
+        unfair: "Qt is not here: it destroys the old value in every set.",
+    })
 }
 
 fn replace(peers: &Peers) -> Row {
     let work = "set over a value, which is destroyed";
-    beside_all(peers, "set-callback", work, Some((1.4, 1.0)), OneThread::replace)
-        .counted()
-        .told(Story {
+    beside_all(peers, "set-callback", work, Some((1.4, 1.0)), OneThread::replace).counted().told(
+        Story {
             section: STORE,
-            why: "The destructors only count. The crate and TBB win: they keep the value in place, and \
-                  the compiler inlines its destructor. Ours leaves the map whole before it calls back, because a callback may call any \
-                  function on any key, its own included: that costs a few stores and checks.",
-            unfair: "pthread and C11 destroy nothing on a set, so the caller does it by hand: get, set, call. The crate and TBB \
-                     let nobody else reach the value, and have no callback to be safe from.",
-        })
+            why: "The destructors only count. The crate and TBB win: they keep the value in \
+                  place, and the compiler inlines its destructor. Ours leaves the map whole \
+                  before it calls back, because a callback may call any function on any key, its \
+                  own included: that costs a few stores and checks.",
+            unfair: "pthread and C11 destroy nothing on a set, so the caller does it by hand: \
+                     get, set, call. The crate and TBB let nobody else reach the value, and have \
+                     no callback to be safe from.",
+        },
+    )
 }
 
 /// The same among the pointer types of C++.
@@ -128,30 +149,44 @@ fn replace_cpp(peers: &Peers) -> Row {
     }
     row.counted().told(Story {
         section: STORE,
-        why: "thread_local_ptr is our C set with a look at how its values end. Boost searches its tree for the object first.",
-        unfair: "TBB holds the value itself instead of a pointer, and replaces it by an assignment.",
+        why: "thread_local_ptr is our C set with a look at how its values end. Boost searches its \
+              tree for the object first.",
+        unfair: "TBB holds the value itself instead of a pointer, and replaces it by an \
+                 assignment.",
     })
 }
 
 fn first(peers: &Peers, id: &'static str, work: &str, count: usize, bar: f64) -> Row {
-    beside_all(peers, id, work, Some((bar, 2.5)), |peer| OneThread::first(peer, count)).counted().told(Story {
-        section: LIFE,
-        why: "Who has a slot for each key, set or not, wins: pthread, C11, GLib and Qt store a pointer and later store NULL. Ours \
-              makes an entry that the key knows of, so that a release on another thread can find it, and takes both away again. \
-              Boost allocates a node of its tree and frees it.",
-        unfair: "None of the peers that win here can tell another thread that a value has to go. TBB and the crate can't take \
-                 one thread's value away.",
-    })
-}
-
-fn life(peers: &Peers) -> Row {
-    beside_all(peers, "cycle", "create a key, set, get, destroy it", Some((2.5, 2.0)), OneThread::life)
+    beside_all(peers, id, work, Some((bar, 2.5)), |peer| OneThread::first(peer, count))
         .counted()
         .told(Story {
             section: LIFE,
-            why: "pthread wins: it looks for a free place in an array of 1,024, and its delete adds one to a number. \
-                  It destroys no value. Ours makes a record and an entry, and unmakes both. Boost's object is only an address.",
-            unfair: "The crate, TBB and Boost make no key at all: the object is the key, here on the stack. GLib's GPrivate can't be \
-                     destroyed.",
+            why:
+                "Who has a slot for each key, set or not, wins: pthread, C11, GLib and Qt store a \
+              pointer and later store NULL. Ours makes an entry that the key knows of, so that a \
+              release on another thread can find it, and takes both away again. Boost allocates a \
+              node of its tree and frees it.",
+            unfair:
+                "None of the peers that win here can tell another thread that a value has to go. \
+                 TBB and the crate can't take one thread's value away.",
         })
+}
+
+fn life(peers: &Peers) -> Row {
+    beside_all(
+        peers,
+        "cycle",
+        "create a key, set, get, destroy it",
+        Some((2.5, 2.0)),
+        OneThread::life,
+    )
+    .counted()
+    .told(Story {
+        section: LIFE,
+        why: "pthread wins: it looks for a free place in an array of 1,024, and its delete \
+                  adds one to a number. It destroys no value. Ours makes a record and an entry, \
+                  and unmakes both. Boost's object is only an address.",
+        unfair: "The crate, TBB and Boost make no key at all: the object is the key, here on \
+                     the stack. GLib's GPrivate can't be destroyed.",
+    })
 }

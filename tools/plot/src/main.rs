@@ -2,8 +2,8 @@
 //! each run's scratch buffers took over time. Draws what `make bench` found beside the peers and about
 //! many threads, and what `make soak` recorded.
 
-mod bars;
 mod chart;
+mod peers;
 mod run;
 mod scale;
 mod soak;
@@ -32,10 +32,10 @@ struct Arguments {
 
     /// Draw what was found beside the peers instead, from what `bench --json` wrote.
     #[arg(long, value_name = "BENCH.json", requires = "folder", conflicts_with_all = ["runs", "scale", "soak"])]
-    bars: Option<PathBuf>,
+    peers: Option<PathBuf>,
 
-    /// Where the pictures of --bars go.
-    #[arg(long, value_name = "FOLDER", requires = "bars")]
+    /// Where the pictures of --peers go.
+    #[arg(long, value_name = "FOLDER", requires = "peers")]
     folder: Option<PathBuf>,
 
     /// Draw memory and live values over time instead, from what `soak --csv` wrote.
@@ -43,7 +43,7 @@ struct Arguments {
     soak: Option<PathBuf>,
 
     /// The runs to compare, in this order.
-    #[arg(value_name = "RUN.json", required_unless_present_any = ["scale", "soak", "bars"])]
+    #[arg(value_name = "RUN.json", required_unless_present_any = ["scale", "soak", "peers"])]
     runs: Vec<PathBuf>,
 }
 
@@ -64,8 +64,8 @@ fn work(arguments: &Arguments) -> Result<(), String> {
     if let (Some(csv), Some(svg)) = (&arguments.soak, &arguments.svg) {
         return soak::draw(csv, svg);
     }
-    if let (Some(record), Some(folder)) = (&arguments.bars, &arguments.folder) {
-        return bars::draw(record, folder);
+    if let (Some(record), Some(folder)) = (&arguments.peers, &arguments.folder) {
+        return peers::draw(record, folder);
     }
     let mut runs = Vec::new();
     for (done, path) in arguments.runs.iter().enumerate() {
