@@ -7,6 +7,7 @@
 //! reads find is checked besides, by a sum, before each batch (`contenders::OneThread`).
 
 use std::ffi::c_int;
+use std::hint::black_box;
 use std::ptr;
 
 use serde::Serialize;
@@ -77,10 +78,12 @@ fn instructions(contender: &mut dyn Contender) -> Fallible<Option<f64>> {
     if child == 0 {
         // SAFETY: no precondition.
         if unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) } == 0 {
+            // Made before: what is not the loop is the same for both runs.
+            let (once, twice) = black_box((operations, 2 * operations));
             pause();
-            contender.run(0, operations);
+            contender.run(0, once);
             pause();
-            contender.run(0, 2 * operations);
+            contender.run(0, twice);
             pause();
         }
         // SAFETY: no precondition.

@@ -34,6 +34,10 @@ static int make(uint64_t *keys, size_t made, int flags) {
         pthread_key_delete(one->key);
         one->private = flags & BENCH_COUNTING ? counting : plain;
         g_private_set(&one->private, NULL); /* takes that number */
+        pthread_key_t next;
+        if (pthread_key_create(&next, NULL) != 0) return 1;
+        pthread_key_delete(next);
+        if (next == one->key) return 1; /* it took another one */
         keys[i] = (uint64_t)(uintptr_t)one;
     }
     return 0;

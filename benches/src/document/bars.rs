@@ -16,6 +16,8 @@ const BARS: &str = "
 ## The design's bars
 
 A bar is to be met; an aim is where the design wants to go. *Barely*: another run may say otherwise.
+Bars on a ratio are ours to the peer that is named. Bars in nanoseconds are of the machine that they were set on: a
+slower or a busier one misses more of them.
 
 | work | against | found | bar | | aim | |
 |---|---|---:|---:|---|---:|---|

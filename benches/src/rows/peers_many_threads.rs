@@ -152,9 +152,9 @@ fn thread_lives(peers: &Peers) -> Row {
     .every(2)
     .told(Story {
         section: THREADS,
-        why: "Most of it is the kernel's work for a thread. pthread's 100 values take three small \
-              blocks. Ours makes a map, lets its table grow to 100 entries, registers each with \
-              its key, and undoes all of it at the end.",
+        why: "pthread and C11 win. Most of it is the kernel's work for a thread, and pthread's \
+              100 values take three small blocks. Ours makes a map, lets its table grow to 100 \
+              entries, registers each with its key, and undoes all of it at the end.",
         unfair: "Processor time of the whole process, the thread's start and end included. TBB \
                  and the crate are not here: they keep a thread's values beyond its end, and hand \
                  them to the next thread with the same number.",
@@ -180,10 +180,10 @@ fn very_many(peers: &Peers, scale: Scale) -> [Row; 2] {
         row("million-create", &format!("create {many} keys, each"), VeryMany::created, 50.0, 25.0)
             .told(Story {
                 section: MANY,
-                why: "Boost wins: its object is a few words, and allocating it is all there is. \
-                  Java's is one, too, and its collector comes later. Ours makes a record that \
-                  every thread can find by the key's number. The crate's object has a place for \
-                  each power of two of threads, half a kilobyte that has to be cleared.",
+                why: "Boost and Java win: such an object is a few words, allocating it is all \
+                      there is, and Java's collector comes later. Ours makes a record that every \
+                      thread can find by the key's number. The crate's object has a place for \
+                      each power of two of threads, half a kilobyte that has to be cleared.",
                 unfair,
             }),
         row(
@@ -195,9 +195,9 @@ fn very_many(peers: &Peers, scale: Scale) -> [Row; 2] {
         )
         .told(Story {
             section: MANY,
-            why: "The table grows by doubling, and each entry is moved every time. Boost \
-                  allocates a node and walks down a tree of a million; the crate wins: it \
-                  allocates a word in a bucket of the object, wherever that is.",
+            why: "The crate wins: it allocates a word in a bucket of the object, and looks for \
+                  nothing. Our table grows by doubling, and each entry is moved every time. Boost \
+                  allocates a node and walks down a tree of a million.",
             unfair,
         }),
     ]
