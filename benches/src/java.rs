@@ -1,7 +1,7 @@
 //! What OpenJDK's ThreadLocal took (`java/Peers.java`), beside ours.
 //!
-//! It ran in a process of its own, before this one: so there is one figure for each row and no ratio within
-//! a round, and the ratio here is that of two medians.
+//! It ran in a process of its own, before this one: so there is one figure for each row and no
+//! ratio within a round, and the ratio here is that of two medians, of two different minutes.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,9 @@ use crate::compare::{PeerRecord, Record};
 use crate::statistics::Spread;
 use crate::Fallible;
 
-const NAME: &str = "OpenJDK ThreadLocal";
+/// What its records are called.
+pub const ID: &str = "java";
+const NAME: &str = "OpenJDK ThreadLocal, own process";
 
 /// Adds what the file says to the rows of the record.
 pub fn add(record: &mut Record, path: &Path) -> Fallible<()> {
@@ -22,7 +24,7 @@ pub fn add(record: &mut Record, path: &Path) -> Fallible<()> {
         };
         let once = |value| Spread { low: value, median: value, high: value };
         row.peers.push(PeerRecord {
-            id: "java".into(),
+            id: ID.into(),
             name: NAME.into(),
             nanoseconds: once(*nanoseconds),
             ratio: once(row.us.median / nanoseconds),
@@ -30,7 +32,7 @@ pub fn add(record: &mut Record, path: &Path) -> Fallible<()> {
             aim: None,
         });
     }
-    record.versions.push((NAME.into(), version));
+    record.versions.push(("OpenJDK".into(), version));
     Ok(())
 }
 

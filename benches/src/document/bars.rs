@@ -2,11 +2,13 @@
 
 use super::figure;
 use crate::compare::{Comparison, Record, RowRecord};
+use crate::java;
 
 const WINS: &str = "
 ## Where ours wins and where it loses
 
-Nanoseconds, or bytes where it says so. *Ours to it* above 1 is a loss.
+Nanoseconds, or bytes where it says so. *Ours to it* above 1 is a loss. OpenJDK is not
+among these: it did not run in the same rounds.
 
 | work | ours | the best of the others | its figure | ours to it | |
 |---|---:|---|---:|---:|---|
@@ -25,7 +27,9 @@ slower or a busier one misses more of them.
 
 /// The fastest that is not ours, and its nanoseconds.
 pub fn fastest_other(row: &RowRecord) -> Option<(&str, f64)> {
-    let others = row.peers.iter().filter(|peer| !peer.id.starts_with("ours"));
+    // OpenJDK met another minute of the machine: it is in the tables, but no judge of who is first.
+    let others =
+        row.peers.iter().filter(|peer| !peer.id.starts_with("ours") && peer.id != java::ID);
     others
         .map(|peer| (peer.name.as_str(), peer.nanoseconds.median))
         .min_by(|one, other| one.1.total_cmp(&other.1))
@@ -135,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn ours_through_another_door_is_no_other() {
+    fn neither_ours_through_another_door_nor_java_is_the_other() {
         let row = RowRecord {
             id: "row",
             work: String::new(),
@@ -149,7 +153,12 @@ mod tests {
             picture: None,
             why: None,
             unfair: None,
-            peers: vec![peer("ours-cpp", 0.5), peer("boost", 9.0), peer("pthread", 3.0)],
+            peers: vec![
+                peer("ours-cpp", 0.5),
+                peer("java", 0.5),
+                peer("boost", 9.0),
+                peer("pthread", 3.0),
+            ],
         };
         assert_eq!(fastest_other(&row), Some(("pthread", 3.0)));
     }

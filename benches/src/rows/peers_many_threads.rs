@@ -173,17 +173,18 @@ fn very_many(peers: &Peers, scale: Scale) -> [Row; 2] {
             .aiming(aim)
             .every(10)
     };
-    let unfair = "pthread, C11, GLib and ets_key_per_instance end at 1,024 keys. Qt looks for a \
-                  free number from the start each time, so a million of them do not come to an \
-                  end; an ets_no_key allocates some hundred bytes for its first value alone.";
+    let unfair = "pthread, C11, GLib and ets_key_per_instance end at 1,024 keys. Qt looks \
+                  for a free number from the start each time, so a million of them do not \
+                  come to an end; an ets_no_key allocates some hundred bytes for its first \
+                  value alone.";
     [
         row("million-create", &format!("create {many} keys, each"), VeryMany::created, 50.0, 25.0)
             .told(Story {
                 section: MANY,
-                why: "Boost and Java win: such an object is a few words, allocating it is all \
-                      there is, and Java's collector comes later. Ours makes a record that every \
-                      thread can find by the key's number. The crate's object has a place for \
-                      each power of two of threads, half a kilobyte that has to be cleared.",
+                why: "Boost wins, and Java is as good: such an object is a few words, and \
+                      allocating it is all there is. Ours makes a record that every thread can \
+                      find by the key's number. The crate's object has a place for each power of \
+                      two of threads, half a kilobyte that has to be cleared.",
                 unfair,
             }),
         row(
