@@ -1,14 +1,16 @@
 //! The two tables that tell all at once: who is fastest in each row, and which bars are met.
 
 use super::figure;
-use crate::compare::{Comparison, Record, RowRecord};
+use crate::compare::{Comparison, PeerRecord, Record, RowRecord};
 use crate::java;
+use crate::statistics::Spread;
 
 const WINS: &str = "
 ## Where ours wins and where it loses
 
-Nanoseconds, or bytes where it says so. *Ours to it* above 1 is a loss. OpenJDK is not
-among these: it did not run in the same rounds.
+Nanoseconds, or bytes where it says so. *Ours to it* above 1 is a loss: the median of the
+rounds' ratios. *Even*: the middle half of them has both wins and losses. OpenJDK is not among these, for it did not
+run in the same rounds.
 
 | work | ours | the best of the others | its figure | ours to it | |
 |---|---:|---|---:|---:|---|
@@ -25,27 +27,27 @@ slower or a busier one misses more of them.
 |---|---|---:|---:|---|---:|---|
 ";
 
-/// The fastest that is not ours, and its nanoseconds.
-pub fn fastest_other(row: &RowRecord) -> Option<(&str, f64)> {
+/// The fastest that is not ours.
+pub fn fastest_other(row: &RowRecord) -> Option<&PeerRecord> {
     // OpenJDK met another minute of the machine: it is in the tables, but no judge of who is first.
     let others =
         row.peers.iter().filter(|peer| !peer.id.starts_with("ours") && peer.id != java::ID);
-    others
-        .map(|peer| (peer.name.as_str(), peer.nanoseconds.median))
-        .min_by(|one, other| one.1.total_cmp(&other.1))
+    others.min_by(|one, other| one.nanoseconds.median.total_cmp(&other.nanoseconds.median))
 }
 
 struct Line {
     work: String,
     ours: f64,
-    other: Option<(String, f64)>,
+    /// Its name, its figure, and ours to it.
+    other: Option<(String, f64, Spread)>,
 }
 
 pub fn fastest(record: &Record) -> String {
     let rows = record.rows.iter().filter(|row| row.section.is_some()).map(|row| Line {
         work: row.work.clone(),
         ours: row.us.median,
-        other: fastest_other(row).map(|(name, taken)| (name.to_string(), taken)),
+        other: fastest_other(row)
+            .map(|peer| (peer.name.clone(), peer.nanoseconds.median, peer.ratio)),
     });
     let memory = record.memory.iter().map(|row| Line {
         work: row.work.to_string(),
@@ -54,29 +56,31 @@ pub fn fastest(record: &Record) -> String {
             .iter()
             .filter(|(name, _)| !name.starts_with("ours"))
             .min_by(|one, other| one.1.total_cmp(&other.1))
-            .cloned(),
+            .map(|(name, bytes)| (name.clone(), *bytes, Spread::of([row.bytes[0].1 / bytes]))),
     });
     let mut text = String::from(WINS);
     for line in rows.chain(memory) {
         let ours = figure(line.ours);
         text += &match line.other {
             None => format!("| {} | {ours} | nobody else does it | | | |\n", line.work),
-            Some((name, taken)) => {
-                let ratio = line.ours / taken;
-                let verdict = match ratio {
-                    _ if ratio < 0.95 => "wins",
-                    _ if ratio <= 1.05 => "even",
-                    _ => "**loses**",
-                };
-                format!(
-                    "| {} | {ours} | {name} | {} | {ratio:.2} | {verdict} |\n",
-                    line.work,
-                    figure(taken)
-                )
-            }
+            Some((name, taken, ratio)) => format!(
+                "| {} | {ours} | {name} | {} | {:.2} | {} |\n",
+                line.work,
+                figure(taken),
+                ratio.median,
+                outcome(ratio)
+            ),
         };
     }
     text
+}
+
+fn outcome(ratio: Spread) -> &'static str {
+    match ratio {
+        _ if ratio.high < 1.0 => "wins",
+        _ if ratio.low > 1.0 => "**loses**",
+        _ => "even",
+    }
 }
 
 pub fn bars(record: &Record) -> String {
@@ -128,7 +132,7 @@ fn trimmed(limit: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::fastest_other;
+    use super::{fastest_other, outcome};
     use crate::compare::{PeerRecord, RowRecord};
     use crate::statistics::Spread;
 
@@ -160,6 +164,13 @@ mod tests {
                 peer("pthread", 3.0),
             ],
         };
-        assert_eq!(fastest_other(&row), Some(("pthread", 3.0)));
+        assert_eq!(fastest_other(&row).map(|peer| peer.name.as_str()), Some("pthread"));
+    }
+
+    #[test]
+    fn who_wins_is_open_where_the_rounds_do_not_agree() {
+        assert_eq!(outcome(Spread { low: 0.8, median: 0.9, high: 0.95 }), "wins");
+        assert_eq!(outcome(Spread { low: 0.9, median: 1.2, high: 1.5 }), "even");
+        assert_eq!(outcome(Spread { low: 1.1, median: 1.2, high: 1.5 }), "**loses**");
     }
 }

@@ -44,11 +44,12 @@ fn said(why: &str, unfair: &str) -> String {
 
 fn table(row: &RowRecord) -> String {
     let mut text = format!("\n### {}\n", capital(&row.work));
-    if let Some((name, taken)) = fastest_other(row) {
+    if let Some(other) = fastest_other(row) {
         text += &format!(
-            "\nOurs takes {} ns; the fastest of the others is {name} with {} ns.\n",
+            "\nOurs takes {} ns; the fastest of the others is {} with {} ns.\n",
             figure(row.us.median),
-            figure(taken)
+            other.name,
+            figure(other.nanoseconds.median)
         );
     }
     text += "\n| | ns | middle half | ours to it | middle half |\n|---|---:|---|---:|---|\n";
