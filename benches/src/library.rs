@@ -127,6 +127,7 @@ pub fn stats() -> Fallible<Stats> {
 
 /// Two different addresses to store.
 pub fn two_values() -> [*mut c_void; 2] {
-    static PLACES: [u8; 2] = [0; 2];
+    // As far apart as an allocator's: who marks pointers by their lowest bit has it free.
+    static PLACES: [u128; 2] = [0; 2];
     [0, 1].map(|i| (&raw const PLACES[i]).cast_mut().cast())
 }

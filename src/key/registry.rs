@@ -2,9 +2,11 @@
 //!
 //! ```text
 //!   first:          slots 0 .. 63          in the registry itself
-//!   chunks:  [0] -> slots 64 .. 127        made when first needed,
-//!            [1] -> slots 128 .. 255       each as large as all before it,
-//!            ...                           never moved and never freed
+//!   chunks:  [0] -> slots 64 .. 79         made when first needed: four as large as
+//!            ...                           all before them together, then four of
+//!            [3] -> slots 112 .. 127       twice the size, and so on;
+//!            [4] -> slots 128 .. 159       never moved and never freed
+//!            ...
 //!   issued:  how many slots have ever been in use
 //!   free:    tag | index + 1  -> slot.next_free -> ... -> 0
 //! ```
@@ -27,11 +29,11 @@ use crate::sys::memory;
 use crate::sys::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sys::sync::{AtomicPtr, AtomicU32, AtomicU64};
 
-/// Slots in the registry itself; every chunk doubles what there is. A program
+/// Slots in the registry itself; every four chunks double what there is. A program
 /// with fewer keys allocates nothing for them.
 const FIRST_SLOTS: u32 = 64;
-/// 64, 128, ... 2^31: with the first slots all of 2^32.
-const CHUNKS: usize = 26;
+/// Four chunks of 16, of 32, ... of 2^29: with the first slots all of 2^32.
+const CHUNKS: usize = 4 * 26;
 /// One less than 2^32 - 1, because the free list stores index + 1.
 const MOST_SLOTS: u32 = u32::MAX - 1;
 
@@ -46,8 +48,10 @@ pub struct Registry {
 /// The chunk of a slot behind the first ones, the chunk's size, and the slot's
 /// offset in it.
 const fn locate(index: u32) -> (usize, u32, u32) {
-    let size = 1 << index.ilog2();
-    ((index.ilog2() - FIRST_SLOTS.ilog2()) as usize, size, index - size)
+    let size_bits = index.ilog2() - 2;
+    let (size, fours) = (1 << size_bits, size_bits + 2 - FIRST_SLOTS.ilog2());
+    // The two bits behind the highest say which of the four.
+    (4 * fours as usize + (index >> size_bits) as usize - 4, size, index % size)
 }
 
 impl Registry {
@@ -62,10 +66,16 @@ impl Registry {
     }
 
     /// The slot with an index below `issued`.
+    #[inline]
     pub fn slot(&self, index: u32) -> &KeySlot {
-        if let Some(slot) = self.first.get(index as usize) {
-            return slot;
+        match self.first.get(index as usize) {
+            Some(slot) => slot,
+            None => self.slot_in_chunk(index),
         }
+    }
+
+    #[inline(never)]
+    fn slot_in_chunk(&self, index: u32) -> &KeySlot {
         let (chunk, _, offset) = locate(index);
         // Acquire: with the Release that published the zeroed chunk.
         let slots = self.chunks[chunk].load(Acquire);

@@ -9,14 +9,13 @@ use crate::key::word::MOST_REFERENCES;
 impl Drop for Registry {
     /// The process's own lives in a `static`.
     fn drop(&mut self) {
-        let mut size = FIRST_SLOTS as usize;
-        for chunk in &self.chunks {
+        for (chunk, four) in self.chunks.iter().zip(0..) {
+            let size = FIRST_SLOTS as usize / 4 << (four / 4);
             if let Some(slots) = NonNull::new(chunk.load(Acquire)) {
                 // SAFETY: Allocated by `ensure_chunk` with this size; `&mut
                 // self` says that nobody uses it.
                 unsafe { memory::free_bytes(slots.cast(), size * size_of::<KeySlot>()) };
             }
-            size *= 2;
         }
     }
 }
@@ -51,7 +50,7 @@ fn places_follow_each_other_without_a_gap() {
         assert_eq!((chunk, offset), expected, "slot {index}");
         expected = if offset + 1 == size { (chunk + 1, 0) } else { (chunk, offset + 1) };
     }
-    assert_eq!(locate(u32::MAX), (CHUNKS - 1, 1 << 31, (1 << 31) - 1));
+    assert_eq!(locate(u32::MAX), (CHUNKS - 1, 1 << 29, (1 << 29) - 1));
 }
 
 #[test]

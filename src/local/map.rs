@@ -116,17 +116,17 @@ pub struct Map {
     pub links: (Cell<*mut Map>, Cell<*mut Map>),
     /// Its number among all maps ever, with the lock of that list.
     pub number: Cell<u64>,
-    /// Whose it is.
-    pub kind: Cell<Kind>,
     table: InTurn<Table>,
     /// How many values other threads have taken. With the map's lock.
     pub(super) takes: Cell<u32>,
-    /// The table's count of changes that the counters know of.
-    changes: Cell<u64>,
+    /// Whose it is.
+    pub kind: Cell<Kind>,
     /// The hot slot shows this map's table.
     published: Cell<bool>,
     /// A thread has this map: it has switched to it, or it is its own.
     attached: AtomicBool,
+    /// The table's count of changes that the counters know of.
+    changes: Cell<u64>,
     /// See the module's text.
     pub order: Array<Number>,
     /// Records in `order`.

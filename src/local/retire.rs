@@ -235,6 +235,21 @@ pub fn replaced(t: &Thread, map: &Map, record: RecordPointer, slot: Slot, old: *
     destroy_for(t, map, record, slot, old, Reason::Replaced as i32);
 }
 
+/// [`replaced`], where no other thread reaches the record, and with the callback to begin.
+#[inline(always)]
+pub fn replaced_unreached(t: &Thread, map: &Map, record: RecordPointer, old: *mut c_void) {
+    let (fields, slot) = (Record::at(record), Record::at(record).slot_at_hand());
+    map.begin_callback_unreached(record);
+    map.count_removal();
+    call_destroy(Some(t), slot, old, Reason::Replaced as i32);
+    map.pinned.set(map.pinned.get() - 1);
+    fields.pins.set(fields.pins.get() - 1);
+    if fields.state() != State::Live {
+        // The callback has removed the entry.
+        finish_if_idle_slowly(t, map, record, slot);
+    }
+}
+
 #[inline(never)]
 fn destroy_for(
     thread: &Thread,

@@ -49,19 +49,18 @@ pub enum Set {
 /// Two sets of places. All zero: both are empty, with bits for the places of one word.
 pub struct Stale {
     tops: [Cell<u64>; 2],
-    /// The levels below the top, if there are any: level 0 first. A word of the one set
-    /// is beside that of the other.
+    /// Nothing, if the tops have enough bits. Else how many levels there are below the top,
+    /// with [`PLACES`] of places above it; where each of them begins; and then these levels,
+    /// level 0 first. A word of the one set is beside that of the other.
     words: Array<u64>,
-    /// Where each of these levels begins.
-    starts: [Cell<u32>; MOST_LEVELS],
-    /// How many levels there are below the top.
-    levels: Cell<u32>,
-    /// Places that there are bits for; 0: as many as a word has.
-    places: Cell<u32>,
 }
 
-/// Levels below the top for any number of places: 64^6 is above 2^32.
-const MOST_LEVELS: usize = 5;
+/// Places that there are bits for as soon as the tops have too few: their 300 bytes take the
+/// allocator less than three sizes one after the other.
+const FEWEST: u32 = 1024;
+
+/// In the first word: how many places there are bits for stands from this bit on.
+const PLACES: u32 = 32;
 
 impl Stale {
     const fn new() -> Self {
@@ -75,27 +74,36 @@ impl Stale {
         self.tops[set as usize].get() == 0
     }
 
+    /// How many levels there are below the top.
+    #[inline(always)]
+    fn levels(&self) -> u32 {
+        self.words.get(0).unwrap_or(0) as u32
+    }
+
     /// Makes sure that there is a bit for each place below `places`. Errors: `OutOfMemory`;
     /// nothing has changed.
     pub fn reserve(&self, places: u32) -> Result<(), OutOfMemory> {
-        if places <= self.places.get().max(1 << WORD) {
+        let there = self.words.get(0).map_or(1 << WORD, |first| first >> PLACES);
+        if u64::from(places) <= there {
             return Ok(());
         }
-        self.grow(places)
+        self.grow(places.max(FEWEST))
     }
 
     #[cold]
     fn grow(&self, places: u32) -> Result<(), OutOfMemory> {
+        let levels = (places - 1).ilog2() / WORD;
+        let size_of = |level| 2 * (((places - 1) >> (WORD * (level + 1))) + 1);
         let larger = Self::new();
-        larger.places.set(places);
-        larger.levels.set((places - 1).ilog2() / WORD);
-        let mut size = 0;
-        for level in 0..larger.levels.get() {
-            larger.starts[level as usize].set(size);
-            size += 2 * (((places - 1) >> (WORD * (level + 1))) + 1);
+        let sizes: u32 = (0..levels).map(size_of).sum();
+        larger.words.reserve(1 + levels + sizes)?;
+        larger.words.push(u64::from(places) << PLACES | u64::from(levels));
+        let mut start = 1 + levels;
+        for level in 0..levels {
+            larger.words.push(start.into());
+            start += size_of(level);
         }
-        larger.words.reserve(size)?;
-        (0..size).for_each(|_| larger.words.push(0));
+        (0..sizes).for_each(|_| larger.words.push(0));
         for set in [Set::Usual, Set::Explicit] {
             while let Some(place) = self.youngest(set) {
                 self.remove(set, place);
@@ -105,11 +113,6 @@ impl Stale {
         }
         self.words.free();
         self.words.take(&larger.words);
-        for (start, new) in self.starts.iter().zip(&larger.starts) {
-            start.set(new.get());
-        }
-        self.places.set(places);
-        self.levels.set(larger.levels.get());
         Ok(())
     }
 
@@ -117,68 +120,70 @@ impl Stale {
     /// Safety: there is such a level below the top.
     #[inline(always)]
     unsafe fn index(&self, set: Set, level: u32, word: u32) -> u32 {
-        debug_assert!(level < self.levels.get());
+        debug_assert!(level < self.levels());
         // SAFETY: The caller.
-        let start = unsafe { self.starts.get_unchecked(level as usize) };
-        start.get() + 2 * word + set as u32
+        let start = unsafe { self.words.get_unchecked(1 + level as usize) };
+        start as u32 + 2 * word + set as u32
     }
 
+    /// A word of a level below the top.
+    /// Safety: there is such a level, and such a word in it.
     #[inline(always)]
-    fn word(&self, set: Set, level: u32, index: u32) -> u64 {
-        if level == self.levels.get() {
-            return self.tops[set as usize].get();
-        }
-        // SAFETY: Below the top; and invariant 2.
-        unsafe { self.words.get_unchecked(self.index(set, level, index) as usize) }
-    }
-
-    #[inline(always)]
-    fn set_word(&self, set: Set, level: u32, index: u32, word: u64) {
-        if level == self.levels.get() {
-            return self.tops[set as usize].set(word);
-        }
-        // SAFETY: Below the top.
-        self.words.set(unsafe { self.index(set, level, index) }, word);
+    unsafe fn word(&self, set: Set, level: u32, word: u32) -> u64 {
+        // SAFETY: The caller.
+        unsafe { self.words.get_unchecked(self.index(set, level, word) as usize) }
     }
 
     /// Enters a place.
     pub fn insert(&self, set: Set, place: u32) {
         let mut bit = place;
-        for level in 0..=self.levels.get() {
-            let index = bit >> WORD;
-            let old = self.word(set, level, index);
-            self.set_word(set, level, index, old | 1 << (bit % u64::BITS));
+        for level in 0..self.levels() {
+            // SAFETY: Below the top; invariant 2.
+            let index = unsafe { self.index(set, level, bit >> WORD) };
+            // SAFETY: As above.
+            let old = unsafe { self.words.get_unchecked(index as usize) };
+            self.words.set(index, old | 1 << (bit % u64::BITS));
             if old != 0 {
                 return;
             }
-            bit = index;
+            bit >>= WORD;
         }
+        let top = &self.tops[set as usize];
+        top.set(top.get() | 1 << bit);
     }
 
     /// Takes a place out, if it is in.
     pub fn remove(&self, set: Set, place: u32) {
         let mut bit = place;
-        for level in 0..=self.levels.get() {
-            let index = bit >> WORD;
-            let new = self.word(set, level, index) & !(1 << (bit % u64::BITS));
-            self.set_word(set, level, index, new);
-            if new != 0 {
+        for level in 0..self.levels() {
+            // SAFETY: Below the top; invariant 2.
+            let index = unsafe { self.index(set, level, bit >> WORD) };
+            // SAFETY: As above.
+            let word = unsafe { self.words.get_unchecked(index as usize) };
+            let word = word & !(1 << (bit % u64::BITS));
+            self.words.set(index, word);
+            if word != 0 {
                 return;
             }
-            bit = index;
+            bit >>= WORD;
         }
+        let top = &self.tops[set as usize];
+        top.set(top.get() & !(1 << bit));
     }
 
     /// The last place of a set.
+    #[inline]
     pub fn youngest(&self, set: Set) -> Option<u32> {
         let top = self.tops[set as usize].get().checked_ilog2()?;
-        Some(self.last_below(set, self.levels.get(), top))
+        Some(self.last_below(set, self.levels(), top))
     }
 
     /// The last place below a bit of a level that is set.
+    #[inline(always)]
     fn last_below(&self, set: Set, level: u32, bit: u32) -> u32 {
         (0..level).rev().fold(bit, |index, level| {
-            let word = self.word(set, level, index);
+            // SAFETY: Below the top; invariant 2.
+            let word = unsafe { self.word(set, level, index) };
             // Invariant 1: it has a bit.
             index << WORD | word.checked_ilog2().unwrap_or(0)
         })
@@ -187,10 +192,14 @@ impl Stale {
     /// The last place of a set that is before another one.
     fn before(&self, set: Set, place: u32) -> Option<u32> {
         let mut bit = place;
-        for level in 0..=self.levels.get() {
-            let index = bit >> WORD;
-            let lower = self.word(set, level, index) & ((1 << (bit % u64::BITS)) - 1);
-            if let Some(found) = lower.checked_ilog2() {
+        for level in 0..=self.levels() {
+            let (index, lower) = (bit >> WORD, (1 << (bit % u64::BITS)) - 1);
+            let word = match level == self.levels() {
+                true => self.tops[set as usize].get(),
+                // SAFETY: Below the top; invariant 2.
+                false => unsafe { self.word(set, level, index) },
+            };
+            if let Some(found) = (word & lower).checked_ilog2() {
                 return Some(self.last_below(set, level, index << WORD | found));
             }
             bit = index;
@@ -208,14 +217,13 @@ impl Stale {
         for top in &self.tops {
             top.set(0);
         }
-        (0..self.words.len()).for_each(|index| self.words.set(index, 0));
+        let words = (1 + self.levels()).min(self.words.len())..self.words.len();
+        words.for_each(|index| self.words.set(index, 0));
     }
 
     /// Gives the memory up. Both are empty.
     pub fn free(&self) {
         self.words.free();
-        self.levels.set(0);
-        self.places.set(0);
     }
 }
 

@@ -104,8 +104,7 @@ pub fn set_over(key: u64, value: *mut c_void) -> Over {
 #[inline]
 pub fn destroy_replaced(thread: &Thread, record: RecordPointer, old: *mut c_void) {
     let map = thread.map();
-    map.begin_callback(record);
-    retire::replaced(thread, map, record, Record::at(record).slot_at_hand(), old);
+    retire::replaced_unreached(thread, map, record, old);
 }
 
 /// [`set`] of a key of which [`set_over`] has just found nothing.
