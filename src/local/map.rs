@@ -355,15 +355,13 @@ impl Map {
         self.scopes.len() as u16
     }
 
-    /// Whether no other thread reaches it, and nothing is stale: the count goes up before
-    /// anything is posted.
+    /// Whether no other thread reaches it, and nothing is stale (counted before posted).
     #[inline(always)]
     pub fn is_plain(&self) -> bool {
         !self.has_reachable() && self.inbox.stale.load(Ordering::Relaxed) == 0
     }
 
-    /// Whether nothing stands at a key's home: so there is nothing of the key, not even what
-    /// hides its value in a scope.
+    /// Whether nothing stands at a key's home: nothing of the key then, hidden or not.
     pub fn is_home_free(&self, key: u64) -> bool {
         self.table().is_home_free(key)
     }
