@@ -10,7 +10,7 @@ impl Drop for Registry {
     /// The process's own lives in a `static`.
     fn drop(&mut self) {
         for (chunk, four) in self.chunks.iter().zip(0..) {
-            let size = FIRST_SLOTS as usize / 4 << (four / 4);
+            let size = (FIRST_SLOTS as usize / 4) << (four / 4);
             if let Some(slots) = NonNull::new(chunk.load(Acquire)) {
                 // SAFETY: Allocated by `ensure_chunk` with this size; `&mut
                 // self` says that nobody uses it.

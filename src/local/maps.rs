@@ -13,7 +13,7 @@
 //! 3. Only those who have the lock get at [`Lists`], and the child of a fork, which is
 //!    alone. So what is in a list is not freed meanwhile.
 
-use core::ptr::{from_ref, null_mut};
+use core::ptr::{from_ref, null, null_mut};
 
 use super::contexts::Context;
 use super::hooks::Share;
@@ -64,7 +64,12 @@ impl<T> List<T> {
 
     /// The members. The one that was met last may be taken out.
     fn iter(&self) -> impl Iterator<Item = &'static T> {
-        let (mut next, links) = (self.first.get(), self.links);
+        self.iter_from(self.first.get())
+    }
+
+    /// The members from one on, or none if it is null.
+    fn iter_from(&self, first: *mut T) -> impl Iterator<Item = &'static T> {
+        let (mut next, links) = (first, self.links);
         core::iter::from_fn(move || {
             // SAFETY: Invariant 3.
             let member = unsafe { next.as_ref() }?;
@@ -91,6 +96,9 @@ pub struct Lists {
     maps: List<Map>,
     contexts: List<Context>,
     entered: Cell<u64>,
+    /// Where the last walk from map to map has come to, so that all its steps go along the
+    /// list once; null when that map has gone.
+    reached: Cell<*const Map>,
     /// Maps that a fork has left behind: kept in sight, for tools that look for
     /// lost memory.
     lost: Cell<*mut Map>,
@@ -112,8 +120,23 @@ impl Lists {
         self.entered.replace(self.entered.get() + 1)
     }
 
+    /// The maps before a number: from the one on that was [reached](Self::reached), if that
+    /// has this number.
+    fn maps_before(&self, last: u64) -> impl Iterator<Item = &'static Map> {
+        // SAFETY: Not null, it is in the list: invariant 3.
+        let reached = unsafe { self.reached.get().as_ref() };
+        let from = match reached.filter(|map| map.number.get() == last) {
+            Some(map) => map.links.0.get(),
+            None => self.maps.first.get(),
+        };
+        self.maps.iter_from(from).filter(move |map| map.number.get() < last)
+    }
+
     /// Takes a map out of the list; what it has counted stays.
     fn remove(&self, map: &Map) {
+        if core::ptr::eq(self.reached.get(), map) {
+            self.reached.set(null());
+        }
         self.maps.unlink(map);
         let mut gone = self.gone.get();
         add_history(&mut gone, map);
@@ -142,6 +165,7 @@ static MAPS: Maps = Maps {
         maps: List::new(|map| &map.links),
         contexts: List::new(|context| &context.links),
         entered: Cell::new(0),
+        reached: Cell::new(null()),
         lost: Cell::new(null_mut()),
         // SAFETY: Numbers.
         gone: Cell::new(unsafe { core::mem::zeroed() }),
@@ -238,7 +262,8 @@ impl MapReport {
 /// be had.
 pub fn report_before(last: u64, patience: &Patience) -> Option<Option<MapReport>> {
     look(patience, |lists| {
-        let map = lists.maps.iter().find(|map| map.number.get() < last);
+        let map = lists.maps_before(last).next();
+        lists.reached.set(map.map_or(null(), from_ref));
         let context = lists.contexts.iter().find(|context| context.number.get() < last);
         let reports = map.map(MapReport::of_map).into_iter();
         reports.chain(context.map(MapReport::of_context)).max_by_key(|report| report.number)
@@ -249,13 +274,12 @@ pub fn report_before(last: u64, patience: &Patience) -> Option<Option<MapReport>
 /// somebody to be woken.
 pub fn next_with_stale(last: u64) -> Option<(u64, Share)> {
     MAPS.locked(|lists| {
-        let stale =
-            |map: &&Map| map.number.get() < last && map.inbox.stale.load(Ordering::Relaxed) > 0;
-        lists
-            .maps
-            .iter()
-            .filter(stale)
-            .find_map(|map| Some((map.number.get(), map.inbox.wakers()?)))
+        let is_stale = |map: &&Map| map.inbox.stale.load(Ordering::Relaxed) > 0;
+        lists.maps_before(last).filter(is_stale).find_map(|map| {
+            let wakers = map.inbox.wakers()?;
+            lists.reached.set(map);
+            Some((map.number.get(), wakers))
+        })
     })
 }
 
