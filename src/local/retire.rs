@@ -110,7 +110,7 @@ pub fn retire(
         }
     }
     let slot = fields.slot();
-    let dead = fields.is_known_dead();
+    let dead = is_dead(record, slot);
     let deferred = matches!(map.state_of(record), State::Deferred | State::Purged);
     let reason = match (deferred, dead) {
         (true, _) => i32::from(marks(record).reason.get()),
@@ -151,11 +151,21 @@ pub fn retire_lone(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot
     }
 }
 
+/// Whether a record's key has died: even if the map has not been told, as inside the release
+/// that is still on its way. Until the record leaves its key the slot serves no other.
+#[inline(always)]
+fn is_dead(record: RecordPointer, slot: Slot) -> bool {
+    let fields = Record::at(record);
+    fields.is_known_dead()
+        || fields.location.get() == Location::Linked && slot.check_held().is_err()
+}
+
 /// [`retire`] of the live entry at this position, which no other thread reaches, if that
 /// is simple. With false nothing was done.
 fn retire_simply(t: &Thread, map: &Map, record: RecordPointer, at: usize, reason: Reason) -> bool {
     let fields = Record::at(record);
-    let (slot, dead) = (fields.slot_at_hand(), fields.is_known_dead());
+    let slot = fields.slot_at_hand();
+    let dead = is_dead(record, slot);
     if !take_out_simply(map, record, at) {
         return false;
     }

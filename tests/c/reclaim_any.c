@@ -218,6 +218,50 @@ callbacks_of_a_release_may_call_everything(void)
     stop_workers();
 }
 
+static tls_scope_t around;
+
+/* Called for another map's value, when this thread's own is still to come. */
+static void
+end_own_values(void *value, int reason, void *user)
+{
+    test_log_destroy(value, reason, user);
+    if (value == VALUE(2))
+        CHECK_OK(around != 0 ? tls_scope_end(around) : tls_remove_all());
+}
+
+/* The key is dead, whatever it is that ends the thread's own value meanwhile. */
+static void
+a_release_says_of_every_value_that_its_key_is_dead(void)
+{
+    tls_key_options_t options = test_options();
+    tls_map_t *map;
+    int in_scope;
+
+    options.destroy = end_own_values;
+    options.user = &ended;
+    options.reclaim = TLS_RECLAIM_ANY;
+    for (in_scope = 0; in_scope < 2; in_scope++) {
+        tls_key_t key = test_key_from(&options);
+
+        test_log_clear(&ended);
+        around = 0;
+        if (in_scope)
+            CHECK_OK(tls_scope_begin(&around, NULL));
+        CHECK_OK(tls_set(key, VALUE(1)));
+        CHECK_OK(tls_map_create(&map));
+        CHECK_OK(tls_map_switch(map, NULL));
+        CHECK_OK(tls_set(key, VALUE(2)));
+        CHECK_OK(tls_map_switch(NULL, NULL));
+        CHECK_OK(tls_key_release(key));
+        CHECK_UINT(ended.count, 2);
+        CHECK_PTR(ended.records[0].value, VALUE(2));
+        CHECK_PTR(ended.records[1].value, VALUE(1));
+        CHECK_INT(ended.records[0].reason, TLS_REASON_KEY_DEAD);
+        CHECK_INT(ended.records[1].reason, TLS_REASON_KEY_DEAD);
+        CHECK_OK(tls_map_destroy(map));
+    }
+}
+
 /* A table full of values that others have taken is no smaller for its owner,
  * and not larger either, however often that happens. */
 static void
@@ -536,6 +580,7 @@ main(void)
     RUN(an_unattached_thread_may_release);
     RUN(each_key_ends_its_own_values_only);
     RUN(callbacks_of_a_release_may_call_everything);
+    RUN(a_release_says_of_every_value_that_its_key_is_dead);
     RUN(reaped_values_leave_room_behind);
     RUN(a_purge_ends_all_values_of_a_live_key);
     RUN(purging_is_for_live_any_keys);
