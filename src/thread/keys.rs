@@ -115,32 +115,40 @@ fn finish_release(thread: Option<&Thread>, slot: &'static KeySlot, key: u64) {
     if let Some(thread) = thread {
         slot.call.begin(&thread.calls, CallKind::Release);
     }
-    post_all(thread, slot);
+    let is_held = |thread: &Thread| slot.pins() > 1 && thread.map().find(key).is_some();
+    let has_own = thread.is_some_and(is_held);
+    let called_back = post_all(thread, slot);
     if let Some(thread) = thread {
-        destroy_own(thread, key);
+        destroy_own(thread, key, has_own && called_back);
         slot.call.end(&thread.calls);
     }
     retire::unpin(thread, slot);
 }
 
 /// Posts the holders of a dead key; wakes whom they want woken, and destroys the
-/// values of an `ANY` key.
-pub(super) fn post_all(thread: Option<&Thread>, slot: &'static KeySlot) {
+/// values of an `ANY` key. Returns whether anybody was called.
+pub(super) fn post_all(thread: Option<&Thread>, slot: &'static KeySlot) -> bool {
     let own = thread.map_or(null(), |thread| core::ptr::from_ref(thread.map()));
+    let mut called_back = false;
     while let Some(posted) = post_holders(slot, own) {
         match posted {
             Posted::Wake(wakers) => hooks::wake(thread, wakers),
             Posted::Taken(value) => retire::destroy(thread, slot, value, Reason::KeyDead),
         }
+        called_back = true;
     }
+    called_back
 }
 
 /// Destroys the thread's own values of a dead key, those that scopes cover as well.
-fn destroy_own(thread: &Thread, key: u64) {
+/// `called_back`: callbacks have run since the map was told.
+fn destroy_own(thread: &Thread, key: u64, called_back: bool) {
     let map = thread.map();
     retire::drain(map);
-    // Of what scopes have covered, a callback's insert may have swept the rest.
-    let swept = || (map.depth() > 0).then(|| map.find_retired(key)).flatten();
+    // An insert of a callback's may have swept the value out of the table, and below, of
+    // what scopes have covered, the rest.
+    let may_be_swept = called_back || map.depth() > 0;
+    let swept = || may_be_swept.then(|| map.find_retired(key)).flatten();
     while let Some(record) = map.first_value_of(key).or_else(swept) {
         retire::retire(thread, map, record, None, Reason::KeyDead);
     }

@@ -67,7 +67,7 @@ a_million_live_keys(void)
     CHECK_UINT(worker_expunge(&worker), in_worker);
     CHECK_UINT(destroyed, count + in_worker);
     CHECK_UINT(freed, count);
-    CHECK_UINT(test_stats().capacity, 2 * 256);
+    CHECK_AT_MOST(test_stats().capacity, 2 * 256);
     for (i = 0; i < count; i++)
         CHECK_CODE(tls_set(keys[i], VALUE(1)), TLS_ERR_DEAD_KEY);
     worker_stop(&worker);

@@ -262,6 +262,53 @@ a_release_says_of_every_value_that_its_key_is_dead(void)
     }
 }
 
+static tls_key_t set_meanwhile[20];
+
+/* Called for another map's value: what it sets makes this thread's table anew. */
+static void
+fill_the_table(void *value, int reason, void *user)
+{
+    size_t i;
+
+    test_log_destroy(value, reason, user);
+    if (value == VALUE(1))
+        for (i = 0; i < 20; i++)
+            CHECK_OK(tls_set(set_meanwhile[i], VALUE(1)));
+}
+
+/* A value of an explicit key, which the insert may not destroy, is swept out of the
+ * table: the release finds it all the same. */
+static void
+a_release_ends_its_own_value_whatever_callbacks_have_set(void)
+{
+    tls_key_options_t options = test_options();
+    tls_key_t key;
+    tls_map_t *map;
+    size_t i;
+
+    test_log_clear(&ended);
+    for (i = 0; i < 20; i++)
+        CHECK_OK(tls_key_create(&set_meanwhile[i], NULL));
+    options.destroy = fill_the_table;
+    options.user = &ended;
+    options.reclaim = TLS_RECLAIM_ANY;
+    options.flags = TLS_KEY_EXPLICIT;
+    key = test_key_from(&options);
+    CHECK_OK(tls_map_create(&map));
+    CHECK_OK(tls_map_switch(map, NULL));
+    CHECK_OK(tls_set(key, VALUE(1)));
+    CHECK_OK(tls_map_switch(NULL, NULL));
+    CHECK_OK(tls_set(key, VALUE(2)));
+    CHECK_OK(tls_key_release(key));
+    CHECK_UINT(ended.count, 2);
+    CHECK_PTR(ended.records[1].value, VALUE(2));
+    CHECK_INT(ended.records[1].reason, TLS_REASON_KEY_DEAD);
+    CHECK_UINT(tls_stale_count(), 0);
+    for (i = 0; i < 20; i++)
+        CHECK_OK(tls_key_release(set_meanwhile[i]));
+    CHECK_OK(tls_map_destroy(map));
+}
+
 /* A table full of values that others have taken is no smaller for its owner,
  * and not larger either, however often that happens. */
 static void
@@ -581,6 +628,7 @@ main(void)
     RUN(each_key_ends_its_own_values_only);
     RUN(callbacks_of_a_release_may_call_everything);
     RUN(a_release_says_of_every_value_that_its_key_is_dead);
+    RUN(a_release_ends_its_own_value_whatever_callbacks_have_set);
     RUN(reaped_values_leave_room_behind);
     RUN(a_purge_ends_all_values_of_a_live_key);
     RUN(purging_is_for_live_any_keys);

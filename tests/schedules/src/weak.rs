@@ -37,7 +37,7 @@ use crate::runner::{Machine, Script};
 
 // Each execution makes all of these anew; scenarios use about half of them.
 /// Atomics of one execution.
-const WORDS: usize = 64;
+const WORDS: usize = 96;
 /// Cells of one execution that are read before they are written.
 const CELLS: usize = 160;
 
