@@ -60,6 +60,7 @@ fn call_destroy(thread: Option<&Thread>, slot: &KeySlot, value: *mut c_void, rea
 }
 
 /// Destroys a value that is no map's any more. The caller keeps the slot.
+#[inline(never)]
 pub fn destroy(thread: Option<&Thread>, slot: &KeySlot, value: *mut c_void, reason: Reason) {
     if reason == Reason::KeyDead {
         match thread {
@@ -180,7 +181,7 @@ fn retire_simply(t: &Thread, map: &Map, record: RecordPointer, at: usize, reason
 
 /// Takes the live entry at this position out, for the thread that removes it, if that is
 /// simple: the record has the value then. With false nothing was done.
-#[inline(always)]
+#[inline(never)]
 pub fn take_out_simply(map: &Map, record: RecordPointer, position: usize) -> bool {
     let taken = map.take_out_simply::<false>(record, position);
     if taken {
@@ -213,6 +214,12 @@ pub fn finish_removed(thread: &Thread, map: &Map, record: RecordPointer, slot: S
         map.release_record(record);
     }
     waiters::wake();
+}
+
+/// [`finish_removed`], as a call.
+#[inline(never)]
+fn finish_linked(thread: &Thread, map: &Map, record: RecordPointer, slot: Slot) {
+    finish_removed(thread, map, record, slot);
 }
 
 /// Whether there is nothing to call for a record's value.
@@ -291,7 +298,7 @@ pub fn finish_if_idle(thread: &Thread, map: &Map, record: RecordPointer, slot: S
         && fields.covers.get() == Number::NONE;
     match fields.location.get() {
         Location::Pinned if is_simple => finish_dead(thread, map, record, slot),
-        Location::Linked if is_simple => finish_removed(thread, map, record, slot),
+        Location::Linked if is_simple => finish_linked(thread, map, record, slot),
         _ => finish_if_idle_slowly(thread, map, record, slot),
     }
 }

@@ -135,6 +135,7 @@ impl Stale {
     }
 
     /// Enters a place.
+    #[inline(never)]
     pub fn insert(&self, set: Set, place: u32) {
         let mut bit = place;
         for level in 0..self.levels() {
@@ -153,6 +154,7 @@ impl Stale {
     }
 
     /// Takes a place out, if it is in.
+    #[inline(never)]
     pub fn remove(&self, set: Set, place: u32) {
         let mut bit = place;
         for level in 0..self.levels() {

@@ -122,6 +122,7 @@ fn capture_one(thread: &Thread, made: &Context, key: u64) -> Result<(), Error> {
 }
 
 /// Takes the mark of the value that is being copied back.
+#[inline(never)]
 fn release_mark(thread: &Thread, made: &Context) {
     let Some(record) = NonNull::new(made.marked.replace(null_mut())) else { return };
     let slot = Record::at(record).slot();

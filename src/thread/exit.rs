@@ -98,6 +98,7 @@ fn end_in_rounds(thread: &Thread, map: &Map, reason: Reason, hooks: bool) -> boo
 }
 
 /// Whether a map has a value or an open scope.
+#[inline(never)]
 fn has_anything(map: &Map) -> bool {
     retire::drain(map);
     map.depth() > 0
@@ -106,6 +107,7 @@ fn has_anything(map: &Map) -> bool {
 }
 
 /// What the rounds have left. What is visited is left to its visitors.
+#[inline(never)]
 fn leak_rest(thread: &Thread, map: &Map) {
     scope::end_every(thread, map);
     scope::leak_values(thread, map, 0, |_| true);

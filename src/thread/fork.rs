@@ -195,6 +195,7 @@ fn keep_visits(thread: Option<&Thread>) {
 }
 
 /// Links a record to its key, which is alive.
+#[inline(never)]
 fn link_anew(record: RecordPointer) {
     let fields = Record::at(record);
     let generation = key::handle::generation(fields.handle.get());
@@ -223,6 +224,7 @@ fn calls(thread: Option<&Thread>, kind: CallKind) -> impl Iterator<Item = &'stat
     chain(thread).filter(move |call| call.kind() == kind)
 }
 
+#[inline(never)]
 fn build_map_anew(thread: Option<&Thread>, map: &Map) {
     // SAFETY: The only thread, and it has no lock.
     unsafe { map.inbox.reset() };
@@ -231,6 +233,7 @@ fn build_map_anew(thread: Option<&Thread>, map: &Map) {
 }
 
 /// Links a record to its live key again, or has it known stale.
+#[inline(never)]
 fn build_record_anew(thread: Option<&Thread>, map: &Map, record: RecordPointer) {
     let fields = Record::at(record);
     let state = fields.state();
@@ -282,6 +285,7 @@ fn build_record_anew(thread: Option<&Thread>, map: &Map, record: RecordPointer) 
 }
 
 /// Counts the pins of callbacks that run for a record again.
+#[inline(never)]
 fn pin_callbacks(record: RecordPointer) {
     let fields = Record::at(record);
     if fields.is_reachable() {
@@ -289,6 +293,7 @@ fn pin_callbacks(record: RecordPointer) {
     }
 }
 
+#[inline(never)]
 fn make_stale(map: &Map, record: RecordPointer) {
     Record::at(record).slot().pin();
     map.enter_stale(record);

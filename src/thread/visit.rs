@@ -177,6 +177,7 @@ fn end(thread: &Thread, memory: NonNull<Walk>) {
 }
 
 /// Leaves a key that the caller has joined.
+#[inline(never)]
 pub(super) fn leave(thread: Option<&Thread>, slot: &'static KeySlot) {
     // The key is alive until this: so is its handle.
     let key = slot.handle();
@@ -191,6 +192,7 @@ pub(super) fn recover(thread: &Thread, call: &Call) {
     end(thread, NonNull::from(Walk::of_call(call)));
 }
 
+#[inline(never)]
 pub(super) fn after_mark(thread: &Thread, slot: &KeySlot, left: Unmarked) {
     match left {
         Unmarked::Done | Unmarked::Posted(None) => {}
@@ -258,6 +260,7 @@ fn purge_own(thread: &Thread, key: u64) -> usize {
 }
 
 /// [`purge`] of an `ANY` key.
+#[inline(never)]
 fn purge_now(attach: Attach, key: u64) -> Result<usize, Error> {
     let mut destroyed = 0;
     walk(attach, key, true, Rules::any, |thread, slot, value, _| {
