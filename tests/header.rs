@@ -14,6 +14,7 @@ use std::time::Duration;
 use support::compiler::{compile, compiler, link, Linkage, Standard};
 use support::declarations::declarations;
 use support::library::{self, library};
+use support::sections::{in_sections, names_given, without_comments};
 use support::{process, scratch, source_root};
 
 const STANDARDS: [Standard; 6] = [
@@ -279,12 +280,18 @@ fn generated_header() -> String {
     let mut text = Vec::new();
     bindings.write(&mut text);
     let text = String::from_utf8(text).expect("a header is text");
-    text.lines().map(as_a_macro_should_be).collect()
+    let text: String = text.lines().map(as_c_has_it).collect();
+    let sections = fs::read_to_string(source_root().join("src/capi/sections.txt"));
+    in_sections(&text, &sections.expect("the list of sections is there"))
 }
 
 /// A line of the header, with what cbindgen can't say: a negative number that
-/// is a macro stands in parentheses, and the number of no key has its type.
-fn as_a_macro_should_be(line: &str) -> String {
+/// is a macro stands in parentheses, the number of no key has its type, and
+/// comments are those of every C.
+fn as_c_has_it(line: &str) -> String {
+    if let Some((code, comment)) = line.split_once(" // ") {
+        return format!("{} /* {comment} */\n", code.trim_end());
+    }
     let line = match line.split_once(" -") {
         Some((macro_name, number)) if line.starts_with("#define TLS_") => {
             format!("{macro_name} (-{number})")
@@ -314,6 +321,44 @@ fn the_header_is_what_the_sources_say() {
         committed.lines().nth(line),
         generated.lines().nth(line),
     );
+}
+
+/// What the library itself installs for C.
+const HEADERS: [&str; 2] = ["include/threadlocalmap.h", "include/threadlocalmap_inline.h"];
+
+/// Goes through the installed headers, line by line.
+fn check_headers(complaint: impl Fn(&str) -> Option<String>) {
+    check_all(HEADERS.into_iter().flat_map(|file| {
+        let text = fs::read_to_string(source_root().join(file)).expect("the header is there");
+        complaint(&text).map(|complaint| Err(format!("{file}: {complaint}")))
+    }));
+}
+
+#[test]
+fn no_blank_lines_follow_each_other_in_the_header() {
+    check_headers(|text| {
+        text.contains("\n\n\n").then(|| "several blank lines in a row".to_owned())
+    });
+}
+
+#[test]
+fn the_header_has_comments_of_every_c() {
+    check_headers(|text| {
+        let code = without_comments(text);
+        code.lines().find(|line| line.contains("//")).map(|line| format!("a C++ comment: {line}"))
+    });
+}
+
+#[test]
+fn the_header_gives_names_of_the_library_only() {
+    check_headers(|text| {
+        let names = names_given(text);
+        assert!(names.len() > 3, "names have been found: {names:?}");
+        let ours = |name: &String| {
+            ["tls_", "TLS_", "THREADLOCALMAP_"].iter().any(|prefix| name.starts_with(prefix))
+        };
+        names.into_iter().find(|name| !ours(name)).map(|name| format!("declares {name}"))
+    });
 }
 
 /// The value of a `#define` of the header.

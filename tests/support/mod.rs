@@ -3,6 +3,7 @@
 //! * [`declarations`]: what a header declares.
 //! * [`library`]: the library under test, built or installed, and its header.
 //! * [`compiler`]: the C and C++ compilers, found as the `cc` crate finds them.
+//! * [`sections`]: the order of the header.
 //! * [`process`]: running what was built, with a guard against hanging.
 
 // Each test program is a crate of its own and uses a part of this.
@@ -12,6 +13,7 @@ pub(crate) mod compiler;
 pub(crate) mod declarations;
 pub(crate) mod library;
 pub(crate) mod process;
+pub(crate) mod sections;
 
 use std::fs;
 use std::path::{Path, PathBuf};
