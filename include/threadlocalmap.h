@@ -3,126 +3,144 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * A thread that dies takes its thread locals along; a pool's thread never dies, so what tasks and
- * dead objects leave in it stays. Here every object can have a key of its own, any number of them.
- * When the object's key is released, each thread's value under it becomes stale, and each thread
- * destroys its own: when it says tls_expunge(), when it next sets or misses a key, or when it ends.
+ * When a thread ends, its thread-locals are destroyed. The threads of a pool do not end, so
+ * whatever tasks and dead objects leave in them stays. With this library every object can have a
+ * key of its own, and there can be any number of keys. When an object's key is released, each
+ * thread's value under it becomes stale. Each thread destroys its own stale values: when it calls
+ * tls_expunge(), when it next sets or misses a key, or when it ends.
  *
  *     tls_key_t key;
  *     tls_key_options_t options = {0};
  *     options.size = sizeof options;
  *     options.destroy = free_buffer;
- *     tls_key_create(&key, &options);        with the object
+ *     tls_key_create(&key, &options);        when the object is made
  *
- *     void *buffer = tls_get(key);           on any thread, a nanosecond
+ *     void *buffer = tls_get(key);           on any thread, in a nanosecond
  *     if (!buffer) tls_set(key, buffer = new_buffer());
  *
  *     tls_expunge();                         on a pool's thread, between two tasks
  *
- *     tls_key_release(key);                  with the object's end
+ *     tls_key_release(key);                  when the object ends
  *
  * WORDS
- *   key          what a value is stored under; made at run time, counted by references
+ *   key          what a value is stored under; made at run time, and counted by references
  *   handle       the 64-bit number (tls_key_t) that names a key; never used again for another key
- *   live, dead   a key with at least one reference; a key whose last reference was released
+ *   live, dead   a live key has at least one reference; a dead key's last reference was released
  *   map          the values of one thread
- *   entry        a key and its value in a map. It never keeps its key alive: the key is weak
- *   stale entry  an entry whose key is dead, or was purged since, and whose value is not destroyed
- *                yet. A value that was purged ends with TLS_REASON_PURGED, whatever ends it
- *   expunge      take stale entries out of a map and destroy their values
+ *   entry        a key and its value in a map; it never keeps its key alive: the key is weak
+ *   stale entry  an entry whose key is dead or was purged, and whose value is not destroyed yet;
+ *                a purged value is always destroyed with TLS_REASON_PURGED
+ *   visited      passed to a callback of tls_for_each() that has not returned yet
+ *   expunge      to take stale entries out of a map and destroy their values
  *   owner        the thread that a map belongs to
  *   holder       a map that has an entry for a given key
- *   scope        what a thread sets while it is open ends with it; what that hides is back then
- *   context      copies of a thread's inherited values, for a task to take along
+ *   scope        a span of time on a thread: values set inside a scope are destroyed when it
+ *                closes; values they shadowed become visible again
+ *   context      copies of a thread's inherited values, which a task takes to another thread
  *   task         a function and its argument, run once, in a scope, with a context
+ *   attach       to set up what the library keeps for a thread; the first tls_set() does it
+ *   waker        a callback of a thread that is called when the thread gets stale values
  *
  * CONVENTIONS
- *   Functions that can fail return int: TLS_OK (0) or a negative TLS_ERR_*. Out-parameters are
- *   written on success only. A failed call has changed nothing, but that it may have attached the
- *   thread. Whatever number is passed as a handle, the answer is an error and not a crash. Structures
- *   begin with their size: set it to sizeof, and everything that you do not use to zero.
+ *   Functions that can fail return int: TLS_OK (0) or a negative TLS_ERR_* number. Out-parameters
+ *   are written on success only. A failed call has changed nothing, except that it may have
+ *   attached the thread, and except where its text says more. Any number may be passed as a
+ *   handle: if it names no key, the call returns an error and does not crash. Structures begin
+ *   with their size: set it to sizeof, and every member that you do not use to zero. "Yours" means
+ *   that the library does not free it.
+ *
+ *   The text of each function ends with these facts:
+ *   Threads      which threads may call it
+ *   Blocks       whether it may wait for other threads, apart from short locks (see THREADING)
+ *   Runs         which callbacks it may call before it returns. A call that destroys a value of a
+ *                dead key may also run that key's user_free, and a call that releases a key may
+ *                also run wakers of other threads. "Destroys at most 8 stale values" means those
+ *                of the calling thread, except values of TLS_KEY_EXPLICIT keys
+ *   Signals      whether a signal handler may call it
+ *   Returns      every value that it can return. "Called by the memory allocator" is the case that
+ *                malloc() or the like, called by this library, calls this library
+ *   Since        the first version that has it
  *
  * OWNERSHIP
- *   made by                 is ended by                       or by
+ *   made by                 ended by                          or by
  *   tls_key_create          tls_key_release, the last one     -
  *   tls_key_retain          tls_key_release                   -
- *   tls_set, tls_swap,      the key's destroy callback, once, tls_take, tls_swap, tls_scrape: handed
- *   init's value            on a thread that the key allows   to you, undestroyed
- *   options.user            options.user_free, once, last     you, if there is none
- *   options.name            you: it is copied                 -
+ *   tls_set, tls_swap,      the key's destroy callback, once, tls_take, tls_swap, tls_take_all and
+ *   the init callback       on a thread that the key allows   tls_scrape, which give it to you
+ *   options.user            options.user_free, once, last     you, if there is no user_free
+ *   options.name            you: the library copies it        -
  *   tls_context_capture     tls_context_free                  -
  *   tls_task_create         tls_task_run, once                tls_task_cancel
  *   tls_map_create          tls_map_destroy                   -
  *   tls_scope_begin         tls_scope_end                     the end of its thread or map
- *   tls_strerror and the    nobody: static strings            -
- *   like
+ *   tls_strerror and other  nothing: the strings are static   -
+ *   functions with text
  *
  * THREADING
  *   Every function may be called on any thread, at any time, however the thread was made. Values
- *   are the calling thread's own: no two threads share one, so no function needs a lock of yours.
- *   Handing a handle to another thread is your business: who uses it has a reference, or knows
- *   that somebody keeps one. No function waits for another thread, but for locks that are held
- *   for a few instructions (and while a report goes over all records, of a dead key). Only
- *   tls_key_drain(), tls_take_wait() and tls_swap_wait() wait, because that is what they are for.
- *   And while a visitor of tls_for_each_locked() runs, other threads' calls on values of that key
- *   wait, and a report; another key may share its lock.
+ *   belong to the calling thread: no two threads share one, so no function needs a lock of yours.
+ *   If you hand a handle to another thread, make sure that it has a reference, or that another
+ *   part of the program keeps one. No function waits for another thread, except for locks that are
+ *   held for a few instructions, or while a report goes over all records of a dead key. Only
+ *   tls_key_drain(), tls_take_wait() and tls_swap_wait() wait, as their names say. While a visitor
+ *   of tls_for_each_locked() runs, reports and other threads' calls on values of that key wait
+ *   too; another key may share its lock.
  *
  * WHO DESTROYS A VALUE
- *   TLS_RECLAIM_OWNER (the default): the thread that has it, and no other. When its key has died on
- *   another thread, that is when it expunges, next sets or misses a key, or ends; an idle worker
- *   can be woken (tls_thread_on_stale). TLS_RECLAIM_ANY: any thread; tls_key_release() of the last
- *   reference destroys all threads' values before it returns. One exception: the owner's thread
- *   ends, or is detached, or the value's map is destroyed, while the value is being visited
- *   (tls_for_each, TLS_KEY_ENUMERABLE keys only). The visiting thread destroys it then.
+ *   With TLS_RECLAIM_OWNER, the default, the thread that has the value destroys it, and no other
+ *   thread. If the key has died on another thread, the owner destroys the value when it expunges,
+ *   when it next sets or misses a key, or when it ends; an idle worker can be woken
+ *   (tls_thread_on_stale()). With TLS_RECLAIM_ANY, any thread may destroy it: tls_key_release() of
+ *   the last reference destroys all threads' values before it returns. There is one exception: if
+ *   the owner ends or is detached, or the value's map is destroyed, while the value is being
+ *   visited (TLS_KEY_ENUMERABLE keys only), the visiting thread destroys it.
  *
  * TASKS
- *   A pool's worker is to be after a task what it was before it: wrap the task (tls_task_create() on
- *   the submitting thread, tls_task_run() on the worker), or open a scope around it. Values that a
- *   worker keeps for itself are those of TLS_KEY_WORKER keys; values that a task takes along from
- *   its submitter are those of TLS_KEY_INHERIT keys. A fiber or coroutine that moves between
- *   threads has a map of its own (tls_map_switch()).
+ *   After a task, the worker's thread-locals are as they were before it, if you wrap the task
+ *   (tls_task_create() on the submitting thread, tls_task_run() on the worker) or open a scope
+ *   around it. Values that a worker keeps for itself are those of TLS_KEY_WORKER keys. Values that
+ *   a task takes along from its submitter are those of TLS_KEY_INHERIT keys. A fiber or coroutine
+ *   that moves between threads has a map of its own (tls_map_switch()).
  *
  * CALLBACKS
- *   destroy, init, copy, user_free and hooks run with no lock held and with every structure whole. They
- *   may call any function of this library, on any key, their own included; tls_thread_detach() is
- *   answered TLS_ERR_REENTRANT. A visitor of tls_for_each_locked() alone runs with locks held, and may
- *   call next to nothing. destroy is never called with NULL. A callback must not throw a C++ exception
- *   and must not longjmp out of the library: both are undefined behaviour.
- *
- * WHAT A CALL MAY RUN
- *   Beside what its text says, a call that destroys a value whose key is dead may run that key's
- *   user_free, and a call that releases a key may run wakers of other threads.
- *   tls_get, tls_try_get        on a hit nothing; on a miss destroy of at most 8 stale values, then init
- *   tls_set, tls_swap           destroy of at most 8 stale values if the key has no value here yet, or
- *                               others have sent some; tls_set: then destroy of the value before
- *   tls_scope_begin             destroy of at most 8 stale values; copy, with a context
- *   tls_get_existing, tls_take  nothing
- *   tls_remove                  destroy of the value
- *   tls_expunge and its like, and the ends of scopes, tasks, maps and threads: destroy of whatever
- *   has ended. Stale values of TLS_KEY_EXPLICIT keys are destroyed by these alone.
+ *   destroy, init, copy, user_free and hooks run with no lock held and with all structures whole.
+ *   They may call any function of this library, on any key, their own included, except that
+ *   tls_thread_detach() and others whose text says so return TLS_ERR_REENTRANT. Only a visitor of
+ *   tls_for_each_locked() runs with locks held, and it may call five functions only. destroy is
+ *   never called with NULL. If a callback throws a C++ exception, or leaves the library by longjmp,
+ *   the behaviour is undefined.
  *
  * THE END OF A THREAD
- *   However a thread ends (return, pthread_exit, cancellation): its hooks are called, the latest
- *   first, then its values are destroyed, in the reverse order of their first set; both again
- *   while they add more, at most 4 rounds. What is left then is given up and counted in
- *   tls_stats_t.leaked. A destructor of another pthread key that sets a value afterwards gets
- *   another cleanup, as long as the C library calls destructors (4 passes); then TLS_ERR_EXITING.
- *   If the process has no pthread key left, ends can't be seen: tls_thread_attach() says so
- *   (TLS_ERR_LIMIT), and tls_thread_detach() does the same by hand.
+ *   When a thread ends (by return, pthread_exit() or cancellation), its hooks are called, the
+ *   latest first. Then its values are destroyed, in the reverse order of their first set. If this
+ *   adds hooks or values, both steps are repeated, in at most 4 rounds. Values that are left then
+ *   are given up and counted in tls_stats_t.leaked. If a destructor of another pthread key sets a
+ *   value afterwards, another cleanup follows, as long as the C library calls destructors
+ *   (4 passes); after that, tls_set() returns TLS_ERR_EXITING. With no pthread key left, thread
+ *   exit can't be detected; tls_thread_attach() returns TLS_ERR_LIMIT. Such a thread must call
+ *   tls_thread_detach() before it ends, which does the same cleanup.
  *
- * EXIT, FORK, DLCLOSE, SIGNALS
- *   exit() and returning from main destroy nothing, as with pthread keys; call tls_thread_detach()
- *   first where that matters. fork(): any thread may, at any moment. The child has the forking
- *   thread's values; other threads' maps are gone there, without their callbacks being run, and so
- *   is a dead key that only they had values of, without its user_free. A map (tls_map_create()) that
- *   another thread had attached stays attached: it can't be used there. Every function works in the
- *   child. If a visitor of tls_for_each() forks, the visit ends in the child when that visitor
- *   returns. dlclose() never unloads the shared library, because threads that used it have yet to
- *   end; a plugin that links the static library must be linked with -Wl,-z,nodelete. A plugin whose
- *   callbacks are a key's: release the key, tls_key_drain() it, then unload the plugin. In a signal
- *   handler: tls_get() and tls_get_existing() of a value that is there, on an attached thread,
- *   tls_stale_count(), tls_key_retain(), tls_key_is_live(), tls_dump_fd(), and the functions about
- *   errors and versions.
+ * EXIT
+ *   exit() and a return from main() destroy nothing, as with pthread keys. If that matters, call
+ *   tls_thread_detach() first.
+ *
+ * FORK
+ *   Any thread may call fork() at any moment, and every function works in the child. The child has
+ *   the forking thread's values. The other threads' maps do not exist there, and their callbacks
+ *   were not run; a dead key that only those maps had values of is gone too, without its
+ *   user_free. A map of tls_map_create() that another thread had attached stays attached, and
+ *   can't be used in the child. If a visitor of tls_for_each() forks, the visit ends in the child
+ *   when that visitor returns.
+ *
+ * DLCLOSE
+ *   dlclose() never unloads the shared library, because threads that used it have yet to end. Link
+ *   a plug-in that contains the static library with -Wl,-z,nodelete. Before you unload a plug-in
+ *   that contains the callbacks of a key, release the key and call tls_key_drain().
+ *
+ * SIGNALS
+ *   A signal handler may call tls_get() and tls_get_existing() of a value that is there, on an
+ *   attached thread; tls_stale_count(), tls_key_retain(), tls_key_is_live() and tls_dump_fd(); and
+ *   the functions about errors and versions.
  */
 
 #ifndef THREADLOCALMAP_H
@@ -141,95 +159,103 @@ extern "C" {
 /*================================================================================================
  * ERRORS
  *
- * A function that can fail returns TLS_OK (0) or one of the negative numbers below. A failed call
- * has changed nothing, except that it may have attached the calling thread to the library.
+ * A function that can fail returns TLS_OK (0) or one of the negative numbers below. The text of a
+ * function says what a code means there, where that is more than is said here.
  *================================================================================================*/
 
 /**
- * It worked.
+ * The call succeeded.
  */
 #define TLS_OK 0
 
 /**
- * The handle was never a key.
+ * The handle has never named a key. Check that tls_key_create() succeeded and that the handle was
+ * not overwritten.
  */
 #define TLS_ERR_BAD_KEY (-1)
 
 /**
- * The handle was a key; its last reference was released.
+ * The key is dead: its last reference was released. Hold a reference for as long as you use a key
+ * (tls_key_retain()).
  */
 #define TLS_ERR_DEAD_KEY (-2)
 
 /**
- * An argument that is never right: a null pointer, an unknown flag, a wrong size.
+ * An argument is invalid in every situation: a null pointer, an unknown flag or a wrong size, for
+ * example. Correct the call.
  */
 #define TLS_ERR_INVALID (-3)
 
 /**
- * Memory ran out.
+ * Memory could not be allocated. Free some memory and repeat the call.
  */
 #define TLS_ERR_NO_MEMORY (-4)
 
 /**
- * The calling thread has no value under this key.
+ * The calling thread has no value under this key. Store one with tls_set().
  */
 #define TLS_ERR_ABSENT (-5)
 
 /**
- * A limit was reached: references, keys, the size of a buffer, pthread keys.
+ * A limit was reached: of references, keys, open scopes, a buffer's size or pthread keys, for
+ * example. The function's text says which, and what to do.
  */
 #define TLS_ERR_LIMIT (-6)
 
 /**
- * Not allowed inside this callback.
+ * The function must not be called here: inside a callback that excludes it, or in a memory
+ * allocator that this library has called. Call it after the callback has returned.
  */
 #define TLS_ERR_REENTRANT (-7)
 
 /**
- * The key's init or copy callback returned non-zero; nothing was stored.
+ * The key's init or copy callback returned a number other than 0, and nothing was stored. The next
+ * call tries again.
  */
 #define TLS_ERR_INIT (-8)
 
 /**
- * The calling thread, or a scope or map of it, is past its last cleanup: nothing
- * more can be stored.
+ * The calling thread, or its scope or map, is past its last cleanup and can store nothing more.
+ * Keep the value and destroy it yourself.
  */
 #define TLS_ERR_EXITING (-9)
 
 /**
- * In use elsewhere, or out of order.
+ * The object is in use by another thread or by a caller further out on this stack, or calls came
+ * in the wrong order. Try again when that use has ended.
  */
 #define TLS_ERR_BUSY (-10)
 
 /**
- * The time was up first.
+ * The time limit expired before the condition was met. Call again to go on waiting.
  */
 #define TLS_ERR_TIMEOUT (-11)
 
 /**
- * This version or build of the library does not do that.
+ * This version or build of the library does not support the operation. No function of this version
+ * returns this code.
  */
 #define TLS_ERR_UNSUPPORTED (-12)
 
 /**
- * A sentence for people about an error code.
+ * Returns a sentence that describes an error code.
  *
  * error: any number. The string is static: never free it.
  *
- * Threads: any. Blocks: no. Signals: safe.
- * Returns a string, never NULL; "unknown error" for what is no code.
+ * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
+ * Returns a string, never NULL; "unknown error" if the number is not a code.
  * Since 0.1.0.
  */
 const char *tls_strerror(int error);
 
 /**
- * The name of an error code's constant.
+ * Returns the name of an error code's constant.
  *
  * error: any number. The string is static: never free it.
  *
- * Threads: any. Blocks: no. Signals: safe.
- * Returns a string such as "TLS_ERR_DEAD_KEY", never NULL; "TLS_ERR_UNKNOWN"
- * for what is no code.
+ * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
+ * Returns a string such as "TLS_ERR_DEAD_KEY", never NULL; "TLS_ERR_UNKNOWN" if the number is not
+ * a code.
  * Since 0.1.0.
  */
 const char *tls_err_name(int error);
@@ -245,86 +271,85 @@ const char *tls_err_name(int error);
 /**
  * The name of a key: a number that names one key for the life of the process.
  *
- * It is never used again for another key, in this process, on any thread.
- * Copy it, compare it, store it anywhere; print it with PRIu64.
+ * The number is never used again for another key in this process, on any thread. You may copy it,
+ * compare it and store it anywhere. Print it with PRIu64.
  */
 typedef uint64_t tls_key_t;
 
 /**
- * Never a key.
+ * A handle that never names a key.
  */
 #define TLS_KEY_NONE ((tls_key_t)0)
 
 /**
- * Destroyed because another value was set in its place.
+ * The value was destroyed because another value was set in its place.
  */
 #define TLS_REASON_REPLACED 1
 
 /**
- * Destroyed because it was removed.
+ * The value was destroyed because it was removed.
  */
 #define TLS_REASON_REMOVED 2
 
 /**
- * Destroyed because its key is dead.
+ * The value was destroyed because its key is dead.
  */
 #define TLS_REASON_KEY_DEAD 3
 
 /**
- * Destroyed because its live key was purged (tls_key_purge()).
+ * The value was destroyed because its live key was purged (tls_key_purge()).
  */
 #define TLS_REASON_PURGED 4
 
 /**
- * Destroyed because the scope that it was set in has ended.
+ * The value was destroyed because the scope that it was set in has ended.
  */
 #define TLS_REASON_SCOPE_END 5
 
 /**
- * Destroyed because its thread is ending.
+ * The value was destroyed because its thread is ending.
  */
 #define TLS_REASON_THREAD_EXIT 6
 
 /**
- * Destroyed because its thread was detached.
+ * The value was destroyed because its thread was detached.
  */
 #define TLS_REASON_DETACHED 7
 
 /**
- * Destroyed because its map was destroyed.
+ * The value was destroyed because its map was destroyed.
  */
 #define TLS_REASON_MAP_DESTROYED 8
 
 /**
- * Ends the life of one value.
+ * Destroys one value.
  *
- * value: the value, never NULL. reason: why, one of TLS_REASON_*. user: the
- * key's `user`. Runs on the thread that has the value (with
- * TLS_RECLAIM_OWNER), with no lock held, after the value has left the thread's
- * map; it may call any function of this library, on any key. It must not throw
- * a C++ exception or longjmp out.
+ * value: the value, never NULL. reason: why the value is destroyed, one of TLS_REASON_*. user: the
+ * key's `user`. The callback runs on the thread that has the value (with TLS_RECLAIM_OWNER), with
+ * no lock held, after the value has left the thread's map. It may call any function of this
+ * library, on any key. It must not throw a C++ exception or longjmp out.
  */
 typedef void (*tls_destroy_fn)(void *value, int reason, void *user);
 
 /**
  * Makes a thread's first value under a key.
  *
- * Stores it in *value and returns 0 (NULL is a value too), or returns non-zero:
- * then nothing is stored, and the next tls_get tries again. It may set and
- * read other keys; reading its own key is TLS_ERR_REENTRANT; if it sets its
- * own key, the value that it returns wins and the other one is destroyed.
+ * It stores the value in *value and returns 0; NULL is a value too. If it returns another number,
+ * nothing is stored, and the next tls_get() tries again. It may set and read other keys. Reading
+ * its own key there gives TLS_ERR_REENTRANT. If it sets its own key, the value that it returns
+ * replaces that value, which is destroyed.
  */
 typedef int (*tls_init_fn)(void **value, void *user);
 
 /**
  * Makes a copy of a value for another task.
  *
- * value: never NULL (NULL is copied as NULL). Stores the copy in *copy and
- * returns 0 (NULL is a copy too), or returns non-zero: then nothing is captured
- * or begun. Runs on the thread that captures, and once more on each thread that
- * begins a scope with the context, possibly on several at once; it may call any
- * function of this library, but must not end the value that it copies.
- * A key that is released while its value is captured ends when this returns.
+ * value: never NULL, because NULL is copied as NULL. It stores the copy in *copy and returns 0;
+ * NULL is a copy too. If it returns another number, nothing is captured or begun. It runs on the
+ * thread that captures, and again on each thread that begins a scope with the context, possibly on
+ * several at once. It may call any function of this library, but must not end the value that it
+ * copies. If a key is released while its value is captured, the key dies when the callback
+ * returns.
  */
 typedef int (*tls_copy_fn)(void *value, void **copy, void *user);
 
@@ -334,36 +359,35 @@ typedef int (*tls_copy_fn)(void *value, void **copy, void *user);
 #define TLS_RECLAIM_OWNER 0
 
 /**
- * Values may be destroyed by any thread: the one that releases the key does. It does not
- * wait for threads that are just using theirs: they have a reference to the key, or hold
- * the value by a count of its own.
+ * Any thread may destroy the values: the thread that releases the key destroys them all. It does
+ * not wait for threads that are using their values: such a thread must have a reference to the
+ * key, or hold its value by a count of its own.
  */
 #define TLS_RECLAIM_ANY 1
 
 /**
- * All threads' values may be visited and taken: tls_for_each(), tls_scrape().
+ * All threads' values may be visited and taken with tls_for_each() and tls_scrape().
  */
 #define TLS_KEY_ENUMERABLE 1
 
 /**
- * Values live as long as the worker: scopes leave them alone.
+ * Values belong to the worker and not to its tasks: scopes do not affect them.
  */
 #define TLS_KEY_WORKER 2
 
 /**
- * A captured context takes the value along.
+ * A captured context includes the value.
  */
 #define TLS_KEY_INHERIT 4
 
 /**
- * Stale values are destroyed by tls_expunge() and its like, with the scopes, tasks, maps
- * and threads that they are in, and by nothing else: no tls_get() and no tls_set() does.
+ * Stale values are destroyed only by the tls_expunge functions and at the end of their scope,
+ * task, map or thread. No tls_get() and no tls_set() destroys them.
  */
 #define TLS_KEY_EXPLICIT 8
 
 /**
- * What a key is to be like. Set all of it to zero, then `size`, then what you
- * want:
+ * Describes a key. Set the whole structure to zero, then `size`, then the members that you use:
  *
  *     tls_key_options_t options = {0};
  *     options.size = sizeof options;
@@ -371,59 +395,58 @@ typedef int (*tls_copy_fn)(void *value, void **copy, void *user);
  */
 typedef struct tls_key_options_t {
   /**
-   * sizeof(tls_key_options_t), so that the structure can grow.
+   * Set it to sizeof(tls_key_options_t); the structure can grow in later versions.
    */
   size_t size;
   /**
-   * For reports. Copied; NULL: no name.
+   * The name that reports show. It is copied. If NULL, the key has no name.
    */
   const char *name;
   /**
-   * Called with each value whose life the library ends. NULL: nothing is.
+   * Called with each value that the library destroys. If NULL, no callback runs.
    */
   tls_destroy_fn destroy;
   /**
-   * Called by tls_get where there is no value. NULL: there is none, then.
+   * Called by tls_get() when the thread has no value. If NULL, tls_get() returns NULL then.
    */
   tls_init_fn init;
   /**
-   * Called when a context takes the value along. NULL: the pointer is.
+   * Called when a context captures the value. If NULL, the pointer itself is copied.
    */
   tls_copy_fn copy;
   /**
-   * Handed to the callbacks; yours until user_free is called.
+   * Passed to the callbacks. It must stay valid until user_free is called.
    */
   void *user;
   /**
-   * Called once with `user`, after the key is dead and its last value
-   * destroyed, by whichever thread did that. May be NULL.
+   * Called once with `user`, after the key has died and its last value was destroyed, by the
+   * thread that destroyed that value. If NULL, nothing is called.
    */
   void (*user_free)(void *user);
   /**
-   * TLS_RECLAIM_OWNER, or TLS_RECLAIM_ANY.
+   * TLS_RECLAIM_OWNER or TLS_RECLAIM_ANY.
    */
   uint32_t reclaim;
   /**
-   * TLS_KEY_* together.
+   * TLS_KEY_* flags, combined with |.
    */
   uint32_t flags;
 } tls_key_options_t;
 
 /**
- * Makes a key with one reference, the caller's.
+ * Makes a key with one reference, which belongs to the caller.
  *
- * key: receives the handle. options: what the key is to be like; NULL: no
- * name, no callbacks; read during the call only. The key lives until its last
- * reference is released with tls_key_release(). Any number of keys may live
- * (memory permitting), and none costs a pthread key.
+ * key: receives the handle. options: describes the key, and is read during the call only; if NULL,
+ * the key has no name and no callbacks. The key lives until its last reference is released with
+ * tls_key_release(). Any number of keys may live while there is memory, and none of them uses a
+ * pthread key.
  *
- * Threads: any. Blocks: no. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (key is NULL, options->size is too small
- * or ends inside a member, bytes beyond the known structure are not zero, unknown reclaim or flags,
- * TLS_KEY_INHERIT with TLS_KEY_WORKER, or with destroy but without copy);
- * TLS_ERR_NO_MEMORY;
- * TLS_ERR_LIMIT (4294967294 keys live);
- * TLS_ERR_REENTRANT (called by the memory allocator).
+ * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (key is NULL, options->size is too small or ends inside a
+ * member, bytes beyond the known structure are not zero, reclaim or flags is unknown,
+ * TLS_KEY_INHERIT is combined with TLS_KEY_WORKER, or with destroy but without copy);
+ * TLS_ERR_NO_MEMORY; TLS_ERR_LIMIT (4294967294 keys live); TLS_ERR_REENTRANT (called by the memory
+ * allocator).
  * Since 0.1.0.
  */
 int tls_key_create(tls_key_t *key, const struct tls_key_options_t *options);
@@ -431,62 +454,60 @@ int tls_key_create(tls_key_t *key, const struct tls_key_options_t *options);
 /**
  * Adds a reference to a live key.
  *
- * Each reference is released with one tls_key_release(). Take one before you
- * hand the handle to somebody who may use it after you have released yours.
+ * Each reference is released with one tls_key_release(). Take one before you hand the handle to
+ * code that may use it after you have released yours.
  *
- * Threads: any. Blocks: no. Signals: safe.
- * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (a dead key can't be
- * revived); TLS_ERR_LIMIT (4194303 references).
+ * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
+ * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (a dead key can't be revived); TLS_ERR_LIMIT
+ * (the key has 4194303 references).
  * Since 0.1.0.
  */
 int tls_key_retain(tls_key_t key);
 
 /**
- * Gives a reference back; the last one ends the key.
+ * Releases a reference to a key; the key dies with its last reference.
  *
- * From then on every function answers TLS_ERR_DEAD_KEY to the handle, on all
- * threads, for ever. The calling thread's own value is destroyed before this
- * returns (TLS_REASON_KEY_DEAD). The other threads' values become stale: their
- * tls_stale_count() says so at once, and each thread destroys its own when it
- * calls tls_expunge(), when it next sets a new key or misses one, or when it
- * ends. With TLS_RECLAIM_ANY there is nothing to wait for: the calling thread
- * destroys them all before this returns (but for values that their owner is
- * just making or destroying; those it ends itself). The cost is proportional
- * to the number of threads that have a value.
+ * From then on every function returns TLS_ERR_DEAD_KEY for the handle, on all threads, for ever.
+ * The calling thread's own value is destroyed before this function returns (TLS_REASON_KEY_DEAD).
+ * The other threads' values become stale: tls_stale_count() on those threads includes them at
+ * once, and each thread destroys its own when it calls tls_expunge(), when it next sets a new key
+ * or misses one, or when it ends. With TLS_RECLAIM_ANY the calling thread destroys all threads'
+ * values before this function returns, except values that their owner is making or destroying at
+ * this moment: the owner destroys those. The cost is proportional to the number of threads that
+ * have a value.
  *
- * While somebody goes over the key's values (tls_for_each(), tls_scrape(),
- * tls_key_purge(), also further out on this thread), a release of the last reference
- * does not end the key yet: the end of that call does, on its thread. Until then the
- * key is live, and can be retained.
+ * If a tls_for_each(), tls_scrape() or tls_key_purge() of the key is in progress, on another
+ * thread or further out on this one, the key does not die with its last reference but when that
+ * call ends, on that call's thread. Until then the key is live, and can be retained.
  *
- * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (released too often);
+ * Threads: any. Blocks: no. Runs: the destroy callback of the values that it destroys, user_free,
+ * and wakers of threads whose values become stale. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (the key was released too often);
  * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_key_release(tls_key_t key);
 
 /**
- * Whether the handle names a live key.
+ * Returns whether the handle names a live key.
  *
- * Without a reference of your own the answer can be out of date when you get
- * it.
+ * If you have no reference, the answer can be out of date when you get it.
  *
- * Threads: any. Blocks: no. Signals: safe.
+ * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
  * Returns true or false.
  * Since 0.1.0.
  */
 bool tls_key_is_live(tls_key_t key);
 
 /**
- * Copies a live key's name, with its final zero byte.
+ * Copies the name of a live key, with its terminating zero byte.
  *
- * buffer: receives the name; the empty string if the key has none. capacity:
- * the bytes that fit in it.
+ * buffer: receives the name, or the empty string if the key has none. capacity: the size of the
+ * buffer in bytes.
  *
- * Threads: any. Blocks: no. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (buffer is NULL); TLS_ERR_LIMIT (it does not
- * fit; nothing is written); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_REENTRANT
+ * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (buffer is NULL); TLS_ERR_LIMIT (the name does not fit, and
+ * nothing was written: use a larger buffer); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_REENTRANT
  * (called by the memory allocator).
  * Since 0.1.0.
  */
@@ -500,72 +521,68 @@ int tls_key_name(tls_key_t key, char *buffer, size_t capacity);
  *================================================================================================*/
 
 /**
- * The calling thread's value under a key; else what the key's init callback
- * makes, stored; else NULL.
+ * Returns the calling thread's value under a key; if there is none, makes one with the key's init
+ * callback and stores it.
  *
- * The value stays the library's: it is destroyed when it is replaced, removed,
- * when its key dies or its thread ends. A miss destroys at most 8 of the thread's
- * stale values before it looks. A stored NULL and every error are NULL
- * too: use tls_try_get() to tell them apart. On a key that has died on another
- * thread it may return the value that this thread has not expunged yet; never
- * another key's.
+ * The value stays the library's: it is destroyed when it is replaced or removed, when its key
+ * dies, or when its thread ends. The function returns NULL if the value is NULL, if the key has no
+ * init callback and the thread no value, and on every error: use tls_try_get() to tell these
+ * apart. If the key has died on another thread, it may return the value that this thread has not
+ * expunged yet; it never returns the value of another key.
  *
- * With this header it is a macro over an inlined look-up, and only a miss
- * makes the call; (tls_get)(key), or TLS_NO_INLINE defined before the header is
- * included, makes it always.
+ * With this header, the function is a macro over an inlined look-up, and only a miss makes the
+ * call. To make the call always, write (tls_get)(key), or define TLS_NO_INLINE before you include
+ * the header.
  *
- * Threads: any. Blocks: no; on a miss runs destroy callbacks of at most 8 stale values,
- * and then init. Signals: a hit on a thread
- * that is attached is safe, anything else is not.
+ * Threads: any. Blocks: no. Runs: nothing on a hit; on a miss, destroys at most 8 stale values
+ * before it looks again, then runs init. Signals: a hit is safe on an attached thread; anything
+ * else is not safe.
  * Returns the value, or NULL.
  * Since 0.1.0.
  */
 void *tls_get(tls_key_t key);
 
 /**
- * The calling thread's value under a key, or NULL; never runs init.
+ * Returns the calling thread's value under a key, or NULL; it never runs init.
  *
- * Otherwise as tls_get(), inlined likewise. Allocates nothing.
+ * Otherwise it does what tls_get() does, and is inlined in the same way. It allocates nothing.
  *
- * Threads: any. Blocks: no. Signals: safe on a thread that is attached.
+ * Threads: any. Blocks: no. Runs: nothing. Signals: safe on an attached thread.
  * Returns the value, or NULL.
  * Since 0.1.0.
  */
 void *tls_get_existing(tls_key_t key);
 
 /**
- * Like tls_get(), with a code for every outcome.
+ * Does what tls_get() does, and returns a code for every outcome.
  *
- * value: receives the value, which stays the library's; written on success
- * only.
+ * value: receives the value, which stays the library's. It is written on success only.
  *
- * Threads: any. Blocks: no; on a miss runs destroy callbacks of at most 8 stale values,
- * and then init. Signals: not safe.
- * Returns TLS_OK (a stored NULL, too); TLS_ERR_ABSENT (no value, and the key
- * has no init); TLS_ERR_INIT (init failed; nothing stored); TLS_ERR_REENTRANT
- * (called by this key's init on this thread, which has no value yet);
- * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING (init
- * not run); TLS_ERR_INVALID (value is NULL).
+ * Threads: any. Blocks: no. Runs: nothing on a hit; on a miss, destroys at most 8 stale values
+ * before it looks again, then runs init. Signals: not safe.
+ * Returns TLS_OK (also for a stored NULL); TLS_ERR_ABSENT (there is no value, and the key has no
+ * init); TLS_ERR_INIT (init failed, and nothing was stored); TLS_ERR_REENTRANT (called by this
+ * key's init on this thread, which has no value yet, or by the memory allocator); TLS_ERR_BAD_KEY;
+ * TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING (init was not run); TLS_ERR_INVALID (value
+ * is NULL).
  * Since 0.1.0.
  */
 int tls_try_get(tls_key_t key, void **value);
 
 /**
- * Stores a value for the calling thread.
+ * Stores a value for the calling thread and destroys the value that it replaces.
  *
- * value: from now on the library's, to be destroyed by the key's destroy
- * callback; on failure it stays yours. NULL is a value (and is never passed to
- * destroy). The value that it replaces is destroyed (TLS_REASON_REPLACED),
- * unless it is the same pointer. The first set on a thread attaches it. Inside a
- * scope, a value that was set outside of it is not replaced but hidden, until
- * the scope ends (tls_scope_begin()). A set that has more to do than exchange a
- * value destroys at most 8 of the thread's stale values first: if one of these
- * callbacks ends the thread, the value was not stored, and stays yours.
+ * value: belongs to the library from now on, which destroys it with the key's destroy callback; if
+ * the call fails, it stays yours. NULL is a value, and is never passed to destroy. The value that
+ * was there is destroyed (TLS_REASON_REPLACED), unless it is the same pointer. The first set on a
+ * thread attaches the thread. Inside a scope, a value that was set outside of it is not replaced
+ * but shadowed, until the scope ends (tls_scope_begin()). If one of the callbacks of stale values
+ * ends the thread, the value was not stored, and stays yours.
  *
- * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY;
- * TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory allocator, inside
- * one of this library's allocations). A failed call has changed nothing.
+ * Threads: any. Blocks: no. Runs: destroys at most 8 stale values, if it has more to do than
+ * exchange a value; then runs the destroy callback of the replaced value. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
+ * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_set(tls_key_t key, void *value);
@@ -573,16 +590,14 @@ int tls_set(tls_key_t key, void *value);
 /**
  * Stores a value for the calling thread and hands the old one over.
  *
- * value: as with tls_set(). old: receives the value that was there, yours from
- * now on and not destroyed; NULL if there was none, or if it was set outside of
- * the scope that is open: such a value is hidden, not handed over. Written on
- * success only.
+ * value: as in tls_set(). old: receives the value that was there, which is yours from now on and
+ * is not destroyed; NULL if there was none, or if it was set outside of the open scope, because
+ * such a value is shadowed and not handed over.
  *
- * Threads: any. Blocks: no, but may run destroy callbacks of stale values, at most 8.
- * Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (somebody is
- * visiting the value, tls_for_each(): tls_swap_wait() waits for that); else as
- * tls_set().
+ * Threads: any. Blocks: no. Runs: destroys at most 8 stale values, as tls_set() does. Signals: not
+ * safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (the value is being visited by
+ * tls_for_each(): tls_swap_wait() waits for that); else as tls_set().
  * Since 0.1.0.
  */
 int tls_swap(tls_key_t key, void *value, void **old);
@@ -590,17 +605,14 @@ int tls_swap(tls_key_t key, void *value, void **old);
 /**
  * Removes the calling thread's value and hands it over.
  *
- * old: receives the value, yours from now on and not destroyed; NULL if it was
- * set outside of the scope that is open: such a value is hidden, not handed
- * over. Written on success only.
+ * old: receives the value, which is yours from now on and is not destroyed; NULL if it was set
+ * outside of the open scope, because such a value is shadowed and not handed over.
  *
- * Threads: any. Blocks: no. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_ABSENT (no value); TLS_ERR_INVALID (old is NULL);
- * TLS_ERR_BUSY (somebody is visiting the value, tls_for_each(): tls_take_wait()
- * waits for that);
- * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY and TLS_ERR_EXITING
- * (inside a scope: hiding an outer value takes a little memory, and nothing can
- * be hidden any more while the scope's last values are given up);
+ * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_ABSENT (there is no value); TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY
+ * (the value is being visited by tls_for_each(): tls_take_wait() waits for that); TLS_ERR_BAD_KEY;
+ * TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY and TLS_ERR_EXITING (inside a scope only: shadowing a value
+ * takes a little memory, and is not possible while the scope gives up its last values);
  * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
@@ -609,75 +621,70 @@ int tls_take(tls_key_t key, void **old);
 /**
  * Removes the calling thread's value and destroys it (TLS_REASON_REMOVED).
  *
- * The next tls_get() runs init again. Frees nothing that setting it again
- * would have to allocate. Inside a scope, a value that was set outside of it is
- * hidden instead, until the scope ends.
+ * The next tls_get() runs init again. The memory that setting the value again needs is kept.
+ * Inside a scope, a value that was set outside of it is shadowed instead, until the scope ends.
  *
- * Threads: any. Blocks: no, but runs the destroy callback. Signals: not safe.
- * Returns TLS_OK (also without a value); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
- * TLS_ERR_NO_MEMORY and TLS_ERR_EXITING (inside a scope, as tls_take());
- * TLS_ERR_REENTRANT (called by the memory allocator).
+ * Threads: any. Blocks: no. Runs: the destroy callback of the value. Signals: not safe.
+ * Returns TLS_OK (also if there is no value); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY
+ * and TLS_ERR_EXITING (inside a scope, as tls_take()); TLS_ERR_REENTRANT (called by the memory
+ * allocator).
  * Since 0.1.0.
  */
 int tls_remove(tls_key_t key);
 
 /**
- * Removes and destroys all of the calling thread's values.
+ * Removes and destroys all values of the calling thread.
  *
- * In the reverse order of their first set, each with TLS_REASON_REMOVED, or
- * TLS_REASON_KEY_DEAD if its key is dead. What destroy callbacks set meanwhile
- * stays. The thread stays attached. Inside a scope, values that were set outside
- * of it are hidden instead, until it ends, and values of TLS_KEY_WORKER keys are
- * destroyed after the scope's own.
+ * The values are destroyed in the reverse order of their first set, each with TLS_REASON_REMOVED,
+ * or with TLS_REASON_KEY_DEAD if its key is dead. Values that destroy callbacks set meanwhile
+ * stay. The thread stays attached. Inside a scope, values that were set outside of it are shadowed
+ * instead, until the scope ends, and values of TLS_KEY_WORKER keys are destroyed after the scope's
+ * own.
  *
- * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_NO_MEMORY (inside a scope only; nothing was removed);
- * TLS_ERR_REENTRANT (called by the memory allocator).
+ * Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_NO_MEMORY (inside a scope only; nothing was removed); TLS_ERR_REENTRANT
+ * (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_remove_all(void);
 
 /**
- * Called with one of the calling thread's values, which is yours from then on.
- * Must not throw.
+ * Called with one value of the calling thread, which is yours from then on. It must not throw.
  */
 typedef void (*tls_take_fn)(tls_key_t key, void *value, void *arg);
 
 /**
- * Hands over each of the calling thread's values, undestroyed.
+ * Hands over every value of the calling thread, without destroying any.
  *
- * For the child of a fork, whose values are the parent's to end, and for a process
- * that is about to leave without its destroy callbacks: free what take gets, or
- * just count it. The youngest value comes first. Values that scopes hide are handed
- * over as well, and so are stale ones (key is dead then, or was purged), and stored NULLs. What
- * take sets meanwhile stays. Scopes stay open, and the thread stays attached. take
- * may call any function of this library, and may end the thread.
+ * Use it in the child of a fork, whose values are the parent's to destroy, and in a process that
+ * is about to exit without its destroy callbacks: take may free the values, or only count them.
+ * The youngest value comes first. Values that scopes shadow, stored NULLs and stale values are
+ * handed over as well; the key of a stale value is dead or was purged. Values that take sets
+ * meanwhile stay. Scopes stay open, and the thread stays attached. take may call any function of
+ * this library, and may end the thread.
  *
- * take: called with each value; it is yours from then on. arg: yours.
+ * take: called with each value, which is yours from then on. arg: passed to take.
  *
- * Threads: any. Blocks: no, but runs take, and the user_free of a key whose last
- * value it was. Signals: not safe.
- * Returns TLS_OK (also on a thread that is not attached); TLS_ERR_INVALID (take is
- * NULL); TLS_ERR_BUSY (somebody visits some of the values, tls_for_each(), in the
- * child of a fork the visitor that has forked: those stay, all others were handed over); TLS_ERR_REENTRANT (called by the memory
- * allocator).
+ * Threads: any. Blocks: no. Runs: take, and the user_free of a key whose last value was handed
+ * over. Signals: not safe.
+ * Returns TLS_OK (also if the thread is not attached); TLS_ERR_INVALID (take is NULL);
+ * TLS_ERR_BUSY (some values are being visited by tls_for_each(), or, in the child of a fork, by
+ * the visitor that forked: those stay, and all others were handed over); TLS_ERR_REENTRANT (called
+ * by the memory allocator).
  * Since 0.1.0.
  */
-int tls_take_all(tls_take_fn take,
-                 void *arg);
+int tls_take_all(tls_take_fn take, void *arg);
 
 /**
- * Calls `visit` with each of the calling thread's values that tls_get() would
- * find under a live key.
+ * Calls `visit` with each value of the calling thread that tls_get() would find under a live key.
  *
- * The oldest first; those that a scope hides are passed over. visit may call
- * any function of this library: what it adds is not visited, what it removes
- * before its turn is not either. arg: yours.
+ * The oldest value comes first; values that a scope shadows are left out. visit may call any
+ * function of this library. Values that it adds are not visited, and neither are values that it
+ * removes before their turn. arg: passed to visit.
  *
- * Threads: any. Blocks: no. Signals: not safe.
- * Returns TLS_OK (also on a thread that is not attached); TLS_ERR_INVALID (visit
- * is NULL); TLS_ERR_NO_MEMORY; TLS_ERR_REENTRANT (called by the memory
- * allocator).
+ * Threads: any. Blocks: no. Runs: visit. Signals: not safe.
+ * Returns TLS_OK (also if the thread is not attached); TLS_ERR_INVALID (visit is NULL);
+ * TLS_ERR_NO_MEMORY; TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_for_each_local(void (*visit)(tls_key_t key, void *value, void *arg), void *arg);
@@ -691,121 +698,117 @@ int tls_for_each_local(void (*visit)(tls_key_t key, void *value, void *arg), voi
  *================================================================================================*/
 
 /**
- * Destroys all of the calling thread's stale values, now.
+ * Destroys all stale values of the calling thread.
  *
- * A value is stale when its key is dead, or was purged. Call it between a pool's tasks, and
- * before a worker goes to sleep; with nothing stale it costs about a
- * nanosecond. Each value is destroyed with TLS_REASON_KEY_DEAD, or TLS_REASON_PURGED. Of all that is
- * stale the youngest, by its first set on this thread, ends first, whatever the
- * order in which the keys died: what was set later may depend on it. So do all
- * functions that end stale values, and so does the thread's end.
+ * A value is stale when its key is dead or was purged. Call this function between a pool's tasks,
+ * and before a worker goes to sleep; if nothing is stale it takes about a nanosecond. The reason
+ * is TLS_REASON_KEY_DEAD or TLS_REASON_PURGED. The value that was first set last on this thread is
+ * destroyed first, in whatever order the keys died, because later values may depend on earlier
+ * ones. All functions that destroy stale values, and the end of the thread, use this order.
  *
- * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
- * Returns how many values it destroyed.
+ * Threads: any. Blocks: no. Runs: destroy callbacks of the stale values. Signals: not safe.
+ * Returns the number of values that it destroyed.
  * Since 0.1.0.
  */
 size_t tls_expunge(void);
 
 /**
- * Destroys at most `budget` of the calling thread's stale values.
+ * Destroys at most `budget` stale values of the calling thread.
  *
- * The youngest of them, as tls_expunge() has it. For pools that must not pause for
- * long: call it again for the rest.
+ * It destroys the youngest of them, in the order of tls_expunge(). Use it in pools that must not
+ * pause for long, and call it again for the rest.
  *
- * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
- * Returns how many values it destroyed.
+ * Threads: any. Blocks: no. Runs: at most `budget` destroy callbacks. Signals: not safe.
+ * Returns the number of values that it destroyed.
  * Since 0.1.0.
  */
 size_t tls_expunge_some(size_t budget);
 
 /**
- * How many values of the calling thread are stale: what tls_expunge() would
- * find.
+ * Returns how many stale values the calling thread has: the number that tls_expunge() would find.
  *
- * Exact as soon as the tls_key_release() that made them so has returned. With
- * this header it is a macro over an inlined load.
+ * The number is exact as soon as the tls_key_release() that made the values stale has returned.
+ * With this header, the function is a macro over an inlined load.
  *
- * Threads: any. Blocks: no. Signals: safe.
+ * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
  * Returns the number.
  * Since 0.1.0.
  */
 size_t tls_stale_count(void);
 
 /**
- * Attaches the calling thread, with all memory that its first value needs.
+ * Attaches the calling thread and allocates all memory that its first value needs.
  *
- * Never needed: the first tls_set() attaches. But after it tls_get() of a
- * value that was set is safe in signal handlers, and the thread's end is known
- * to be seen. Attaching an attached thread does nothing.
+ * This call is optional: the first tls_set() attaches the thread. After this call, tls_get() of a
+ * value that was set is safe in signal handlers, and it is certain that the library detects the
+ * end of the thread. If the thread is attached already, the call has no effect.
  *
- * The C library runs the destructors of an ending thread's pthread keys up to four
- * times. A value that another key's destructor stores is destroyed in the next of
- * these passes; after the last, tls_set() answers TLS_ERR_EXITING. A thread that
- * first uses the library in the last pass can't be seen to end: its values are not
- * destroyed, and stay counted. Attach such a thread before it ends.
+ * The C library runs the destructors of an ending thread's pthread keys up to four times. A value
+ * that another key's destructor stores is destroyed in the next of these passes; after the last
+ * pass, tls_set() returns TLS_ERR_EXITING. If a thread uses the library for the first time in the
+ * last pass, its end can't be detected: its values are not destroyed and stay counted. Attach such
+ * a thread before it ends.
  *
- * Threads: any. Blocks: no. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (the
- * process has no pthread key left, so this thread's end can't be seen; values
- * work all the same, but call tls_thread_detach() before it ends);
- * TLS_ERR_REENTRANT (called by the memory allocator).
+ * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (the process has no pthread
+ * key left, so the end of this thread can't be detected: the thread is attached and values work,
+ * but call tls_thread_detach() before it ends); TLS_ERR_REENTRANT (called by the memory
+ * allocator).
  * Since 0.1.0.
  */
 int tls_thread_attach(void);
 
 /**
- * The calling thread's whole cleanup, now: hooks, then values.
+ * Does the whole cleanup of the calling thread now: calls its hooks, then destroys its values.
  *
- * Exactly what its end would do, with TLS_REASON_DETACHED: for threads whose
- * end is not seen (before exit(), without a pthread key), and for workers that
- * go back to a foreign pool. The thread may attach again later.
+ * It does what the end of the thread would do, with TLS_REASON_DETACHED. Use it where the end of a
+ * thread is not detected (before exit(), or without a pthread key), and for workers that go back
+ * to a pool of somebody else. The thread may attach again later.
  *
- * Threads: any. Blocks: no, but runs callbacks. Signals: not safe.
- * Returns TLS_OK (also on a thread that is not attached); TLS_ERR_REENTRANT
- * (inside a callback of this library).
+ * Threads: any. Blocks: no. Runs: hooks and destroy callbacks. Signals: not safe.
+ * Returns TLS_OK (also if the thread is not attached); TLS_ERR_REENTRANT (inside a callback of
+ * this library).
  * Since 0.1.0.
  */
 int tls_thread_detach(void);
 
 /**
- * Registers a cleanup hook for the calling thread's end, or its detaching.
+ * Registers a cleanup hook that is called when the calling thread ends or is detached.
  *
- * The short form of tls_thread_hook() with TLS_HOOK_BEFORE_VALUES and no owner.
- * fn: called once with arg on this thread, before its values are destroyed;
- * the hook registered last is called first. arg: yours. A hook may register
- * hooks and set values: they get a round of their own, up to 4 in all.
+ * The call is equivalent to tls_thread_hook() with TLS_HOOK_BEFORE_VALUES and no owner. fn: called
+ * once with arg on this thread, before its values are destroyed; the hook that was registered last
+ * is called first. arg: the library does not free it. A hook may register hooks and set values:
+ * they are cleaned up in another round, in at most 4 rounds.
  *
- * Threads: any. Blocks: no. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (fn is NULL); TLS_ERR_NO_MEMORY;
- * TLS_ERR_EXITING; TLS_ERR_LIMIT (this thread's end can't be seen: no pthread
- * key is left);
- * TLS_ERR_REENTRANT (called by the memory allocator).
+ * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (fn is NULL); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT
+ * (no pthread key is left, so the end of this thread can't be detected); TLS_ERR_REENTRANT (called
+ * by the memory allocator).
  * Since 0.1.0.
  */
 int tls_at_thread_exit(void (*fn)(void *arg), void *arg);
 
 /**
- * Registers the waker of the calling thread: what is called when it gets stale values.
+ * Registers the waker of the calling thread, which is called when the thread gets stale values.
  *
- * The short form of tls_thread_hook() with TLS_HOOK_ON_STALE and no owner, but a
- * later call takes the place of an earlier one. notify: called with arg as that
- * function says; NULL: nobody. Attaches the thread.
+ * The call is equivalent to tls_thread_hook() with TLS_HOOK_ON_STALE and no owner, except that a
+ * later call replaces the waker of an earlier one. notify: called with arg as described there; if
+ * NULL, the waker is removed. Attaches the thread.
  *
- * Threads: any. Blocks: no, but calls notify if there are stale values. Signals:
- * not safe.
- * Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
- * TLS_ERR_REENTRANT (called by the memory allocator).
+ * Threads: any. Blocks: no. Runs: notify, if there are stale values. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory
+ * allocator).
  * Since 0.1.0.
  */
 int tls_thread_on_stale(void (*notify)(void *arg), void *arg);
 
 /**
- * The hook is called at the thread's end, before its values are destroyed.
+ * The hook is called when the thread ends, before its values are destroyed.
  */
 #define TLS_HOOK_BEFORE_VALUES 0
 
 /**
- * The hook is called at the thread's end, after its values have been destroyed.
+ * The hook is called when the thread ends, after its values have been destroyed.
  */
 #define TLS_HOOK_AFTER_VALUES 1
 
@@ -815,11 +818,11 @@ int tls_thread_on_stale(void (*notify)(void *arg), void *arg);
 #define TLS_HOOK_ON_STALE 2
 
 /**
- * What is to be called when. Set all of it to zero, then `size`, then what you want.
+ * Describes a hook. Set the whole structure to zero, then `size`, then the members that you use.
  */
 typedef struct tls_hook_options_t {
   /**
-   * sizeof(tls_hook_options_t), so that the structure can grow.
+   * Set it to sizeof(tls_hook_options_t); the structure can grow in later versions.
    */
   size_t size;
   /**
@@ -827,15 +830,15 @@ typedef struct tls_hook_options_t {
    */
   uint32_t when;
   /**
-   * TLS_HOOK_* flags together; none yet: 0.
+   * Reserved for flags. It must be 0.
    */
   uint32_t flags;
   /**
-   * What to call. It must not throw.
+   * The function to call. It must not throw.
    */
   void (*fn)(void *arg);
   /**
-   * Handed to fn; yours.
+   * The argument of fn. The library does not free it.
    */
   void *arg;
   /**
@@ -847,35 +850,35 @@ typedef struct tls_hook_options_t {
 /**
  * Registers a hook for the calling thread.
  *
- * With TLS_HOOK_BEFORE_VALUES fn is called once on this thread, when that ends or
- * is detached, before its values are destroyed; with TLS_HOOK_AFTER_VALUES after
- * they have been: for functions like mysql_thread_end(), that end what the values
- * need. The hook registered last is called first. A hook may register hooks and set
- * values: they get a round of their own, up to 4 in all. After the last round tls_set()
- * and this function answer TLS_ERR_EXITING, and hooks that are left are called all the
- * same.
+ * With TLS_HOOK_BEFORE_VALUES, fn is called once on this thread, when the thread ends or is
+ * detached, before its values are destroyed. With TLS_HOOK_AFTER_VALUES, it is called after they
+ * have been destroyed: use this for functions like mysql_thread_end(), which end what the values
+ * need. The hook that was registered last is called first. A hook may register hooks and set
+ * values: they are cleaned up in another round, in at most 4 rounds. After the last round,
+ * tls_set() and this function return TLS_ERR_EXITING, and the hooks that are left are still
+ * called.
  *
- * With TLS_HOOK_ON_STALE fn is called whenever this thread's inbox of dead keys
- * becomes non-empty, by the thread that releases a key, with no lock held: a pool can
- * wake its idle worker then, to expunge. If values are stale already, it is called
- * now, on this thread. It must return, and should be quick: signal a condition
- * variable, write to an eventfd. Several may be registered; all are called. They end
- * with the thread, or with its detaching.
+ * With TLS_HOOK_ON_STALE, fn is called whenever this thread's inbox of dead keys becomes
+ * non-empty. The thread that releases the key calls it, with no lock held, so that a pool can wake
+ * its idle worker to expunge. If the thread has stale values already, fn is called at once, on
+ * this thread. It must return, and should be quick: it may signal a condition variable or write to
+ * an eventfd. If several are registered, all are called. They are removed when the thread ends or
+ * is detached.
  *
- * owner: as long as this key lives, the hook is called. When the key has died, its
- * hooks are not called any more, on any thread; tls_key_drain() of it waits until
- * none of them runs. So a plug-in that is about to be unloaded releases its owner key,
- * drains it, and can go. Without an owner arg must stay valid, and fn loaded, for as
- * long as any thread may be inside tls_key_release(): a call can be on its way when
- * the thread ends. options: yours; it is read before this returns. Attaches the
- * thread.
+ * owner: the hook is called only as long as this key lives. When the key has died, its hooks are
+ * not called any more, on any thread, and tls_key_drain() waits until none of them runs. A plug-in
+ * that is to be unloaded releases its owner key, drains it, and can then be unloaded. Without an
+ * owner, arg must stay valid, and fn loaded, for as long as any thread may be inside
+ * tls_key_release(), because a call may be in progress when the thread ends. options: read before
+ * the function returns, and not kept. Attaches the thread.
  *
- * Threads: any. Blocks: no, but calls fn as above. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (options or fn is NULL, its size cuts a member, an
- * unknown number in when, flags that are not 0, members that this version does not know
- * and that are not 0); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
- * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (this thread's end can't be seen:
- * no pthread key is left; not with TLS_HOOK_ON_STALE); TLS_ERR_REENTRANT (called by the memory allocator).
+ * Threads: any. Blocks: no. Runs: fn, if it is a TLS_HOOK_ON_STALE hook and there are stale
+ * values. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (options or fn is NULL, size ends inside a member, when is an
+ * unknown number, flags is not 0, or members that this version does not know are not 0);
+ * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (no pthread
+ * key is left, so the end of this thread can't be detected; not with TLS_HOOK_ON_STALE);
+ * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_thread_hook(const struct tls_hook_options_t *options);
@@ -883,13 +886,13 @@ int tls_thread_hook(const struct tls_hook_options_t *options);
 /**
  * A destroy callback that does what the destructor of a pthread key does.
  *
- * For tls_key_options_t.destroy, with the destructor, a void (*)(void *), as
- * options.user. When the thread of a value ends, or is detached, or its map is
- * destroyed, it calls the destructor with the value; when a value ends for any other
- * reason, it does nothing. It lies in the library: after tls_key_release() nothing of a
- * plug-in is called that had the destructor in it, although its values still end.
+ * Store it in tls_key_options_t.destroy, and the destructor, a void (*)(void *), in options.user.
+ * When the thread of a value ends or is detached, or the map of a value is destroyed, it calls the
+ * destructor with the value. If a value ends for any other reason, it does nothing. It lies in the
+ * library: after tls_key_release(), nothing is called of a plug-in that contained the destructor,
+ * although its values still end.
  *
- * Threads: the value's. Blocks: as the destructor. Signals: not safe.
+ * Threads: the value's. Blocks: as the destructor does. Runs: the destructor. Signals: not safe.
  * Returns nothing.
  * Since 0.1.0.
  */
@@ -903,37 +906,35 @@ void tls_destroy_at_exit(void *value, int reason, void *user);
  *================================================================================================*/
 
 /**
- * Destroys whatever is stale, as far as the calling thread may, and wakes the
- * owners of the rest.
+ * Destroys the stale values that the calling thread may destroy, and wakes the owners of the rest.
  *
- * The calling thread's own stale values are destroyed, as by tls_expunge().
- * Values under TLS_RECLAIM_ANY keys never stay stale: the releasing thread has
- * destroyed them. Every other thread that has stale values and has a waker
- * (tls_thread_on_stale) is woken, by this thread.
+ * It destroys the calling thread's own stale values, as tls_expunge() does. Values of
+ * TLS_RECLAIM_ANY keys never stay stale, because the thread that releases the key destroys them.
+ * It then calls, on this thread, the waker of every other thread that has stale values
+ * (tls_thread_on_stale()).
  *
- * Threads: any. Blocks: no, but runs callbacks. Signals: not safe.
- * Returns how many values it destroyed.
+ * Threads: any. Blocks: no. Runs: destroy callbacks, and wakers. Signals: not safe.
+ * Returns the number of values that it destroyed.
  * Since 0.1.0.
  */
 size_t tls_expunge_all_threads(void);
 
 /**
- * Waits until no thread has a value under the key, and every callback for it
- * has returned.
+ * Waits until no thread has a value under the key, and every callback for it has returned.
  *
- * For a key that was released: before dlclose() of the code that its callbacks
- * are in. It does not end anything but the calling thread's own stale values:
- * the other threads must expunge, or end (tls_thread_on_stale() can wake
- * them). For a live key it waits until every thread has removed its value.
+ * Call it for a released key before dlclose() unloads the code of its callbacks. It destroys the
+ * calling thread's own stale values and nothing else: the other threads must expunge or end
+ * (tls_thread_on_stale() can wake them). For a live key it waits until every thread has removed
+ * its value.
  *
- * timeout_ms: how long; 0: just look; negative: for ever. left: receives how
- * many threads still have a value, or are about to release or visiting the
- * key, also with TLS_ERR_TIMEOUT; may be NULL.
+ * timeout_ms: how many milliseconds to wait; 0 only looks, and a negative number waits for ever.
+ * left: receives how many threads still have a value, or are about to release the key or are
+ * visiting it, also with TLS_ERR_TIMEOUT. It may be NULL.
  *
- * Threads: any. Blocks: yes, and can be cancelled there (pthread_cancel).
- * Signals: not safe.
- * Returns TLS_OK (nobody has one); TLS_ERR_TIMEOUT; TLS_ERR_BAD_KEY;
- * TLS_ERR_REENTRANT (inside a callback of this library).
+ * Threads: any. Blocks: yes, and is a cancellation point (pthread_cancel()). Runs: destroy
+ * callbacks of the calling thread's stale values. Signals: not safe.
+ * Returns TLS_OK (no thread has a value); TLS_ERR_TIMEOUT; TLS_ERR_BAD_KEY; TLS_ERR_REENTRANT
+ * (inside a callback of this library).
  * Since 0.1.0.
  */
 int tls_key_drain(tls_key_t key, int timeout_ms, size_t *left);
@@ -941,154 +942,143 @@ int tls_key_drain(tls_key_t key, int timeout_ms, size_t *left);
 /**
  * Ends every thread's value under a live key; the key stays live.
  *
- * For a cache that is to be trimmed, or that something has made invalid. The next
- * tls_get() on each thread finds no value, so it runs init again. Each value is
- * destroyed with TLS_REASON_PURGED:
+ * Use it to trim a cache, or when its contents have become invalid. The next tls_get() on each
+ * thread finds no value and runs init again. Each value is destroyed with TLS_REASON_PURGED:
  *
- * * under a TLS_RECLAIM_ANY key on the calling thread, before this returns. Values
- *   that threads set meanwhile, or that their owner is just destroying, are passed over.
- * * under a TLS_KEY_ENUMERABLE key on the value's own thread. All other threads' values
- *   become stale at one instant, and no tls_get() finds them any more. Each thread
- *   destroys its own when it next expunges: the wakers of the threads are called, as by
- *   tls_expunge_all_threads(). The calling thread's own are destroyed before this
+ * * Values of a TLS_RECLAIM_ANY key are destroyed on the calling thread, before this function
+ *   returns. Values that threads set meanwhile, or that their owner is destroying, are left out.
+ * * Values of a TLS_KEY_ENUMERABLE key are destroyed on their own threads. The values of all other
+ *   threads become stale at one instant, and no tls_get() finds them any more. Each thread
+ *   destroys its own when it next expunges; the threads' wakers are called, as by
+ *   tls_expunge_all_threads(). The calling thread's own values are destroyed before this function
  *   returns. A value that is being visited is destroyed after the visit.
  *
- * A key that is neither can't be purged: other threads do not reach its values.
- * Captured values (tls_context_capture()) stay.
+ * A key that is neither can't be purged, because other threads do not reach its values. Captured
+ * values (tls_context_capture()) stay.
  *
- * Nobody asks the threads. Under an ANY key one that is just using its value must
- * hold it: by a count of references in the value, say, or by tls_take(), and
- * tls_set() after. Under the other kind a thread that is using its value may go on
+ * The owners of the values are not asked. Under a TLS_RECLAIM_ANY key, a thread that is using its
+ * value must hold it: for example by a count of references in the value, or by tls_take() and a
+ * later tls_set(). Under the other kind of key, a thread that is using its value may continue
  * until it calls a function that destroys stale values, as after any release.
  *
- * destroyed: receives how many values were destroyed or have become stale; may be NULL.
+ * destroyed: receives how many values were destroyed or have become stale. It may be NULL.
  *
- * Threads: any. An ANY key attaches the calling thread. Blocks: no, but runs destroy
- * callbacks, and wakers. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (neither ANY nor ENUMERABLE); TLS_ERR_BAD_KEY;
- * TLS_ERR_DEAD_KEY; of an ANY key also TLS_ERR_BUSY (the key is
- * being visited, taken or purged), TLS_ERR_NO_MEMORY and TLS_ERR_EXITING;
- * TLS_ERR_REENTRANT (called by the memory allocator).
+ * Threads: any; a TLS_RECLAIM_ANY key attaches the thread. Blocks: no. Runs: destroy callbacks,
+ * and wakers. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (the key is neither TLS_RECLAIM_ANY nor TLS_KEY_ENUMERABLE);
+ * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; for a TLS_RECLAIM_ANY key also TLS_ERR_BUSY (the key is being
+ * visited, taken or purged), TLS_ERR_NO_MEMORY and TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by
+ * the memory allocator).
  * Since 0.1.0.
  */
 int tls_key_purge(tls_key_t key, size_t *destroyed);
 
 /**
- * Called with one thread's value. thread: the OS's number of the thread that
- * has it, 0 if its map is attached to none. Returns 0 to go on; any other
- * number: it wants no more. Must return, and must not throw.
+ * Called with one thread's value.
+ *
+ * thread: the operating system's number of the thread that has the value; 0 if its map is attached
+ * to none. Return 0 to continue, and any other number to stop. It must return, and must not throw.
  */
 typedef int (*tls_visit_fn)(void *value, uint64_t thread, void *arg);
 
 /**
  * Calls `visit` with every thread's value under a TLS_KEY_ENUMERABLE key.
  *
- * With no lock held: visit may call any function of this library, and other
- * threads go on meanwhile. The value that it is called with is not destroyed
- * before it returns: if its thread replaces or removes it, or ends, the end of
- * the value is deferred. (It then comes on the value's thread, when that next
- * expunges; on the visiting thread if the key is TLS_RECLAIM_ANY, or if the
- * value's thread has gone.) A stored NULL is a value, and is visited. What the
- * value's bytes mean while its thread may be writing them is between you and that
- * thread: use atomics. Attaches the calling thread.
+ * No lock is held: visit may call any function of this library, and other threads continue
+ * meanwhile. The value that visit is called with is not destroyed before visit returns: if its
+ * thread replaces or removes it, or ends, its destruction is deferred. It is then destroyed on the
+ * value's thread, when that next expunges; or on the visiting thread, if the key is
+ * TLS_RECLAIM_ANY or the value's thread has ended. A stored NULL is a value, and is visited. The
+ * library does not synchronise access to the bytes of a value, which its thread may be writing:
+ * use atomics. Attaches the calling thread.
  *
- * When visit returns another number than 0, the visit ends there, and that number
- * is returned: take a positive one, which is no error of this library.
+ * If visit returns a number other than 0, the visit stops, and the function returns that number.
+ * Use a positive one, because this library's errors are negative.
  *
- * Threads: any. Blocks: no, but runs visit, and destroy callbacks of values whose end was
- * deferred. Signals: not safe.
- * Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or not an
- * enumerable key);
- * TLS_ERR_BUSY (values of the key are being purged or taken, by another thread
- * or further out on this one: try again later); TLS_ERR_BAD_KEY;
- * TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT (1,022 threads visit the key's values already);
- * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
+ * Threads: any. Blocks: no. Runs: visit, and destroy callbacks that were deferred. Signals: not
+ * safe.
+ * Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or the key is not
+ * enumerable); TLS_ERR_BUSY (values of the key are being purged or taken, by another thread or
+ * further out on this one: try again later); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT
+ * (1,022 threads visit the key's values already); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
  * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_for_each(tls_key_t key, tls_visit_fn visit, void *arg);
 
 /**
- * Calls `visit` with every thread's value under a TLS_KEY_ENUMERABLE key, all as they
- * are at one instant.
+ * Calls `visit` with every thread's value under a TLS_KEY_ENUMERABLE key, as all values are at one
+ * instant.
  *
- * For a sum that has to be right. From the first call of visit to the last no value of
- * the key is set, replaced or removed, and no thread that has one ends: those that try
- * wait. A tls_get() waits only where it would make a value. A stored NULL is a value, and
- * is visited. What the value's bytes mean while its thread may be writing them is between you and that
- * thread: use atomics. Attaches the calling thread.
+ * Use it for a sum that must be exact. From the first call of visit to the last, no value of the
+ * key is set, replaced or removed, and no thread that has one ends: threads that try wait. A
+ * tls_get() waits only if it would make a value. A stored NULL is a value, and is visited. The
+ * library does not synchronise access to the bytes of a value, which its thread may be writing:
+ * use atomics. Attaches the calling thread.
  *
- * Locks are held while visit runs: let it be short. It must not wait for a thread that
- * may be inside this library, and it must call nothing of this library but tls_get(),
- * tls_get_existing(), tls_stale_count(), tls_key_is_live() and tls_key_retain(): other
- * calls return TLS_ERR_REENTRANT, or nothing. Where that is too little, use
- * tls_for_each().
+ * Locks are held while visit runs, so visit should be short. It must not wait for a thread that
+ * may be inside this library. Of this library it may call only tls_get(), tls_get_existing(),
+ * tls_stale_count(), tls_key_is_live() and tls_key_retain(): other calls return TLS_ERR_REENTRANT
+ * or have no effect. Use tls_for_each() if visit needs more.
  *
- * When visit returns another number than 0, the visit ends there, and that number
- * is returned: take a positive one, which is no error of this library. If visit ends
- * the thread, the visit ends. If it forks, the visit goes on in the parent; in the child
- * it ends when visit returns.
+ * If visit returns a number other than 0, the visit stops, and the function returns that number.
+ * Use a positive one, because this library's errors are negative. If visit ends the thread, the
+ * visit ends. If visit forks, the visit continues in the parent; in the child it ends when visit
+ * returns.
  *
- * Threads: any. Blocks: while another thread is in a visit of this kind. Runs visit.
- * Signals: not safe.
- * Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or not an
- * enumerable key); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY;
- * TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory allocator, or by a visitor of
- * this function).
+ * Threads: any. Blocks: while another thread is inside this function. Runs: visit. Signals: not
+ * safe.
+ * Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or the key is not
+ * enumerable); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
+ * TLS_ERR_REENTRANT (called by the memory allocator, or by a visitor of this function).
  * Since 0.1.0.
  */
-int tls_for_each_locked(tls_key_t key,
-                        tls_visit_fn visit,
-                        void *arg);
+int tls_for_each_locked(tls_key_t key, tls_visit_fn visit, void *arg);
 
 /**
- * Takes every thread's value under a TLS_KEY_ENUMERABLE key out, and hands
- * each to `take`, undestroyed: it is yours then.
+ * Takes every thread's value under a TLS_KEY_ENUMERABLE key out, and hands each to `take`, which
+ * owns it from then on.
  *
- * With no lock held. The threads have no value afterwards: their next
- * tls_get() runs init again. A thread that is using its value at this moment
- * must know of it by means of yours. A stored NULL is a value, and is handed
- * over. Attaches the calling thread.
+ * No lock is held, and no value is destroyed. The threads have no value afterwards: their next
+ * tls_get() runs init again. A thread that is using its value at this moment must learn of this by
+ * your own means. A stored NULL is a value, and is handed over. Attaches the calling thread.
  *
- * When take returns another number than 0, the values that it was not called
- * with stay where they are, and that number is returned: take a positive one.
+ * If take returns a number other than 0, the remaining values stay where they are, and the
+ * function returns that number. Use a positive one, because this library's errors are negative.
  *
- * Threads: any. Blocks: no, but runs take. Signals: not safe.
- * Returns TLS_OK; what take has returned; TLS_ERR_INVALID (take is NULL, or not an
- * enumerable key);
- * TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
- * TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
- * TLS_ERR_REENTRANT (called by the memory allocator).
+ * Threads: any. Blocks: no. Runs: take. Signals: not safe.
+ * Returns TLS_OK; what take has returned; TLS_ERR_INVALID (take is NULL, or the key is not
+ * enumerable); TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
+ * TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory
+ * allocator).
  * Since 0.1.0.
  */
 int tls_scrape(tls_key_t key, tls_visit_fn take, void *arg);
 
 /**
- * tls_swap(), which waits while another thread visits the value.
+ * Does what tls_swap() does, and waits while another thread visits the value.
  *
- * timeout_ms: how long; 0: not at all; negative: for ever. value, old: as with
- * tls_swap(). Nothing keeps another visit from beginning meanwhile: among many visitors
- * it may wait for long.
+ * timeout_ms: how many milliseconds to wait; 0 does not wait, and a negative number waits for
+ * ever. value, old: as in tls_swap(). New visits may begin during the wait, so with many visitors
+ * it can be long.
  *
- * Threads: any. Blocks: yes, and can be cancelled there (pthread_cancel).
- * Signals: not safe.
- * Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this
- * library, which may be the visitor; or called by the memory allocator); else as
- * tls_swap(), but not TLS_ERR_BUSY.
+ * Threads: any. Blocks: yes, and is a cancellation point (pthread_cancel()). Runs: what tls_swap()
+ * runs. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this library, which may
+ * be the visitor; or called by the memory allocator); else as tls_swap(), but not TLS_ERR_BUSY.
  * Since 0.1.0.
  */
 int tls_swap_wait(tls_key_t key, void *value, void **old, int timeout_ms);
 
 /**
- * tls_take(), which waits while another thread visits the value.
+ * Does what tls_take() does, and waits while another thread visits the value.
  *
- * timeout_ms: as with tls_swap_wait(). old: as with tls_take().
+ * timeout_ms: as in tls_swap_wait(). old: as in tls_take().
  *
- * Threads: any. Blocks: yes, and can be cancelled there (pthread_cancel).
+ * Threads: any. Blocks: yes, and is a cancellation point (pthread_cancel()). Runs: nothing.
  * Signals: not safe.
- * Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this
- * library, which may be the visitor; or called by the memory allocator); else as
- * tls_take(), but not TLS_ERR_BUSY.
+ * Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this library, which may
+ * be the visitor; or called by the memory allocator); else as tls_take(), but not TLS_ERR_BUSY.
  * Since 0.1.0.
  */
 int tls_take_wait(tls_key_t key, void **old, int timeout_ms);
@@ -1102,38 +1092,37 @@ int tls_take_wait(tls_key_t key, void **old, int timeout_ms);
  *================================================================================================*/
 
 /**
- * The name of an open scope.
+ * The number of an open scope.
  */
 typedef uint64_t tls_scope_t;
 
 /**
- * The values that a task takes along from where it was submitted.
+ * Copies of a thread's inherited values, which a task takes to the thread that runs it.
  */
 typedef struct tls_context_t tls_context_t;
 
 /**
- * Opens a scope: what the calling thread sets from now on ends with it.
+ * Opens a scope on the calling thread.
  *
- * Inside, outer values are seen. tls_set() and tls_swap() hide them behind the
- * new one; tls_remove(), tls_take() and tls_remove_all() hide them behind
- * nothing. tls_scope_end() destroys what was set inside and is still there, and
- * what was hidden is back. Keys with TLS_KEY_WORKER are exempt: their values
- * are set and removed as if there were no scope. Scopes nest; they belong to
- * the thread's map (tls_map_switch() leaves them where they are). One that is
- * open when its thread ends is ended first. Attaches the thread.
+ * Values set inside a scope are destroyed when it closes; values they shadowed become visible
+ * again. Inside, outer values are visible until tls_set() or tls_swap() shadows one with a new
+ * value, or tls_remove(), tls_take() or tls_remove_all() shadows it with no value. Values of
+ * TLS_KEY_WORKER keys are set and removed as if there were no scope. Scopes can be nested. They
+ * belong to the thread's map: tls_map_switch() leaves them in the old map. If a scope is open when
+ * its thread ends, it is ended first. Attaches the thread.
  *
- * scope: receives its name. context: its values are set inside, each copied by
- * its key's copy callback; outer values of TLS_KEY_INHERIT keys that it does
- * not have are hidden, so that what was unset where it was captured is unset
- * here; keys that have died are skipped. NULL: none, and outer values are seen.
- * It stays yours, and may be used by any number of threads at the same time.
+ * scope: receives the number of the scope. context: its values are set inside the scope, each
+ * copied with its key's copy callback. Outer values of TLS_KEY_INHERIT keys that are not in the
+ * context are shadowed with no value, because they were unset where it was captured. Dead keys are
+ * skipped. If context is NULL, no values are set and all outer values are visible. The context
+ * stays yours, and any number of threads may use it at the same time.
  *
- * Threads: any. Blocks: no, but runs copy callbacks, and destroy callbacks of
- * stale values that it finds on its way. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (scope is NULL); TLS_ERR_INIT (a copy
- * callback failed); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (65534
- * are open); TLS_ERR_REENTRANT (called by the memory allocator). On failure no
- * scope is open, and copies that were made are destroyed.
+ * Threads: any. Blocks: no. Runs: copy callbacks, if there is a context; destroys at most 8 stale
+ * values. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (scope is NULL); TLS_ERR_INIT (a copy callback failed);
+ * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (65534 scopes are open); TLS_ERR_REENTRANT
+ * (called by the memory allocator). After a failure no scope is open, and the copies that were
+ * made are destroyed.
  * Since 0.1.0.
  */
 int tls_scope_begin(tls_scope_t *scope, struct tls_context_t *context);
@@ -1141,17 +1130,16 @@ int tls_scope_begin(tls_scope_t *scope, struct tls_context_t *context);
 /**
  * Ends the innermost scope of the calling thread.
  *
- * What was set inside is destroyed, the youngest first, with
- * TLS_REASON_SCOPE_END (TLS_REASON_KEY_DEAD if its key has died); what destroy callbacks set meanwhile ends with it, in
- * at most 4 rounds (what is left then is counted in tls_stats_t.leaked). Then
- * what it has hidden is back, as it was.
+ * The values that were set inside are destroyed, the youngest first, with TLS_REASON_SCOPE_END
+ * (TLS_REASON_KEY_DEAD if the value's key has died). Values that destroy callbacks set meanwhile
+ * are destroyed too, in at most 4 rounds; the rest is given up and counted in tls_stats_t.leaked.
+ * Then the values that the scope has shadowed become visible again, unchanged.
  *
- * Threads: the one that began it, or that has its map. Blocks: no, but runs
- * destroy callbacks. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_BUSY (a scope that was begun later is still open);
- * TLS_ERR_INVALID (it is not open in the calling thread's map);
- * TLS_ERR_REENTRANT (it is ending, further out on this stack). A failed call
- * has changed nothing.
+ * Threads: the thread that began the scope, or that has its map. Blocks: no. Runs: destroy
+ * callbacks of the scope's values; then destroys at most 8 stale values. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_BUSY (a scope that was begun later is still open); TLS_ERR_INVALID (the
+ * scope is not open in the calling thread's map); TLS_ERR_REENTRANT (the scope is ending, further
+ * out on this stack).
  * Since 0.1.0.
  */
 int tls_scope_end(tls_scope_t scope);
@@ -1159,55 +1147,54 @@ int tls_scope_end(tls_scope_t scope);
 /**
  * Captures the calling thread's values of all TLS_KEY_INHERIT keys.
  *
- * Each through its key's copy callback (NULL is copied as NULL; without a
- * callback the pointer is). No init runs because of it: an unset key stays
- * unset. If there is such a value, the cost is proportional to the number of all
- * that the thread has. Attaches it. To give a new thread its maker's values,
- * capture before pthread_create(), and begin a scope with the context there first.
+ * Each value is copied with its key's copy callback. NULL is copied as NULL, and if a key has no
+ * copy callback, the pointer itself is copied. No init runs: an unset key stays unset. If there is
+ * such a value, the cost is proportional to the number of all values of the thread. Attaches the
+ * thread. To give a new thread the values of its creator, capture before pthread_create(), and
+ * begin a scope with the context in the new thread first.
  *
- * context: receives it; yours, to be freed with tls_context_free(). It does not
- * depend on the capturing thread any more. A key's values in contexts count as
- * values for tls_key_drain(), and its user_free waits for them.
+ * context: receives the context, which you free with tls_context_free(). It no longer depends on
+ * the capturing thread. A key's values in contexts count as values for tls_key_drain(), and its
+ * user_free is not called before they are destroyed.
  *
- * Threads: any. Blocks: no, but runs copy callbacks. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (context is NULL); TLS_ERR_INIT (a copy
- * callback failed; copies that were made are destroyed); TLS_ERR_NO_MEMORY;
- * TLS_ERR_LIMIT (no reference of a key is left to take); TLS_ERR_EXITING;
- * TLS_ERR_REENTRANT (called by the memory allocator).
+ * Threads: any. Blocks: no. Runs: copy callbacks; after a failure also destroy callbacks of the
+ * copies. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (context is NULL); TLS_ERR_INIT (a copy callback failed; the
+ * copies that were made are destroyed); TLS_ERR_NO_MEMORY; TLS_ERR_LIMIT (a key has no reference
+ * left to take); TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_context_capture(struct tls_context_t **context);
 
 /**
- * Destroys a context's values, with TLS_REASON_REMOVED (TLS_REASON_KEY_DEAD
- * those whose key has died), and frees it.
+ * Destroys the values of a context and frees the context.
  *
- * context: not used by anybody any more; NULL: nothing happens. The values are
- * destroyed on the calling thread, whatever their key's reclaim says: they were
- * no thread's. Attaches it, if there is memory for that.
+ * The reason is TLS_REASON_REMOVED, or TLS_REASON_KEY_DEAD for values whose key has died. The
+ * values are destroyed on the calling thread, whatever their key's reclaim says, because they
+ * belong to no thread. Attaches the thread, if there is memory for that.
  *
- * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+ * context: no other thread may be using it. If NULL, the call has no effect.
+ *
+ * Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
  * Returns nothing.
  * Since 0.1.0.
  */
 void tls_context_free(struct tls_context_t *context);
 
 /**
- * A function and its argument that wait to be run once, in the context that
- * they were submitted in.
+ * A function and its argument, to be run once with the values that were captured when the task was
+ * made.
  */
 typedef struct tls_task_t tls_task_t;
 
 /**
- * Wraps a function and its argument as a task, and captures the calling
- * thread's context for it.
+ * Makes a task of a function and its argument, and captures the calling thread's context for it.
  *
- * task: receives it; yours, to be given once either to tls_task_run() or to
- * tls_task_cancel(), on any thread. fn: what it does. arg: yours.
+ * task: receives the task, which you pass once either to tls_task_run() or to tls_task_cancel(),
+ * on any thread. fn: the function. arg: its argument, which the library does not free.
  *
- * Threads: any. Blocks: no, but runs copy callbacks. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (task or fn is NULL); else as
- * tls_context_capture().
+ * Threads: any. Blocks: no. Runs: what tls_context_capture() runs. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (task or fn is NULL); else as tls_context_capture().
  * Since 0.1.0.
  */
 int tls_task_create(struct tls_task_t **task, void (*fn)(void *arg), void *arg);
@@ -1215,33 +1202,32 @@ int tls_task_create(struct tls_task_t **task, void (*fn)(void *arg), void *arg);
 /**
  * Runs a task, once, and frees it.
  *
- * In this order: opens a scope; sets the captured values in it (they are moved,
- * not copied again; keys that have died are skipped); frees the task; calls
- * fn(arg), which is not inside a callback of this library and may do anything,
- * pthread_exit() included; ends the scope, and those that fn has left open;
- * expunges. The thread's own values are then what they were. Its type is that
- * of the functions that pools take.
+ * It does this in order: opens a scope; sets the captured values in it (they are moved and not
+ * copied again, and dead keys are skipped); frees the task; calls fn(arg); ends the scope, and
+ * scopes that fn has left open; expunges. The thread's own values are then what they were before.
+ * fn is not inside a callback of this library and may do anything, pthread_exit() included. The
+ * type of this function is the one that pools call.
  *
- * If no scope can be begun (no memory, 65534 open ones, a thread past its last
- * cleanup), fn is called all the same, without the captured values, and counted
- * in tls_stats_t.unscoped.
+ * If no scope can be begun (there is no memory, 65534 scopes are open, or the thread is past its
+ * last cleanup), fn is still called, without the captured values, and the task is counted in
+ * tls_stats_t.unscoped.
  *
- * task: from tls_task_create(); NULL: nothing happens. Attaches the thread.
+ * task: from tls_task_create(). If NULL, the call has no effect. Attaches the thread.
  *
- * Threads: any, the submitting one too. Blocks: no, but runs fn and destroy
- * callbacks. Signals: not safe.
+ * Threads: any, also the submitting thread. Blocks: no. Runs: fn and destroy callbacks. Signals:
+ * not safe.
  * Returns nothing.
  * Since 0.1.0.
  */
 void tls_task_run(void *task);
 
 /**
- * Frees a task that will not be run, and destroys what it has captured.
+ * Frees a task that will not be run, and destroys the values that it has captured.
  *
- * task: from tls_task_create(); NULL: nothing happens. Attaches the thread, as
+ * task: from tls_task_create(). If NULL, the call has no effect. Attaches the thread, as
  * tls_context_free() does.
  *
- * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+ * Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
  * Returns nothing.
  * Since 0.1.0.
  */
@@ -1254,19 +1240,19 @@ void tls_task_cancel(struct tls_task_t *task);
  *================================================================================================*/
 
 /**
- * A map of its own, for a thread that is not the operating system's: a fiber,
- * a coroutine, a green thread.
+ * A map that is not tied to one thread of the operating system: for a fiber, a coroutine or a
+ * green thread.
  */
 typedef struct tls_map_t tls_map_t;
 
 /**
  * Makes an empty map that is attached to no thread.
  *
- * map: receives it; yours, to be destroyed with tls_map_destroy().
+ * map: receives the map, which you destroy with tls_map_destroy().
  *
- * Threads: any. Blocks: no. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (map is NULL); TLS_ERR_NO_MEMORY;
- * TLS_ERR_REENTRANT (called by the memory allocator).
+ * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (map is NULL); TLS_ERR_NO_MEMORY; TLS_ERR_REENTRANT (called by
+ * the memory allocator).
  * Since 0.1.0.
  */
 int tls_map_create(struct tls_map_t **map);
@@ -1274,57 +1260,53 @@ int tls_map_create(struct tls_map_t **map);
 /**
  * Destroys all values of a map, and the map.
  *
- * On the calling thread: open scopes end first, then values, the youngest
- * first, with TLS_REASON_MAP_DESTROYED (TLS_REASON_KEY_DEAD those whose key has
- * died), again while they add more, in at most 4 rounds. A value that another thread
- * is visiting is destroyed by that thread, when the visitor has returned. Attaches the
- * thread.
+ * The calling thread first ends open scopes, then destroys the values, the youngest first, with
+ * TLS_REASON_MAP_DESTROYED (TLS_REASON_KEY_DEAD if the value's key has died). If callbacks set
+ * more values, it repeats this, in at most 4 rounds. If another thread is visiting a value, that
+ * thread destroys it when its visitor has returned. Attaches the thread.
  *
- * map: from tls_map_create(), attached to no thread; NULL: nothing happens.
+ * map: from tls_map_create(), and attached to no thread. If NULL, the call has no effect.
  *
- * Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_BUSY (it is attached, to this thread or another);
- * TLS_ERR_REENTRANT (inside a callback of this library); TLS_ERR_NO_MEMORY;
- * TLS_ERR_EXITING.
+ * Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_BUSY (the map is attached, to this thread or another); TLS_ERR_REENTRANT
+ * (inside a callback of this library); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
  * Since 0.1.0.
  */
 int tls_map_destroy(struct tls_map_t *map);
 
 /**
- * Makes a map the calling thread's current one, in constant time.
+ * Makes a map the current map of the calling thread, in constant time.
  *
- * From then on every function that speaks of the calling thread's values means
- * those of this map, tls_stale_count(), tls_expunge() and scopes included. What
- * belongs to the thread and not to its map stays: hooks, and tls_thread_on_stale(),
- * which tells of keys that die in the thread's own map.
- * A map is attached to one thread at a time; while it is attached to none it
- * goes on hearing of dead keys, and the one who attaches it next expunges. A thread
- * that ends with a map switched to leaves it to the one who attaches it. Attaches
- * the thread itself.
+ * From then on every function that concerns the calling thread's values works on this map,
+ * tls_stale_count(), tls_expunge() and scopes included. Hooks and the waker of
+ * tls_thread_on_stale() belong to the thread and not to the map; the waker is called for keys that
+ * die in the thread's own map. A map is attached to at most one thread at a time. While it is
+ * attached to none, its values still become stale, and the thread that attaches it next expunges
+ * them. A thread that ends with a map of this kind leaves it unattached, for another thread to
+ * attach. Attaches the thread itself.
  *
- * map: from tls_map_create(); NULL: the thread's own. previous: receives the
- * one that was current, NULL for the thread's own; may be NULL.
+ * map: from tls_map_create(); if NULL, the thread's own map becomes current. previous: receives
+ * the map that was current, NULL for the thread's own. It may be NULL.
  *
- * For schedulers of fibers: switch the map where you switch the stack, on the
- * thread that goes on. The inlined look-ups read the thread's words anew at each
- * call, so a compiler that moves code across a switch of stacks, or inlines it,
- * can't make them read another thread's. (Your own thread-local variables and
- * errno it may well keep: call a function that is not inlined for those.) A
- * callback of this library must return on the thread that it was called on; the
- * function of a task (tls_task_run()) may return on another.
+ * In a scheduler of fibers, switch the map where you switch the stack, on the thread that
+ * continues. The inlined look-ups read the thread's words anew at each call, so a compiler that
+ * moves code across a switch of stacks, or inlines the switch, can't make them read another
+ * thread's. It may keep the addresses of your own thread-local variables and of errno: call a
+ * function that is not inlined for those. A callback of this library must return on the thread
+ * that it was called on; the function of a task (tls_task_run()) may return on another.
  *
- * Threads: any. Blocks: no. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_BUSY (another thread has it); TLS_ERR_REENTRANT
- * (inside a callback of this library); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
+ * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_BUSY (another thread has the map); TLS_ERR_REENTRANT (inside a callback
+ * of this library); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
  * Since 0.1.0.
  */
 int tls_map_switch(struct tls_map_t *map, struct tls_map_t **previous);
 
 /**
- * The map that the calling thread has switched to.
+ * Returns the map that the calling thread has switched to.
  *
- * Threads: any. Blocks: no. Signals: not safe.
- * Returns it; NULL: the thread's own.
+ * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+ * Returns the map; NULL if it is the thread's own.
  * Since 0.1.0.
  */
 struct tls_map_t *tls_map_current(void);
@@ -1338,12 +1320,11 @@ struct tls_map_t *tls_map_current(void);
 /**
  * What the library holds now and has done so far, in the whole process.
  *
- * Numbers that other threads are changing are each right for some instant
- * during the call.
+ * Each number that other threads are changing is correct for some instant during the call.
  */
 typedef struct tls_stats_t {
   /**
-   * sizeof(tls_stats_t), so that the structure can grow. Set it first.
+   * Set it to sizeof(tls_stats_t) before the call; the structure can grow in later versions.
    */
   size_t size;
   /**
@@ -1355,24 +1336,24 @@ typedef struct tls_stats_t {
    */
   uint64_t dead_keys;
   /**
-   * Attached threads, and maps of tls_map_create().
+   * Attached threads, and maps made by tls_map_create().
    */
   uint64_t maps;
   /**
-   * Values in all maps and contexts, stale and hidden ones included. One whose
-   * end waits for a visitor is in no map: it is among `stale` after the visit.
+   * Values in all maps and contexts, stale and shadowed ones included. A value whose destruction
+   * waits for a visitor is in no map: it counts as `stale` after the visit.
    */
   uint64_t entries;
   /**
-   * Stale values, and those in contexts whose key is dead.
+   * Stale values, and values in contexts whose key is dead.
    */
   uint64_t stale;
   /**
-   * Values ended because their key was dead, ever.
+   * Values destroyed because their key was dead, ever.
    */
   uint64_t expunged;
   /**
-   * Destroy callbacks called, ever, for any reason.
+   * Destroy callbacks called for any reason, ever.
    */
   uint64_t destroyed;
   /**
@@ -1380,11 +1361,11 @@ typedef struct tls_stats_t {
    */
   uint64_t leaked;
   /**
-   * Tables made, made anew, or swept in full, ever.
+   * Tables made, rebuilt or swept in full, ever.
    */
   uint64_t rehashes;
   /**
-   * Most slots that an insert has looked at, ever.
+   * The largest number of slots that an insert has looked at, ever.
    */
   uint64_t longest_probe;
   /**
@@ -1396,7 +1377,7 @@ typedef struct tls_stats_t {
    */
   uint64_t bytes;
   /**
-   * Attached threads whose end can't be seen (no pthread key left).
+   * Attached threads whose end can't be detected, because no pthread key was left.
    */
   uint64_t unwatched;
   /**
@@ -1404,105 +1385,102 @@ typedef struct tls_stats_t {
    */
   uint64_t contexts;
   /**
-   * Tasks that ran without a scope, ever, for want of memory.
+   * Tasks that ran without a scope, ever.
    */
   uint64_t unscoped;
 } tls_stats_t;
 
 /**
- * Tells what the library holds now and has done so far.
+ * Fills a structure with what the library holds now and has done so far.
  *
- * stats: its `size` is set by the caller; that many bytes are filled, what
- * this version does not know with zeros.
+ * stats: the caller sets `size`; that many bytes are filled, and bytes that this version does not
+ * know with zeros.
  *
- * Threads: any. Blocks: for as long as a thread takes to attach. Cost: O(keys
- * that ever lived at once + attached threads). Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (stats is NULL, or its size
- * is too small or ends inside a member); TLS_ERR_REENTRANT (inside a visitor of
- * tls_for_each_locked()).
+ * Threads: any. Blocks: for as long as a thread takes to attach. Cost: O(keys that ever lived at
+ * once + attached threads). Runs: nothing. Signals: not safe.
+ * Returns TLS_OK; TLS_ERR_INVALID (stats is NULL, or its size is too small or ends inside a
+ * member); TLS_ERR_REENTRANT (inside a visitor of tls_for_each_locked()).
  * Since 0.1.0.
  */
 int tls_stats(struct tls_stats_t *stats);
 
 /**
- * Writes a report of every map, every key, and who has a value under which, as
- * JSON.
+ * Writes a report of every map, every key, and which thread has a value under which key, as JSON.
  *
- * For looking at a leak: at a pool's shutdown, say, when nothing should be
- * left. "maps" has each map with its thread and the numbers of its entries and
- * stale entries; "keys" has each key that is live, or dead and not forgotten
- * yet, with its name (256 bytes of it) and the map and thread of each value;
- * with its references, if it is live; if it is dead, with how many pins
- * (values, and a release that is under way) it still has, and, if it left
- * values to others when it died, how many such keys have died since
- * ("deaths_since": those that wait for long have a large number); "local" has
- * the calling thread's entries, with values. Handles are strings, because they
- * have more bits than a JSON number. What other threads change meanwhile is
- * each right for some instant during the call.
+ * Use it to find a leak: at a pool's shutdown, for example, when nothing should be left. "maps"
+ * has each map with its thread and the numbers of its entries and stale entries. "keys" has each
+ * key that is live, or dead and not forgotten yet, with its name (at most 256 bytes of it) and the
+ * map and thread of each value. A live key is shown with its references. A dead key is shown with
+ * the number of its pins (values, and a release that is in progress) and, if it left values to
+ * other threads when it died, with the number of such keys that have died since ("deaths_since",
+ * which is large for keys that have waited for long). "local" has the calling thread's entries,
+ * with values. Handles are strings, because they have more bits than a JSON number. Each number
+ * that other threads are changing is correct for some instant during the call. The file
+ * docs/dump.schema.json describes the format.
  *
- * In docs/dump.schema.json its shape is described. A leak report is three lines:
+ * A leak report takes a few lines:
  *
  *     static int print(const char *bytes, size_t length, void *file) {
  *       return fwrite(bytes, 1, length, file) != length;
  *     }
  *     tls_dump(print, stderr);   when the pool has shut down
  *
- * write: called with parts of the text, not terminated; non-zero: it wants no
- * more. No lock is held: it may call any function of this library. arg: yours.
+ * write: called with parts of the text, which are not terminated. It returns 0 to continue, and
+ * any other number to stop. No lock is held, and it may call any function of this library. arg:
+ * passed to write.
  *
- * Needs no memory. Threads: any. Blocks: no. Cost: O(keys that ever lived at
- * once + values + maps squared + dead keys times values); where more than 64
- * maps have a value of one key, so much again for each 64. Signals: not safe
- * (tls_dump_fd() is).
- * Returns TLS_OK; TLS_ERR_INVALID (write is NULL); TLS_ERR_LIMIT (write wanted
- * no more); TLS_ERR_REENTRANT (called by the memory allocator).
+ * The call needs no memory. Its cost is O(keys that ever lived at once + values + maps squared +
+ * dead keys times values); if more than 64 maps have a value of one key, it is so much again for
+ * each further 64.
+ *
+ * Threads: any. Blocks: no. Runs: write. Signals: not safe; tls_dump_fd() is.
+ * Returns TLS_OK; TLS_ERR_INVALID (write is NULL); TLS_ERR_LIMIT (write has stopped the report);
+ * TLS_ERR_REENTRANT (called by the memory allocator).
  * Since 0.1.0.
  */
 int tls_dump(int (*write)(const char *bytes, size_t length, void *arg), void *arg);
 
 /**
- * Writes the report of tls_dump() to a descriptor, also when something has gone
- * wrong.
+ * Writes the report of tls_dump() to a file descriptor, even in a crashed process.
  *
- * For a debugger ("call (int)tls_dump_fd(2)"), and for handlers of SIGSEGV and the
- * like, whatever its thread and the others were doing, this library's own work
- * included. It allocates nothing, calls nobody, and waits for no lock longer
- * than some milliseconds in all. What needs a lock that can't be had then is
- * left out: the report says "incomplete", and so does each key of which a part
- * is missing (its name is empty then). "local" is empty: the calling thread's
- * entries may be half changed. In the child of a fork, before the library's own
- * handler has run there, it reports what the fork has left.
+ * Use it in a debugger ("call (int)tls_dump_fd(2)") and in handlers of SIGSEGV and similar
+ * signals, whatever this thread and the others were doing, even inside this library. It allocates
+ * nothing, calls no callback, and waits for locks at most some milliseconds in all. If a lock
+ * can't be had, what needs it is left out: the report then contains "incomplete", and so does each
+ * key of which a part is missing, with an empty name. "local" is empty, because the calling
+ * thread's entries may be half changed. In the child of a fork, before the library's own handler
+ * has run there, it reports what the fork has left.
  *
- * fd: is written to with write(2), until all is written. Where it blocks, so
- * does this, with no lock held. Where it is non-blocking and full, or nobody
- * reads it any more (SIGPIPE is yours to ignore), the report ends in the
- * middle. errno is left as it was. It needs about 4 KB of stack.
+ * fd: written to with write(2), until all is written. If fd blocks, this function blocks too, with
+ * no lock held. If fd is non-blocking and full, or if nothing reads it any more (ignoring SIGPIPE
+ * is up to you), the report ends in the middle. errno is preserved. The call needs about 4 KB of
+ * stack.
  *
- * Threads: any, attached or not. Blocks: no, but for fd. Cost: as tls_dump(),
- * with maps. Signals: safe.
- * Returns TLS_OK, also if it is incomplete; TLS_ERR_INVALID (fd is not open for
- * writing); TLS_ERR_LIMIT (it took no more).
+ * Threads: any, attached or not. Blocks: only as writing to fd does. Cost: as tls_dump(). Runs:
+ * nothing. Signals: safe.
+ * Returns TLS_OK (also if the report is incomplete); TLS_ERR_INVALID (fd is not open for writing);
+ * TLS_ERR_LIMIT (fd did not take the whole report).
  * Since 0.1.0.
  */
 int tls_dump_fd(int fd);
 
 /**
- * Calls `visit` with each map and context that still has values of a key, dead
- * or alive.
+ * Calls `visit` with each map and context that still has values of a key, dead or live.
  *
- * For a key that tls_key_drain() has waited for in vain: who has its values?
- * Also for a live one. map: the number that tls_dump() has for it; thread: the
- * operating system's number of the thread that it is attached to, 0 for none;
- * values: how many it has. Each is right for some instant during the call. visit
- * is called with no lock held, and may call any function of this library. With
- * another number than 0 it is the last call. arg: yours.
+ * Use it to find out which threads have the values that a tls_key_drain() has waited for in vain.
+ * map: the number that tls_dump() shows for the map. thread: the operating system's number of the
+ * thread that the map is attached to; 0 if it is attached to none. values: how many values it has.
+ * Each is correct for some instant during the call. visit is called with no lock held, and may
+ * call any function of this library. It returns 0 to continue, and any other number to stop. arg:
+ * passed to visit.
  *
- * Needs no memory. Threads: any. Blocks: no. Cost: O(values) of a live key,
- * O(values of all keys) of a dead one; so much again for each 64 maps.
- * Signals: not safe.
- * Returns what visit has returned last; TLS_OK if nobody has a value, also of a
- * key that is forgotten; TLS_ERR_INVALID (visit is NULL); TLS_ERR_BAD_KEY;
- * TLS_ERR_REENTRANT (called by the memory allocator).
+ * The call needs no memory. Its cost is O(values) of a live key and O(values of all keys) of a
+ * dead one, and so much again for each 64 maps.
+ *
+ * Threads: any. Blocks: no. Runs: visit. Signals: not safe.
+ * Returns what visit has returned last; TLS_OK if no thread has a value, also for a key that is
+ * forgotten; TLS_ERR_INVALID (visit is NULL); TLS_ERR_BAD_KEY; TLS_ERR_REENTRANT (called by the
+ * memory allocator).
  * Since 0.1.0.
  */
 int tls_for_each_holder(tls_key_t key, int (*visit)(uint64_t map,
@@ -1517,7 +1495,7 @@ int tls_for_each_holder(tls_key_t key, int (*visit)(uint64_t map,
  * the inlined calls of this header need to know of the library.
  *================================================================================================*/
 
-/** The version of this header; tls_version() is that of the library. */
+/** The version of this header. tls_version() returns the version of the library. */
 #define TLS_VERSION_MAJOR 0
 #define TLS_VERSION_MINOR 1
 #define TLS_VERSION_PATCH 0
@@ -1525,37 +1503,37 @@ int tls_for_each_holder(tls_key_t key, int (*visit)(uint64_t map,
 #define TLS_VERSION_STRING "0.1.0"
 
 /**
- * The version of the library that the program runs with.
+ * Returns the version of the library that the program runs with.
  *
- * TLS_VERSION_NUMBER is that of the header it was compiled with. A library
- * with the same SONAME and the same or a later number fits.
+ * TLS_VERSION_NUMBER is the version of the header that the program was compiled with. A library
+ * with the same SONAME and the same or a later number is compatible with it.
  *
- * Threads: any. Blocks: no. Signals: safe.
+ * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
  * Returns major * 10000 + minor * 100 + patch.
  * Since 0.1.0.
  */
 int tls_version(void);
 
 /**
- * The version of the library that the program runs with, as text.
+ * Returns the version of the library that the program runs with, as text.
  *
  * The string is static: never free it.
  *
- * Threads: any. Blocks: no. Signals: safe.
+ * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
  * Returns a string such as "0.1.0".
  * Since 0.1.0.
  */
 const char *tls_version_string(void);
 
 /**
- * For the inlined look-up of this header only: where a thread's hot slot is.
+ * Returns where the hot slot of a thread is. Only the inlined calls of this header use it.
  *
- * Layout 1: {const entry *table; size_t mask; const size_t *stale}, an entry
- * being {uint64_t key; void *value}.
+ * Layout 1 is {const entry *table; size_t mask; const size_t *stale}, where an entry is {uint64_t
+ * key; void *value}.
  *
- * Threads: any. Blocks: no. Signals: safe.
- * Returns its distance from the thread pointer, the same for all threads; 0:
- * this build has none, always make the call.
+ * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
+ * Returns the distance from the thread pointer, which is the same for all threads; 0 if this build
+ * has no hot slot, so that every get makes the call.
  * Since 0.1.0.
  */
 ptrdiff_t tls_hot_offset_v1(void);

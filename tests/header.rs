@@ -335,9 +335,12 @@ fn check_headers(complaint: impl Fn(&str) -> Option<String>) {
 }
 
 #[test]
-fn no_blank_lines_follow_each_other_in_the_header() {
+fn the_header_fits_on_a_screen() {
     check_headers(|text| {
-        text.contains("\n\n\n").then(|| "several blank lines in a row".to_owned())
+        let mut lines = text.lines().enumerate();
+        let long = lines.find(|(_, line)| line.chars().count() > 100 || line.ends_with(' '));
+        let long = long.map(|(at, _)| format!("line {} is too long or ends blank", at + 1));
+        long.or_else(|| text.contains("\n\n\n").then(|| "several blank lines in a row".to_owned()))
     });
 }
 
@@ -390,7 +393,7 @@ fn every_function_is_documented() {
     for function in functions {
         let comment = function.comment.trim_matches(|c: char| c.is_whitespace() || c == '*');
         assert!(!comment.is_empty(), "{} has no comment directly above it", function.name);
-        for part in ["Threads:", "Returns", "Since"] {
+        for part in ["Threads:", "Blocks:", "Runs:", "Signals:", "Returns ", "Since "] {
             assert!(comment.contains(part), "the comment on {} lacks {part:?}", function.name);
         }
     }

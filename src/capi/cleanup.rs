@@ -15,17 +15,16 @@ use crate::sys::block;
 use crate::thread::attach;
 use crate::thread::hooks::{self, When};
 
-/// Destroys all of the calling thread's stale values, now.
+/// Destroys all stale values of the calling thread.
 ///
-/// A value is stale when its key is dead, or was purged. Call it between a pool's tasks, and
-/// before a worker goes to sleep; with nothing stale it costs about a
-/// nanosecond. Each value is destroyed with TLS_REASON_KEY_DEAD, or TLS_REASON_PURGED. Of all that is
-/// stale the youngest, by its first set on this thread, ends first, whatever the
-/// order in which the keys died: what was set later may depend on it. So do all
-/// functions that end stale values, and so does the thread's end.
+/// A value is stale when its key is dead or was purged. Call this function between a pool's tasks,
+/// and before a worker goes to sleep; if nothing is stale it takes about a nanosecond. The reason
+/// is TLS_REASON_KEY_DEAD or TLS_REASON_PURGED. The value that was first set last on this thread is
+/// destroyed first, in whatever order the keys died, because later values may depend on earlier
+/// ones. All functions that destroy stale values, and the end of the thread, use this order.
 ///
-/// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
-/// Returns how many values it destroyed.
+/// Threads: any. Blocks: no. Runs: destroy callbacks of the stale values. Signals: not safe.
+/// Returns the number of values that it destroyed.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_expunge() -> usize {
@@ -44,26 +43,25 @@ fn expunge_some(budget: usize) -> usize {
     }
 }
 
-/// Destroys at most `budget` of the calling thread's stale values.
+/// Destroys at most `budget` stale values of the calling thread.
 ///
-/// The youngest of them, as tls_expunge() has it. For pools that must not pause for
-/// long: call it again for the rest.
+/// It destroys the youngest of them, in the order of tls_expunge(). Use it in pools that must not
+/// pause for long, and call it again for the rest.
 ///
-/// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
-/// Returns how many values it destroyed.
+/// Threads: any. Blocks: no. Runs: at most `budget` destroy callbacks. Signals: not safe.
+/// Returns the number of values that it destroyed.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_expunge_some(budget: usize) -> usize {
     expunge_some(budget)
 }
 
-/// How many values of the calling thread are stale: what tls_expunge() would
-/// find.
+/// Returns how many stale values the calling thread has: the number that tls_expunge() would find.
 ///
-/// Exact as soon as the tls_key_release() that made them so has returned. With
-/// this header it is a macro over an inlined load.
+/// The number is exact as soon as the tls_key_release() that made the values stale has returned.
+/// With this header, the function is a macro over an inlined load.
 ///
-/// Threads: any. Blocks: no. Signals: safe.
+/// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
 /// Returns the number.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -71,56 +69,55 @@ pub extern "C" fn tls_stale_count() -> usize {
     block::stale_count()
 }
 
-/// Attaches the calling thread, with all memory that its first value needs.
+/// Attaches the calling thread and allocates all memory that its first value needs.
 ///
-/// Never needed: the first tls_set() attaches. But after it tls_get() of a
-/// value that was set is safe in signal handlers, and the thread's end is known
-/// to be seen. Attaching an attached thread does nothing.
+/// This call is optional: the first tls_set() attaches the thread. After this call, tls_get() of a
+/// value that was set is safe in signal handlers, and it is certain that the library detects the
+/// end of the thread. If the thread is attached already, the call has no effect.
 ///
-/// The C library runs the destructors of an ending thread's pthread keys up to four
-/// times. A value that another key's destructor stores is destroyed in the next of
-/// these passes; after the last, tls_set() answers TLS_ERR_EXITING. A thread that
-/// first uses the library in the last pass can't be seen to end: its values are not
-/// destroyed, and stay counted. Attach such a thread before it ends.
+/// The C library runs the destructors of an ending thread's pthread keys up to four times. A value
+/// that another key's destructor stores is destroyed in the next of these passes; after the last
+/// pass, tls_set() returns TLS_ERR_EXITING. If a thread uses the library for the first time in the
+/// last pass, its end can't be detected: its values are not destroyed and stay counted. Attach such
+/// a thread before it ends.
 ///
-/// Threads: any. Blocks: no. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (the
-/// process has no pthread key left, so this thread's end can't be seen; values
-/// work all the same, but call tls_thread_detach() before it ends);
-/// TLS_ERR_REENTRANT (called by the memory allocator).
+/// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (the process has no pthread
+/// key left, so the end of this thread can't be detected: the thread is attached and values work,
+/// but call tls_thread_detach() before it ends); TLS_ERR_REENTRANT (called by the memory
+/// allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_thread_attach() -> c_int {
     code(attach::attach_in_full())
 }
 
-/// The calling thread's whole cleanup, now: hooks, then values.
+/// Does the whole cleanup of the calling thread now: calls its hooks, then destroys its values.
 ///
-/// Exactly what its end would do, with TLS_REASON_DETACHED: for threads whose
-/// end is not seen (before exit(), without a pthread key), and for workers that
-/// go back to a foreign pool. The thread may attach again later.
+/// It does what the end of the thread would do, with TLS_REASON_DETACHED. Use it where the end of a
+/// thread is not detected (before exit(), or without a pthread key), and for workers that go back
+/// to a pool of somebody else. The thread may attach again later.
 ///
-/// Threads: any. Blocks: no, but runs callbacks. Signals: not safe.
-/// Returns TLS_OK (also on a thread that is not attached); TLS_ERR_REENTRANT
-/// (inside a callback of this library).
+/// Threads: any. Blocks: no. Runs: hooks and destroy callbacks. Signals: not safe.
+/// Returns TLS_OK (also if the thread is not attached); TLS_ERR_REENTRANT (inside a callback of
+/// this library).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_thread_detach() -> c_int {
     code(attach::detach())
 }
 
-/// Registers a cleanup hook for the calling thread's end, or its detaching.
+/// Registers a cleanup hook that is called when the calling thread ends or is detached.
 ///
-/// The short form of tls_thread_hook() with TLS_HOOK_BEFORE_VALUES and no owner.
-/// fn: called once with arg on this thread, before its values are destroyed;
-/// the hook registered last is called first. arg: yours. A hook may register
-/// hooks and set values: they get a round of their own, up to 4 in all.
+/// The call is equivalent to tls_thread_hook() with TLS_HOOK_BEFORE_VALUES and no owner. fn: called
+/// once with arg on this thread, before its values are destroyed; the hook that was registered last
+/// is called first. arg: the library does not free it. A hook may register hooks and set values:
+/// they are cleaned up in another round, in at most 4 rounds.
 ///
-/// Threads: any. Blocks: no. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (fn is NULL); TLS_ERR_NO_MEMORY;
-/// TLS_ERR_EXITING; TLS_ERR_LIMIT (this thread's end can't be seen: no pthread
-/// key is left);
-/// TLS_ERR_REENTRANT (called by the memory allocator).
+/// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (fn is NULL); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT
+/// (no pthread key is left, so the end of this thread can't be detected); TLS_ERR_REENTRANT (called
+/// by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_at_thread_exit(
@@ -138,16 +135,15 @@ fn add_exit_hook(when: When, hook: Hook) -> Result<(), Error> {
     hooks::at_thread_exit(thread, when, hook)
 }
 
-/// Registers the waker of the calling thread: what is called when it gets stale values.
+/// Registers the waker of the calling thread, which is called when the thread gets stale values.
 ///
-/// The short form of tls_thread_hook() with TLS_HOOK_ON_STALE and no owner, but a
-/// later call takes the place of an earlier one. notify: called with arg as that
-/// function says; NULL: nobody. Attaches the thread.
+/// The call is equivalent to tls_thread_hook() with TLS_HOOK_ON_STALE and no owner, except that a
+/// later call replaces the waker of an earlier one. notify: called with arg as described there; if
+/// NULL, the waker is removed. Attaches the thread.
 ///
-/// Threads: any. Blocks: no, but calls notify if there are stale values. Signals:
-/// not safe.
-/// Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
-/// TLS_ERR_REENTRANT (called by the memory allocator).
+/// Threads: any. Blocks: no. Runs: notify, if there are stale values. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory
+/// allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_thread_on_stale(
@@ -158,20 +154,20 @@ pub extern "C" fn tls_thread_on_stale(
     code(attach::attached().and_then(|thread| hooks::on_stale(thread, hook, true)))
 }
 
-/// What is to be called when. Set all of it to zero, then `size`, then what you want.
+/// Describes a hook. Set the whole structure to zero, then `size`, then the members that you use.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub struct tls_hook_options_t {
-    /// sizeof(tls_hook_options_t), so that the structure can grow.
+    /// Set it to sizeof(tls_hook_options_t); the structure can grow in later versions.
     pub size: usize,
     /// TLS_HOOK_BEFORE_VALUES, TLS_HOOK_AFTER_VALUES or TLS_HOOK_ON_STALE.
     pub when: u32,
-    /// TLS_HOOK_* flags together; none yet: 0.
+    /// Reserved for flags. It must be 0.
     pub flags: u32,
-    /// What to call. It must not throw.
+    /// The function to call. It must not throw.
     pub r#fn: Option<unsafe extern "C" fn(arg: *mut c_void)>,
-    /// Handed to fn; yours.
+    /// The argument of fn. The library does not free it.
     pub arg: *mut c_void,
     /// The key that the hook belongs to, or TLS_KEY_NONE.
     pub owner: tls_key_t,
@@ -181,35 +177,35 @@ versioned!(tls_hook_options_t: size, when, flags, r#fn, arg, owner);
 
 /// Registers a hook for the calling thread.
 ///
-/// With TLS_HOOK_BEFORE_VALUES fn is called once on this thread, when that ends or
-/// is detached, before its values are destroyed; with TLS_HOOK_AFTER_VALUES after
-/// they have been: for functions like mysql_thread_end(), that end what the values
-/// need. The hook registered last is called first. A hook may register hooks and set
-/// values: they get a round of their own, up to 4 in all. After the last round tls_set()
-/// and this function answer TLS_ERR_EXITING, and hooks that are left are called all the
-/// same.
+/// With TLS_HOOK_BEFORE_VALUES, fn is called once on this thread, when the thread ends or is
+/// detached, before its values are destroyed. With TLS_HOOK_AFTER_VALUES, it is called after they
+/// have been destroyed: use this for functions like mysql_thread_end(), which end what the values
+/// need. The hook that was registered last is called first. A hook may register hooks and set
+/// values: they are cleaned up in another round, in at most 4 rounds. After the last round,
+/// tls_set() and this function return TLS_ERR_EXITING, and the hooks that are left are still
+/// called.
 ///
-/// With TLS_HOOK_ON_STALE fn is called whenever this thread's inbox of dead keys
-/// becomes non-empty, by the thread that releases a key, with no lock held: a pool can
-/// wake its idle worker then, to expunge. If values are stale already, it is called
-/// now, on this thread. It must return, and should be quick: signal a condition
-/// variable, write to an eventfd. Several may be registered; all are called. They end
-/// with the thread, or with its detaching.
+/// With TLS_HOOK_ON_STALE, fn is called whenever this thread's inbox of dead keys becomes
+/// non-empty. The thread that releases the key calls it, with no lock held, so that a pool can wake
+/// its idle worker to expunge. If the thread has stale values already, fn is called at once, on
+/// this thread. It must return, and should be quick: it may signal a condition variable or write to
+/// an eventfd. If several are registered, all are called. They are removed when the thread ends or
+/// is detached.
 ///
-/// owner: as long as this key lives, the hook is called. When the key has died, its
-/// hooks are not called any more, on any thread; tls_key_drain() of it waits until
-/// none of them runs. So a plug-in that is about to be unloaded releases its owner key,
-/// drains it, and can go. Without an owner arg must stay valid, and fn loaded, for as
-/// long as any thread may be inside tls_key_release(): a call can be on its way when
-/// the thread ends. options: yours; it is read before this returns. Attaches the
-/// thread.
+/// owner: the hook is called only as long as this key lives. When the key has died, its hooks are
+/// not called any more, on any thread, and tls_key_drain() waits until none of them runs. A plug-in
+/// that is to be unloaded releases its owner key, drains it, and can then be unloaded. Without an
+/// owner, arg must stay valid, and fn loaded, for as long as any thread may be inside
+/// tls_key_release(), because a call may be in progress when the thread ends. options: read before
+/// the function returns, and not kept. Attaches the thread.
 ///
-/// Threads: any. Blocks: no, but calls fn as above. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (options or fn is NULL, its size cuts a member, an
-/// unknown number in when, flags that are not 0, members that this version does not know
-/// and that are not 0); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
-/// TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (this thread's end can't be seen:
-/// no pthread key is left; not with TLS_HOOK_ON_STALE); TLS_ERR_REENTRANT (called by the memory allocator).
+/// Threads: any. Blocks: no. Runs: fn, if it is a TLS_HOOK_ON_STALE hook and there are stale
+/// values. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (options or fn is NULL, size ends inside a member, when is an
+/// unknown number, flags is not 0, or members that this version does not know are not 0);
+/// TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (no pthread
+/// key is left, so the end of this thread can't be detected; not with TLS_HOOK_ON_STALE);
+/// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_thread_hook(options: *const tls_hook_options_t) -> c_int {
@@ -240,13 +236,13 @@ pub unsafe extern "C" fn tls_thread_hook(options: *const tls_hook_options_t) -> 
 
 /// A destroy callback that does what the destructor of a pthread key does.
 ///
-/// For tls_key_options_t.destroy, with the destructor, a void (*)(void *), as
-/// options.user. When the thread of a value ends, or is detached, or its map is
-/// destroyed, it calls the destructor with the value; when a value ends for any other
-/// reason, it does nothing. It lies in the library: after tls_key_release() nothing of a
-/// plug-in is called that had the destructor in it, although its values still end.
+/// Store it in tls_key_options_t.destroy, and the destructor, a void (*)(void *), in options.user.
+/// When the thread of a value ends or is detached, or the map of a value is destroyed, it calls the
+/// destructor with the value. If a value ends for any other reason, it does nothing. It lies in the
+/// library: after tls_key_release(), nothing is called of a plug-in that contained the destructor,
+/// although its values still end.
 ///
-/// Threads: the value's. Blocks: as the destructor. Signals: not safe.
+/// Threads: the value's. Blocks: as the destructor does. Runs: the destructor. Signals: not safe.
 /// Returns nothing.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -262,14 +258,14 @@ pub unsafe extern "C" fn tls_destroy_at_exit(value: *mut c_void, reason: c_int, 
     unsafe { destructor(value) };
 }
 
-/// For the inlined look-up of this header only: where a thread's hot slot is.
+/// Returns where the hot slot of a thread is. Only the inlined calls of this header use it.
 ///
-/// Layout 1: {const entry *table; size_t mask; const size_t *stale}, an entry
-/// being {uint64_t key; void *value}.
+/// Layout 1 is {const entry *table; size_t mask; const size_t *stale}, where an entry is {uint64_t
+/// key; void *value}.
 ///
-/// Threads: any. Blocks: no. Signals: safe.
-/// Returns its distance from the thread pointer, the same for all threads; 0:
-/// this build has none, always make the call.
+/// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
+/// Returns the distance from the thread pointer, which is the same for all threads; 0 if this build
+/// has no hot slot, so that every get makes the call.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_hot_offset_v1() -> isize {

@@ -4,79 +4,87 @@ use core::ffi::c_int;
 
 /// The name of a key: a number that names one key for the life of the process.
 ///
-/// It is never used again for another key, in this process, on any thread.
-/// Copy it, compare it, store it anywhere; print it with PRIu64.
+/// The number is never used again for another key in this process, on any thread. You may copy it,
+/// compare it and store it anywhere. Print it with PRIu64.
 #[allow(non_camel_case_types)]
 pub type tls_key_t = u64;
 
-/// Never a key.
+/// A handle that never names a key.
 pub const TLS_KEY_NONE: tls_key_t = 0;
 
-/// It worked.
+/// The call succeeded.
 pub const TLS_OK: c_int = 0;
-/// The handle was never a key.
+/// The handle has never named a key. Check that tls_key_create() succeeded and that the handle was
+/// not overwritten.
 pub const TLS_ERR_BAD_KEY: c_int = -1;
-/// The handle was a key; its last reference was released.
+/// The key is dead: its last reference was released. Hold a reference for as long as you use a key
+/// (tls_key_retain()).
 pub const TLS_ERR_DEAD_KEY: c_int = -2;
-/// An argument that is never right: a null pointer, an unknown flag, a wrong size.
+/// An argument is invalid in every situation: a null pointer, an unknown flag or a wrong size, for
+/// example. Correct the call.
 pub const TLS_ERR_INVALID: c_int = -3;
-/// Memory ran out.
+/// Memory could not be allocated. Free some memory and repeat the call.
 pub const TLS_ERR_NO_MEMORY: c_int = -4;
-/// The calling thread has no value under this key.
+/// The calling thread has no value under this key. Store one with tls_set().
 pub const TLS_ERR_ABSENT: c_int = -5;
-/// A limit was reached: references, keys, the size of a buffer, pthread keys.
+/// A limit was reached: of references, keys, open scopes, a buffer's size or pthread keys, for
+/// example. The function's text says which, and what to do.
 pub const TLS_ERR_LIMIT: c_int = -6;
-/// Not allowed inside this callback.
+/// The function must not be called here: inside a callback that excludes it, or in a memory
+/// allocator that this library has called. Call it after the callback has returned.
 pub const TLS_ERR_REENTRANT: c_int = -7;
-/// The key's init or copy callback returned non-zero; nothing was stored.
+/// The key's init or copy callback returned a number other than 0, and nothing was stored. The next
+/// call tries again.
 pub const TLS_ERR_INIT: c_int = -8;
-/// The calling thread, or a scope or map of it, is past its last cleanup: nothing
-/// more can be stored.
+/// The calling thread, or its scope or map, is past its last cleanup and can store nothing more.
+/// Keep the value and destroy it yourself.
 pub const TLS_ERR_EXITING: c_int = -9;
-/// In use elsewhere, or out of order.
+/// The object is in use by another thread or by a caller further out on this stack, or calls came
+/// in the wrong order. Try again when that use has ended.
 pub const TLS_ERR_BUSY: c_int = -10;
-/// The time was up first.
+/// The time limit expired before the condition was met. Call again to go on waiting.
 pub const TLS_ERR_TIMEOUT: c_int = -11;
-/// This version or build of the library does not do that.
+/// This version or build of the library does not support the operation. No function of this version
+/// returns this code.
 pub const TLS_ERR_UNSUPPORTED: c_int = -12;
 
-/// Destroyed because another value was set in its place.
+/// The value was destroyed because another value was set in its place.
 pub const TLS_REASON_REPLACED: c_int = 1;
-/// Destroyed because it was removed.
+/// The value was destroyed because it was removed.
 pub const TLS_REASON_REMOVED: c_int = 2;
-/// Destroyed because its key is dead.
+/// The value was destroyed because its key is dead.
 pub const TLS_REASON_KEY_DEAD: c_int = 3;
-/// Destroyed because its live key was purged (tls_key_purge()).
+/// The value was destroyed because its live key was purged (tls_key_purge()).
 pub const TLS_REASON_PURGED: c_int = 4;
-/// Destroyed because the scope that it was set in has ended.
+/// The value was destroyed because the scope that it was set in has ended.
 pub const TLS_REASON_SCOPE_END: c_int = 5;
-/// Destroyed because its thread is ending.
+/// The value was destroyed because its thread is ending.
 pub const TLS_REASON_THREAD_EXIT: c_int = 6;
-/// Destroyed because its thread was detached.
+/// The value was destroyed because its thread was detached.
 pub const TLS_REASON_DETACHED: c_int = 7;
-/// Destroyed because its map was destroyed.
+/// The value was destroyed because its map was destroyed.
 pub const TLS_REASON_MAP_DESTROYED: c_int = 8;
 
 /// Each value is destroyed by the thread that has it, and by no other.
 pub const TLS_RECLAIM_OWNER: u32 = 0;
-/// Values may be destroyed by any thread: the one that releases the key does. It does not
-/// wait for threads that are just using theirs: they have a reference to the key, or hold
-/// the value by a count of its own.
+/// Any thread may destroy the values: the thread that releases the key destroys them all. It does
+/// not wait for threads that are using their values: such a thread must have a reference to the
+/// key, or hold its value by a count of its own.
 pub const TLS_RECLAIM_ANY: u32 = 1;
 
-/// All threads' values may be visited and taken: tls_for_each(), tls_scrape().
+/// All threads' values may be visited and taken with tls_for_each() and tls_scrape().
 pub const TLS_KEY_ENUMERABLE: u32 = 1;
-/// Values live as long as the worker: scopes leave them alone.
+/// Values belong to the worker and not to its tasks: scopes do not affect them.
 pub const TLS_KEY_WORKER: u32 = 2;
-/// A captured context takes the value along.
+/// A captured context includes the value.
 pub const TLS_KEY_INHERIT: u32 = 4;
-/// Stale values are destroyed by tls_expunge() and its like, with the scopes, tasks, maps
-/// and threads that they are in, and by nothing else: no tls_get() and no tls_set() does.
+/// Stale values are destroyed only by the tls_expunge functions and at the end of their scope,
+/// task, map or thread. No tls_get() and no tls_set() destroys them.
 pub const TLS_KEY_EXPLICIT: u32 = 8;
 
-/// The hook is called at the thread's end, before its values are destroyed.
+/// The hook is called when the thread ends, before its values are destroyed.
 pub const TLS_HOOK_BEFORE_VALUES: u32 = 0;
-/// The hook is called at the thread's end, after its values have been destroyed.
+/// The hook is called when the thread ends, after its values have been destroyed.
 pub const TLS_HOOK_AFTER_VALUES: u32 = 1;
 /// The hook is called when the thread gets stale values.
 pub const TLS_HOOK_ON_STALE: u32 = 2;

@@ -4,12 +4,12 @@ use core::ffi::{c_char, c_int};
 
 use crate::error::Error;
 
-/// A sentence for people about an error code.
+/// Returns a sentence that describes an error code.
 ///
 /// error: any number. The string is static: never free it.
 ///
-/// Threads: any. Blocks: no. Signals: safe.
-/// Returns a string, never NULL; "unknown error" for what is no code.
+/// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
+/// Returns a string, never NULL; "unknown error" if the number is not a code.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_strerror(error: c_int) -> *const c_char {
@@ -19,13 +19,13 @@ pub extern "C" fn tls_strerror(error: c_int) -> *const c_char {
     Error::from_number(error).map_or(c"unknown error", Error::message).as_ptr()
 }
 
-/// The name of an error code's constant.
+/// Returns the name of an error code's constant.
 ///
 /// error: any number. The string is static: never free it.
 ///
-/// Threads: any. Blocks: no. Signals: safe.
-/// Returns a string such as "TLS_ERR_DEAD_KEY", never NULL; "TLS_ERR_UNKNOWN"
-/// for what is no code.
+/// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
+/// Returns a string such as "TLS_ERR_DEAD_KEY", never NULL; "TLS_ERR_UNKNOWN" if the number is not
+/// a code.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_err_name(error: c_int) -> *const c_char {

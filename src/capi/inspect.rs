@@ -7,37 +7,37 @@ use super::{code, number};
 use crate::error::Error;
 use crate::thread::{attach, report};
 
-/// Writes a report of every map, every key, and who has a value under which, as
-/// JSON.
+/// Writes a report of every map, every key, and which thread has a value under which key, as JSON.
 ///
-/// For looking at a leak: at a pool's shutdown, say, when nothing should be
-/// left. "maps" has each map with its thread and the numbers of its entries and
-/// stale entries; "keys" has each key that is live, or dead and not forgotten
-/// yet, with its name (256 bytes of it) and the map and thread of each value;
-/// with its references, if it is live; if it is dead, with how many pins
-/// (values, and a release that is under way) it still has, and, if it left
-/// values to others when it died, how many such keys have died since
-/// ("deaths_since": those that wait for long have a large number); "local" has
-/// the calling thread's entries, with values. Handles are strings, because they
-/// have more bits than a JSON number. What other threads change meanwhile is
-/// each right for some instant during the call.
+/// Use it to find a leak: at a pool's shutdown, for example, when nothing should be left. "maps"
+/// has each map with its thread and the numbers of its entries and stale entries. "keys" has each
+/// key that is live, or dead and not forgotten yet, with its name (at most 256 bytes of it) and the
+/// map and thread of each value. A live key is shown with its references. A dead key is shown with
+/// the number of its pins (values, and a release that is in progress) and, if it left values to
+/// other threads when it died, with the number of such keys that have died since ("deaths_since",
+/// which is large for keys that have waited for long). "local" has the calling thread's entries,
+/// with values. Handles are strings, because they have more bits than a JSON number. Each number
+/// that other threads are changing is correct for some instant during the call. The file
+/// docs/dump.schema.json describes the format.
 ///
-/// In docs/dump.schema.json its shape is described. A leak report is three lines:
+/// A leak report takes a few lines:
 ///
 ///     static int print(const char *bytes, size_t length, void *file) {
 ///       return fwrite(bytes, 1, length, file) != length;
 ///     }
 ///     tls_dump(print, stderr);   when the pool has shut down
 ///
-/// write: called with parts of the text, not terminated; non-zero: it wants no
-/// more. No lock is held: it may call any function of this library. arg: yours.
+/// write: called with parts of the text, which are not terminated. It returns 0 to continue, and
+/// any other number to stop. No lock is held, and it may call any function of this library. arg:
+/// passed to write.
 ///
-/// Needs no memory. Threads: any. Blocks: no. Cost: O(keys that ever lived at
-/// once + values + maps squared + dead keys times values); where more than 64
-/// maps have a value of one key, so much again for each 64. Signals: not safe
-/// (tls_dump_fd() is).
-/// Returns TLS_OK; TLS_ERR_INVALID (write is NULL); TLS_ERR_LIMIT (write wanted
-/// no more); TLS_ERR_REENTRANT (called by the memory allocator).
+/// The call needs no memory. Its cost is O(keys that ever lived at once + values + maps squared +
+/// dead keys times values); if more than 64 maps have a value of one key, it is so much again for
+/// each further 64.
+///
+/// Threads: any. Blocks: no. Runs: write. Signals: not safe; tls_dump_fd() is.
+/// Returns TLS_OK; TLS_ERR_INVALID (write is NULL); TLS_ERR_LIMIT (write has stopped the report);
+/// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_dump(
@@ -50,27 +50,25 @@ pub extern "C" fn tls_dump(
     code(write.and_then(|write| report::dump(attach::current()?, write, arg)))
 }
 
-/// Writes the report of tls_dump() to a descriptor, also when something has gone
-/// wrong.
+/// Writes the report of tls_dump() to a file descriptor, even in a crashed process.
 ///
-/// For a debugger ("call (int)tls_dump_fd(2)"), and for handlers of SIGSEGV and the
-/// like, whatever its thread and the others were doing, this library's own work
-/// included. It allocates nothing, calls nobody, and waits for no lock longer
-/// than some milliseconds in all. What needs a lock that can't be had then is
-/// left out: the report says "incomplete", and so does each key of which a part
-/// is missing (its name is empty then). "local" is empty: the calling thread's
-/// entries may be half changed. In the child of a fork, before the library's own
-/// handler has run there, it reports what the fork has left.
+/// Use it in a debugger ("call (int)tls_dump_fd(2)") and in handlers of SIGSEGV and similar
+/// signals, whatever this thread and the others were doing, even inside this library. It allocates
+/// nothing, calls no callback, and waits for locks at most some milliseconds in all. If a lock
+/// can't be had, what needs it is left out: the report then contains "incomplete", and so does each
+/// key of which a part is missing, with an empty name. "local" is empty, because the calling
+/// thread's entries may be half changed. In the child of a fork, before the library's own handler
+/// has run there, it reports what the fork has left.
 ///
-/// fd: is written to with write(2), until all is written. Where it blocks, so
-/// does this, with no lock held. Where it is non-blocking and full, or nobody
-/// reads it any more (SIGPIPE is yours to ignore), the report ends in the
-/// middle. errno is left as it was. It needs about 4 KB of stack.
+/// fd: written to with write(2), until all is written. If fd blocks, this function blocks too, with
+/// no lock held. If fd is non-blocking and full, or if nothing reads it any more (ignoring SIGPIPE
+/// is up to you), the report ends in the middle. errno is preserved. The call needs about 4 KB of
+/// stack.
 ///
-/// Threads: any, attached or not. Blocks: no, but for fd. Cost: as tls_dump(),
-/// with maps. Signals: safe.
-/// Returns TLS_OK, also if it is incomplete; TLS_ERR_INVALID (fd is not open for
-/// writing); TLS_ERR_LIMIT (it took no more).
+/// Threads: any, attached or not. Blocks: only as writing to fd does. Cost: as tls_dump(). Runs:
+/// nothing. Signals: safe.
+/// Returns TLS_OK (also if the report is incomplete); TLS_ERR_INVALID (fd is not open for writing);
+/// TLS_ERR_LIMIT (fd did not take the whole report).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_dump_fd(fd: c_int) -> c_int {
@@ -78,22 +76,22 @@ pub extern "C" fn tls_dump_fd(fd: c_int) -> c_int {
     code(report::dump_to(fd))
 }
 
-/// Calls `visit` with each map and context that still has values of a key, dead
-/// or alive.
+/// Calls `visit` with each map and context that still has values of a key, dead or live.
 ///
-/// For a key that tls_key_drain() has waited for in vain: who has its values?
-/// Also for a live one. map: the number that tls_dump() has for it; thread: the
-/// operating system's number of the thread that it is attached to, 0 for none;
-/// values: how many it has. Each is right for some instant during the call. visit
-/// is called with no lock held, and may call any function of this library. With
-/// another number than 0 it is the last call. arg: yours.
+/// Use it to find out which threads have the values that a tls_key_drain() has waited for in vain.
+/// map: the number that tls_dump() shows for the map. thread: the operating system's number of the
+/// thread that the map is attached to; 0 if it is attached to none. values: how many values it has.
+/// Each is correct for some instant during the call. visit is called with no lock held, and may
+/// call any function of this library. It returns 0 to continue, and any other number to stop. arg:
+/// passed to visit.
 ///
-/// Needs no memory. Threads: any. Blocks: no. Cost: O(values) of a live key,
-/// O(values of all keys) of a dead one; so much again for each 64 maps.
-/// Signals: not safe.
-/// Returns what visit has returned last; TLS_OK if nobody has a value, also of a
-/// key that is forgotten; TLS_ERR_INVALID (visit is NULL); TLS_ERR_BAD_KEY;
-/// TLS_ERR_REENTRANT (called by the memory allocator).
+/// The call needs no memory. Its cost is O(values) of a live key and O(values of all keys) of a
+/// dead one, and so much again for each 64 maps.
+///
+/// Threads: any. Blocks: no. Runs: visit. Signals: not safe.
+/// Returns what visit has returned last; TLS_OK if no thread has a value, also for a key that is
+/// forgotten; TLS_ERR_INVALID (visit is NULL); TLS_ERR_BAD_KEY; TLS_ERR_REENTRANT (called by the
+/// memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_for_each_holder(
@@ -110,17 +108,15 @@ pub extern "C" fn tls_for_each_holder(
     }))
 }
 
-/// Calls `visit` with each of the calling thread's values that tls_get() would
-/// find under a live key.
+/// Calls `visit` with each value of the calling thread that tls_get() would find under a live key.
 ///
-/// The oldest first; those that a scope hides are passed over. visit may call
-/// any function of this library: what it adds is not visited, what it removes
-/// before its turn is not either. arg: yours.
+/// The oldest value comes first; values that a scope shadows are left out. visit may call any
+/// function of this library. Values that it adds are not visited, and neither are values that it
+/// removes before their turn. arg: passed to visit.
 ///
-/// Threads: any. Blocks: no. Signals: not safe.
-/// Returns TLS_OK (also on a thread that is not attached); TLS_ERR_INVALID (visit
-/// is NULL); TLS_ERR_NO_MEMORY; TLS_ERR_REENTRANT (called by the memory
-/// allocator).
+/// Threads: any. Blocks: no. Runs: visit. Signals: not safe.
+/// Returns TLS_OK (also if the thread is not attached); TLS_ERR_INVALID (visit is NULL);
+/// TLS_ERR_NO_MEMORY; TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_for_each_local(

@@ -13,42 +13,40 @@ use crate::key::options::{Callbacks, KeyOptions, Rules};
 use crate::key::{self, handle};
 use crate::thread::{attach, fork, keys};
 
-/// Ends the life of one value.
+/// Destroys one value.
 ///
-/// value: the value, never NULL. reason: why, one of TLS_REASON_*. user: the
-/// key's `user`. Runs on the thread that has the value (with
-/// TLS_RECLAIM_OWNER), with no lock held, after the value has left the thread's
-/// map; it may call any function of this library, on any key. It must not throw
-/// a C++ exception or longjmp out.
+/// value: the value, never NULL. reason: why the value is destroyed, one of TLS_REASON_*. user: the
+/// key's `user`. The callback runs on the thread that has the value (with TLS_RECLAIM_OWNER), with
+/// no lock held, after the value has left the thread's map. It may call any function of this
+/// library, on any key. It must not throw a C++ exception or longjmp out.
 #[allow(non_camel_case_types)]
 pub type tls_destroy_fn =
     Option<unsafe extern "C" fn(value: *mut c_void, reason: c_int, user: *mut c_void)>;
 
 /// Makes a thread's first value under a key.
 ///
-/// Stores it in *value and returns 0 (NULL is a value too), or returns non-zero:
-/// then nothing is stored, and the next tls_get tries again. It may set and
-/// read other keys; reading its own key is TLS_ERR_REENTRANT; if it sets its
-/// own key, the value that it returns wins and the other one is destroyed.
+/// It stores the value in *value and returns 0; NULL is a value too. If it returns another number,
+/// nothing is stored, and the next tls_get() tries again. It may set and read other keys. Reading
+/// its own key there gives TLS_ERR_REENTRANT. If it sets its own key, the value that it returns
+/// replaces that value, which is destroyed.
 #[allow(non_camel_case_types)]
 pub type tls_init_fn =
     Option<unsafe extern "C" fn(value: *mut *mut c_void, user: *mut c_void) -> c_int>;
 
 /// Makes a copy of a value for another task.
 ///
-/// value: never NULL (NULL is copied as NULL). Stores the copy in *copy and
-/// returns 0 (NULL is a copy too), or returns non-zero: then nothing is captured
-/// or begun. Runs on the thread that captures, and once more on each thread that
-/// begins a scope with the context, possibly on several at once; it may call any
-/// function of this library, but must not end the value that it copies.
-/// A key that is released while its value is captured ends when this returns.
+/// value: never NULL, because NULL is copied as NULL. It stores the copy in *copy and returns 0;
+/// NULL is a copy too. If it returns another number, nothing is captured or begun. It runs on the
+/// thread that captures, and again on each thread that begins a scope with the context, possibly on
+/// several at once. It may call any function of this library, but must not end the value that it
+/// copies. If a key is released while its value is captured, the key dies when the callback
+/// returns.
 #[allow(non_camel_case_types)]
 pub type tls_copy_fn = Option<
     unsafe extern "C" fn(value: *mut c_void, copy: *mut *mut c_void, user: *mut c_void) -> c_int,
 >;
 
-/// What a key is to be like. Set all of it to zero, then `size`, then what you
-/// want:
+/// Describes a key. Set the whole structure to zero, then `size`, then the members that you use:
 ///
 ///     tls_key_options_t options = {0};
 ///     options.size = sizeof options;
@@ -57,24 +55,24 @@ pub type tls_copy_fn = Option<
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub struct tls_key_options_t {
-    /// sizeof(tls_key_options_t), so that the structure can grow.
+    /// Set it to sizeof(tls_key_options_t); the structure can grow in later versions.
     pub size: usize,
-    /// For reports. Copied; NULL: no name.
+    /// The name that reports show. It is copied. If NULL, the key has no name.
     pub name: *const c_char,
-    /// Called with each value whose life the library ends. NULL: nothing is.
+    /// Called with each value that the library destroys. If NULL, no callback runs.
     pub destroy: tls_destroy_fn,
-    /// Called by tls_get where there is no value. NULL: there is none, then.
+    /// Called by tls_get() when the thread has no value. If NULL, tls_get() returns NULL then.
     pub init: tls_init_fn,
-    /// Called when a context takes the value along. NULL: the pointer is.
+    /// Called when a context captures the value. If NULL, the pointer itself is copied.
     pub copy: tls_copy_fn,
-    /// Handed to the callbacks; yours until user_free is called.
+    /// Passed to the callbacks. It must stay valid until user_free is called.
     pub user: *mut c_void,
-    /// Called once with `user`, after the key is dead and its last value
-    /// destroyed, by whichever thread did that. May be NULL.
+    /// Called once with `user`, after the key has died and its last value was destroyed, by the
+    /// thread that destroyed that value. If NULL, nothing is called.
     pub user_free: Option<unsafe extern "C" fn(user: *mut c_void)>,
-    /// TLS_RECLAIM_OWNER, or TLS_RECLAIM_ANY.
+    /// TLS_RECLAIM_OWNER or TLS_RECLAIM_ANY.
     pub reclaim: u32,
-    /// TLS_KEY_* together.
+    /// TLS_KEY_* flags, combined with |.
     pub flags: u32,
 }
 
@@ -144,20 +142,19 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
     })
 }
 
-/// Makes a key with one reference, the caller's.
+/// Makes a key with one reference, which belongs to the caller.
 ///
-/// key: receives the handle. options: what the key is to be like; NULL: no
-/// name, no callbacks; read during the call only. The key lives until its last
-/// reference is released with tls_key_release(). Any number of keys may live
-/// (memory permitting), and none costs a pthread key.
+/// key: receives the handle. options: describes the key, and is read during the call only; if NULL,
+/// the key has no name and no callbacks. The key lives until its last reference is released with
+/// tls_key_release(). Any number of keys may live while there is memory, and none of them uses a
+/// pthread key.
 ///
-/// Threads: any. Blocks: no. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (key is NULL, options->size is too small
-/// or ends inside a member, bytes beyond the known structure are not zero, unknown reclaim or flags,
-/// TLS_KEY_INHERIT with TLS_KEY_WORKER, or with destroy but without copy);
-/// TLS_ERR_NO_MEMORY;
-/// TLS_ERR_LIMIT (4294967294 keys live);
-/// TLS_ERR_REENTRANT (called by the memory allocator).
+/// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (key is NULL, options->size is too small or ends inside a
+/// member, bytes beyond the known structure are not zero, reclaim or flags is unknown,
+/// TLS_KEY_INHERIT is combined with TLS_KEY_WORKER, or with destroy but without copy);
+/// TLS_ERR_NO_MEMORY; TLS_ERR_LIMIT (4294967294 keys live); TLS_ERR_REENTRANT (called by the memory
+/// allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_key_create(
@@ -199,37 +196,36 @@ unsafe fn create(key: *mut tls_key_t, options: *const tls_key_options_t) -> c_in
 
 /// Adds a reference to a live key.
 ///
-/// Each reference is released with one tls_key_release(). Take one before you
-/// hand the handle to somebody who may use it after you have released yours.
+/// Each reference is released with one tls_key_release(). Take one before you hand the handle to
+/// code that may use it after you have released yours.
 ///
-/// Threads: any. Blocks: no. Signals: safe.
-/// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (a dead key can't be
-/// revived); TLS_ERR_LIMIT (4194303 references).
+/// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
+/// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (a dead key can't be revived); TLS_ERR_LIMIT
+/// (the key has 4194303 references).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_key_retain(key: tls_key_t) -> c_int {
     code(key::find(key).and_then(|slot| slot.retain(handle::generation(key))))
 }
 
-/// Gives a reference back; the last one ends the key.
+/// Releases a reference to a key; the key dies with its last reference.
 ///
-/// From then on every function answers TLS_ERR_DEAD_KEY to the handle, on all
-/// threads, for ever. The calling thread's own value is destroyed before this
-/// returns (TLS_REASON_KEY_DEAD). The other threads' values become stale: their
-/// tls_stale_count() says so at once, and each thread destroys its own when it
-/// calls tls_expunge(), when it next sets a new key or misses one, or when it
-/// ends. With TLS_RECLAIM_ANY there is nothing to wait for: the calling thread
-/// destroys them all before this returns (but for values that their owner is
-/// just making or destroying; those it ends itself). The cost is proportional
-/// to the number of threads that have a value.
+/// From then on every function returns TLS_ERR_DEAD_KEY for the handle, on all threads, for ever.
+/// The calling thread's own value is destroyed before this function returns (TLS_REASON_KEY_DEAD).
+/// The other threads' values become stale: tls_stale_count() on those threads includes them at
+/// once, and each thread destroys its own when it calls tls_expunge(), when it next sets a new key
+/// or misses one, or when it ends. With TLS_RECLAIM_ANY the calling thread destroys all threads'
+/// values before this function returns, except values that their owner is making or destroying at
+/// this moment: the owner destroys those. The cost is proportional to the number of threads that
+/// have a value.
 ///
-/// While somebody goes over the key's values (tls_for_each(), tls_scrape(),
-/// tls_key_purge(), also further out on this thread), a release of the last reference
-/// does not end the key yet: the end of that call does, on its thread. Until then the
-/// key is live, and can be retained.
+/// If a tls_for_each(), tls_scrape() or tls_key_purge() of the key is in progress, on another
+/// thread or further out on this one, the key does not die with its last reference but when that
+/// call ends, on that call's thread. Until then the key is live, and can be retained.
 ///
-/// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (released too often);
+/// Threads: any. Blocks: no. Runs: the destroy callback of the values that it destroys, user_free,
+/// and wakers of threads whose values become stale. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (the key was released too often);
 /// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -252,12 +248,11 @@ fn release(key: tls_key_t) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether the handle names a live key.
+/// Returns whether the handle names a live key.
 ///
-/// Without a reference of your own the answer can be out of date when you get
-/// it.
+/// If you have no reference, the answer can be out of date when you get it.
 ///
-/// Threads: any. Blocks: no. Signals: safe.
+/// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
 /// Returns true or false.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -265,14 +260,14 @@ pub extern "C" fn tls_key_is_live(key: tls_key_t) -> bool {
     key::live(key).is_ok()
 }
 
-/// Copies a live key's name, with its final zero byte.
+/// Copies the name of a live key, with its terminating zero byte.
 ///
-/// buffer: receives the name; the empty string if the key has none. capacity:
-/// the bytes that fit in it.
+/// buffer: receives the name, or the empty string if the key has none. capacity: the size of the
+/// buffer in bytes.
 ///
-/// Threads: any. Blocks: no. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (buffer is NULL); TLS_ERR_LIMIT (it does not
-/// fit; nothing is written); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_REENTRANT
+/// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (buffer is NULL); TLS_ERR_LIMIT (the name does not fit, and
+/// nothing was written: use a larger buffer); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_REENTRANT
 /// (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]

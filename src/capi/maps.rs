@@ -8,8 +8,8 @@ use crate::local::map::Map;
 use crate::local::thread::Thread;
 use crate::thread::{attach, fork, switch};
 
-/// A map of its own, for a thread that is not the operating system's: a fiber,
-/// a coroutine, a green thread.
+/// A map that is not tied to one thread of the operating system: for a fiber, a coroutine or a
+/// green thread.
 #[allow(non_camel_case_types)]
 pub struct tls_map_t(());
 
@@ -19,11 +19,11 @@ fn pointer(map: Option<NonNull<Map>>) -> *mut tls_map_t {
 
 /// Makes an empty map that is attached to no thread.
 ///
-/// map: receives it; yours, to be destroyed with tls_map_destroy().
+/// map: receives the map, which you destroy with tls_map_destroy().
 ///
-/// Threads: any. Blocks: no. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (map is NULL); TLS_ERR_NO_MEMORY;
-/// TLS_ERR_REENTRANT (called by the memory allocator).
+/// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (map is NULL); TLS_ERR_NO_MEMORY; TLS_ERR_REENTRANT (called by
+/// the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_map_create(map: *mut *mut tls_map_t) -> c_int {
@@ -38,18 +38,16 @@ pub unsafe extern "C" fn tls_map_create(map: *mut *mut tls_map_t) -> c_int {
 
 /// Destroys all values of a map, and the map.
 ///
-/// On the calling thread: open scopes end first, then values, the youngest
-/// first, with TLS_REASON_MAP_DESTROYED (TLS_REASON_KEY_DEAD those whose key has
-/// died), again while they add more, in at most 4 rounds. A value that another thread
-/// is visiting is destroyed by that thread, when the visitor has returned. Attaches the
-/// thread.
+/// The calling thread first ends open scopes, then destroys the values, the youngest first, with
+/// TLS_REASON_MAP_DESTROYED (TLS_REASON_KEY_DEAD if the value's key has died). If callbacks set
+/// more values, it repeats this, in at most 4 rounds. If another thread is visiting a value, that
+/// thread destroys it when its visitor has returned. Attaches the thread.
 ///
-/// map: from tls_map_create(), attached to no thread; NULL: nothing happens.
+/// map: from tls_map_create(), and attached to no thread. If NULL, the call has no effect.
 ///
-/// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_BUSY (it is attached, to this thread or another);
-/// TLS_ERR_REENTRANT (inside a callback of this library); TLS_ERR_NO_MEMORY;
-/// TLS_ERR_EXITING.
+/// Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_BUSY (the map is attached, to this thread or another); TLS_ERR_REENTRANT
+/// (inside a callback of this library); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_map_destroy(map: *mut tls_map_t) -> c_int {
@@ -59,31 +57,29 @@ pub unsafe extern "C" fn tls_map_destroy(map: *mut tls_map_t) -> c_int {
     code(thread.and_then(|thread| unsafe { switch::destroy(thread, map) }))
 }
 
-/// Makes a map the calling thread's current one, in constant time.
+/// Makes a map the current map of the calling thread, in constant time.
 ///
-/// From then on every function that speaks of the calling thread's values means
-/// those of this map, tls_stale_count(), tls_expunge() and scopes included. What
-/// belongs to the thread and not to its map stays: hooks, and tls_thread_on_stale(),
-/// which tells of keys that die in the thread's own map.
-/// A map is attached to one thread at a time; while it is attached to none it
-/// goes on hearing of dead keys, and the one who attaches it next expunges. A thread
-/// that ends with a map switched to leaves it to the one who attaches it. Attaches
-/// the thread itself.
+/// From then on every function that concerns the calling thread's values works on this map,
+/// tls_stale_count(), tls_expunge() and scopes included. Hooks and the waker of
+/// tls_thread_on_stale() belong to the thread and not to the map; the waker is called for keys that
+/// die in the thread's own map. A map is attached to at most one thread at a time. While it is
+/// attached to none, its values still become stale, and the thread that attaches it next expunges
+/// them. A thread that ends with a map of this kind leaves it unattached, for another thread to
+/// attach. Attaches the thread itself.
 ///
-/// map: from tls_map_create(); NULL: the thread's own. previous: receives the
-/// one that was current, NULL for the thread's own; may be NULL.
+/// map: from tls_map_create(); if NULL, the thread's own map becomes current. previous: receives
+/// the map that was current, NULL for the thread's own. It may be NULL.
 ///
-/// For schedulers of fibers: switch the map where you switch the stack, on the
-/// thread that goes on. The inlined look-ups read the thread's words anew at each
-/// call, so a compiler that moves code across a switch of stacks, or inlines it,
-/// can't make them read another thread's. (Your own thread-local variables and
-/// errno it may well keep: call a function that is not inlined for those.) A
-/// callback of this library must return on the thread that it was called on; the
-/// function of a task (tls_task_run()) may return on another.
+/// In a scheduler of fibers, switch the map where you switch the stack, on the thread that
+/// continues. The inlined look-ups read the thread's words anew at each call, so a compiler that
+/// moves code across a switch of stacks, or inlines the switch, can't make them read another
+/// thread's. It may keep the addresses of your own thread-local variables and of errno: call a
+/// function that is not inlined for those. A callback of this library must return on the thread
+/// that it was called on; the function of a task (tls_task_run()) may return on another.
 ///
-/// Threads: any. Blocks: no. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_BUSY (another thread has it); TLS_ERR_REENTRANT
-/// (inside a callback of this library); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
+/// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_BUSY (another thread has the map); TLS_ERR_REENTRANT (inside a callback
+/// of this library); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_map_switch(
@@ -98,10 +94,10 @@ pub unsafe extern "C" fn tls_map_switch(
     unsafe { store_if_wanted(previous, switched.map(pointer)) }
 }
 
-/// The map that the calling thread has switched to.
+/// Returns the map that the calling thread has switched to.
 ///
-/// Threads: any. Blocks: no. Signals: not safe.
-/// Returns it; NULL: the thread's own.
+/// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+/// Returns the map; NULL if it is the thread's own.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_map_current() -> *mut tls_map_t {

@@ -14,16 +14,15 @@ versioned!(tls_stats_t:
     longest_probe, capacity, bytes, unwatched, contexts, unscoped,
 );
 
-/// Tells what the library holds now and has done so far.
+/// Fills a structure with what the library holds now and has done so far.
 ///
-/// stats: its `size` is set by the caller; that many bytes are filled, what
-/// this version does not know with zeros.
+/// stats: the caller sets `size`; that many bytes are filled, and bytes that this version does not
+/// know with zeros.
 ///
-/// Threads: any. Blocks: for as long as a thread takes to attach. Cost: O(keys
-/// that ever lived at once + attached threads). Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (stats is NULL, or its size
-/// is too small or ends inside a member); TLS_ERR_REENTRANT (inside a visitor of
-/// tls_for_each_locked()).
+/// Threads: any. Blocks: for as long as a thread takes to attach. Cost: O(keys that ever lived at
+/// once + attached threads). Runs: nothing. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (stats is NULL, or its size is too small or ends inside a
+/// member); TLS_ERR_REENTRANT (inside a visitor of tls_for_each_locked()).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_stats(stats: *mut tls_stats_t) -> c_int {

@@ -8,41 +8,40 @@ use crate::error::Error;
 use crate::local::retire;
 use crate::thread::{attach, context, scope};
 
-/// The name of an open scope.
+/// The number of an open scope.
 #[allow(non_camel_case_types)]
 pub type tls_scope_t = u64;
 
-/// The values that a task takes along from where it was submitted.
+/// Copies of a thread's inherited values, which a task takes to the thread that runs it.
 #[allow(non_camel_case_types)]
 pub struct tls_context_t(());
 
-/// A function and its argument that wait to be run once, in the context that
-/// they were submitted in.
+/// A function and its argument, to be run once with the values that were captured when the task was
+/// made.
 #[allow(non_camel_case_types)]
 pub struct tls_task_t(());
 
-/// Opens a scope: what the calling thread sets from now on ends with it.
+/// Opens a scope on the calling thread.
 ///
-/// Inside, outer values are seen. tls_set() and tls_swap() hide them behind the
-/// new one; tls_remove(), tls_take() and tls_remove_all() hide them behind
-/// nothing. tls_scope_end() destroys what was set inside and is still there, and
-/// what was hidden is back. Keys with TLS_KEY_WORKER are exempt: their values
-/// are set and removed as if there were no scope. Scopes nest; they belong to
-/// the thread's map (tls_map_switch() leaves them where they are). One that is
-/// open when its thread ends is ended first. Attaches the thread.
+/// Values set inside a scope are destroyed when it closes; values they shadowed become visible
+/// again. Inside, outer values are visible until tls_set() or tls_swap() shadows one with a new
+/// value, or tls_remove(), tls_take() or tls_remove_all() shadows it with no value. Values of
+/// TLS_KEY_WORKER keys are set and removed as if there were no scope. Scopes can be nested. They
+/// belong to the thread's map: tls_map_switch() leaves them in the old map. If a scope is open when
+/// its thread ends, it is ended first. Attaches the thread.
 ///
-/// scope: receives its name. context: its values are set inside, each copied by
-/// its key's copy callback; outer values of TLS_KEY_INHERIT keys that it does
-/// not have are hidden, so that what was unset where it was captured is unset
-/// here; keys that have died are skipped. NULL: none, and outer values are seen.
-/// It stays yours, and may be used by any number of threads at the same time.
+/// scope: receives the number of the scope. context: its values are set inside the scope, each
+/// copied with its key's copy callback. Outer values of TLS_KEY_INHERIT keys that are not in the
+/// context are shadowed with no value, because they were unset where it was captured. Dead keys are
+/// skipped. If context is NULL, no values are set and all outer values are visible. The context
+/// stays yours, and any number of threads may use it at the same time.
 ///
-/// Threads: any. Blocks: no, but runs copy callbacks, and destroy callbacks of
-/// stale values that it finds on its way. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (scope is NULL); TLS_ERR_INIT (a copy
-/// callback failed); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (65534
-/// are open); TLS_ERR_REENTRANT (called by the memory allocator). On failure no
-/// scope is open, and copies that were made are destroyed.
+/// Threads: any. Blocks: no. Runs: copy callbacks, if there is a context; destroys at most 8 stale
+/// values. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (scope is NULL); TLS_ERR_INIT (a copy callback failed);
+/// TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (65534 scopes are open); TLS_ERR_REENTRANT
+/// (called by the memory allocator). After a failure no scope is open, and the copies that were
+/// made are destroyed.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_scope_begin(
@@ -60,17 +59,16 @@ pub unsafe extern "C" fn tls_scope_begin(
 
 /// Ends the innermost scope of the calling thread.
 ///
-/// What was set inside is destroyed, the youngest first, with
-/// TLS_REASON_SCOPE_END (TLS_REASON_KEY_DEAD if its key has died); what destroy callbacks set meanwhile ends with it, in
-/// at most 4 rounds (what is left then is counted in tls_stats_t.leaked). Then
-/// what it has hidden is back, as it was.
+/// The values that were set inside are destroyed, the youngest first, with TLS_REASON_SCOPE_END
+/// (TLS_REASON_KEY_DEAD if the value's key has died). Values that destroy callbacks set meanwhile
+/// are destroyed too, in at most 4 rounds; the rest is given up and counted in tls_stats_t.leaked.
+/// Then the values that the scope has shadowed become visible again, unchanged.
 ///
-/// Threads: the one that began it, or that has its map. Blocks: no, but runs
-/// destroy callbacks. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_BUSY (a scope that was begun later is still open);
-/// TLS_ERR_INVALID (it is not open in the calling thread's map);
-/// TLS_ERR_REENTRANT (it is ending, further out on this stack). A failed call
-/// has changed nothing.
+/// Threads: the thread that began the scope, or that has its map. Blocks: no. Runs: destroy
+/// callbacks of the scope's values; then destroys at most 8 stale values. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_BUSY (a scope that was begun later is still open); TLS_ERR_INVALID (the
+/// scope is not open in the calling thread's map); TLS_ERR_REENTRANT (the scope is ending, further
+/// out on this stack).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_scope_end(scope: tls_scope_t) -> c_int {
@@ -80,21 +78,21 @@ pub extern "C" fn tls_scope_end(scope: tls_scope_t) -> c_int {
 
 /// Captures the calling thread's values of all TLS_KEY_INHERIT keys.
 ///
-/// Each through its key's copy callback (NULL is copied as NULL; without a
-/// callback the pointer is). No init runs because of it: an unset key stays
-/// unset. If there is such a value, the cost is proportional to the number of all
-/// that the thread has. Attaches it. To give a new thread its maker's values,
-/// capture before pthread_create(), and begin a scope with the context there first.
+/// Each value is copied with its key's copy callback. NULL is copied as NULL, and if a key has no
+/// copy callback, the pointer itself is copied. No init runs: an unset key stays unset. If there is
+/// such a value, the cost is proportional to the number of all values of the thread. Attaches the
+/// thread. To give a new thread the values of its creator, capture before pthread_create(), and
+/// begin a scope with the context in the new thread first.
 ///
-/// context: receives it; yours, to be freed with tls_context_free(). It does not
-/// depend on the capturing thread any more. A key's values in contexts count as
-/// values for tls_key_drain(), and its user_free waits for them.
+/// context: receives the context, which you free with tls_context_free(). It no longer depends on
+/// the capturing thread. A key's values in contexts count as values for tls_key_drain(), and its
+/// user_free is not called before they are destroyed.
 ///
-/// Threads: any. Blocks: no, but runs copy callbacks. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (context is NULL); TLS_ERR_INIT (a copy
-/// callback failed; copies that were made are destroyed); TLS_ERR_NO_MEMORY;
-/// TLS_ERR_LIMIT (no reference of a key is left to take); TLS_ERR_EXITING;
-/// TLS_ERR_REENTRANT (called by the memory allocator).
+/// Threads: any. Blocks: no. Runs: copy callbacks; after a failure also destroy callbacks of the
+/// copies. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (context is NULL); TLS_ERR_INIT (a copy callback failed; the
+/// copies that were made are destroyed); TLS_ERR_NO_MEMORY; TLS_ERR_LIMIT (a key has no reference
+/// left to take); TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_context_capture(context: *mut *mut tls_context_t) -> c_int {
@@ -103,14 +101,15 @@ pub unsafe extern "C" fn tls_context_capture(context: *mut *mut tls_context_t) -
     unsafe { store(context, capture) }
 }
 
-/// Destroys a context's values, with TLS_REASON_REMOVED (TLS_REASON_KEY_DEAD
-/// those whose key has died), and frees it.
+/// Destroys the values of a context and frees the context.
 ///
-/// context: not used by anybody any more; NULL: nothing happens. The values are
-/// destroyed on the calling thread, whatever their key's reclaim says: they were
-/// no thread's. Attaches it, if there is memory for that.
+/// The reason is TLS_REASON_REMOVED, or TLS_REASON_KEY_DEAD for values whose key has died. The
+/// values are destroyed on the calling thread, whatever their key's reclaim says, because they
+/// belong to no thread. Attaches the thread, if there is memory for that.
 ///
-/// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+/// context: no other thread may be using it. If NULL, the call has no effect.
+///
+/// Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
 /// Returns nothing.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -122,15 +121,13 @@ pub unsafe extern "C" fn tls_context_free(context: *mut tls_context_t) {
     }
 }
 
-/// Wraps a function and its argument as a task, and captures the calling
-/// thread's context for it.
+/// Makes a task of a function and its argument, and captures the calling thread's context for it.
 ///
-/// task: receives it; yours, to be given once either to tls_task_run() or to
-/// tls_task_cancel(), on any thread. fn: what it does. arg: yours.
+/// task: receives the task, which you pass once either to tls_task_run() or to tls_task_cancel(),
+/// on any thread. fn: the function. arg: its argument, which the library does not free.
 ///
-/// Threads: any. Blocks: no, but runs copy callbacks. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (task or fn is NULL); else as
-/// tls_context_capture().
+/// Threads: any. Blocks: no. Runs: what tls_context_capture() runs. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (task or fn is NULL); else as tls_context_capture().
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_task_create(
@@ -148,21 +145,20 @@ pub unsafe extern "C" fn tls_task_create(
 
 /// Runs a task, once, and frees it.
 ///
-/// In this order: opens a scope; sets the captured values in it (they are moved,
-/// not copied again; keys that have died are skipped); frees the task; calls
-/// fn(arg), which is not inside a callback of this library and may do anything,
-/// pthread_exit() included; ends the scope, and those that fn has left open;
-/// expunges. The thread's own values are then what they were. Its type is that
-/// of the functions that pools take.
+/// It does this in order: opens a scope; sets the captured values in it (they are moved and not
+/// copied again, and dead keys are skipped); frees the task; calls fn(arg); ends the scope, and
+/// scopes that fn has left open; expunges. The thread's own values are then what they were before.
+/// fn is not inside a callback of this library and may do anything, pthread_exit() included. The
+/// type of this function is the one that pools call.
 ///
-/// If no scope can be begun (no memory, 65534 open ones, a thread past its last
-/// cleanup), fn is called all the same, without the captured values, and counted
-/// in tls_stats_t.unscoped.
+/// If no scope can be begun (there is no memory, 65534 scopes are open, or the thread is past its
+/// last cleanup), fn is still called, without the captured values, and the task is counted in
+/// tls_stats_t.unscoped.
 ///
-/// task: from tls_task_create(); NULL: nothing happens. Attaches the thread.
+/// task: from tls_task_create(). If NULL, the call has no effect. Attaches the thread.
 ///
-/// Threads: any, the submitting one too. Blocks: no, but runs fn and destroy
-/// callbacks. Signals: not safe.
+/// Threads: any, also the submitting thread. Blocks: no. Runs: fn and destroy callbacks. Signals:
+/// not safe.
 /// Returns nothing.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -191,12 +187,12 @@ fn end_task(scope: Option<u64>) {
     }
 }
 
-/// Frees a task that will not be run, and destroys what it has captured.
+/// Frees a task that will not be run, and destroys the values that it has captured.
 ///
-/// task: from tls_task_create(); NULL: nothing happens. Attaches the thread, as
+/// task: from tls_task_create(). If NULL, the call has no effect. Attaches the thread, as
 /// tls_context_free() does.
 ///
-/// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
+/// Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
 /// Returns nothing.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -12,23 +12,22 @@ use crate::local::thread::Thread;
 use crate::thread::values::{self, Over};
 use crate::thread::{attach, drain, take_all};
 
-/// The calling thread's value under a key; else what the key's init callback
-/// makes, stored; else NULL.
+/// Returns the calling thread's value under a key; if there is none, makes one with the key's init
+/// callback and stores it.
 ///
-/// The value stays the library's: it is destroyed when it is replaced, removed,
-/// when its key dies or its thread ends. A miss destroys at most 8 of the thread's
-/// stale values before it looks. A stored NULL and every error are NULL
-/// too: use tls_try_get() to tell them apart. On a key that has died on another
-/// thread it may return the value that this thread has not expunged yet; never
-/// another key's.
+/// The value stays the library's: it is destroyed when it is replaced or removed, when its key
+/// dies, or when its thread ends. The function returns NULL if the value is NULL, if the key has no
+/// init callback and the thread no value, and on every error: use tls_try_get() to tell these
+/// apart. If the key has died on another thread, it may return the value that this thread has not
+/// expunged yet; it never returns the value of another key.
 ///
-/// With this header it is a macro over an inlined look-up, and only a miss
-/// makes the call; (tls_get)(key), or TLS_NO_INLINE defined before the header is
-/// included, makes it always.
+/// With this header, the function is a macro over an inlined look-up, and only a miss makes the
+/// call. To make the call always, write (tls_get)(key), or define TLS_NO_INLINE before you include
+/// the header.
 ///
-/// Threads: any. Blocks: no; on a miss runs destroy callbacks of at most 8 stale values,
-/// and then init. Signals: a hit on a thread
-/// that is attached is safe, anything else is not.
+/// Threads: any. Blocks: no. Runs: nothing on a hit; on a miss, destroys at most 8 stale values
+/// before it looks again, then runs init. Signals: a hit is safe on an attached thread; anything
+/// else is not safe.
 /// Returns the value, or NULL.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -59,11 +58,11 @@ fn get_anywhere(key: tls_key_t) -> Result<*mut c_void, Error> {
     values::get_absent(thread, key)
 }
 
-/// The calling thread's value under a key, or NULL; never runs init.
+/// Returns the calling thread's value under a key, or NULL; it never runs init.
 ///
-/// Otherwise as tls_get(), inlined likewise. Allocates nothing.
+/// Otherwise it does what tls_get() does, and is inlined in the same way. It allocates nothing.
 ///
-/// Threads: any. Blocks: no. Signals: safe on a thread that is attached.
+/// Threads: any. Blocks: no. Runs: nothing. Signals: safe on an attached thread.
 /// Returns the value, or NULL.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -80,18 +79,17 @@ fn get_existing_after_miss(key: tls_key_t) -> *mut c_void {
     values::hit_anywhere(key).unwrap_or(null_mut())
 }
 
-/// Like tls_get(), with a code for every outcome.
+/// Does what tls_get() does, and returns a code for every outcome.
 ///
-/// value: receives the value, which stays the library's; written on success
-/// only.
+/// value: receives the value, which stays the library's. It is written on success only.
 ///
-/// Threads: any. Blocks: no; on a miss runs destroy callbacks of at most 8 stale values,
-/// and then init. Signals: not safe.
-/// Returns TLS_OK (a stored NULL, too); TLS_ERR_ABSENT (no value, and the key
-/// has no init); TLS_ERR_INIT (init failed; nothing stored); TLS_ERR_REENTRANT
-/// (called by this key's init on this thread, which has no value yet);
-/// TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING (init
-/// not run); TLS_ERR_INVALID (value is NULL).
+/// Threads: any. Blocks: no. Runs: nothing on a hit; on a miss, destroys at most 8 stale values
+/// before it looks again, then runs init. Signals: not safe.
+/// Returns TLS_OK (also for a stored NULL); TLS_ERR_ABSENT (there is no value, and the key has no
+/// init); TLS_ERR_INIT (init failed, and nothing was stored); TLS_ERR_REENTRANT (called by this
+/// key's init on this thread, which has no value yet, or by the memory allocator); TLS_ERR_BAD_KEY;
+/// TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING (init was not run); TLS_ERR_INVALID (value
+/// is NULL).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) -> c_int {
@@ -99,21 +97,19 @@ pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) ->
     unsafe { store(value, || key::live(key).and_then(|_| get_anywhere(key))) }
 }
 
-/// Stores a value for the calling thread.
+/// Stores a value for the calling thread and destroys the value that it replaces.
 ///
-/// value: from now on the library's, to be destroyed by the key's destroy
-/// callback; on failure it stays yours. NULL is a value (and is never passed to
-/// destroy). The value that it replaces is destroyed (TLS_REASON_REPLACED),
-/// unless it is the same pointer. The first set on a thread attaches it. Inside a
-/// scope, a value that was set outside of it is not replaced but hidden, until
-/// the scope ends (tls_scope_begin()). A set that has more to do than exchange a
-/// value destroys at most 8 of the thread's stale values first: if one of these
-/// callbacks ends the thread, the value was not stored, and stays yours.
+/// value: belongs to the library from now on, which destroys it with the key's destroy callback; if
+/// the call fails, it stays yours. NULL is a value, and is never passed to destroy. The value that
+/// was there is destroyed (TLS_REASON_REPLACED), unless it is the same pointer. The first set on a
+/// thread attaches the thread. Inside a scope, a value that was set outside of it is not replaced
+/// but shadowed, until the scope ends (tls_scope_begin()). If one of the callbacks of stale values
+/// ends the thread, the value was not stored, and stays yours.
 ///
-/// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY;
-/// TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory allocator, inside
-/// one of this library's allocations). A failed call has changed nothing.
+/// Threads: any. Blocks: no. Runs: destroys at most 8 stale values, if it has more to do than
+/// exchange a value; then runs the destroy callback of the replaced value. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
+/// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_set(key: tls_key_t, value: *mut c_void) -> c_int {
@@ -157,16 +153,14 @@ fn attached_for(key: tls_key_t) -> Result<&'static Thread, Error> {
 
 /// Stores a value for the calling thread and hands the old one over.
 ///
-/// value: as with tls_set(). old: receives the value that was there, yours from
-/// now on and not destroyed; NULL if there was none, or if it was set outside of
-/// the scope that is open: such a value is hidden, not handed over. Written on
-/// success only.
+/// value: as in tls_set(). old: receives the value that was there, which is yours from now on and
+/// is not destroyed; NULL if there was none, or if it was set outside of the open scope, because
+/// such a value is shadowed and not handed over.
 ///
-/// Threads: any. Blocks: no, but may run destroy callbacks of stale values, at most 8.
-/// Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (somebody is
-/// visiting the value, tls_for_each(): tls_swap_wait() waits for that); else as
-/// tls_set().
+/// Threads: any. Blocks: no. Runs: destroys at most 8 stale values, as tls_set() does. Signals: not
+/// safe.
+/// Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (the value is being visited by
+/// tls_for_each(): tls_swap_wait() waits for that); else as tls_set().
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_swap(
@@ -181,17 +175,14 @@ pub unsafe extern "C" fn tls_swap(
 
 /// Removes the calling thread's value and hands it over.
 ///
-/// old: receives the value, yours from now on and not destroyed; NULL if it was
-/// set outside of the scope that is open: such a value is hidden, not handed
-/// over. Written on success only.
+/// old: receives the value, which is yours from now on and is not destroyed; NULL if it was set
+/// outside of the open scope, because such a value is shadowed and not handed over.
 ///
-/// Threads: any. Blocks: no. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_ABSENT (no value); TLS_ERR_INVALID (old is NULL);
-/// TLS_ERR_BUSY (somebody is visiting the value, tls_for_each(): tls_take_wait()
-/// waits for that);
-/// TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY and TLS_ERR_EXITING
-/// (inside a scope: hiding an outer value takes a little memory, and nothing can
-/// be hidden any more while the scope's last values are given up);
+/// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_ABSENT (there is no value); TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY
+/// (the value is being visited by tls_for_each(): tls_take_wait() waits for that); TLS_ERR_BAD_KEY;
+/// TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY and TLS_ERR_EXITING (inside a scope only: shadowing a value
+/// takes a little memory, and is not possible while the scope gives up its last values);
 /// TLS_ERR_REENTRANT (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -201,17 +192,16 @@ pub unsafe extern "C" fn tls_take(key: tls_key_t, old: *mut *mut c_void) -> c_in
     unsafe { store(old, take) }
 }
 
-/// tls_swap(), which waits while another thread visits the value.
+/// Does what tls_swap() does, and waits while another thread visits the value.
 ///
-/// timeout_ms: how long; 0: not at all; negative: for ever. value, old: as with
-/// tls_swap(). Nothing keeps another visit from beginning meanwhile: among many visitors
-/// it may wait for long.
+/// timeout_ms: how many milliseconds to wait; 0 does not wait, and a negative number waits for
+/// ever. value, old: as in tls_swap(). New visits may begin during the wait, so with many visitors
+/// it can be long.
 ///
-/// Threads: any. Blocks: yes, and can be cancelled there (pthread_cancel).
-/// Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this
-/// library, which may be the visitor; or called by the memory allocator); else as
-/// tls_swap(), but not TLS_ERR_BUSY.
+/// Threads: any. Blocks: yes, and is a cancellation point (pthread_cancel()). Runs: what tls_swap()
+/// runs. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this library, which may
+/// be the visitor; or called by the memory allocator); else as tls_swap(), but not TLS_ERR_BUSY.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_swap_wait(
@@ -228,15 +218,14 @@ pub unsafe extern "C" fn tls_swap_wait(
     unsafe { store(old, swap) }
 }
 
-/// tls_take(), which waits while another thread visits the value.
+/// Does what tls_take() does, and waits while another thread visits the value.
 ///
-/// timeout_ms: as with tls_swap_wait(). old: as with tls_take().
+/// timeout_ms: as in tls_swap_wait(). old: as in tls_take().
 ///
-/// Threads: any. Blocks: yes, and can be cancelled there (pthread_cancel).
+/// Threads: any. Blocks: yes, and is a cancellation point (pthread_cancel()). Runs: nothing.
 /// Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this
-/// library, which may be the visitor; or called by the memory allocator); else as
-/// tls_take(), but not TLS_ERR_BUSY.
+/// Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this library, which may
+/// be the visitor; or called by the memory allocator); else as tls_take(), but not TLS_ERR_BUSY.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_take_wait(
@@ -254,60 +243,58 @@ pub unsafe extern "C" fn tls_take_wait(
 
 /// Removes the calling thread's value and destroys it (TLS_REASON_REMOVED).
 ///
-/// The next tls_get() runs init again. Frees nothing that setting it again
-/// would have to allocate. Inside a scope, a value that was set outside of it is
-/// hidden instead, until the scope ends.
+/// The next tls_get() runs init again. The memory that setting the value again needs is kept.
+/// Inside a scope, a value that was set outside of it is shadowed instead, until the scope ends.
 ///
-/// Threads: any. Blocks: no, but runs the destroy callback. Signals: not safe.
-/// Returns TLS_OK (also without a value); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY;
-/// TLS_ERR_NO_MEMORY and TLS_ERR_EXITING (inside a scope, as tls_take());
-/// TLS_ERR_REENTRANT (called by the memory allocator).
+/// Threads: any. Blocks: no. Runs: the destroy callback of the value. Signals: not safe.
+/// Returns TLS_OK (also if there is no value); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY
+/// and TLS_ERR_EXITING (inside a scope, as tls_take()); TLS_ERR_REENTRANT (called by the memory
+/// allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_remove(key: tls_key_t) -> c_int {
     code(attach::current().and_then(|thread| values::remove(thread, key)))
 }
 
-/// Removes and destroys all of the calling thread's values.
+/// Removes and destroys all values of the calling thread.
 ///
-/// In the reverse order of their first set, each with TLS_REASON_REMOVED, or
-/// TLS_REASON_KEY_DEAD if its key is dead. What destroy callbacks set meanwhile
-/// stays. The thread stays attached. Inside a scope, values that were set outside
-/// of it are hidden instead, until it ends, and values of TLS_KEY_WORKER keys are
-/// destroyed after the scope's own.
+/// The values are destroyed in the reverse order of their first set, each with TLS_REASON_REMOVED,
+/// or with TLS_REASON_KEY_DEAD if its key is dead. Values that destroy callbacks set meanwhile
+/// stay. The thread stays attached. Inside a scope, values that were set outside of it are shadowed
+/// instead, until the scope ends, and values of TLS_KEY_WORKER keys are destroyed after the scope's
+/// own.
 ///
-/// Threads: any. Blocks: no, but runs destroy callbacks. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_NO_MEMORY (inside a scope only; nothing was removed);
-/// TLS_ERR_REENTRANT (called by the memory allocator).
+/// Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
+/// Returns TLS_OK; TLS_ERR_NO_MEMORY (inside a scope only; nothing was removed); TLS_ERR_REENTRANT
+/// (called by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_remove_all() -> c_int {
     code(attach::current().and_then(|thread| thread.map_or(Ok(()), values::remove_all)))
 }
 
-/// Called with one of the calling thread's values, which is yours from then on.
-/// Must not throw.
+/// Called with one value of the calling thread, which is yours from then on. It must not throw.
 #[allow(non_camel_case_types)]
 pub type tls_take_fn =
     Option<unsafe extern "C" fn(key: tls_key_t, value: *mut c_void, arg: *mut c_void)>;
 
-/// Hands over each of the calling thread's values, undestroyed.
+/// Hands over every value of the calling thread, without destroying any.
 ///
-/// For the child of a fork, whose values are the parent's to end, and for a process
-/// that is about to leave without its destroy callbacks: free what take gets, or
-/// just count it. The youngest value comes first. Values that scopes hide are handed
-/// over as well, and so are stale ones (key is dead then, or was purged), and stored NULLs. What
-/// take sets meanwhile stays. Scopes stay open, and the thread stays attached. take
-/// may call any function of this library, and may end the thread.
+/// Use it in the child of a fork, whose values are the parent's to destroy, and in a process that
+/// is about to exit without its destroy callbacks: take may free the values, or only count them.
+/// The youngest value comes first. Values that scopes shadow, stored NULLs and stale values are
+/// handed over as well; the key of a stale value is dead or was purged. Values that take sets
+/// meanwhile stay. Scopes stay open, and the thread stays attached. take may call any function of
+/// this library, and may end the thread.
 ///
-/// take: called with each value; it is yours from then on. arg: yours.
+/// take: called with each value, which is yours from then on. arg: passed to take.
 ///
-/// Threads: any. Blocks: no, but runs take, and the user_free of a key whose last
-/// value it was. Signals: not safe.
-/// Returns TLS_OK (also on a thread that is not attached); TLS_ERR_INVALID (take is
-/// NULL); TLS_ERR_BUSY (somebody visits some of the values, tls_for_each(), in the
-/// child of a fork the visitor that has forked: those stay, all others were handed over); TLS_ERR_REENTRANT (called by the memory
-/// allocator).
+/// Threads: any. Blocks: no. Runs: take, and the user_free of a key whose last value was handed
+/// over. Signals: not safe.
+/// Returns TLS_OK (also if the thread is not attached); TLS_ERR_INVALID (take is NULL);
+/// TLS_ERR_BUSY (some values are being visited by tls_for_each(), or, in the child of a fork, by
+/// the visitor that forked: those stay, and all others were handed over); TLS_ERR_REENTRANT (called
+/// by the memory allocator).
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_take_all(take: tls_take_fn, arg: *mut c_void) -> c_int {

@@ -14,12 +14,12 @@ const NUMBER: c_int = part(env!("CARGO_PKG_VERSION_MAJOR")) * 10_000
     + part(env!("CARGO_PKG_VERSION_MINOR")) * 100
     + part(env!("CARGO_PKG_VERSION_PATCH"));
 
-/// The version of the library that the program runs with.
+/// Returns the version of the library that the program runs with.
 ///
-/// TLS_VERSION_NUMBER is that of the header it was compiled with. A library
-/// with the same SONAME and the same or a later number fits.
+/// TLS_VERSION_NUMBER is the version of the header that the program was compiled with. A library
+/// with the same SONAME and the same or a later number is compatible with it.
 ///
-/// Threads: any. Blocks: no. Signals: safe.
+/// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
 /// Returns major * 10000 + minor * 100 + patch.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -27,11 +27,11 @@ pub extern "C" fn tls_version() -> c_int {
     NUMBER
 }
 
-/// The version of the library that the program runs with, as text.
+/// Returns the version of the library that the program runs with, as text.
 ///
 /// The string is static: never free it.
 ///
-/// Threads: any. Blocks: no. Signals: safe.
+/// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
 /// Returns a string such as "0.1.0".
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
