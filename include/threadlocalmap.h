@@ -52,10 +52,11 @@
  *   The text of each function ends with these facts:
  *   Threads      which threads may call it
  *   Blocks       whether it may wait for other threads, apart from short locks (see THREADING)
- *   Runs         which callbacks it may call before it returns. A call that destroys a value of a
- *                dead key may also run that key's user_free, and a call that releases a key may
- *                also run wakers of other threads. "Destroys at most 8 stale values" means those
- *                of the calling thread, except values of TLS_KEY_EXPLICIT keys
+ *   Runs         which callbacks it may call before it returns. A call that destroys a value or
+ *                hands one over may also run the user_free of its key, if the key is dead, and a
+ *                call that releases a key may also run wakers of other threads. "Destroys at most
+ *                8 stale values" means those of the calling thread, except values of
+ *                TLS_KEY_EXPLICIT keys
  *   Signals      whether a signal handler may call it
  *   Returns      every value that it can return. "Called by the memory allocator" is the case that
  *                malloc() or the like, called by this library, calls this library
@@ -1117,8 +1118,8 @@ typedef struct tls_context_t tls_context_t;
  * skipped. If context is NULL, no values are set and all outer values are visible. The context
  * stays yours, and any number of threads may use it at the same time.
  *
- * Threads: any. Blocks: no. Runs: copy callbacks, if there is a context; destroys at most 8 stale
- * values. Signals: not safe.
+ * Threads: any. Blocks: no. Runs: with a context, copy callbacks, and destroy callbacks of copies
+ * that could not be set; destroys at most 8 stale values. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_INVALID (scope is NULL); TLS_ERR_INIT (a copy callback failed);
  * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (65534 scopes are open); TLS_ERR_REENTRANT
  * (called by the memory allocator). After a failure no scope is open, and the copies that were

@@ -48,7 +48,7 @@ const ALL: [(Error, &CStr, &CStr); 12] = [
         c"the thread is past its last cleanup and can store nothing more",
     ),
     (Error::Busy, c"TLS_ERR_BUSY", c"in use elsewhere, or out of order; nothing was changed"),
-    (Error::Timeout, c"TLS_ERR_TIMEOUT", c"the time was up first"),
+    (Error::Timeout, c"TLS_ERR_TIMEOUT", c"the time limit expired"),
     (
         Error::Unsupported,
         c"TLS_ERR_UNSUPPORTED",

@@ -36,8 +36,8 @@ pub struct tls_task_t(());
 /// skipped. If context is NULL, no values are set and all outer values are visible. The context
 /// stays yours, and any number of threads may use it at the same time.
 ///
-/// Threads: any. Blocks: no. Runs: copy callbacks, if there is a context; destroys at most 8 stale
-/// values. Signals: not safe.
+/// Threads: any. Blocks: no. Runs: with a context, copy callbacks, and destroy callbacks of copies
+/// that could not be set; destroys at most 8 stale values. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (scope is NULL); TLS_ERR_INIT (a copy callback failed);
 /// TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (65534 scopes are open); TLS_ERR_REENTRANT
 /// (called by the memory allocator). After a failure no scope is open, and the copies that were

@@ -5,8 +5,9 @@
  *
  * The threads of GThreadPool are not a pool's own: unless it is exclusive, a thread that has
  * nothing to do goes to the next pool that needs one, with all its thread locals, GPrivate's
- * included. With these, each task runs in a scope: what it sets ends with it, its thread's own
- * values are back then, and what its submitter has under TLS_KEY_INHERIT keys it has too.
+ * included. With these functions each task runs in a scope: values that it sets are destroyed when
+ * it returns, values they shadowed become visible again, and the task has copies of its submitter's
+ * values of TLS_KEY_INHERIT keys.
  *
  *     pool = g_thread_pool_new(work, user_data, 4, FALSE, &error);     becomes
  *     pool = tls_g_thread_pool_new(work, user_data, 4, FALSE, &error);
@@ -24,7 +25,8 @@
  *   End by themselves after g_thread_pool_get_max_idle_time() (15 s), and at once with
  *   g_thread_pool_stop_unused_threads(): what they have ends with them. (A thread that is only just
  *   getting unused misses that call: repeat it while g_thread_pool_get_num_unused_threads() is not
- *   0.) Those of an exclusive pool never end before it: see threadlocalmap_sweep.h, for which tls_g_thread_pool_post() is made.
+ *   0.) Those of an exclusive pool never end before it: see threadlocalmap_sweep.h, for which
+ *   tls_g_thread_pool_post() is made.
  *
  * Needs GLib 2.70 or newer.
  */
@@ -134,7 +136,8 @@ tls_g_thread_pool_post(void *pool, void (*run)(void *argument), void *argument)
     return 0;
 }
 
-/* For sort functions: the data of a task that waits. NULL: a function of tls_g_thread_pool_post(). */
+/* For sort functions: the data of a task that waits; NULL if it is a function of
+ * tls_g_thread_pool_post(). */
 static inline gpointer
 tls_g_thread_pool_data(gconstpointer task)
 {

@@ -21,16 +21,16 @@ namespace tls {
 enum class errc {
   bad_key = TLS_ERR_BAD_KEY,         ///< the object was moved from, or could not be made
   dead_key = TLS_ERR_DEAD_KEY,       ///< the object has been destroyed
-  invalid = TLS_ERR_INVALID,         ///< an argument that is never right
-  no_memory = TLS_ERR_NO_MEMORY,     ///< memory ran out
+  invalid = TLS_ERR_INVALID,         ///< an argument is invalid in every situation
+  no_memory = TLS_ERR_NO_MEMORY,     ///< memory could not be allocated
   absent = TLS_ERR_ABSENT,           ///< the calling thread has no value
   limit = TLS_ERR_LIMIT,             ///< a limit was reached
   reentrant = TLS_ERR_REENTRANT,     ///< a factory reads the value that it is to make
   init = TLS_ERR_INIT,               ///< a factory failed
   exiting = TLS_ERR_EXITING,         ///< the thread is past its last cleanup
-  busy = TLS_ERR_BUSY,               ///< in use elsewhere, or out of order
-  timeout = TLS_ERR_TIMEOUT,         ///< the time was up first
-  unsupported = TLS_ERR_UNSUPPORTED  ///< this version of the library does not do that
+  busy = TLS_ERR_BUSY,               ///< in use elsewhere, or calls came in the wrong order
+  timeout = TLS_ERR_TIMEOUT,         ///< the time limit expired
+  unsupported = TLS_ERR_UNSUPPORTED  ///< not supported by this version of the library
 };
 
 }  // namespace tls

@@ -223,7 +223,7 @@ class local {
 
   /**
    * Puts `value` in the place of the calling thread's value, which is handed over without the object's
-   * deleter; null: there was none, or it was set outside of the scope that is open, and is hidden now.
+   * deleter; null: there was none, or it was set outside of the open scope, and is shadowed now.
    * An error has changed nothing, and gives null; `value` is yours still. A null `value` is as
    * release(). Waits as release() does.
    */

@@ -70,7 +70,7 @@ class map {
  *
  * It ends on the thread that it began on: so it stands around a resume(), and never inside of a
  * coroutine that goes on elsewhere. On another thread it can't end: the thread that is in the map
- * would stay there. Then its destructor says so on stderr and changes nothing; compiled without
+ * would stay there. Then its destructor reports that on stderr and changes nothing; compiled without
  * NDEBUG, it calls std::terminate(). leave() reports it.
  */
 class map::guard {

@@ -84,7 +84,7 @@ class options {
   constexpr options(const options<Other> &other) noexcept
       : name_(other.name_), reclaim_(other.reclaim_), flags_(other.flags_) {}
 
-  /** For reports. Copied when the object is made. */
+  /** The name that reports show. It is copied when the object is made. */
   constexpr options &name(const char *text) noexcept {
     name_ = text;
     return *this;
@@ -103,7 +103,7 @@ class options {
   /** all_threads() may be asked for, and local::clear(). */
   constexpr options &enumerable() noexcept { return with(TLS_KEY_ENUMERABLE); }
 
-  /** Values live as long as the worker: scopes and tasks leave them alone. Not with inherited(). */
+  /** Values belong to the worker and not to its tasks: scopes do not affect them. Not with inherited(). */
   constexpr options &worker() noexcept { return with(TLS_KEY_WORKER); }
 
   /**

@@ -63,13 +63,13 @@ class context {
 };
 
 /**
- * A stretch of the calling thread's work. What it makes, sets and resets in objects ends with the
- * scope, and what it hid is back. Outer values are seen inside, but for those of inherited objects
- * when there is a context: then the context's values are. Objects with options::worker() are exempt.
+ * A stretch of the calling thread's work. Values set inside a scope are destroyed when it closes;
+ * values they shadowed become visible again. Outer values are visible inside. If there is a context,
+ * its values take the place of the outer values of inherited objects. Objects with options::worker() are exempt.
  * Scopes nest.
  *
  * It ends on the thread that it began on, or, if it began in a tls::map, on the one that is in that
- * map. Elsewhere it can't end: then its destructor says so on stderr and changes nothing; compiled
+ * map. Elsewhere it can't end: then its destructor reports that on stderr and changes nothing; compiled
  * without NDEBUG, it calls std::terminate(). end() reports it. (What begins in a map may be left to
  * the map, which ends it.)
  */

@@ -69,7 +69,7 @@ void at_thread_exit(F f) {
  *       if (const auto own = connections.taken(key, value)) close(own->descriptor);
  *     });                                          all other values are left as they are
  *
- * The youngest value comes first. Values that scopes hide come as well, and so do those of objects that
+ * The youngest value comes first. Values that scopes shadow come as well, and so do those of objects that
  * are gone, which no taken() knows, and nulls of C keys. What f makes meanwhile stays; scopes stay open.
  * f may use any of this header, and may end the thread.
  *

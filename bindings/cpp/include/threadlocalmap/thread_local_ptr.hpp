@@ -191,7 +191,7 @@ class thread_local_ptr {
 
   /**
    * Owns `value` from here on, and hands the one before over, without its deleter; null: there was
-   * none, or it was set outside of the scope that is open, and is hidden now. An error has changed
+   * none, or it was set outside of the open scope, and is shadowed now. An error has changed
    * nothing, and gives null; `value` is yours still. A null `value` is as release(). Waits as release()
    * does.
    */
