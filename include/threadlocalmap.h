@@ -1395,10 +1395,9 @@ typedef struct tls_stats_t {
  * Fills a structure with what the library holds now and has done so far.
  *
  * stats: the caller sets `size`; that many bytes are filled, and bytes that this version does not
- * know with zeros.
+ * know with zeros. The cost is O(keys that ever lived at once + attached threads).
  *
- * Threads: any. Blocks: for as long as a thread takes to attach. Cost: O(keys that ever lived at
- * once + attached threads). Runs: nothing. Signals: not safe.
+ * Threads: any. Blocks: for as long as a thread takes to attach. Runs: nothing. Signals: not safe.
  * Returns TLS_OK; TLS_ERR_INVALID (stats is NULL, or its size is too small or ends inside a
  * member); TLS_ERR_REENTRANT (inside a visitor of tls_for_each_locked()).
  * Since 0.1.0.
@@ -1431,8 +1430,8 @@ int tls_stats(struct tls_stats_t *stats);
  * passed to write.
  *
  * The call needs no memory. Its cost is O(keys that ever lived at once + values + maps squared +
- * dead keys times values); if more than 64 maps have a value of one key, it is so much again for
- * each further 64.
+ * dead keys times values); if more than 64 maps have a value of one key, the cost of that key
+ * arises again for every 64 maps.
  *
  * Threads: any. Blocks: no. Runs: write. Signals: not safe; tls_dump_fd() is.
  * Returns TLS_OK; TLS_ERR_INVALID (write is NULL); TLS_ERR_LIMIT (write has stopped the report);
@@ -1455,10 +1454,9 @@ int tls_dump(int (*write)(const char *bytes, size_t length, void *arg), void *ar
  * fd: written to with write(2), until all is written. If fd blocks, this function blocks too, with
  * no lock held. If fd is non-blocking and full, or if nothing reads it any more (ignoring SIGPIPE
  * is up to you), the report ends in the middle. errno is preserved. The call needs about 4 KB of
- * stack.
+ * stack. Its cost is that of tls_dump().
  *
- * Threads: any, attached or not. Blocks: only as writing to fd does. Cost: as tls_dump(). Runs:
- * nothing. Signals: safe.
+ * Threads: any, attached or not. Blocks: only as writing to fd does. Runs: nothing. Signals: safe.
  * Returns TLS_OK (also if the report is incomplete); TLS_ERR_INVALID (fd is not open for writing);
  * TLS_ERR_LIMIT (fd did not take the whole report).
  * Since 0.1.0.
@@ -1476,7 +1474,7 @@ int tls_dump_fd(int fd);
  * passed to visit.
  *
  * The call needs no memory. Its cost is O(values) of a live key and O(values of all keys) of a
- * dead one, and so much again for each 64 maps.
+ * dead one. It arises again for every 64 maps that have values of the key.
  *
  * Threads: any. Blocks: no. Runs: visit. Signals: not safe.
  * Returns what visit has returned last; TLS_OK if no thread has a value, also for a key that is

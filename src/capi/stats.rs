@@ -17,10 +17,9 @@ versioned!(tls_stats_t:
 /// Fills a structure with what the library holds now and has done so far.
 ///
 /// stats: the caller sets `size`; that many bytes are filled, and bytes that this version does not
-/// know with zeros.
+/// know with zeros. The cost is O(keys that ever lived at once + attached threads).
 ///
-/// Threads: any. Blocks: for as long as a thread takes to attach. Cost: O(keys that ever lived at
-/// once + attached threads). Runs: nothing. Signals: not safe.
+/// Threads: any. Blocks: for as long as a thread takes to attach. Runs: nothing. Signals: not safe.
 /// Returns TLS_OK; TLS_ERR_INVALID (stats is NULL, or its size is too small or ends inside a
 /// member); TLS_ERR_REENTRANT (inside a visitor of tls_for_each_locked()).
 /// Since 0.1.0.
