@@ -1,9 +1,10 @@
 //! The exports: thin, and documented for readers of C.
 //!
 //! The `///` texts of this module become `include/threadlocalmap.h`, so they
-//! are written in C's terms; remarks on the Rust side are `//` comments. What
-//! comes in from C is checked here (null pointers, numbers out of range,
-//! structures of another size) and nowhere below.
+//! are written in C's terms; remarks on the Rust side are `//` comments.
+//! `sections.txt` has the header's order and headings. What comes in from C is
+//! checked here (null pointers, numbers out of range, structures of another
+//! size) and nowhere below.
 //!
 //! Exports are `extern "C"`: they never unwind. A callback that throws a C++
 //! exception is undefined behaviour, as the header says; one whose thread ends
