@@ -420,8 +420,8 @@ typedef struct tls_key_options_t {
    */
   void *user;
   /**
-   * Called once with `user`, after the key has died and its last value was destroyed, by the
-   * thread that destroyed that value. If NULL, nothing is called.
+   * Called once with `user`, when the key has died and its last value was destroyed, by the
+   * thread that did the later of the two. If NULL, nothing is called.
    */
   void (*user_free)(void *user);
   /**

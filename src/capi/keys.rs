@@ -67,8 +67,8 @@ pub struct tls_key_options_t {
     pub copy: tls_copy_fn,
     /// Passed to the callbacks. It must stay valid until user_free is called.
     pub user: *mut c_void,
-    /// Called once with `user`, after the key has died and its last value was destroyed, by the
-    /// thread that destroyed that value. If NULL, nothing is called.
+    /// Called once with `user`, when the key has died and its last value was destroyed, by the
+    /// thread that did the later of the two. If NULL, nothing is called.
     pub user_free: Option<unsafe extern "C" fn(user: *mut c_void)>,
     /// TLS_RECLAIM_OWNER or TLS_RECLAIM_ANY.
     pub reclaim: u32,
