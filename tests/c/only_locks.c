@@ -1,8 +1,9 @@
 /*
  * Threads that visit, set, take and capture at the same time, and share nothing
- * but what the library's locks order: so helgrind, which knows nothing of
- * atomics, can check it. To that end values come and end in turn; meanwhile
- * nothing is deferred, and each key loses one value only, its own thread's.
+ * but what the library's locks order, and the number of those who look at a value:
+ * under ThreadSanitizer a lock that is not taken shows. To that end values come and
+ * end in turn; meanwhile nothing is deferred, and each key loses one value only, its
+ * own thread's.
  */
 #include "worker.h"
 
