@@ -8,7 +8,7 @@ mkdir -p "$TARGET/bench"
 program=$TARGET/bench/latency
 build_library
 "$CC" -std=gnu17 -O2 -Wall -Wextra -Wpedantic -Wshadow -Werror -Iinclude \
-  benches/paths/{latency,crowd,durations,holders}.c "$TARGET/release/libthreadlocalmap.a" -pthread -o "$program"
+  benches/paths/{latency,filled,durations,holders}.c "$TARGET/release/libthreadlocalmap.a" -pthread -o "$program"
 # Under another name until it is whole.
 "$program" "$program.json.new"
 mv "$program.json.new" "$program.json"

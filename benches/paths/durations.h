@@ -1,4 +1,4 @@
-/* How long calls took, in several repetitions, and what is told of them. */
+/* How long calls took, in several repetitions, and what is printed of them. */
 #ifndef PATHS_DURATIONS_H
 #define PATHS_DURATIONS_H
 

@@ -8,7 +8,7 @@
 
 struct holder {
     pthread_t thread;
-    sem_t told, done;
+    sem_t woken, done;
     void (*job)(void); /* NULL: end */
 };
 
@@ -23,7 +23,7 @@ static void wait_for(sem_t *semaphore) {
 static void *hold(void *argument) {
     struct holder *holder = argument;
     for (;;) {
-        wait_for(&holder->told);
+        wait_for(&holder->woken);
         if (holder->job == NULL)
             return NULL;
         holder->job();
@@ -35,7 +35,7 @@ void holders_start(unsigned count) {
     MUST(count <= MOST_HOLDERS);
     for (; started < count; started++) {
         struct holder *holder = &holders[started];
-        MUST(sem_init(&holder->told, 0, 0) == 0 && sem_init(&holder->done, 0, 0) == 0);
+        MUST(sem_init(&holder->woken, 0, 0) == 0 && sem_init(&holder->done, 0, 0) == 0);
         MUST(pthread_create(&holder->thread, NULL, hold, holder) == 0);
     }
 }
@@ -44,7 +44,7 @@ void holders_do(unsigned count, void (*job)(void)) {
     holders_start(count);
     for (unsigned i = 0; i < count; i++) {
         holders[i].job = job;
-        MUST(sem_post(&holders[i].told) == 0);
+        MUST(sem_post(&holders[i].woken) == 0);
         wait_for(&holders[i].done);
     }
 }
@@ -52,7 +52,7 @@ void holders_do(unsigned count, void (*job)(void)) {
 void holders_end(void) {
     for (unsigned i = 0; i < started; i++) {
         holders[i].job = NULL;
-        MUST(sem_post(&holders[i].told) == 0);
+        MUST(sem_post(&holders[i].woken) == 0);
         MUST(pthread_join(holders[i].thread, NULL) == 0);
     }
     started = 0;

@@ -1,7 +1,7 @@
-/* Threads that sleep, and do one thing when they are told to.
+/* Threads that sleep, and do one thing each time they are woken.
  *
  * Each has a map of its own, so each can have a value under a key. One does
- * something at a time, while the teller waits: what all have done is the same
+ * something at a time, while the thread that wakes them waits: what all have done is the same
  * in each run of the program.
  */
 #ifndef PATHS_HOLDERS_H

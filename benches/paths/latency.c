@@ -1,4 +1,4 @@
-/* latency FILE: how long single calls take on a thread with very many values (crowd.h), the longest before
+/* latency FILE: how long single calls take on a thread with very many values (filled.h), the longest before
  * all. A table on the terminal, and the same as JSON in FILE. benches/README.md says how to read it.
  *
  * Each repetition is a process of its own, so that it begins as the others did. Some of them take the time that the
@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "crowd.h"
+#include "filled.h"
 #include "durations.h"
 #include "holders.h"
 #include "must.h"
@@ -27,21 +27,21 @@ struct row {
 };
 
 static bool nothing(size_t number) { return number < LIVE; }
-static bool set_first(size_t number) { return tls_set(new_keys[number], crowd_values) == TLS_OK; }
-static bool set_over(size_t number) { return tls_set(live_keys[number], crowd_values + 1) == TLS_OK; }
+static bool set_first(size_t number) { return tls_set(new_keys[number], filled_values) == TLS_OK; }
+static bool set_over(size_t number) { return tls_set(live_keys[number], filled_values + 1) == TLS_OK; }
 static bool miss(size_t number) { return tls_get(new_keys[number]) == NULL; }
 static bool release_own(size_t number) { return tls_key_release(live_keys[number]) == TLS_OK; }
 static bool release_shared(size_t number) { return tls_key_release(shared_keys[number]) == TLS_OK; }
 static bool expunge_some(size_t number) { return number < LIVE && tls_expunge_some(8) == 8; }
 
-static void share_owned(void) { crowd_share_keys(TLS_RECLAIM_OWNER); }
-static void share_any(void) { crowd_share_keys(TLS_RECLAIM_ANY); }
+static void share_owned(void) { filled_share_keys(TLS_RECLAIM_OWNER); }
+static void share_any(void) { filled_share_keys(TLS_RECLAIM_ANY); }
 
 static const struct row clock_row = {"(the clock alone)", "nothing is called", NULL, nothing, 100000};
 static const struct row rows[] = {
-    {"tls_set", "first set of a key", crowd_make_new_keys, set_first, NEW},
+    {"tls_set", "first set of a key", filled_make_new_keys, set_first, NEW},
     {"tls_set", "set over, the value before destroyed", NULL, set_over, 200000},
-    {"tls_get", "a miss", crowd_make_new_keys, miss, 200000},
+    {"tls_get", "a miss", filled_make_new_keys, miss, 200000},
     {"tls_key_release", "a value on the calling thread", NULL, release_own, 200000},
     {"tls_key_release", "values on 100 other threads, OWNER", share_owned, release_shared, SHARED},
     {"tls_key_release", "values on 100 other threads, ANY", share_any, release_shared, SHARED},
@@ -68,19 +68,19 @@ static void repeat(const struct row *row, clockid_t clock, struct repetition *re
     if (row->prepare)
         row->prepare();
     if (row->run != nothing)
-        crowd_make();
-    repetition->capacity_before = crowd_capacity();
-    for (; number < row->calls && crowd_capacity() <= repetition->capacity_before; number++) {
-        const void *table = crowd_table();
+        filled_make();
+    repetition->capacity_before = filled_capacity();
+    for (; number < row->calls && filled_capacity() <= repetition->capacity_before; number++) {
+        const void *table = filled_table();
         uint64_t before = now(clock);
         bool right = row->run(number);
         uint64_t after = now(clock);
         MUST(right && after - before <= UINT32_MAX);
         repetition->nanoseconds[number] = (uint32_t)(after - before);
-        repetition->moved[number] = crowd_table() != table;
+        repetition->moved[number] = filled_table() != table;
     }
     repetition->calls = number;
-    repetition->capacity_after = crowd_capacity();
+    repetition->capacity_after = filled_capacity();
 }
 
 /* They are freed by forget(). */

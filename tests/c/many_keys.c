@@ -20,6 +20,17 @@ count_freed(void *user)
     test_count_up(&freed);
 }
 
+/* Slots of a table that had so many entries and has none now. */
+static size_t
+shrunk_table_of(size_t entries)
+{
+    size_t slots = 16;
+
+    while (entries + 1 >= slots * 2 / 3)
+        slots *= 2;
+    return slots < 256 ? slots : 256;
+}
+
 static void
 a_million_live_keys(void)
 {
@@ -67,7 +78,7 @@ a_million_live_keys(void)
     CHECK_UINT(worker_expunge(&worker), in_worker);
     CHECK_UINT(destroyed, count + in_worker);
     CHECK_UINT(freed, count);
-    CHECK_AT_MOST(test_stats().capacity, 2 * 256);
+    CHECK_UINT(test_stats().capacity, 256 + shrunk_table_of(in_worker));
     for (i = 0; i < count; i++)
         CHECK_CODE(tls_set(keys[i], VALUE(1)), TLS_ERR_DEAD_KEY);
     worker_stop(&worker);

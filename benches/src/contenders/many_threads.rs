@@ -42,7 +42,7 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// Whoever ends the key destroys the values.
+    /// The thread that ends the key destroys the values.
     pub fn destroying(peer: &Peer, threads: usize) -> Option<Ends> {
         Some(Ends {
             kernel: peer.table.kernel("end")?,
@@ -63,13 +63,7 @@ impl Ends {
 }
 
 impl Contender for Ends {
-    fn name(&self) -> &str {
-        &self.peer.name
-    }
-
-    fn id(&self) -> &str {
-        &self.peer.id
-    }
+    super::named_by_peer!();
 
     fn granule(&self) -> u64 {
         self.threads as u64
@@ -168,13 +162,7 @@ impl Expunges {
 }
 
 impl Contender for Expunges {
-    fn name(&self) -> &str {
-        &self.peer.name
-    }
-
-    fn id(&self) -> &str {
-        &self.peer.id
-    }
+    super::named_by_peer!();
 
     fn granule(&self) -> u64 {
         (self.threads * STALE) as u64
@@ -232,13 +220,7 @@ impl Totals {
 }
 
 impl Contender for Totals {
-    fn name(&self) -> &str {
-        &self.peer.name
-    }
-
-    fn id(&self) -> &str {
-        &self.peer.id
-    }
+    super::named_by_peer!();
 
     fn granule(&self) -> u64 {
         self.threads as u64

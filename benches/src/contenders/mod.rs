@@ -5,6 +5,20 @@
 //! one key runs beside no thousand keys of another row, on a table of its own
 //! size, and a peer's search for a free key meets no keys of ours.
 
+/// The names of a contender that is a peer's.
+macro_rules! named_by_peer {
+    () => {
+        fn name(&self) -> &str {
+            &self.peer.name
+        }
+
+        fn id(&self) -> &str {
+            &self.peer.id
+        }
+    };
+}
+use named_by_peer;
+
 mod among;
 mod many_threads;
 mod one_thread;

@@ -133,13 +133,7 @@ pub fn filling(peer: &Peer, flags: c_int) -> Kernel {
 }
 
 impl Contender for OneThread {
-    fn name(&self) -> &str {
-        &self.peer.name
-    }
-
-    fn id(&self) -> &str {
-        &self.peer.id
-    }
+    super::named_by_peer!();
 
     fn granule(&self) -> u64 {
         self.granule

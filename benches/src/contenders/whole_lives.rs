@@ -50,13 +50,7 @@ impl ThreadLives {
 }
 
 impl Contender for ThreadLives {
-    fn name(&self) -> &str {
-        &self.peer.name
-    }
-
-    fn id(&self) -> &str {
-        &self.peer.id
-    }
+    super::named_by_peer!();
 
     fn operations(&self) -> Option<u64> {
         Some(100)
@@ -124,13 +118,7 @@ impl VeryMany {
 }
 
 impl Contender for VeryMany {
-    fn name(&self) -> &str {
-        &self.peer.name
-    }
-
-    fn id(&self) -> &str {
-        &self.peer.id
-    }
+    super::named_by_peer!();
 
     fn operations(&self) -> Option<u64> {
         Some(self.count as u64)

@@ -29,7 +29,7 @@ slower or a busier one misses more of them.
 
 /// The fastest that is not ours.
 pub fn fastest_other(row: &RowRecord) -> Option<&PeerRecord> {
-    // OpenJDK met another minute of the machine: it is in the tables, but no judge of who is first.
+    // OpenJDK ran at another time than the others: the tables have it, the comparison does not.
     let others =
         row.peers.iter().filter(|peer| !peer.id.starts_with("ours") && peer.id != java::ID);
     others.min_by(|one, other| one.nanoseconds.median.total_cmp(&other.nanoseconds.median))

@@ -1,6 +1,6 @@
 /* What latency.c measures among: a thread with very many values, many of them stale. */
-#ifndef PATHS_CROWD_H
-#define PATHS_CROWD_H
+#ifndef PATHS_FILLED_H
+#define PATHS_FILLED_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,18 +16,18 @@
 /* The live ones in an arbitrary order, keys that this thread has no value of, and keys that SHARERS other
  * threads have values of. */
 extern tls_key_t live_keys[LIVE], new_keys[NEW], shared_keys[SHARED];
-extern char crowd_values[2];
+extern char filled_values[2];
 
 /* LIVE and STALE values of the calling thread. The stale ones are every 11th, and another thread has released
  * their keys. Every value has a destroy callback. */
-void crowd_make(void);
+void filled_make(void);
 
-/* Before crowd_make(). */
-void crowd_make_new_keys(void);
-void crowd_share_keys(uint32_t reclaim);
+/* Before filled_make(). */
+void filled_make_new_keys(void);
+void filled_share_keys(uint32_t reclaim);
 
 /* The calling thread's table, and how many slots it has. */
-const void *crowd_table(void);
-size_t crowd_capacity(void);
+const void *filled_table(void);
+size_t filled_capacity(void);
 
 #endif

@@ -1,10 +1,10 @@
-#include "crowd.h"
+#include "filled.h"
 
 #include "holders.h"
 #include "must.h"
 
 tls_key_t live_keys[LIVE], new_keys[NEW], shared_keys[SHARED];
-char crowd_values[2];
+char filled_values[2];
 
 static tls_key_t stale_keys[STALE];
 static uint64_t destroyed;
@@ -38,11 +38,11 @@ static void shuffle(tls_key_t *keys, size_t count) {
     }
 }
 
-void crowd_make(void) {
+void filled_make(void) {
     size_t live = 0, stale = 0;
     while (live < LIVE || stale < STALE) {
         tls_key_t key = make_key(TLS_RECLAIM_OWNER);
-        MUST(tls_set(key, crowd_values) == TLS_OK);
+        MUST(tls_set(key, filled_values) == TLS_OK);
         if ((live + stale) % 11 == 10)
             stale_keys[stale++] = key;
         else
@@ -53,17 +53,17 @@ void crowd_make(void) {
     MUST(tls_stale_count() == STALE);
 }
 
-void crowd_make_new_keys(void) {
+void filled_make_new_keys(void) {
     for (size_t i = 0; i < NEW; i++)
         new_keys[i] = make_key(TLS_RECLAIM_OWNER);
 }
 
 static void set_shared_keys(void) {
     for (size_t i = 0; i < SHARED; i++)
-        MUST(tls_set(shared_keys[i], crowd_values) == TLS_OK);
+        MUST(tls_set(shared_keys[i], filled_values) == TLS_OK);
 }
 
-void crowd_share_keys(uint32_t reclaim) {
+void filled_share_keys(uint32_t reclaim) {
     for (size_t i = 0; i < SHARED; i++)
         shared_keys[i] = make_key(reclaim);
     holders_do(SHARERS, set_shared_keys);
@@ -74,10 +74,10 @@ static const size_t *hot_slot(void) {
     return (const size_t *)((const char *)__builtin_thread_pointer() + tls_hot_offset_v1());
 }
 
-const void *crowd_table(void) {
+const void *filled_table(void) {
     return (const void *)*(const volatile size_t *)hot_slot();
 }
 
-size_t crowd_capacity(void) {
+size_t filled_capacity(void) {
     return hot_slot()[1] / 16 + 1;
 }
