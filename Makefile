@@ -65,7 +65,8 @@ help:
 all: lib
 
 lib:
-	@$(CARGO) rustc --locked --release --lib --crate-type cdylib,staticlib
+	@$(CARGO) rustc --locked --release --lib --crate-type staticlib
+	@scripts/link-shared.sh $(TARGET)/release/libthreadlocalmap.a $(TARGET)/release
 
 plot:
 	@$(CARGO) build --locked --release --manifest-path tools/plot/Cargo.toml --target-dir $(TARGET)/plot

@@ -28,6 +28,8 @@ fn main() {
     // A thread that used the library runs our pthread-key destructor when it
     // ends, possibly after a dlclose: the code must stay mapped.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    // A program may have a function of the name of one of ours. What the library calls is its own.
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-Bsymbolic-functions");
 }
 
 /// The file of `src/sys/block` that this build reads its thread-local words by.

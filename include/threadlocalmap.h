@@ -152,6 +152,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "threadlocalmap_symbols.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -33,8 +33,13 @@ struct tls_private_entry_v1 {
 /* Private: the hot slot's distance from the thread pointer; 0: not known. */
 static ptrdiff_t tls_private_hot_offset;
 
+/* Weak: a program that includes the header and calls nothing does not need the library. */
+ptrdiff_t tls_hot_offset_v1(void) __attribute__((weak));
+
 __attribute__((constructor, unused)) static void tls_private_find_hot_slot(void) {
-  __atomic_store_n(&tls_private_hot_offset, tls_hot_offset_v1(), __ATOMIC_RELAXED);
+  if (tls_hot_offset_v1) {
+    __atomic_store_n(&tls_private_hot_offset, tls_hot_offset_v1(), __ATOMIC_RELAXED);
+  }
 }
 
 #if defined(__x86_64__)

@@ -114,10 +114,9 @@ needed_libraries() {
 }
 
 build_for_aarch64() {
-  RUSTC=$RUSTC_FOR_TARGET CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$CROSS-gcc \
-    build_library --target $TRIPLE --target-dir "$WORK/build"
   LIBRARY=$WORK/build/$TRIPLE/release
-  ln -sf libthreadlocalmap.so "$LIBRARY/libthreadlocalmap.so.0"
+  RUSTC=$RUSTC_FOR_TARGET CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$CROSS-gcc CC=$CROSS-gcc \
+    build_library_in "$LIBRARY" --target $TRIPLE --target-dir "$WORK/build"
 }
 
 # run_program NAME SOURCE: linked shared and static, and run: in turn one of them, with CHECK_DEEP both.

@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # What fails soonest, then what takes longest, so that the end is short.
-ALL='setup format docs clippy instructions valgrind schedules rust aarch64 cpp benches fuzz sanitizers soak plain_tls pools helgrind plot examples things python readme install demo'
+ALL='setup format docs clippy instructions valgrind schedules rust aarch64 cpp benches fuzz sanitizers soak plain_tls pools helgrind plot examples things python readme install abi demo'
 # Of these steps there is more than a check has time for: CHECK_DEEP=1 (make check-deep) runs all of it.
 DEEP=${CHECK_DEEP:-}
 
@@ -223,6 +223,11 @@ step_install() {
   headline 'Installing'
   build_library
   scripts/check-install.sh
+}
+
+step_abi() {
+  headline 'The binary interface, beside that of the release'
+  scripts/abi.sh
 }
 
 step_demo() {

@@ -14,10 +14,18 @@ mkdir -p "$TARGET"
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then BOLD=$'\033[1m' RED=$'\033[31m' YELLOW=$'\033[33m' PLAIN=$'\033[0m'
 else BOLD='' RED='' YELLOW='' PLAIN=''; fi
 
-# build_library [OPTION...]: the shared and the static library. Plain `cargo build` makes an rlib too,
-# for the Rust tests, and then does not optimise the two as a whole: both are larger, and the archive
-# cannot be linked beside another one of the same Rust compiler's.
-build_library() { "$CARGO" rustc --locked --quiet --release --lib --crate-type cdylib,staticlib "$@"; }
+# build_library: the static and the shared library, in $TARGET/release. Plain `cargo build` makes an rlib too,
+# for the Rust tests, and then does not optimise the two as a whole: both are larger, the archive cannot be
+# linked beside another one of the same Rust compiler's, and the shared library's symbols have no versions.
+build_library() { build_library_in "$TARGET/release"; }
+
+# build_library_in FOLDER [OPTION...]: the same; cargo, with the options, puts it into the folder.
+build_library_in() {
+  local folder=$1
+  shift
+  "$CARGO" rustc --locked --quiet --release --lib --crate-type staticlib "$@" || return
+  scripts/link-shared.sh "$folder/libthreadlocalmap.a" "$folder"
+}
 
 # build_for_threads FOLDER: the library instrumented for ThreadSanitizer, with an unstable flag of rustc (so
 # RUSTC_BOOTSTRAP): otherwise the sanitizer could not see the library's atomics, and whatever they order
@@ -28,7 +36,8 @@ build_for_threads() {
   local triple
   triple=$(rustc -vV | sed -n 's/^host: //p')
   RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=thread -Zexternal-clangrt -Cunsafe-allow-abi-mismatch=sanitizer' \
-    build_library --target "$triple" --target-dir "$TARGET/sanitizers/thread" >"$1/build.log" 2>&1 || return
+    "$CARGO" rustc --locked --quiet --release --lib --crate-type cdylib,staticlib \
+    --target "$triple" --target-dir "$TARGET/sanitizers/thread" >"$1/build.log" 2>&1 || return
   # shellcheck disable=SC2034
   INSTRUMENTED=$TARGET/sanitizers/thread/$triple/release/libthreadlocalmap
   "$CC" -O1 -fno-builtin -fsanitize=thread -c tests/sanitizers/tsan_memory.c -o "$1/tsan_memory.o"

@@ -13,6 +13,7 @@ aarch64-linux-gnu-gcc   gcc-aarch64-linux-gnu   the aarch64 checks
 aarch64-linux-gnu-g++   g++-aarch64-linux-gnu   the aarch64 checks in C++
 qemu-aarch64            qemu-user               running on aarch64
 clang++                 clang                   the C++ tests with clang
+abidiff                 abigail-tools           the comparison with the ABI of the release
 '
 # header, Debian package, what is skipped without it
 LIBRARIES='

@@ -1,12 +1,11 @@
 //! What the library needs of a system, what it shows of itself, and how C
 //! programs link it.
 //!
-//! The shared library needs the C library and shows the header's functions. The
+//! The shared library needs the C library (what it exports: `tests/abi.rs`). The
 //! archive is linked as any archive in C is: `cc program.c libthreadlocalmap.a`.
 
 mod support;
 
-use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,8 +13,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use support::compiler::{compiler, Standard};
-use support::declarations::declarations;
 use support::library::{built, cargo_with, library, HOST, SONAME, TARGET};
+use support::symbols::{dynamic_symbols, tool};
 use support::{process, scratch, source_root, INITIAL_EXEC};
 
 const C17: Standard = Standard::c("c17");
@@ -27,50 +26,12 @@ const MOST_BYTES: u64 = 150 * 1024;
 /// Most functions and variables of others that it names.
 const MOST_UNDEFINED: usize = 30;
 
-fn tool(variable: &str, name: &str) -> Command {
-    Command::new(env::var_os(variable).unwrap_or_else(|| name.into()))
-}
-
 // ---- The shared library -------------------------------------------------------
-
-/// A symbol that the dynamic linker sees.
-struct Symbol {
-    name: String,
-    /// The version that is asked for: `GLIBC_2.34`; empty: none.
-    version: String,
-    /// Nobody has to define it.
-    weak: bool,
-}
-
-fn dynamic_symbols(which: &str) -> Vec<Symbol> {
-    let mut command = tool("NM", "nm");
-    command.args(["-D", "--format=posix", which]).arg(&library().shared);
-    let output = process::output_of(&mut command);
-    let symbol = |line: &str| {
-        let mut words = line.split_whitespace();
-        let (full, kind) = (words.next()?, words.next()?);
-        let (name, version) = full.split_once('@').unwrap_or((full, ""));
-        let version = version.trim_start_matches('@').to_owned();
-        Some(Symbol { name: name.to_owned(), version, weak: kind == "w" })
-    };
-    output.lines().filter_map(symbol).collect()
-}
 
 fn dynamic_section() -> String {
     let mut command = tool("READELF", "readelf");
     command.args(["--dynamic", "--wide"]).arg(&library().shared);
     process::output_of(&mut command)
-}
-
-#[test]
-fn the_shared_library_exports_the_headers_functions_and_nothing_else() {
-    let header = fs::read_to_string(source_root().join("include/threadlocalmap.h"))
-        .expect("the header is there");
-    let declared: BTreeSet<String> =
-        declarations(&header).into_iter().map(|function| function.name).collect();
-    let exported: BTreeSet<String> =
-        dynamic_symbols("--defined-only").into_iter().map(|symbol| symbol.name).collect();
-    assert_eq!(exported, declared, "exported on the left, declared in the header on the right");
 }
 
 #[test]
@@ -105,7 +66,7 @@ fn the_shared_library_needs_the_c_library_alone() {
 
 #[test]
 fn the_shared_library_names_few_symbols_and_all_are_the_c_librarys() {
-    let undefined = dynamic_symbols("--undefined-only");
+    let undefined = dynamic_symbols(&library().shared, "--undefined-only");
     let names: Vec<&str> = undefined.iter().map(|symbol| symbol.name.as_str()).collect();
     assert!(names.contains(&"pthread_key_create"), "not what it names: {names:?}");
     assert!(names.len() <= MOST_UNDEFINED, "{} symbols: {names:?}", names.len());
@@ -177,7 +138,7 @@ fn a_program_links_the_archives_that_plain_cargo_makes() {
     for (name, options) in [("alone-debug", &[][..]), ("alone-cargo", &["--release"])] {
         let mut command = cargo_with(["build", "--lib", "--target", TARGET]);
         command.args(options).arg("--target-dir").arg(scratch("plain-cargo"));
-        let (_, archive) = built(command);
+        let archive = built(command, "a");
         link_and_run("alone", name, &[&archive], &[]);
         link_and_run("alone", &format!("{name}-static"), &[&archive], &["-static"]);
     }

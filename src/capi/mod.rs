@@ -23,6 +23,7 @@ pub mod keys;
 pub mod maps;
 pub mod others;
 pub mod stats;
+pub mod symbols;
 pub mod tasks;
 pub mod values;
 pub mod version;

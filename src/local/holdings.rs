@@ -125,6 +125,7 @@ impl<'a> Holdings<'a> {
     }
 
     /// Notes some values, if they belong to this part; else there is a next one.
+    #[inline(never)] // called in three places, and no path that must be fast
     fn note(&mut self, below: u64, new: Holding) {
         if new.values == 0 || new.map >= below {
             return;

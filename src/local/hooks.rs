@@ -87,15 +87,15 @@ pub struct Wakers {
 pub struct Share(NonNull<Wakers>);
 
 impl Share {
-    /// A list of these, with the caller's share. Errors: `OutOfMemory`.
-    pub fn new(wakers: impl Iterator<Item = Waker> + Clone) -> Result<Self, OutOfMemory> {
+    /// A list of these, `most` at most, with the caller's share. Errors: `OutOfMemory`.
+    pub fn new(most: u32, wakers: impl Iterator<Item = Waker>) -> Result<Self, OutOfMemory> {
         let memory = memory::allocate::<Wakers>()?;
         // SAFETY: Just allocated, all zero, which is a valid one.
         let made = unsafe { memory.as_ref() };
         // Relaxed: nobody else has seen it.
         made.shares.store(1, Ordering::Relaxed);
         let share = Self(memory);
-        match made.list.reserve(wakers.clone().count() as u32) {
+        match made.list.reserve(most) {
             Ok(()) => wakers.for_each(|waker| made.list.push(waker)),
             Err(error) => {
                 share.drop_share();
@@ -120,6 +120,11 @@ impl Share {
     /// The waker at an index.
     pub fn get(&self, index: u32) -> Option<Waker> {
         self.list().list.get(index)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        self.list().list.len()
     }
 
     /// All of them.

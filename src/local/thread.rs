@@ -176,8 +176,14 @@ impl Thread {
     /// The calls in progress, the innermost first. The latest one that was handed out
     /// may end.
     pub fn chain(&self) -> impl Iterator<Item = &'static Call> {
+        Self::chain_of(Some(self))
+    }
+
+    /// As [`chain`](Self::chain); without a thread there are none.
+    pub fn chain_of(thread: Option<&Self>) -> impl Iterator<Item = &'static Call> {
         // SAFETY: In the chain, so whole: it is part of what the call is about.
         let at = |call: *const Call| unsafe { call.as_ref::<'static>() };
-        successors(at(self.calls.get()), move |call| at(call.outer()))
+        let first = thread.and_then(|thread| at(thread.calls.get()));
+        successors(first, move |call| at(call.outer()))
     }
 }

@@ -77,7 +77,7 @@ fn end_in_rounds(thread: &Thread, map: &Map, reason: Reason, hooks: bool) -> boo
         }
         retire::drain(map);
         scope::end_every(thread, map);
-        scope::end_values(thread, map, 0, reason, |_| true);
+        scope::end_values(thread, map, 0, reason, &|_| true);
         // Those that nobody visits any more.
         retire::expunge(thread, map, usize::MAX);
         scope::end_every(thread, map);
@@ -110,7 +110,7 @@ fn has_anything(map: &Map) -> bool {
 #[inline(never)]
 fn leak_rest(thread: &Thread, map: &Map) {
     scope::end_every(thread, map);
-    scope::leak_values(thread, map, 0, |_| true);
+    scope::leak_values(thread, map, 0, &|_| true);
     retire::drain(map);
     retire::expunge(thread, map, usize::MAX);
     while let Some(record) = map.records().next() {

@@ -205,6 +205,7 @@ fn link_anew(record: RecordPointer) {
 }
 
 /// Whether a map has come along: the forking thread's, and those of nobody.
+#[inline(never)]
 fn is_here(thread: Option<&Thread>, map: &Map) -> bool {
     let mine = thread.is_some_and(|thread| {
         thread.is_own(map)
@@ -215,12 +216,12 @@ fn is_here(thread: Option<&Thread>, map: &Map) -> bool {
 }
 
 /// The thread's calls in progress.
-fn chain(thread: Option<&Thread>) -> impl Iterator<Item = &'static Call> + '_ {
-    thread.into_iter().flat_map(Thread::chain)
+fn chain(thread: Option<&Thread>) -> impl Iterator<Item = &'static Call> {
+    Thread::chain_of(thread)
 }
 
 /// Those of one kind.
-fn calls(thread: Option<&Thread>, kind: CallKind) -> impl Iterator<Item = &'static Call> + '_ {
+fn calls(thread: Option<&Thread>, kind: CallKind) -> impl Iterator<Item = &'static Call> {
     chain(thread).filter(move |call| call.kind() == kind)
 }
 

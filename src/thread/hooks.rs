@@ -214,7 +214,7 @@ pub fn on_stale(thread: &Thread, hook: Option<Hook>, replaceable: bool) -> Resul
     }
     inbox.set_wakers(made?);
     if let Some(waker) = new.filter(|_| inbox.stale.load(Ordering::Relaxed) > 0) {
-        match Share::new(core::iter::once(waker)) {
+        match Share::new(1, core::iter::once(waker)) {
             Ok(alone) => wake(Some(thread), alone),
             Err(_) => call_without_node(Some(thread), waker.hook),
         }
@@ -225,11 +225,11 @@ pub fn on_stale(thread: &Thread, hook: Option<Hook>, replaceable: bool) -> Resul
 /// A list of those that are still wanted, and a new one. Errors: `OutOfMemory`.
 fn joined(old: Option<&Share>, new: Option<Waker>) -> Result<Option<Share>, OutOfMemory> {
     let replaces = new.is_none_or(|new| new.replaceable);
+    let most = old.map_or(0, Share::count) + u32::from(new.is_some());
     let kept = old.into_iter().flat_map(Share::iter);
     let kept = kept.filter(|waker| is_wanted(waker.hook) && !(replaces && waker.replaceable));
-    let all = kept.chain(new);
-    match all.clone().next() {
-        Some(_) => Share::new(all).map(Some),
-        None => Ok(None),
+    if new.is_none() && kept.clone().next().is_none() {
+        return Ok(None);
     }
+    Share::new(most, kept.chain(new)).map(Some)
 }

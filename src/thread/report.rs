@@ -35,9 +35,8 @@
 //!    not there can't be had, and what they guard is left out.
 
 use core::ffi::{c_int, c_void};
-use core::fmt::{self, Write};
 
-use super::text::{Sink, Text, WriteText};
+use super::text::{Sink, Stopped, Text, WriteText};
 use crate::error::Error;
 use crate::key::slot::KeySlot;
 use crate::key::{self, handle};
@@ -148,23 +147,27 @@ impl Report {
         self.text.end(written)
     }
 
-    fn write_all(&mut self, thread: Option<&Thread>) -> fmt::Result {
-        write!(self.text, "{{\"version\":\"{}\",\n\"maps\":[", env!("CARGO_PKG_VERSION"))?;
+    fn write_all(&mut self, thread: Option<&Thread>) -> Result<(), Stopped> {
+        self.text.words(concat!(
+            "{\"version\":\"",
+            env!("CARGO_PKG_VERSION"),
+            "\",\n\"maps\":["
+        ))?;
         self.write_maps()?;
-        self.text.write_str("],\n\"keys\":[")?;
+        self.text.words("],\n\"keys\":[")?;
         self.write_keys()?;
-        self.text.write_str("],\n\"local\":[")?;
+        self.text.words("],\n\"local\":[")?;
         if let Some(thread) = thread {
             write_local(&mut self.text, thread.map())?;
         }
-        self.text.write_str("]")?;
+        self.text.words("]")?;
         if self.is_incomplete {
-            self.text.write_str(",\n\"incomplete\":true")?;
+            self.text.words(",\n\"incomplete\":true")?;
         }
-        self.text.write_str("}\n")
+        self.text.words("}\n")
     }
 
-    fn write_maps(&mut self) -> fmt::Result {
+    fn write_maps(&mut self) -> Result<(), Stopped> {
         let mut last = u64::MAX;
         let mut comma = "";
         loop {
@@ -174,22 +177,25 @@ impl Report {
             };
             let Some(map) = found else { return Ok(()) };
             last = map.number;
-            write!(
-                self.text,
-                "{comma}\n {{\"map\":{},\"kind\":\"{}\",\"thread\":{},\"entries\":{},\"stale\":{},\
-                 \"capacity\":{}}}",
-                map.number, map.kind, map.thread, map.entries, map.stale, map.capacity
-            )?;
+            self.text.words(comma)?;
+            self.text.number("\n {\"map\":", map.number)?;
+            self.text.words(",\"kind\":\"")?;
+            self.text.words(map.kind)?;
+            self.text.number("\",\"thread\":", map.thread)?;
+            self.text.number(",\"entries\":", map.entries)?;
+            self.text.number(",\"stale\":", map.stale)?;
+            self.text.number(",\"capacity\":", map.capacity)?;
+            self.text.words("}")?;
             comma = ",";
         }
     }
 
-    fn write_keys(&mut self) -> fmt::Result {
+    fn write_keys(&mut self) -> Result<(), Stopped> {
         let mut comma = "";
         for slot in key::registry().slots() {
             let (live, dead) = slot.count();
             if live || dead {
-                self.text.write_str(comma)?;
+                self.text.words(comma)?;
                 self.write_key(slot, live)?;
                 comma = ",";
             }
@@ -197,30 +203,31 @@ impl Report {
         Ok(())
     }
 
-    fn write_key(&mut self, slot: &'static KeySlot, live: bool) -> fmt::Result {
+    fn write_key(&mut self, slot: &'static KeySlot, live: bool) -> Result<(), Stopped> {
         let key = handle::make(slot.index(), slot.generation());
         let mut name = [0; NAME];
         let length = slot.name_prefix(&mut name, &self.patience);
-        write!(self.text, "\n {{\"key\":\"{key}\",\"name\":")?;
+        self.text.number("\n {\"key\":\"", key)?;
+        self.text.words("\",\"name\":")?;
         self.text.string(&name[..length.unwrap_or(0)])?;
         if live {
-            write!(self.text, ",\"live\":true,\"references\":{}", slot.references())?;
+            self.text.number(",\"live\":true,\"references\":", slot.references().into())?;
         } else {
-            write!(self.text, ",\"live\":false,\"unended\":{}", slot.pins())?;
+            self.text.number(",\"live\":false,\"unended\":", slot.pins().into())?;
             if let Some(number) = slot.deaths_since(handle::generation(key)) {
-                write!(self.text, ",\"deaths_since\":{number}")?;
+                self.text.number(",\"deaths_since\":", number.into())?;
             }
         }
         if !self.write_holders(slot, key)? || length.is_none() {
             self.is_incomplete = true;
-            self.text.write_str(",\"incomplete\":true")?;
+            self.text.words(",\"incomplete\":true")?;
         }
-        self.text.write_str("}")
+        self.text.words("}")
     }
 
     /// Who has values of a key. Returns whether that is all.
-    fn write_holders(&mut self, slot: &'static KeySlot, key: u64) -> Result<bool, fmt::Error> {
-        self.text.write_str(",\"values\":[")?;
+    fn write_holders(&mut self, slot: &'static KeySlot, key: u64) -> Result<bool, Stopped> {
+        self.text.words(",\"values\":[")?;
         let mut holdings = Holdings::new(slot, key, &self.patience);
         let mut comma = "";
         loop {
@@ -230,17 +237,20 @@ impl Report {
             }
             for it in part {
                 for _ in 0..it.values {
-                    write!(self.text, "{comma}{{\"map\":{},\"thread\":{}}}", it.map, it.thread)?;
+                    self.text.words(comma)?;
+                    self.text.number("{\"map\":", it.map)?;
+                    self.text.number(",\"thread\":", it.thread)?;
+                    self.text.words("}")?;
                     comma = ",";
                 }
             }
         }
-        self.text.write_str("]")?;
+        self.text.words("]")?;
         Ok(!holdings.is_incomplete)
     }
 }
 
-fn write_local(text: &mut Text, map: &Map) -> fmt::Result {
+fn write_local(text: &mut Text, map: &Map) -> Result<(), Stopped> {
     drain(map);
     let mut written = Ok(());
     let mut comma = "";
@@ -250,15 +260,15 @@ fn write_local(text: &mut Text, map: &Map) -> fmt::Result {
             map.value_of(record).map(|value| (value, fields.state()))
         });
         let Some((value, state)) = seen.filter(|_| written.is_ok()) else { return };
-        written = write!(
-            text,
-            "{comma}\n {{\"key\":\"{}\",\"value\":\"{value:p}\",\"depth\":{},\"hidden\":{},\
-             \"stale\":{}}}",
-            fields.handle.get(),
-            fields.depth.get(),
-            state == State::Covered,
-            fields.is_known_dead(),
-        );
+        written = (|| {
+            text.words(comma)?;
+            text.number("\n {\"key\":\"", fields.handle.get())?;
+            text.address("\",\"value\":\"", value)?;
+            text.number("\",\"depth\":", fields.depth.get().into())?;
+            text.truth(",\"hidden\":", state == State::Covered)?;
+            text.truth(",\"stale\":", fields.is_known_dead())?;
+            text.words("}")
+        })();
         comma = ",";
     });
     written

@@ -74,7 +74,7 @@ fn end_innermost(thread: &Thread, map: &Map, rounds: usize) {
     let is_its = |record: &Record| record.depth.get() == depth;
     for _ in 0..rounds {
         retire::drain(map);
-        let some = end_values(thread, map, start(), Reason::ScopeEnd, is_its);
+        let some = end_values(thread, map, start(), Reason::ScopeEnd, &is_its);
         while map.depth() > depth {
             end_innermost(thread, map, rounds - 1);
         }
@@ -82,7 +82,7 @@ fn end_innermost(thread: &Thread, map: &Map, rounds: usize) {
             break;
         }
     }
-    leak_values(thread, map, start(), is_its);
+    leak_values(thread, map, start(), &is_its);
     map.close_scope();
 }
 
@@ -101,7 +101,7 @@ pub(super) fn end_values(
     map: &Map,
     start: u32,
     reason: Reason,
-    which: impl Fn(&Record) -> bool,
+    which: &dyn Fn(&Record) -> bool,
 ) -> bool {
     let mut some = false;
     map.for_each_youngest_first(start, |record| {
@@ -115,7 +115,7 @@ pub(super) fn end_values(
 
 /// What the rounds have left: values that set themselves again and again. They
 /// are given up, and counted.
-pub(super) fn leak_values(thread: &Thread, map: &Map, start: u32, which: impl Fn(&Record) -> bool) {
+pub(super) fn leak_values(thread: &Thread, map: &Map, start: u32, which: &dyn Fn(&Record) -> bool) {
     // A `user_free` may still run; what it would set, nobody would end.
     let was_closing = thread.closing.replace(true);
     map.for_each_youngest_first(start, |record| {

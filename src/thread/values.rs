@@ -569,12 +569,12 @@ pub fn remove_all(thread: &Thread) -> Result<(), Error> {
     if depth > 0 {
         scope::hide_all(map, |_| true)?;
     }
-    scope::end_values(thread, map, start, Reason::Removed, |record| {
+    scope::end_values(thread, map, start, Reason::Removed, &|record| {
         record.depth.get() == depth && !record.rules.get().worker() || depth == 0
     });
     if depth > 0 {
         // A worker's values are in no scope.
-        scope::end_values(thread, map, 0, Reason::Removed, |record| record.rules.get().worker());
+        scope::end_values(thread, map, 0, Reason::Removed, &|record| record.rules.get().worker());
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The library under test: shared, static, and the header.
 //!
-//! Cargo is asked to build it as `make` does (scripts/lib.sh) and where it has
-//! put it. `THREADLOCALMAP_LIB_DIR` names a directory with an installed copy
+//! Cargo is asked to build it as `make` does and where it has put the archive;
+//! the shared library is linked from that (scripts/link-shared.sh). `THREADLOCALMAP_LIB_DIR` names a directory with an installed copy
 //! to test instead, `THREADLOCALMAP_INCLUDE_DIR` one with its header.
 
 use std::env;
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::compiler::{compiler, Standard};
 use super::{process, scratch, source_root};
 
 /// What a program loads at run time.
@@ -42,7 +43,7 @@ pub(crate) fn library() -> &'static Library {
             Some(directory) => installed(Path::new(&directory)),
             // `make` and the other tests use what is in cargo's own directory meanwhile.
             None if cfg!(feature = "global-dynamic") => return plain_library(),
-            None => built(cargo()),
+            None => linked(cargo()),
         };
         let run_time_directory = scratch("lib");
         link_as_soname(&shared, &run_time_directory);
@@ -66,7 +67,7 @@ pub(crate) fn plain_library() -> Library {
 fn library_in(target: &Path, options: &[&str]) -> Library {
     let mut command = cargo();
     command.args(options).arg("--target-dir").arg(target);
-    let (shared, archive) = built(command);
+    let (shared, archive) = linked(command);
     let run_time_directory = target.join("lib");
     fs::create_dir_all(&run_time_directory).expect("the build directory can be written");
     link_as_soname(&shared, &run_time_directory);
@@ -96,7 +97,7 @@ fn build_options() -> Vec<&'static str> {
 
 /// The cargo that runs this test, in the source tree, to build the library.
 fn cargo() -> Command {
-    let mut command = cargo_with(["rustc", "--lib", "--crate-type", "cdylib,staticlib"]);
+    let mut command = cargo_with(["rustc", "--lib", "--crate-type", "staticlib"]);
     command.args(build_options());
     command
 }
@@ -109,8 +110,20 @@ pub(crate) fn cargo_with<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Co
     command
 }
 
-/// Runs a cargo that builds the library; the shared and the static one.
-pub(crate) fn built(mut command: Command) -> (PathBuf, PathBuf) {
+/// Runs a cargo that builds the static library, and links the shared one; both.
+fn linked(command: Command) -> (PathBuf, PathBuf) {
+    let archive = built(command, "a");
+    let folder = archive.parent().expect("cargo names files in folders");
+    let mut link = Command::new(source_root().join("scripts/link-shared.sh"));
+    let compiler = compiler(Standard::c("c17"));
+    link.env("CC", compiler.get_program()).arg(&archive).arg(folder);
+    process::output_of(&mut link);
+    let shared = folder.join(SONAME).canonicalize();
+    (shared.expect("the script has linked it"), archive)
+}
+
+/// Runs a cargo that builds the library; the file with this extension.
+pub(crate) fn built(mut command: Command, extension: &str) -> PathBuf {
     // The file names are cargo's to choose and have changed before, so they
     // are asked for. The lock of the build directory is free while tests run.
     command.arg("--message-format=json-render-diagnostics");
@@ -127,11 +140,8 @@ pub(crate) fn built(mut command: Command) -> (PathBuf, PathBuf) {
             names.into_iter().filter_map(|name| name.as_str().map(PathBuf::from))
         })
         .collect();
-    let with_extension = |extension: &str| {
-        let file = files.iter().find(|file| file.extension().is_some_and(|e| e == extension));
-        file.unwrap_or_else(|| panic!("cargo has built no .{extension} file: {files:?}")).clone()
-    };
-    (with_extension("so"), with_extension("a"))
+    let file = files.iter().find(|file| file.extension().is_some_and(|e| e == extension));
+    file.unwrap_or_else(|| panic!("cargo has built no .{extension} file: {files:?}")).clone()
 }
 
 /// A program asks for the SONAME, and cargo's file has another name. Programs that

@@ -4,6 +4,7 @@
 //! * [`library`]: the library under test, built or installed, and its header.
 //! * [`compiler`]: the C and C++ compilers, found as the `cc` crate finds them.
 //! * [`sections`]: the order of the header.
+//! * [`symbols`]: what a shared library exports and wants.
 //! * [`process`]: running what was built, with a guard against hanging.
 
 // Each test program is a crate of its own and uses a part of this.
@@ -14,6 +15,7 @@ pub(crate) mod declarations;
 pub(crate) mod library;
 pub(crate) mod process;
 pub(crate) mod sections;
+pub(crate) mod symbols;
 
 use std::fs;
 use std::path::{Path, PathBuf};

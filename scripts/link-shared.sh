@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# link-shared.sh ARCHIVE FOLDER: links the shared library from the static one, with the version of each
+# symbol, and puts it into the folder under its three names.
+#
+# Not cargo's own: rustc passes the linker a list of symbols that has no versions, and no linker takes a
+# second one (GNU's refuses it, LLVM's ignores it). The code is the same, and so are the flags (build.rs).
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ $# -eq 2 ] || fail 'give the static library and a folder'
+archive=$1 folder=$2
+[ -f "$archive" ] || fail "$archive is not there: make all builds it"
+[ -d "$folder" ] || fail "$folder is no folder"
+have "${CC%% *}" || fail "$CC is needed to link the library: install it (on Debian: apt-get install gcc), or name another compiler with CC="
+version=$(sed -n '/^\[package\]/,/^version/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+new=$folder/.libthreadlocalmap.$$
+
+# take NAME: what is at $new gets this name, at once: a program that starts now finds the old or the new one.
+take() { mv -fT "$new" "$folder/$1"; }
+
+# One segment for all that is only read, instead of three with gaps between them: 9 KB of the file.
+# shellcheck disable=SC2086
+$CC -shared -o "$new" -Wl,--undefined=tls_get "$archive" -Wl,--version-script=src/capi/exports.map \
+  -Wl,-soname,libthreadlocalmap.so.0 -Wl,-z,nodelete -Wl,-Bsymbolic-functions \
+  -Wl,-z,relro -Wl,-z,now -Wl,-z,noseparate-code -Wl,--gc-sections -Wl,--as-needed -Wl,-O1
+chmod 755 "$new"
+take "libthreadlocalmap.so.$version"
+ln -s "libthreadlocalmap.so.$version" "$new" && take libthreadlocalmap.so.0
+ln -s libthreadlocalmap.so.0 "$new" && take libthreadlocalmap.so

@@ -1,0 +1,2 @@
+/* Returns 1, 2, 3 and so on: a number of the calling thread. -1: it failed. */
+int counter_next(void);
