@@ -34,7 +34,10 @@ struct tls_private_entry_v1 {
 static ptrdiff_t tls_private_hot_offset;
 
 /* Weak: a program that includes the header and calls nothing does not need the library. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wredundant-decls"
 ptrdiff_t tls_hot_offset_v1(void) __attribute__((weak));
+#pragma GCC diagnostic pop
 
 __attribute__((constructor, unused)) static void tls_private_find_hot_slot(void) {
   if (tls_hot_offset_v1) {
