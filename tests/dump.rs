@@ -18,7 +18,7 @@ use std::time::Duration;
 use serde_json::{json, Value};
 use support::compiler::{compile, link, Linkage, Standard};
 use support::library::library;
-use support::{process, scratch, source_root};
+use support::{process, scratch, source_root, suite};
 
 const C11: Standard = Standard::c("c11");
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -41,7 +41,7 @@ fn print_report(source: &str) -> Value {
     let source: PathBuf = source_root().join(source);
     let program = scratch("dump").join(source.file_stem().expect("it has a name"));
     let object = program.with_extension("o");
-    let include = format!("-I{}", source_root().join("tests/c").display());
+    let include = format!("-I{}", suite::include().display());
     compile(&source, C11, &library().include, &[include], &object)
         .and_then(|()| link(&[&object], C11, library(), Linkage::Shared, &program))
         .unwrap_or_else(|message| panic!("{message}"));
