@@ -122,8 +122,8 @@ build_for_aarch64() {
 # run_program NAME SOURCE: linked shared and static, and run: in turn one of them, with CHECK_DEEP both.
 run_program() {
   local program="$WORK/$1" way
-  $CROSS-gcc -std=c11 -O2 -D_GNU_SOURCE -Iinclude "$2" -o "$program-shared" -L"$LIBRARY" -lthreadlocalmap -pthread
-  $CROSS-gcc -std=c11 -O2 -D_GNU_SOURCE -Iinclude "$2" -o "$program-static" "$LIBRARY/libthreadlocalmap.a" \
+  $CROSS-gcc -std=c11 -O2 -D_GNU_SOURCE -Iinclude -Itests/c/support "$2" -o "$program-shared" -L"$LIBRARY" -lthreadlocalmap -pthread
+  $CROSS-gcc -std=c11 -O2 -D_GNU_SOURCE -Iinclude -Itests/c/support "$2" -o "$program-static" "$LIBRARY/libthreadlocalmap.a" \
     -pthread -ldl
   local ways=(shared static)
   [ -n "${CHECK_DEEP:-}" ] || ways=("${ways[ran % 2]}")
@@ -144,7 +144,7 @@ build_for_aarch64
 # qemu runs them some ten times slower than the machine.
 export THREADLOCALMAP_TEST_SCALE=${THREADLOCALMAP_TEST_SCALE:-20}
 ran=0
-for source in tests/c/*.c examples/hello.c; do
+for source in tests/c/*/*.c examples/hello.c; do
   run_program "$(basename "$source" .c)" "$source"
   ran=$((ran + 1))
 done

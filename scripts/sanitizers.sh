@@ -20,13 +20,14 @@ mkdir -p "$WORK"
 # can_link FLAG...: whether the compiler has the run-time library.
 can_link() { echo 'int main(void) { return 0; }' | "$CC" "$@" -x c - -o "$WORK/probe" 2>/dev/null; }
 
-# run NAME LIBRARY FLAG...: compiles, links statically, runs.
+# run SOURCE LIBRARY FLAG...: compiles, links statically, runs.
 run() {
-  local name=$1 library=$2 program
+  local source=$1 library=$2 name program
   shift 2
+  name=$(basename "$source" .c)
   program=$WORK/$name
   # shellcheck disable=SC2086
-  "$CC" -std=c17 -O1 -g "$@" -Iinclude "tests/c/$name.c" $SHIM -o "$program" "$library" -pthread -ldl
+  "$CC" -std=c17 -O1 -g "$@" -Iinclude -Itests/c/support "$source" $SHIM -o "$program" "$library" -pthread -ldl
   if ! timeout 300 "$program" >"$program.log" 2>&1; then
     tail -n 60 "$program.log"
     fail "$name failed with $*"
@@ -41,7 +42,7 @@ elif ! build_for_threads "$WORK"; then
 else
   SHIM=$WORK/tsan_memory.o
   for name in $THREADED; do
-    TSAN_OPTIONS='exitcode=66' run "$name" "$INSTRUMENTED.a" -fsanitize=thread -Wno-tsan
+    TSAN_OPTIONS='exitcode=66' run tests/c/*/"$name.c" "$INSTRUMENTED.a" -fsanitize=thread -Wno-tsan
   done
   say "$(wc -w <<<"$THREADED") programs, library and tests instrumented: no race"
 fi
@@ -54,7 +55,7 @@ fi
 build_library
 SHIM=''
 ran=0
-for source in tests/c/*.c; do
+for source in tests/c/*/*.c; do
   name=$(basename "$source" .c)
   case " $(tr -s ' \n' ' ' <<<"$NOT_ADDRESS") " in *" $name "*) continue ;; esac
   if grep -qF '"own_calloc.h"' "$source"; then continue; fi
@@ -65,7 +66,7 @@ for source in tests/c/*.c; do
   # Of this one all variants, here where they are quick.
   deep=''
   if [ "$name" = stale_values_end ]; then deep=1; fi
-  THREADLOCALMAP_DEEP=$deep run "$name" "$TARGET/release/libthreadlocalmap.a" -fsanitize=address,undefined -fno-sanitize-recover=all "${stack[@]}"
+  THREADLOCALMAP_DEEP=$deep run "$source" "$TARGET/release/libthreadlocalmap.a" -fsanitize=address,undefined -fno-sanitize-recover=all "${stack[@]}"
   ran=$((ran + 1))
 done
 [ "$ran" -gt 1 ] || fail 'found no program of the C suite below tests/c'

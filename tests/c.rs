@@ -1,4 +1,5 @@
-//! The C test suite: every program in `tests/c`, compiled and run.
+//! The C test suite: every program in `tests/c`, compiled and run. They lie in
+//! folders by the chapters of the header.
 //!
 //! Each is compiled as C11, C17 and C++17 without a warning, each of these is
 //! linked with the shared and with the static library, and each of those runs
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 use support::compiler::{compile, link, Linkage, Standard};
 use support::library::library;
-use support::{process, scratch, source_root, INITIAL_EXEC};
+use support::{process, scratch, source_root, suite, INITIAL_EXEC};
 
 /// One way to compile a program.
 struct Variant {
@@ -76,14 +77,14 @@ fn set_environment(command: &mut Command) {
     command.env_remove("LD_LIBRARY_PATH");
 }
 
-/// Compiles `tests/c/<name>.c` in every way and runs what comes of it. All
+/// Compiles `tests/c/*/<name>.c` in every way and runs what comes of it. All
 /// that fails is reported together: what works elsewhere is a clue.
 fn run_c(name: &str) {
     let runner = runner();
     run_program(name, "c", if runner.is_empty() { &[C11, C17, CPP17] } else { &[C17] });
 }
 
-/// The same for `tests/c/<name>.cpp`, which is C++ only.
+/// The same for `tests/c/*/<name>.cpp`, which is C++ only.
 fn run_cpp(name: &str) {
     run_program(name, "cpp", &[CPP17]);
 }
@@ -113,7 +114,8 @@ fn linkages(name: &str, variant: usize) -> Vec<Linkage> {
 }
 
 fn run_program(name: &str, extension: &str, variants: &[Variant]) {
-    let source = source_root().join("tests/c").join(name).with_extension(extension);
+    let source = &suite::programs(extension)[name];
+    let shared = format!("-I{}", suite::include().display());
     let directory = directory().join(name);
     fs::create_dir_all(&directory).expect("the build directory can be written");
     let runner = runner();
@@ -122,7 +124,8 @@ fn run_program(name: &str, extension: &str, variants: &[Variant]) {
     let mut failures = Vec::new();
     for (number, Variant { standard, flags }) in variants.iter().enumerate() {
         let object = directory.join(format!("{}.o", standard.name));
-        if let Err(message) = compile(&source, *standard, &library().include, *flags, &object) {
+        let flags = flags.iter().copied().chain([shared.as_str()]);
+        if let Err(message) = compile(source, *standard, &library().include, flags, &object) {
             failures.push(message);
             continue;
         }
@@ -257,14 +260,23 @@ programs! { C_PROGRAMS run_c
 #[test]
 fn every_program_has_its_test() {
     for (extension, list) in [("c", C_PROGRAMS), ("cpp", CPP_PROGRAMS)] {
-        let files = fs::read_dir(source_root().join("tests/c")).expect("tests/c is there");
-        let programs: BTreeSet<String> = files
-            .map(|file| file.expect("tests/c can be read").path())
-            .filter(|path| path.extension().is_some_and(|found| found == extension))
-            .map(|path| path.file_stem().expect("it has a name").to_string_lossy().into_owned())
-            .collect();
+        let programs: BTreeSet<String> = suite::programs(extension).into_keys().collect();
         let tests: BTreeSet<String> = list.iter().map(|&name| name.to_owned()).collect();
-        assert_eq!(programs, tests, "tests/c/*.{extension} on the left, tests/c.rs on the right");
+        assert_eq!(programs, tests, "tests/c/*/*.{extension} on the left, tests/c.rs on the right");
+    }
+}
+
+/// The folders are called as the headings of the header are, in small letters.
+#[test]
+fn every_folder_is_a_chapter_of_the_header() {
+    let header = source_root().join("include/threadlocalmap.h");
+    let header = fs::read_to_string(header).expect("the header is there");
+    let headings: BTreeSet<String> = (header.lines().filter_map(|line| line.strip_prefix(" * ")))
+        .filter(|line| line.chars().all(|letter| letter.is_ascii_uppercase() || letter == ' '))
+        .map(|line| line.to_ascii_lowercase().replace(' ', "-"))
+        .collect();
+    for chapter in suite::chapters() {
+        assert!(headings.contains(&chapter), "tests/c/{chapter} is none of {headings:?}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The codes that functions return are those that the header's texts name.
 //!
-//! Every program of the C suite is compiled once more, with `tests/c/codes.h`
+//! Every program of the C suite is compiled once more, with `tests/c/support/codes.h`
 //! in front and a macro around each function that returns a code, and run. What
 //! the functions are seen to return is compared with what follows "Returns" in
 //! their texts. That the programs pass is for `tests/c.rs` to say.
@@ -19,7 +19,7 @@ use std::time::Duration;
 use support::compiler::{compile, link, Linkage, Standard};
 use support::declarations::declarations;
 use support::library::{self, library};
-use support::{process, scratch, source_root};
+use support::{process, scratch, source_root, suite};
 
 const C17: Standard = Standard::c("c17");
 /// A program that hangs is for `tests/c.rs` to report.
@@ -89,7 +89,7 @@ fn names(header: &str) -> BTreeMap<i32, String> {
 
 /// The header that stands in front of each program.
 fn write_macros(functions: &Codes, directory: &Path) -> PathBuf {
-    let codes = source_root().join("tests/c/codes.h");
+    let codes = suite::include().join("codes.h");
     let mut text = format!("#include \"{}\"\n", codes.display());
     for name in functions.keys() {
         writeln!(text, "#define {name}(...) codes_note(\"{name}\", ({name})(__VA_ARGS__))")
@@ -101,13 +101,7 @@ fn write_macros(functions: &Codes, directory: &Path) -> PathBuf {
 }
 
 fn programs() -> Vec<PathBuf> {
-    let files = fs::read_dir(source_root().join("tests/c")).expect("tests/c is there");
-    let mut found: Vec<PathBuf> = files
-        .map(|file| file.expect("tests/c can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
-        .collect();
-    found.sort();
-    found
+    suite::programs("c").into_values().collect()
 }
 
 /// Has one program note what it sees. With fewer repetitions, as under a runner:
@@ -115,7 +109,9 @@ fn programs() -> Vec<PathBuf> {
 fn observe(source: &Path, macros: &Path, directory: &Path, log: &Path) {
     let name = source.file_stem().expect("it has a name");
     let (object, program) = (directory.join(name).with_extension("o"), directory.join(name));
-    let flags = ["-D_GNU_SOURCE", "-include", macros.to_str().expect("a path is text")];
+    let shared = suite::include();
+    let flags = ["-D_GNU_SOURCE", "-include", macros.to_str().expect("a path is text"), "-I"];
+    let flags = flags.into_iter().chain(shared.to_str());
     compile(source, C17, &library().include, flags, &object)
         .and_then(|()| link(&[&object], C17, library(), Linkage::Static, &program))
         .unwrap_or_else(|message| panic!("{message}"));

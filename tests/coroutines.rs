@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use support::compiler::{compile, link, Linkage, Standard};
 use support::library::library;
-use support::{process, scratch, source_root};
+use support::{process, scratch, source_root, suite};
 
 const CPP20: Standard = Standard::cpp("c++20");
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 fn runs(name: &str, flags: &[&str]) {
     let directory = scratch("coroutines");
     let object = directory.join(name).with_extension("o");
-    let include = format!("-I{}", source_root().join("tests/c").display());
+    let include = format!("-I{}", suite::include().display());
     let flags = [&[include.as_str()], flags].concat();
     let source = source_root().join("tests/cpp/coroutines.cpp");
     compile(&source, CPP20, &library().include, &flags, &object)

@@ -372,7 +372,7 @@ fn macro_value(header: &str, name: &str) -> String {
     line.unwrap_or_else(|| panic!("the header has no {name}"))[define.len()..].trim().to_owned()
 }
 
-/// With `tests/c/errors.c`, which compares the macros with `tls_version()`.
+/// With `tests/c/errors/errors.c`, which compares the macros with `tls_version()`.
 #[test]
 fn the_version_macros_are_cargos_version() {
     let header = header();

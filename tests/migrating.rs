@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use support::compiler::{compile, compiler, link, Linkage, Standard};
 use support::library::{library, HOST, TARGET};
-use support::{process, scratch, source_root};
+use support::{process, scratch, source_root, suite};
 
 /// As in `tests/c.rs`, and the same without the inlined look-up.
 const VARIANTS: [(Standard, &[&str]); 3] = [
@@ -57,7 +57,7 @@ fn build(
     let source = source_root().join("tests/migrating").join(program).with_extension("c");
     let path = directory_of(program).join(format!("{}-{}-{name}", standard.name, linkage.name()));
     let object = path.with_extension("o");
-    let headers = [header_directory(), source_root().join("tests/c")];
+    let headers = [header_directory(), suite::include()];
     let mut all: Vec<String> = vec!["-D_POSIX_C_SOURCE=200809L".to_owned()];
     all.extend(headers.iter().map(|directory| format!("-I{}", directory.display())));
     all.extend(flags.iter().chain(extra).map(|&flag| flag.to_owned()));

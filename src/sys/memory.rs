@@ -1,7 +1,7 @@
 //! Memory that may run out.
 //!
 //! The library allocates from the C library and from nowhere else: running
-//! out is an `Err` at every single place (`tests/c/allocation_failure.c` fails
+//! out is an `Err` at every single place (`tests/c/values/allocation_failure.c` fails
 //! each of them in turn), and an interposed allocator sees every call. Memory
 //! comes zeroed, because every structure here is valid (and empty) when it is
 //! all zero.

@@ -3,7 +3,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "../c/failing_malloc.h"
+#include "../c/support/failing_malloc.h"
 
 #include <cstdio>
 #include <memory>

@@ -2,7 +2,7 @@
  * A program that is linked with the archive and nothing else: a value of a
  * thread that ends, a dead key's value, and the dump, which formats numbers.
  */
-#include "../c/test.h"
+#include "../c/support/test.h"
 
 static size_t destroyed;
 

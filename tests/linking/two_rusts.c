@@ -2,7 +2,7 @@
  * N04: two static libraries of Rust's in one C program. The other one brings
  * the standard library along, and unwinds.
  */
-#include "../c/test.h"
+#include "../c/support/test.h"
 
 uint64_t other_digits(uint32_t count);
 uint64_t other_unwinds(void);

@@ -6,7 +6,7 @@
 #define _GNU_SOURCE
 #endif
 
-#include "../c/worker.h"
+#include "../c/support/worker.h"
 
 #include <dlfcn.h>
 #include <link.h>

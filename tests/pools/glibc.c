@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../c/test.h"
+#include "../c/support/test.h"
 
 #define KEYS 3
 

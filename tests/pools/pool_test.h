@@ -16,7 +16,7 @@
 #ifndef POOL_TEST_H
 #define POOL_TEST_H
 
-#include "../c/test.h"
+#include "../c/support/test.h"
 
 #include <sched.h>
 

@@ -6,6 +6,7 @@
 //! * [`sections`]: the order of the header.
 //! * [`symbols`]: what a shared library exports and wants.
 //! * [`process`]: running what was built, with a guard against hanging.
+//! * [`suite`]: the programs of the C suite.
 
 // Each test program is a crate of its own and uses a part of this.
 #![allow(dead_code)]
@@ -16,6 +17,7 @@ pub(crate) mod library;
 pub(crate) mod process;
 pub(crate) mod sections;
 pub(crate) mod symbols;
+pub(crate) mod suite;
 
 use std::fs;
 use std::path::{Path, PathBuf};
