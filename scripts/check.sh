@@ -192,6 +192,8 @@ step_pools() {
   pool_needs asio asio.hpp libasio-dev
   pool_needs coroutines asio.hpp libasio-dev
   pool_needs futures thread_pool/thread_pool.hpp libthread-pool-dev
+  if have node; then pool_needs node_addons node/node_api.h libnode-dev
+  else pool_needs node_addons node nodejs; fi
   "$CARGO" test --locked --test pools -- ${skips[@]+"${skips[@]}"}
 }
 
