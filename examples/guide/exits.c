@@ -7,7 +7,8 @@
 static void flush(void *value, int reason, void *user)
 {
     (void)user;
-    printf("%s is flushed%s\n", (char *)value, reason == TLS_REASON_DETACHED ? ": the thread was detached" : "");
+    printf("%s is flushed%s\n", (char *)value,
+           reason == TLS_REASON_DETACHED ? ": the thread was detached" : "");
 }
 
 int main(void)

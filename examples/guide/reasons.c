@@ -18,7 +18,8 @@ static const char *name_of(int reason)
 
 static void print_end(void *value, int reason, void *user)
 {
-    printf("%s: \"%s\" ends: %s (user: %s)\n", pool_thread_name(), (char *)value, name_of(reason), (char *)user);
+    printf("%s: \"%s\" ends: %s (user: %s)\n", pool_thread_name(), (char *)value, name_of(reason),
+           (char *)user);
 }
 
 static void set_three(void *arg)
@@ -37,9 +38,10 @@ static void keep(void *kept)
 
 int main(void)
 {
-    tls_key_options_t options = {.size = sizeof options, .destroy = print_end, .user = "letter.txt"};
+    tls_key_options_t options = {.size = sizeof options, .destroy = print_end};
     tls_key_t kept;
 
+    options.user = "letter.txt";
     must(tls_key_create(&key, &options));
     must(tls_key_create(&kept, &options));
     pool_start();

@@ -14,7 +14,8 @@ static void must(int code)
 static void print_end(void *value, int reason, void *user)
 {
     (void)user;
-    printf("  \"%s\" is destroyed%s\n", (char *)value, reason == TLS_REASON_SCOPE_END ? ": the scope ends" : "");
+    printf("  \"%s\" is destroyed%s\n", (char *)value,
+           reason == TLS_REASON_SCOPE_END ? ": the scope ends" : "");
 }
 
 int main(void)
@@ -34,7 +35,8 @@ int main(void)
     printf("inside, after it: %s, %s\n", (char *)tls_get(user), (char *)tls_get(locale));
     must(tls_scope_end(scope));
 
-    printf("outside again: %s, %s\n", (char *)tls_get(user), tls_get(locale) == NULL ? "none" : "a locale");
+    printf("outside again: %s, %s\n", (char *)tls_get(user),
+           tls_get(locale) == NULL ? "none" : "a locale");
     must(tls_key_release(user));
     must(tls_key_release(locale));
     return 0;

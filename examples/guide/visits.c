@@ -35,9 +35,10 @@ static int add(void *value, uint64_t thread, void *sum)
 
 int main(void)
 {
-    tls_key_options_t options = {.size = sizeof options, .init = make_counter, .destroy = free_counter};
+    tls_key_options_t options = {.size = sizeof options, .init = make_counter};
     long sum = 0;
 
+    options.destroy = free_counter;
     options.flags = TLS_KEY_ENUMERABLE;
     must(tls_key_create(&hits, &options));
     pool_start();
