@@ -40,7 +40,7 @@ help:
 	@echo 'make demo-sqlite, demo-zstd, demo-openssl'
 	@echo '               connections, contexts and secrets kept for each thread and object, with'
 	@echo '               these libraries: who made them, who destroyed them, what is left'
-	@echo 'make check     everything that must hold: format, clippy, docs, tests, the C suite,'
+	@echo 'make check     run all tests: format, clippy, docs, tests, the C suite,'
 	@echo '               fuzzing inputs, instructions, valgrind, aarch64, examples, things, install, benches. STEPS="format clippy" runs only those'
 	@echo 'make check-deep'
 	@echo '               what make check has no time for: every program under valgrind and helgrind both'

@@ -1,11 +1,11 @@
 /*
- * Counters that each thread has for itself, and that anybody may sum up while
- * the threads go on counting.
+ * A counter for each thread, and a sum that any thread may compute while the
+ * threads continue to count.
  *
- * One shared atomic counter is slow: every addition fights for its cache line.
- * Here each thread adds to its own, found with tls_get in a nanosecond, and
- * the reader visits them all with tls_for_each. A thread that ends adds what it
- * has counted to a total, so nothing is lost.
+ * One shared atomic counter is slow, because all threads write to its cache
+ * line. Here each thread adds to its own counter, which tls_get() finds, and
+ * the reader visits all counters with tls_for_each(). A thread that ends adds
+ * its count to a total, so no count is lost.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,7 +23,7 @@ struct counter {
     atomic_uint_fast64_t requests;
 };
 
-/* The counters of all threads, and what ended threads have left. */
+/* The counters of all threads, and the total of the threads that have ended. */
 struct counters {
     tls_key_t key;
     atomic_uint_fast64_t of_ended_threads;
@@ -71,7 +71,7 @@ struct sum {
     unsigned threads;
 };
 
-/* Called with each living thread's counter, which cannot go away meanwhile. */
+/* Called with each living thread's counter, which is not destroyed meanwhile. */
 static int add_up(void *value, uint64_t thread, void *arg)
 {
     struct counter *counter = value;

@@ -1,17 +1,17 @@
 /*
- * Fibers that go from thread to thread, each with a map of its own.
+ * Fibers that move from thread to thread, each with a map of its own.
  *
  *     cc examples/fibers.c -Iinclude -Ltarget/release -lthreadlocalmap -pthread
  *
- * A thread-local variable is the thread's: a fiber that yields on one thread and
- * goes on on another finds somebody else's there. Here each fiber has a
- * tls_map_t, and the scheduler switches the map where it switches the stack; so
- * tls_get() finds the fiber's own values wherever it runs.
+ * A thread-local variable belongs to a thread: a fiber that yields on one thread
+ * and continues on another finds the other thread's variable there. Here each
+ * fiber has a tls_map_t, and the scheduler switches the map where it switches the
+ * stack. So tls_get() finds the fiber's own values on every thread.
  *
  * Six fibers take eight steps each, every step on the next of three workers.
  * After the fourth step a key dies while the fibers are parked: each worker
- * expunges what it finds stale in the fiber that it goes on with. At the end
- * nothing is left.
+ * expunges the stale values of the fiber that it continues. At the end no value
+ * is left.
  */
 #define _XOPEN_SOURCE 700
 #include <pthread.h>
@@ -66,7 +66,7 @@ static void run_fiber(unsigned low, unsigned high) {
     int *first = tls_get(step_count); /* made here, by init */
     if (tls_set(request, malloc(100)) == TLS_OK) __atomic_add_fetch(&made, 1, __ATOMIC_RELAXED);
     for (fiber->steps = 1; fiber->steps <= STEPS; fiber->steps++) {
-        int *count = tls_get(step_count); /* on whatever thread this is now */
+        int *count = tls_get(step_count); /* on the thread that runs it now */
         if (count != first || ++*count != fiber->steps) __atomic_add_fetch(&lost, 1, __ATOMIC_RELAXED);
         yield(fiber);
     }
@@ -80,7 +80,7 @@ typedef struct worker {
     pthread_t thread;
     ucontext_t context;
     int number;
-    fiber_t *first, **last; /* what it is to run */
+    fiber_t *first, **last; /* the queue */
 } worker_t;
 
 static worker_t workers[WORKERS];
@@ -88,7 +88,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int parked, finished;
 
-/* Puts a fiber into a worker's queue. With the lock. */
+/* Puts a fiber into a worker's queue. Call it with the lock held. */
 static void enqueue(worker_t *worker, fiber_t *fiber) {
     fiber->next = NULL;
     *worker->last = fiber;
@@ -96,7 +96,7 @@ static void enqueue(worker_t *worker, fiber_t *fiber) {
     pthread_cond_broadcast(&changed);
 }
 
-/* The worker's next fiber; NULL: all have finished. With the lock. */
+/* The worker's next fiber, or NULL if all have finished. Call it with the lock held. */
 static fiber_t *dequeue(worker_t *worker) {
     while (!worker->first && finished < FIBERS) pthread_cond_wait(&changed, &lock);
     fiber_t *fiber = worker->first;
@@ -106,8 +106,8 @@ static fiber_t *dequeue(worker_t *worker) {
 
 /* Lets a fiber take one step: its map and its stack, and back. */
 static void step(worker_t *worker, fiber_t *fiber) {
-    if (tls_map_switch(fiber->map, NULL) != TLS_OK) abort(); /* it is parked: it can be had */
-    fiber->expunged += tls_expunge();                        /* what has died meanwhile */
+    if (tls_map_switch(fiber->map, NULL) != TLS_OK) abort(); /* it is parked, so no thread has it */
+    fiber->expunged += tls_expunge();                        /* values of keys that have died */
     fiber->back = &worker->context;
     swapcontext(&worker->context, &fiber->context);
     tls_map_switch(NULL, NULL); /* the worker's own map again */
@@ -119,7 +119,7 @@ static void *work(void *argument) {
     for (fiber_t *fiber; (fiber = dequeue(worker)) != NULL;) {
         pthread_mutex_unlock(&lock);
         step(worker, fiber);
-        if (fiber->done) tls_map_destroy(fiber->map); /* ends its values, here and now */
+        if (fiber->done) tls_map_destroy(fiber->map); /* destroys its values */
         pthread_mutex_lock(&lock);
         fiber->worker = worker->number;
         if (fiber->done) {

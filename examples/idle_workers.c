@@ -1,10 +1,10 @@
 /*
- * A pool's workers sleep, an object dies, and what they had of it is freed at
- * once, by them.
+ * The workers of a pool sleep, an object dies, and the workers wake up and free
+ * their values of it.
  *
- * A worker frees its own values when it runs the next time; one that sleeps
- * does not run. tls_thread_on_stale says whom to wake: here one worker sleeps on
- * a condition variable, and one in poll(), on an eventfd.
+ * A worker frees its stale values when it next runs, and a worker that sleeps
+ * does not run. tls_thread_on_stale() registers a function that wakes it. Here
+ * one worker sleeps on a condition variable, and one in poll(), on an eventfd.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -18,7 +18,7 @@
 
 #include <threadlocalmap.h>
 
-/* The pool outlives its workers: a notice may be on its way when one ends. */
+/* The pool outlives its workers: a waker may still be running when one ends. */
 struct pool {
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -64,7 +64,7 @@ static void work_on_document(struct pool *pool)
 
 /* ---- The worker on a condition variable ----------------------------------- */
 
-/* Runs on the thread that releases the key: quick, and it wakes one worker. */
+/* The waker: runs on the thread that releases the key, so it should be quick. */
 static void signal_condition(void *arg)
 {
     struct pool *pool = arg;
@@ -84,7 +84,7 @@ static void *condition_worker(void *arg)
     pthread_barrier_wait(&pool->ready);
     pthread_mutex_lock(&pool->lock);
     while (!pool->stopping) {
-        if (tls_stale_count() != 0) { /* looked at under the lock: no wake-up is missed */
+        if (tls_stale_count() != 0) { /* read under the lock: no wake-up is lost */
             pthread_mutex_unlock(&pool->lock);
             tls_expunge();
             pthread_mutex_lock(&pool->lock);
@@ -167,7 +167,7 @@ int main(void)
 
     puts("both workers have a buffer for the document, and sleep");
     check("tls_key_release", tls_key_release(pool.document));
-    /* Waits until no thread has a buffer: nobody gave the workers any work. */
+    /* Waits until no thread has a buffer. The workers have no other work. */
     check("tls_key_drain", tls_key_drain(pool.document, -1, &left));
     printf("the document has died, and %zu buffers are left\n", left);
 

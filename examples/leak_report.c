@@ -1,14 +1,14 @@
 /*
- * A pool's shutdown, and who has left what: three lines of your own, print()
- * and a call of tls_dump().
+ * A report of the values that are left when a pool shuts down, in four lines:
+ * print() and a call of tls_dump().
  *
  *     cc examples/leak_report.c -Iinclude -Ltarget/release -lthreadlocalmap -pthread
  *
  * Four workers serve three sessions, each of which keeps a buffer in each
  * worker that serves it. Two sessions are closed; the third is forgotten. When
- * the pool shuts down nothing should be left: the report says that "session 2"
- * is still alive, with a buffer in every worker, and that two workers never
- * expunged what session 1 has left in them.
+ * the pool shuts down, no value should be left. The report shows that "session 2"
+ * is still live, with a buffer in every worker, and that two workers did not
+ * expunge the buffers of the closed sessions.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
@@ -66,10 +66,10 @@ int main(void) {
     pthread_barrier_wait(&closed);
     pthread_barrier_wait(&reported);
 
-    if (tls_dump(print, stdout) != TLS_OK) return 1; /* the pool shuts down: what is left? */
+    if (tls_dump(print, stdout) != TLS_OK) return 1; /* the pool shuts down */
 
     pthread_barrier_wait(&reported);
-    for (int i = 0; i < WORKERS; i++) pthread_join(threads[i], NULL); /* this ends all buffers */
+    for (int i = 0; i < WORKERS; i++) pthread_join(threads[i], NULL); /* this frees all buffers */
     tls_key_release(sessions[2]);
     return 0;
 }

@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # What fails soonest, then what takes longest, so that the end is short.
-ALL='setup format docs clippy instructions valgrind schedules rust aarch64 cpp benches fuzz sanitizers soak plain_tls pools helgrind plot examples things python readme install abi demo'
+ALL='setup format docs clippy instructions valgrind schedules rust aarch64 cpp benches fuzz sanitizers soak plain_tls pools helgrind plot examples things python install abi demo'
 # Of these steps there is more than a check has time for: CHECK_DEEP=1 (make check-deep) runs all of it.
 DEEP=${CHECK_DEEP:-}
 
@@ -123,7 +123,7 @@ step_examples() {
   "${CXX:-c++}" -std=c++17 -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Ibindings/cpp/include -Iinclude \
     -fsyntax-only examples/hello.cpp
   build_library
-  # examples/hello.c is run as README.md says, by the step readme; examples/pool by the demo.
+  # examples/hello.c and examples/guide are run by tests/documents.rs; examples/pool by the demo.
   run_example counters '^while they count: ' '^when they have ended: 0 living counters, 4000000 requests in the total$'
   run_example idle_workers '^the worker on a condition variable frees its buffer: the document has died$' \
     '^the worker on an eventfd frees its buffer: the document has died$' '^the document has died, and 0 buffers are left$'
@@ -192,6 +192,8 @@ step_pools() {
   pool_needs asio asio.hpp libasio-dev
   pool_needs coroutines asio.hpp libasio-dev
   pool_needs futures thread_pool/thread_pool.hpp libthread-pool-dev
+  if have node; then pool_needs node_addons node/node_api.h libnode-dev
+  else pool_needs node_addons node nodejs; fi
   "$CARGO" test --locked --test pools -- ${skips[@]+"${skips[@]}"}
 }
 
@@ -212,11 +214,6 @@ step_python() {
 step_cpp() {
   headline 'The C++ header: its tests with two compilers and the sanitizers, and the code of a get'
   scripts/check-cpp.sh
-}
-
-step_readme() {
-  headline 'README'
-  scripts/check-readme.sh
 }
 
 step_install() {

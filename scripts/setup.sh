@@ -14,6 +14,7 @@ aarch64-linux-gnu-g++   g++-aarch64-linux-gnu   the aarch64 checks in C++
 qemu-aarch64            qemu-user               running on aarch64
 clang++                 clang                   the C++ tests with clang
 abidiff                 abigail-tools           the comparison with the ABI of the release
+node                    nodejs                  the test of add-ons in workers of Node
 '
 # header, Debian package, what is skipped without it
 LIBRARIES='
@@ -27,6 +28,7 @@ tbb/task_arena.h        libtbb-dev              the test on oneTBB
 boost/asio.hpp          libboost-dev            the test on the thread pool of Boost.Asio
 asio.hpp                libasio-dev             the test on the thread pool of Asio
 thread_pool/thread_pool.hpp libthread-pool-dev  the test on a pool of C++ futures
+node/node_api.h         libnode-dev             the test of add-ons in workers of Node
 '
 
 for needed in "$CARGO" "$CC" "${CXX:-c++}" make; do

@@ -4,8 +4,7 @@ use core::ffi::CStr;
 
 use crate::sys::memory::OutOfMemory;
 
-/// Why a call did not do what was asked: [`ALL`] says what each means. A failed
-/// call has changed nothing.
+/// Why a call failed: [`ALL`] says what each means. A failed call has changed nothing.
 ///
 /// The numbers are the C API's and never change meaning; a new error gets the
 /// next number.
@@ -40,14 +39,18 @@ const ALL: [(Error, &CStr, &CStr); 12] = [
         c"TLS_ERR_LIMIT",
         c"a limit was reached (references, keys, buffer size or pthread keys)",
     ),
-    (Error::Reentrant, c"TLS_ERR_REENTRANT", c"not allowed inside this callback"),
+    (
+        Error::Reentrant,
+        c"TLS_ERR_REENTRANT",
+        c"the function must not be called inside this callback or allocator",
+    ),
     (Error::Init, c"TLS_ERR_INIT", c"the key's init or copy callback failed; nothing was stored"),
     (
         Error::Exiting,
         c"TLS_ERR_EXITING",
         c"the thread is past its last cleanup and can store nothing more",
     ),
-    (Error::Busy, c"TLS_ERR_BUSY", c"in use elsewhere, or out of order; nothing was changed"),
+    (Error::Busy, c"TLS_ERR_BUSY", c"the object is in use, or calls came in the wrong order"),
     (Error::Timeout, c"TLS_ERR_TIMEOUT", c"the time limit expired"),
     (
         Error::Unsupported,

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use support::compiler::{compile, link, Linkage, Standard};
+use support::compiler::{compile, compiler, link, Linkage, Standard, STRICT};
 use support::library::library;
 use support::{process, scratch, source_root};
 
@@ -129,6 +129,29 @@ pools! {
     std_async { standard: CPP }
     coroutines { standard: CPP20, debian: "libasio-dev" }
     futures { standard: CPP, debian: "libthread-pool-dev" }
+}
+
+/// Each worker of Node has a loop, and loads the add-on for itself; Node unloads it with the last.
+/// What a worker's thread has must have ended by then, or its end calls code that has gone.
+#[test]
+fn node_addons() {
+    let directory = scratch("pools").join("node");
+    fs::create_dir_all(&directory).expect("the build directory can be written");
+    let sources = source_root().join("examples/pools/node");
+    let addon = directory.join("addon.node");
+    let mut command = compiler(C);
+    command.args(STRICT).args(POSIX).args(["-shared", "-fPIC", "-isystem", "/usr/include/node"]);
+    command.arg("-I").arg(&library().include);
+    command.arg("-I").arg(source_root().join("bindings/c/include"));
+    command.arg(sources.join("addon.c")).arg("-o").arg(&addon).arg(&library().shared);
+    command.arg(format!("-Wl,-rpath,{}", library().run_time_directory.display()));
+    process::output_of(&mut command);
+    let mut command = Command::new("node");
+    command.arg(sources.join("main.js")).arg(&addon).env_remove("LD_LIBRARY_PATH");
+    let log = directory.join("log");
+    process::run(&mut command, &log, PATIENCE).unwrap_or_else(|message| panic!("{message}"));
+    let printed = fs::read_to_string(log).expect("the log is there");
+    assert_eq!(printed, "5 workers have ended; 0 values are left\n");
 }
 
 /// The headers that pools are used with, alone in a file, as C and as C++.

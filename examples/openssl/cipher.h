@@ -11,17 +11,17 @@ enum { SECRET_BYTES = 32, TAG_BYTES = 16 };
 
 struct cipher;
 
-/* OpenSSL's memory is counted from here on. Before any other use of it. */
+/* Begins to count OpenSSL's memory. Call it before any other use of OpenSSL. */
 bool cipher_library_open(void);
 void cipher_library_close(void);
 
-struct cipher *cipher_new(const unsigned char secret[SECRET_BYTES]); /* NULL: it was reported */
+struct cipher *cipher_new(const unsigned char secret[SECRET_BYTES]); /* NULL after an error */
 void cipher_free(struct cipher *cipher); /* wipes the key schedules */
 
-/* AES-256-GCM; `sealed` has room for TAG_BYTES more. No number may come twice in a session. */
+/* AES-256-GCM; `sealed` has room for TAG_BYTES more. Use each number once in a session. */
 bool cipher_seal(struct cipher *cipher, uint64_t number, const unsigned char *bytes, size_t size,
                  unsigned char *sealed);
-/* false: it is not what was sealed with this secret and number. */
+/* Returns false if it was not sealed with this secret and number. */
 bool cipher_open(struct cipher *cipher, uint64_t number, const unsigned char *sealed, size_t size,
                  unsigned char *bytes);
 

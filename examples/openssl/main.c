@@ -1,9 +1,9 @@
 /* OpenSSL cipher contexts: one for each session and thread that serves it.
  *
- * A server's workers come to any session. Setting a key up costs more than sealing a small record,
- * so each worker keeps a context with the session's key in it. When the session ends, its secret
- * shall be gone from memory: from every worker's context, soon, and without stopping the workers.
- * What is only leaked keeps the secrets of all dead sessions. */
+ * Any worker may serve any session. Setting a key up costs more than sealing a small record, so each
+ * worker keeps a context with the session's key in it. When the session ends, its secret must be
+ * erased from memory, from every worker's context, soon, and without stopping the workers. A context
+ * that is leaked keeps the secret of its dead session. */
 #include "../things/keep.h"
 #include "../things/ledger.h"
 #include "../things/work.h"
@@ -24,7 +24,7 @@ struct session {
     unsigned char secret[SECRET_BYTES];
 };
 
-/* The last context has gone. */
+/* The last context was freed. */
 static void free_session(void *object) {
     struct session *session = object;
     OPENSSL_cleanse(session->secret, sizeof session->secret);
@@ -60,7 +60,7 @@ static void *open_session(unsigned number, const struct way *way) {
     return session;
 }
 
-/* Seals a record and opens it again; and what somebody has changed must not open. */
+/* Seals a record and opens it again; a record that was changed must not open. */
 static bool exchange(struct cipher *cipher, uint64_t number) {
     unsigned char bytes[RECORD_BYTES], sealed[RECORD_BYTES + TAG_BYTES], opened[RECORD_BYTES];
     memset(bytes, (int)(number & 0xff), sizeof bytes);

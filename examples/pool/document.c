@@ -17,14 +17,14 @@ static bool in_word(unsigned char c) {
 }
 
 bool document_count(int descriptor, uint64_t offset, size_t size, char *text, uint64_t *words) {
-    /* The byte before the chunk tells whether a word that goes on in it began earlier. */
+    /* The byte before the chunk shows whether a word began before the chunk. */
     size_t before = offset > 0 ? 1 : 0, length = 0;
     while (length < size + before) {
         ssize_t got = pread(descriptor, text + length, size + before - length,
                             (off_t)(offset - before + length));
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return false;
-        if (got == 0) break; /* the file has become shorter */
+        if (got == 0) break; /* the file was truncated */
         length += (size_t)got;
     }
     bool inside = before > 0 && length > 0 && in_word((unsigned char)text[0]);

@@ -14,7 +14,7 @@
 
 struct file {
     char *path;
-    uint64_t words; /* counted by one thread, without any thread locals: the truth */
+    uint64_t words; /* counted by one thread, without thread-locals: the correct number */
     uint64_t size;
     struct timespec modified;
 };
@@ -27,8 +27,8 @@ struct files {
     void (*progress)(size_t files); /* called for every file found */
 };
 
-/* All regular files below `folder`, in the order of their names; without hidden ones, and without
- * folders that say that they are a cache (CACHEDIR.TAG; a cargo target folder does). 0 or errno. */
+/* All regular files below `folder`, in the order of their names. Hidden files are left out, and so
+ * are folders with a CACHEDIR.TAG, such as cargo's target folder. Returns 0 or an errno. */
 int files_find(struct files *files, const char *folder, void (*progress)(size_t files));
 void files_free(struct files *files);
 
@@ -41,12 +41,12 @@ struct document {
         tls_key_t tls;
         pthread_key_t pthread;
     } key;
-    bool keyless;           /* no key could be had */
+    bool keyless;           /* the system had no key left */
     uint64_t worker_words[]; /* the words that each worker has counted so far */
 };
 
 /* Words that begin in the chunk of `size` bytes at `offset`. `text` has room for it and one byte
- * before it. false: the file could not be read. */
+ * before it. Returns false if the file could not be read. */
 bool document_count(int descriptor, uint64_t offset, size_t size, char *text, uint64_t *words);
 
 #endif

@@ -1,8 +1,8 @@
 /* Counts the words of every file below a folder with a pool of threads.
  *
  * Each file is a document that several workers share, chunk by chunk; each of them keeps a scratch
- * buffer for it. A document dies when its last chunk is counted, while the workers live on: what
- * happens to the buffers then is what this program shows, for three ways of keeping them.
+ * buffer for it. A document dies when its last chunk is counted, and the workers continue. This
+ * program shows what happens to the buffers then, for three ways of keeping them.
  *
  * `make demo` runs them all. By hand, from the root of the repository:
  *   make all
@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 static struct options options;
-static atomic_bool failed; /* a worker could not go on; it said why */
+static atomic_bool failed; /* a worker could not continue, and has reported why */
 
 static void finish_document(struct document *document) {
     uint64_t words = 0;
@@ -58,8 +58,8 @@ static void count_chunk(void *argument, size_t index) {
     if (scratch == NULL) {
         if (!atomic_exchange(&failed, true)) meter_note("no memory for a scratch buffer");
     } else {
-        /* A correct store never hands out a buffer that is some other document's. The program
-         * does not look at it, it only keeps the score: it counts on in what it was given. */
+        /* A correct store never returns a buffer of another document. The program only counts
+         * such buffers, and continues with what it was given. */
         if (scratch->document != 0 && scratch->document != document->serial)
             atomic_fetch_add(&meter.stale, 1);
         scratch->document = document->serial;
@@ -74,12 +74,12 @@ static void count_chunk(void *argument, size_t index) {
     if (atomic_fetch_sub(&document->chunks_left, 1) == 1) finish_document(document);
 }
 
-/* A file becomes a document, its chunks become tasks. false: that could not be done, and the
- * reason has been told. */
+/* Makes a document of a file, and tasks of its chunks. Returns false, after reporting the reason, if
+ * that failed. */
 static bool submit(struct pool *pool, const struct file *file, struct report *report) {
     int descriptor = open(file->path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0 && errno == ENOENT) {
-        atomic_fetch_add(&meter.changed, 1); /* removed meanwhile */
+        atomic_fetch_add(&meter.changed, 1); /* the file was removed */
         return true;
     }
     if (descriptor < 0) {

@@ -22,7 +22,7 @@ static struct {
 } sampler;
 
 uint64_t meter_alive(void) {
-    /* Read in this order, so that a buffer made meanwhile cannot make the difference negative. */
+    /* In this order, so that a buffer that is made meanwhile can't make the difference negative. */
     unsigned long long freed = atomic_load(&meter.freed);
     return atomic_load(&meter.made) - freed;
 }

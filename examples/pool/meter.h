@@ -1,5 +1,5 @@
-/* The program's own bookkeeping: what was made and freed, the worker thread that did it, and the
- * samples over time. None of it takes part in the counting of words. */
+/* Counts of what was made and freed, and by which worker thread; and samples over time. The counting
+ * of words does not depend on them. */
 #ifndef METER_H
 #define METER_H
 
@@ -14,13 +14,13 @@ struct meter {
     atomic_ullong freed;           /* ... */
     atomic_ullong freed_elsewhere; /* by another thread than the one that made it */
     atomic_ullong peak;            /* most buffers alive at once */
-    atomic_ullong stale;           /* a document was handed the buffer of another, dead one */
-    atomic_ullong keyless;         /* documents that got no key: the system had none left */
+    atomic_ullong stale;           /* a document got the buffer of another, dead one */
+    atomic_ullong keyless;         /* documents that got no key, because the system had none left */
     atomic_ullong documents;       /* finished */
     atomic_ullong chunks;          /* counted */
-    atomic_ullong words;           /* as the documents' totals say */
+    atomic_ullong words;           /* the sum of the documents' totals */
     atomic_ullong miscounted;      /* documents whose total is wrong */
-    atomic_ullong changed;         /* documents changed by somebody while the program ran */
+    atomic_ullong changed;         /* documents that changed while the program ran */
     atomic_ullong peak_slots;      /* most slots in all tables of the library */
 };
 extern struct meter meter;
@@ -31,7 +31,7 @@ void meter_freed(bool elsewhere);
 double meter_seconds(void); /* since meter_start */
 
 /* Starts the thread that samples and shows the progress. `samples` (or NULL) gets CSV rows;
- * `slots` (or NULL) tells how many table slots there are now. */
+ * `slots` (or NULL) returns the number of table slots. */
 int meter_start(const char *label, unsigned long long documents, FILE *samples,
                 unsigned long long (*slots)(void));
 void meter_stop(void);

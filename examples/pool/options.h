@@ -13,7 +13,7 @@ struct options {
     const char *folder;
 };
 
-/* Ends the program, and says why, when an option is wrong; and after --help. */
+/* If an option is wrong, reports it and ends the program; so does --help. */
 struct options options_parse(int count, char **arguments);
 
 #endif

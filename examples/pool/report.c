@@ -57,7 +57,7 @@ void report_print(const struct report *report, FILE *out) {
     row(out, "buffers freed", atomic_load(&meter.freed), elsewhere > 0 ? remark : "");
     snprintf(remark, sizeof remark, "%.1f MiB", mib(atomic_load(&meter.peak)));
     row(out, "  most alive at once", atomic_load(&meter.peak), remark);
-    snprintf(remark, sizeof remark, "%.1f MiB in a pool that goes on living",
+    snprintf(remark, sizeof remark, "%.1f MiB while the pool still runs",
              mib(report->alive_when_done));
     row(out, "  alive when all was done", report->alive_when_done, remark);
     snprintf(remark, sizeof remark, "%.1f MiB%s", mib(report->alive_at_end),

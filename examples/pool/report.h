@@ -1,4 +1,4 @@
-/* What a run showed: as a table, and as JSON for the comparison of several runs. */
+/* The result of a run, as a table, and as JSON to compare several runs. */
 #ifndef REPORT_H
 #define REPORT_H
 
@@ -11,9 +11,9 @@ struct report {
     unsigned threads;
     uint64_t files, repeat;
     uint64_t submitted;       /* documents */
-    uint64_t true_words;      /* of the documents that were worked through */
+    uint64_t true_words;      /* of the documents that were finished */
     uint64_t alive_when_done; /* buffers: all documents finished, the pool still there */
-    uint64_t alive_at_end;    /* the pool has ended too: leaked for good */
+    uint64_t alive_at_end;    /* the pool has ended too: these are leaked */
     uint64_t peak_rss_kib;
     double seconds;
     bool slots_known;

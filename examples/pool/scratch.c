@@ -7,8 +7,8 @@
 struct scratch *scratch_new(void) {
     struct scratch *scratch = malloc(SCRATCH_BYTES);
     if (scratch == NULL) return NULL;
-    /* Touches every page, so that the memory is really taken. (Zeros would not do: compilers turn
-     * them into calloc, which leaves the pages untouched.) */
+    /* Writes to every page, so that the memory is allocated. (Compilers turn zeros into calloc(),
+     * which does not write to the pages.) */
     memset(scratch, 0x5a, SCRATCH_BYTES);
     scratch->document = 0;
     scratch->words = 0;

@@ -1,4 +1,4 @@
-/* A scratch buffer: what one thread needs while it counts the words of one document. */
+/* A scratch buffer, which one thread needs while it counts the words of one document. */
 #ifndef SCRATCH_H
 #define SCRATCH_H
 
@@ -16,7 +16,7 @@ struct scratch {
 };
 #define SCRATCH_TEXT_BYTES (SCRATCH_BYTES - offsetof(struct scratch, text))
 
-struct scratch *scratch_new(void); /* NULL: no memory */
-void scratch_free(void *scratch);  /* NULL: nothing */
+struct scratch *scratch_new(void); /* NULL if memory runs out */
+void scratch_free(void *scratch);  /* NULL is allowed */
 
 #endif

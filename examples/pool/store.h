@@ -1,5 +1,5 @@
-/* Where a document's per-thread scratch buffers are kept: the one thing in which the three
- * variants of this program differ. Everything else is the same code. */
+/* Where a document's scratch buffers are kept, one for each thread. The variants of this program
+ * differ in this only. */
 #ifndef STORE_H
 #define STORE_H
 
@@ -8,19 +8,20 @@
 
 struct store {
     const char *name;
-    /* A document begins. 0, or an error was reported. */
+    /* A document begins. Returns 0, or another number after reporting an error. */
     int (*begin)(struct document *document);
-    /* The calling worker's buffer for this document; made when there is none. NULL: no memory. */
+    /* The calling worker's buffer for this document, which is made if there is none. NULL if
+     * memory runs out. */
     struct scratch *(*borrow)(struct document *document);
     /* The worker has finished a chunk. */
     void (*give_back)(struct document *document, struct scratch *scratch);
-    /* The document is done, says the worker that finished its last chunk. Other workers have
-     * buffers for it too, and sleep, or work on something else. */
+    /* Called by the worker that has finished the document's last chunk. Other workers have buffers
+     * for it too, and sleep, or work on other documents. */
     void (*finish)(struct document *document);
-    /* On a worker after each task, and at its end. NULL: this variant has nothing to do there. */
+    /* Called on a worker after each task, and at its end. It may be NULL. */
     void (*after_task)(void);
     void (*worker_exit)(void);
-    /* Slots in all tables now. NULL: cannot be known. */
+    /* Returns the number of slots in all tables. NULL if this variant can't know it. */
     unsigned long long (*slots)(void);
 };
 

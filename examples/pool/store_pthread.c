@@ -1,9 +1,9 @@
 /* A pthread key for each document.
  *
- * pthread_key_delete runs no destructors, and no function reaches another thread's value. So who
- * deletes the key when its document is finished leaks what the other workers have under it; who
- * keeps the key, so that destructors run when the workers end, runs out of keys (glibc: 1024).
- * Both are here. */
+ * pthread_key_delete() runs no destructors, and no function reaches another thread's value. If the
+ * key is deleted when its document is finished, the other workers' values are leaked. If the key is
+ * kept, so that destructors run when the workers end, the process runs out of keys (glibc has 1024).
+ * Both ways are here. */
 #include "store.h"
 #include "meter.h"
 #include "pool.h"
@@ -16,7 +16,7 @@ static int begin(struct document *document) {
     int error = pthread_key_create(&document->key.pthread, scratch_free);
     document->keyless = error != 0;
     if (error == EAGAIN) {
-        /* Goes on without one: each chunk gets a buffer of its own. */
+        /* Without a key, each chunk gets a buffer of its own. */
         if (atomic_fetch_add(&meter.keyless, 1) == 0)
             meter_note("no pthread key left (EAGAIN): from here on documents get none");
         return 0;
@@ -44,7 +44,7 @@ static void give_back(struct document *document, struct scratch *scratch) {
     if (document->keyless) scratch_free(scratch);
 }
 
-/* This worker's own buffer can be freed, and is. */
+/* Only this worker's own buffer can be freed. */
 static void free_own(struct document *document) {
     scratch_free(pthread_getspecific(document->key.pthread));
     pthread_setspecific(document->key.pthread, NULL);

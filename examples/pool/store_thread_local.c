@@ -1,9 +1,9 @@
-/* What is written by hand most often: a thread_local table from an object's address to this
- * thread's value for it.
+/* A thread_local table from an object's address to this thread's value for it, as programs often
+ * have it.
  *
- * The worker that finishes a document removes its own entry; nobody can remove the others'. And as
- * soon as malloc hands the dead document's address to a new one, the other workers find the old
- * buffer under it, with the dead document's count in it. */
+ * The worker that finishes a document removes its own entry; no function can remove the others'. When
+ * malloc() returns the dead document's address for a new one, the other workers find the old buffer
+ * under it, with the dead document's count in it. */
 #include "store.h"
 
 #include <stdlib.h>

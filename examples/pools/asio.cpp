@@ -17,7 +17,7 @@ int main() {
   asio::thread_pool pool(4);
   const auto executor = tls::scoped(pool.get_executor());
   tls_sweep_t sweep;
-  // -1: no task of this pool waits for another one, so a sweep may wait for all workers.
+  // -1: no task of this pool waits for another task, so a sweep may wait for all workers.
   if (tls_sweep_init(&sweep, 4, -1, post_to_pool, &pool) != 0) return 1;
 
   struct parser parser;
@@ -33,7 +33,7 @@ int main() {
   while (waiting != 0) sched_yield();
   const tls_key_t key = parser.buffer;
   parser_close(&parser);
-  tls_key_drain(key, -1, nullptr);  // until no worker has a buffer: they are woken
+  tls_key_drain(key, -1, nullptr);  // the workers are woken; waits until none has a buffer
   const int left = parser_report("the workers sleep", words);
   tls_sweep_stop(&sweep);
   pool.join();

@@ -1,5 +1,5 @@
-// C++20 coroutines on Asio's pool: each session has a map of its own, and the parser's buffer in it
-// goes with the session from thread to thread.
+// C++20 coroutines on Asio's pool: each session has a map of its own, and with it its buffer of the
+// parser, on whatever thread it runs.
 #include <asio.hpp>
 
 #include <atomic>
@@ -10,8 +10,8 @@
 
 static asio::awaitable<void> session(parser &parser, std::atomic<size_t> &words) {
   for (const char *line : {"the quick", "brown fox", "jumps over", "the lazy dog"}) {
-    words += parser_count_words(&parser, line);  // one buffer, whatever the thread
-    co_await asio::post(asio::use_awaitable);    // others have their turn; then on, on any thread
+    words += parser_count_words(&parser, line);  // the session's buffer, on any thread
+    co_await asio::post(asio::use_awaitable);    // lets others run; continues on any thread
   }
 }
 
@@ -25,7 +25,7 @@ int main() {
     asio::co_spawn(tls::in_map(asio::make_strand(pool), maps.emplace_back()),
                    session(parser, words), asio::detached);
   pool.join();
-  maps.clear();  // and with them their buffers: 20, of 80 steps
+  maps.clear();  // destroys their buffers: 20, for 80 steps
   const int left = buffers_made != 20 || parser_report("all sessions are over", words);
   parser_close(&parser);
   return left;

@@ -1,5 +1,5 @@
-// A pool that is made of std::function and std::future, as many are: it copies what it is given, so
-// it is given a tls::shared_task.
+// A pool that is made of std::function and std::future. It copies what it is given, so it gets a
+// tls::shared_task.
 #include <threadlocalmap/shared_task.hpp>
 #include <vector>
 

@@ -1,5 +1,5 @@
-/* GLib's GThreadPool, whose threads go from pool to pool: with the adapter, tasks leave nothing in
- * them; and g_thread_pool_stop_unused_threads() ends what was kept for longer. */
+/* GLib's GThreadPool, whose threads move from pool to pool. With the adapter, tasks leave nothing in
+ * them; g_thread_pool_stop_unused_threads() ends the threads, and the values that they kept. */
 #include <threadlocalmap_glib.h>
 
 #include "parser.h"
@@ -19,7 +19,7 @@ int main(void) {
     parser_open(&parser, TLS_KEY_WORKER);
     for (int i = 0; i < 200; i++) tls_g_thread_pool_push(pool, text, NULL);
     tls_g_thread_pool_free(pool, FALSE, TRUE);
-    parser_close(&parser); /* the pool is gone; its threads wait for the next one */
+    parser_close(&parser); /* the pool has ended; its threads wait for the next pool */
     do g_thread_pool_stop_unused_threads();
     while (g_thread_pool_get_num_unused_threads() != 0 || buffers_made != buffers_freed);
     return parser_report("no thread waits", words);

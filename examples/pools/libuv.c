@@ -1,5 +1,5 @@
-/* libuv's pool: work that leaves nothing in its worker, and workers that the loop wakes when a
- * parser has ended while they slept. */
+/* libuv's pool: work that leaves nothing in its worker, and workers that the loop wakes when a parser
+ * has ended while they sleep. */
 #include <threadlocalmap_uv.h>
 
 #include "parser.h"
@@ -18,7 +18,7 @@ static void counted(uv_work_t *request, int status) { /* on the loop */
     if (--running == 0) parser_close(&parser); /* its buffers are in all workers, which sleep */
 }
 
-static void check(uv_timer_t *timer) { /* what keeps this program's loop alive */
+static void check(uv_timer_t *timer) { /* this timer keeps the loop running */
     if (running == 0 && buffers_made == buffers_freed) uv_close((uv_handle_t *)timer, NULL);
 }
 

@@ -1,5 +1,5 @@
-/* OpenMP: a loop whose threads keep a buffer each, and one call that frees them all when the parser
- * has ended between two regions. */
+/* OpenMP: a loop whose threads keep a buffer each, and one call that frees the buffers of all threads
+ * after the parser has ended. */
 #include <threadlocalmap_openmp.h>
 
 #include "parser.h"

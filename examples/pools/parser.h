@@ -1,5 +1,5 @@
-/* What the examples do on each pool: parsers that count the words of texts. Each parser keeps a
- * buffer for each thread that uses it, and its end is the end of all its buffers. */
+/* What the examples do on each pool: parsers count the words of texts. Each parser keeps a buffer for
+ * each thread that uses it, and the buffers end with the parser. */
 #ifndef PARSER_H
 #define PARSER_H
 
@@ -58,7 +58,7 @@ static inline size_t parser_count_words(struct parser *parser, const char *text)
 
 static inline void parser_close(struct parser *parser) { tls_key_release(parser->buffer); }
 
-/* What is left of them, at a moment when nothing should be; 0 if so. */
+/* Reports the buffers that are left. Returns 0 if there are none. */
 static inline int parser_report(const char *when, size_t words) {
     int left = __atomic_load_n(&buffers_made, __ATOMIC_ACQUIRE) -
                __atomic_load_n(&buffers_freed, __ATOMIC_ACQUIRE);

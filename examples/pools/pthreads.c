@@ -1,5 +1,5 @@
 /* A pool of plain pthreads (examples/pool/pool.c): tasks that leave nothing in their worker, and
- * workers that expunge after each task and when they are told to drain. */
+ * workers that expunge after each task and in pool_drain(). */
 #include "../pool/pool.h"
 #include "parser.h"
 
@@ -12,7 +12,7 @@ static void count(void *text) {
     __atomic_add_fetch(&words, parser_count_words(&parser, text), __ATOMIC_RELAXED);
 }
 
-/* The pool's own kind of task: it runs ours, in a scope, with what main() has set. */
+/* A task of the pool, which runs a task of the library: in a scope, with the values of main(). */
 static void run(void *task, size_t index) {
     (void)index;
     tls_task_run(task);
@@ -34,7 +34,7 @@ int main(void) {
     }
     pool_drain(pool);
     parser_close(&parser);
-    pool_drain(pool); /* all workers sleep; this has each of them call after_task */
+    pool_drain(pool); /* all workers sleep; each of them calls after_task */
     int left = parser_report("the pool lives", words);
     pool_stop(pool);
     return left;

@@ -1,5 +1,5 @@
-// std::async: tasks take along what the thread that made them has, and leave nothing behind, on
-// whatever thread they run.
+// std::async: tasks take the inherited values of the thread that made them along, and leave nothing in
+// the thread that runs them.
 #include <future>
 #include <threadlocalmap.hpp>
 #include <vector>

@@ -1,5 +1,5 @@
-// oneTBB: each thread's stay in an arena is a scope, so the buffers that it made there end when it
-// leaves; and tasks that have a scope each.
+// oneTBB: each thread has a scope while it is in an arena, so the buffers that it makes there are freed
+// when it leaves; and tasks that have a scope each.
 #include <tbb/parallel_for.h>
 #include <tbb/task_group.h>
 #include <threadlocalmap/tbb.hpp>
@@ -22,7 +22,7 @@ int main() {
     group.run(tls::shared_task([&] { words += parser_count_words(&parser, "jumps over"); }));
     group.wait();
   });
-  // Workers leave some time after the work is done. The parser lives on, and so do they.
+  // Workers leave some time after the work is done. Until then the buffers stay.
   while (buffers_made != buffers_freed) std::this_thread::yield();
   const int left = parser_report("the arena is empty", words);
   parser_close(&parser);

@@ -18,7 +18,7 @@ static bool report(sqlite3 *handle, const char *what) {
     return false;
 }
 
-/* A database of a demo need not outlive a power failure. */
+/* The database of a demo need not survive a power failure. */
 static sqlite3 *open_handle(const char *path, int flags) {
     sqlite3 *handle = NULL;
     if (sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
@@ -58,7 +58,7 @@ void connection_close(struct connection *connection) {
     sqlite3_finalize(connection->book);
     sqlite3_finalize(connection->commit);
     sqlite3_finalize(connection->total);
-    /* SQLITE_BUSY would mean that something of it is still in use: it would stay open. */
+    /* SQLITE_BUSY would mean that a statement is still in use, and the connection stays open. */
     if (sqlite3_close(connection->handle) != SQLITE_OK) {
         report(connection->handle, "cannot close");
         abort();
@@ -67,7 +67,7 @@ void connection_close(struct connection *connection) {
     free(connection);
 }
 
-/* Runs a statement that has no rows to give. */
+/* Runs a statement that returns no rows. */
 static bool step(struct connection *connection, sqlite3_stmt *statement) {
     int code = sqlite3_step(statement);
     sqlite3_reset(statement);

@@ -10,7 +10,7 @@
 
 struct connection;
 
-struct connection *connection_open(const char *path); /* NULL: it was reported */
+struct connection *connection_open(const char *path); /* NULL after an error */
 void connection_close(struct connection *connection);
 
 /* Books `count` amounts, from `first` on, in one transaction. */

@@ -1,9 +1,9 @@
 /* SQLite connections: one for each database and thread that uses it.
  *
- * A server keeps a database for each of its customers open while somebody works with it. Its
- * workers come to any of them, and each needs a connection of its own to each. When a database is
- * closed, the connections that all workers have to it shall close, each on its own thread; or they
- * hold memory, file descriptors and the file itself for as long as the pool lives.
+ * A server keeps the database of a customer open while the customer works with it. Any worker may
+ * work on any database, and needs a connection of its own to each. When a database is closed, all
+ * workers' connections to it must be closed, each on its own thread. Otherwise they hold memory,
+ * file descriptors and the file itself for as long as the pool exists.
  *
  *     sqlite [FOLDER]     the databases are made in a new folder below it, and removed */
 #define _XOPEN_SOURCE 700

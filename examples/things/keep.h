@@ -1,5 +1,5 @@
 /* Where an object keeps a thing for each thread that uses it: a connection, a context, a buffer.
- * In two ways, and these are the one thing in which the two runs of an example differ. */
+ * There are two ways, and the two runs of an example differ in this only. */
 #ifndef KEEP_H
 #define KEEP_H
 
@@ -9,9 +9,9 @@
 /* What is kept, and for what. */
 struct kind {
     const char *name;
-    void *(*make)(void *object);  /* on the thread that needs one; NULL: it was reported */
+    void *(*make)(void *object);  /* on the thread that needs one; NULL after an error */
     void (*destroy)(void *thing); /* on the thread that has it */
-    void (*over)(void *object);   /* the object was closed, and nothing of it is kept any more */
+    void (*over)(void *object);   /* the object was closed, and its last thing was destroyed */
 };
 
 /* A part of the object. */
@@ -26,9 +26,9 @@ struct keep {
 
 struct way {
     const char *name;
-    int (*open)(struct keep *keep); /* with the object. 0, or an error was reported */
-    void *(*mine)(struct keep *keep); /* the calling thread's thing, made when there is none */
-    void (*close)(struct keep *keep); /* with the object's end. Other threads have things, too */
+    int (*open)(struct keep *keep); /* with the object; 0 on success */
+    void *(*mine)(struct keep *keep); /* the calling thread's thing; made if there is none */
+    void (*close)(struct keep *keep); /* when the object ends; other threads have things too */
     void (*after_task)(void);         /* on each worker; may be NULL */
 };
 

@@ -13,7 +13,7 @@ static _Thread_local struct {
     unsigned edition, number;
 } self;
 
-/* The calling thread's number in these books. Needs the lock. */
+/* The calling thread's number. Call it with the lock held. */
 static unsigned own_number(void) {
     if (self.edition != edition) {
         if (books.threads == LEDGER_THREADS) abort();

@@ -1,4 +1,4 @@
-/* Who made what, and who destroyed it: the books of the things that threads keep. */
+/* Counts which thread has made and which has destroyed the things that threads keep. */
 #ifndef LEDGER_H
 #define LEDGER_H
 
@@ -15,23 +15,23 @@ struct ledger {
     unsigned threads;
 };
 
-/* A thing was made by the calling thread: what to keep in it, for the other function. */
+/* Counts a thing that the calling thread has made. Returns a number to keep in the thing. */
 unsigned ledger_made(void);
 
-/* The thing that `maker` made is destroyed, by the calling thread. */
+/* Counts that the calling thread has destroyed a thing that `maker` has made. */
 void ledger_destroyed(unsigned maker);
 
-/* What the books say now. They are opened anew: threads that come later are counted from 0. */
+/* Returns the counts, and starts new ones: later threads are numbered from 0. */
 struct ledger ledger_read(void);
 void ledger_open(void);
 
 uint64_t ledger_total(const uint64_t numbers[LEDGER_THREADS]);
 uint64_t ledger_alive(const struct ledger *ledger);
 
-/* The library's own allocator, where it lets one bring one's own: the C library's, counted. */
+/* An allocator for libraries that accept one: the C library's, with a count of the bytes. */
 void *counted_malloc(size_t size);
 void *counted_realloc(void *memory, size_t size);
 void counted_free(void *memory);
-size_t counted_bytes(void); /* that are taken now */
+size_t counted_bytes(void); /* that are allocated now */
 
 #endif

@@ -11,7 +11,7 @@
 
 enum { OPEN_AT_ONCE = 4 };
 
-/* An object that tasks are left for. */
+/* An object that has tasks left. */
 struct job {
     const struct plan *plan;
     void *object;
@@ -48,7 +48,7 @@ static struct job *new_job(const struct plan *plan, const struct way *way, unsig
     return job;
 }
 
-/* A few objects at a time, and their tasks in turns, so that most threads meet most objects. */
+/* A few objects at a time, and their tasks in turns, so that most threads use most objects. */
 static void submit_all(const struct plan *plan, const struct way *way, struct pool *pool) {
     for (unsigned first = 0; first < plan->objects; first += OPEN_AT_ONCE) {
         struct job *jobs[OPEN_AT_ONCE] = {NULL};

@@ -1,5 +1,5 @@
-/* A pool of threads works on objects that it shares, once with each way to keep things; then the
- * two are compared. What is counted is judged for this library only: its exit status. */
+/* A pool of threads works on objects that it shares, once with each way to keep things, and compares
+ * the two. The exit status depends on the counts of this library's way only. */
 #ifndef WORK_H
 #define WORK_H
 
@@ -16,15 +16,15 @@ struct plan {
     const char *owner;   /* whose memory is counted: "SQLite" */
     unsigned threads, objects;
     size_t tasks; /* for each object */
-    /* A new object, with what it keeps opened in this way. NULL: it was reported. */
+    /* Makes an object that keeps its things in this way. NULL after an error. */
     void *(*open)(unsigned number, const struct way *way);
-    /* On a worker. false: something is wrong, and was reported. */
+    /* Runs on a worker. Returns false after reporting an error. */
     bool (*task)(void *object, size_t index);
     /* On the worker that did the object's last task. */
     bool (*close)(void *object);
-    /* The library's own count of the bytes that it has taken. */
+    /* Returns the library's own count of the bytes that it has allocated. */
     size_t (*bytes)(void);
-    /* Whether it has memory for each thread, beside the things, until the thread ends. */
+    /* Whether the library keeps other memory for each thread until the thread ends. */
     bool bytes_of_threads;
 };
 

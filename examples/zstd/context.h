@@ -8,7 +8,7 @@
 /* Trained on some files; all threads read it. */
 struct dictionary;
 
-/* NULL: it was reported. `sizes` are of `count` samples that lie in `samples` end to end. */
+/* Returns NULL after an error. `sizes` are of `count` samples that lie in `samples` end to end. */
 struct dictionary *dictionary_train(const char *samples, const size_t *sizes, unsigned count);
 void dictionary_free(struct dictionary *dictionary);
 
@@ -18,7 +18,7 @@ struct context;
 struct context *context_new(const struct dictionary *dictionary);
 void context_free(struct context *context);
 
-/* Compresses the bytes and back, and compares. Adds to what came in and what came out of it. */
+/* Compresses and decompresses the bytes, and compares. Adds to the two counts of bytes. */
 bool context_pack(struct context *context, const char *bytes, size_t size);
 
 /* Of all contexts. */

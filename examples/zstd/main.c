@@ -1,9 +1,9 @@
 /* zstd contexts: one for each dictionary and thread that uses it.
  *
  * A store of small records compresses each family of them with a dictionary that was trained on
- * the family. Its workers come to any family. A context (hundreds of KiB) refers to its
- * dictionary, and must be gone before the dictionary is: when a family is dropped, each worker's
- * context for it shall go, and then the dictionary; without stopping the workers.
+ * the family. Any worker may work on any family. A context (hundreds of KiB) refers to its
+ * dictionary, and must be freed before it: when a family is dropped, each worker's context for it
+ * must be freed, and then the dictionary, without stopping the workers.
  *
  *     zstd [FOLDER]     its files are the records (default: this repository) */
 #include "../pool/document.h"
@@ -31,7 +31,7 @@ struct family {
 static char *text; /* all files, end to end */
 static size_t text_bytes;
 
-/* The last context has gone. */
+/* The last context was freed. */
 static void free_family(void *object) {
     struct family *family = object;
     dictionary_free(family->dictionary);
@@ -90,7 +90,7 @@ static bool close_family(void *object) {
     return true;
 }
 
-/* Adds the file to the text, or as much of it as there is room for. */
+/* Adds the file to the text, or the part of it that fits. */
 static bool read_file(const char *path) {
     FILE *in = fopen(path, "rb");
     if (in == NULL) return false;

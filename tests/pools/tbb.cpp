@@ -1,6 +1,7 @@
 // oneTBB: arenas that workers enter and leave as there is work; they are told with an observer.
 #include "pool_test.h"
 
+#include <threadlocalmap/map.hpp>
 #include <threadlocalmap/tbb.hpp>
 
 #include <tbb/global_control.h>
@@ -62,6 +63,55 @@ static void leaving_an_arena_ends_what_was_set_in_it()
     CHECK_UINT(test_count(&pool_scope_ends) - ends, set);
 }
 
+// A thread that waits for tasks runs others meanwhile, on the same stack: here there is one thread.
+// Those see what the waiting task has set, and leave it as it was; with a map each they see nothing.
+static void tasks_that_run_while_another_waits(bool with_maps)
+{
+    tbb::task_arena arena(1);
+    size_t ran = 0;
+
+    const auto inner = [&] {
+        CHECK((tls_get_existing(pool_request) == nullptr) == with_maps);
+        CHECK_OK(tls_set(pool_request, pool_value_new(0)));
+        ran++;
+    };
+    const auto outer = [&] {
+        void *const own = pool_value_new(0);
+        tbb::task_group group;
+
+        CHECK_OK(tls_set(pool_request, own));
+        for (int i = 0; i < 10; i++) {
+            if (with_maps)
+                group.run([&] {
+                    tls::map map;
+                    const tls::map::guard inside(map);
+                    inner();
+                });
+            else
+                group.run(tls::shared_task(inner));
+        }
+        group.wait();
+        CHECK_PTR(tls_get_existing(pool_request), own);
+    };
+    arena.execute([&] {
+        tbb::task_group group;
+        group.run(tls::shared_task(outer));
+        group.wait();
+        CHECK_PTR(tls_get_existing(pool_request), nullptr);
+    });
+    CHECK_UINT(ran, 10);
+}
+
+static void tasks_see_the_values_of_a_task_that_waits()
+{
+    tasks_that_run_while_another_waits(false);
+}
+
+static void tasks_with_a_map_each_do_not()
+{
+    tasks_that_run_while_another_waits(true);
+}
+
 // Values that workers keep end with the workers, on them, when nobody needs an arena any more.
 static void workers_that_end_end_what_they_kept(tbb::task_scheduler_handle &scheduler)
 {
@@ -98,6 +148,8 @@ int main()
     pool_keys_create();
     RUN(tasks_leave_their_thread_as_it_was);
     RUN(leaving_an_arena_ends_what_was_set_in_it);
+    RUN(tasks_see_the_values_of_a_task_that_waits);
+    RUN(tasks_with_a_map_each_do_not);
     workers_that_end_end_what_they_kept(scheduler);
     pool_keys_release();
     return pool_test_finish();

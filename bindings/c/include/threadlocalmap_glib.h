@@ -3,10 +3,10 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * The threads of GThreadPool are not a pool's own: unless it is exclusive, a thread that has
- * nothing to do goes to the next pool that needs one, with all its thread locals, GPrivate's
- * included. With these functions each task runs in a scope: values that it sets are destroyed when
- * it returns, values they shadowed become visible again, and the task has copies of its submitter's
+ * The threads of GThreadPool do not belong to one pool: unless the pool is exclusive, an idle
+ * thread moves to the next pool that needs one, with all its thread-locals, GPrivate's included.
+ * With these functions each task runs in a scope: values that it sets are destroyed when it
+ * returns, values they shadowed become visible again, and the task has copies of its submitter's
  * values of TLS_KEY_INHERIT keys.
  *
  *     pool = g_thread_pool_new(work, user_data, 4, FALSE, &error);     becomes
@@ -18,15 +18,15 @@
  *     g_thread_pool_free(pool, immediate, wait);                       becomes
  *     tls_g_thread_pool_free(pool, immediate, wait);
  *
- * Every other function takes pool->pool. A sort function (g_thread_pool_set_sort_function) is not
- * given the data but what wraps it: tls_g_thread_pool_data() has it.
+ * Pass pool->pool to every other function. A sort function (g_thread_pool_set_sort_function) gets a
+ * pointer to a wrapper instead of the data: tls_g_thread_pool_data() returns the data.
  *
- * THREADS THAT HAVE NOTHING TO DO
- *   End by themselves after g_thread_pool_get_max_idle_time() (15 s), and at once with
- *   g_thread_pool_stop_unused_threads(): what they have ends with them. (A thread that is only just
- *   getting unused misses that call: repeat it while g_thread_pool_get_num_unused_threads() is not
- *   0.) Those of an exclusive pool never end before it: see threadlocalmap_sweep.h, for which
- *   tls_g_thread_pool_post() is made.
+ * IDLE THREADS
+ *   An idle thread ends after g_thread_pool_get_max_idle_time() (15 s), or in
+ *   g_thread_pool_stop_unused_threads(), and its values are destroyed then. (A thread that is just
+ *   becoming idle misses this call: repeat it while g_thread_pool_get_num_unused_threads() is not
+ *   0.) The threads of an exclusive pool do not end before the pool: use threadlocalmap_sweep.h
+ *   with tls_g_thread_pool_post().
  *
  * Needs GLib 2.70 or newer.
  */
@@ -41,7 +41,7 @@
 extern "C" {
 #endif
 
-/* A pool, and what its tasks are to do. */
+/* A pool, and the function of its tasks. */
 typedef struct tls_g_thread_pool {
     GThreadPool *pool; /* for the functions that have no counterpart here */
     GFunc func;
@@ -106,8 +106,8 @@ tls_g_thread_pool_new(GFunc func, gpointer user_data, gint max_threads, gboolean
     return pool;
 }
 
-/* As g_thread_pool_push(): FALSE with *error set if no thread could be started (the task waits then
- * all the same). Like the rest of GLib it aborts where memory runs out. */
+/* As g_thread_pool_push(): returns FALSE and sets *error if no thread could be started; the task is
+ * in the queue then too. Like the rest of GLib, it aborts if memory runs out. */
 static inline gboolean
 tls_g_thread_pool_push(tls_g_thread_pool_t *pool, gpointer data, GError **error)
 {
@@ -131,7 +131,7 @@ tls_g_thread_pool_post(void *pool, void (*run)(void *argument), void *argument)
 
     item->run = run;
     item->data = argument;
-    /* FALSE says that no thread could be started for it; it is in the queue. */
+    /* FALSE means that no thread could be started for it; it is in the queue. */
     (void)g_thread_pool_push(((tls_g_thread_pool_t *)pool)->pool, item, NULL);
     return 0;
 }
@@ -146,7 +146,8 @@ tls_g_thread_pool_data(gconstpointer task)
     return item->task != NULL ? item->data : NULL;
 }
 
-/* As g_thread_pool_free(). With immediate, what waits is cancelled: no sweep must be under way. */
+/* As g_thread_pool_free(). With immediate, waiting tasks are cancelled: no sweep may be in
+ * progress. */
 static inline void
 tls_g_thread_pool_free(tls_g_thread_pool_t *pool, gboolean immediate, gboolean wait)
 {

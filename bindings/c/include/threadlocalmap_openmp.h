@@ -1,10 +1,10 @@
 /*
- * threadlocalmap_openmp.h - the threads of OpenMP, cleaned between two regions.
+ * threadlocalmap_openmp.h - cleanup of the threads of OpenMP between two regions.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * OpenMP keeps a team's threads for the next region, and has no hook where they come and go. What
- * leaves nothing behind is written where the work is:
+ * OpenMP keeps a team's threads for the next region, and has no hook for their start and end. So
+ * that no values stay in them, write this where the work is:
  *
  *     #pragma omp parallel                                 a region: each thread in a scope
  *     {
@@ -14,14 +14,15 @@
  *         tls_scope_end(scope);
  *     }
  *
- *     tls_task_create(&task, run, argument);               a task: in a scope, with what the
- *     #pragma omp task firstprivate(task)                  thread that makes it has
+ *     tls_task_create(&task, run, argument);               a task: in a scope, with the inherited
+ *     #pragma omp task firstprivate(task)                  values of the thread that makes it
  *     tls_task_run(task);
  *
- * Objects that die between two regions leave stale values in threads that sleep: tls_omp_expunge().
- * omp_pause_resource_all(omp_pause_hard) ends the threads, and all that they have.
+ * Objects that die between two regions leave stale values in threads that sleep: call
+ * tls_omp_expunge(). omp_pause_resource_all(omp_pause_hard) ends the threads and destroys their
+ * values.
  *
- * Compile with -fopenmp, as the program itself.
+ * Compile with -fopenmp, as you compile the program.
  */
 #ifndef THREADLOCALMAP_OPENMP_H
 #define THREADLOCALMAP_OPENMP_H
@@ -35,9 +36,11 @@ extern "C" {
 #endif
 
 /*
- * Expunges on each thread of a team of `threads`: as many as the largest region had; 0: as many as
- * a region has by default. Call it outside of regions, on the thread that begins them: other ones
- * have teams of their own. Returns how many values it destroyed.
+ * Expunges on each thread of a team.
+ *
+ * threads: the number of threads of the largest region; 0 means as many as a region has by default.
+ * Call it outside of regions, on the thread that begins them, because each thread that begins
+ * regions has a team of its own. Returns the number of values that it destroyed.
  */
 static inline size_t
 tls_omp_expunge(int threads)

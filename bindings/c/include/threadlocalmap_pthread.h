@@ -3,23 +3,23 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * For programs that run out of pthread keys (glibc has 1024 a process, musl 128) and are not to be
- * rewritten. Include it in each file that uses keys, in place of or after <pthread.h>, and after
- * the headers of other libraries; or say `-include threadlocalmap_pthread.h` to the compiler; or
- * give it the folder threadlocalmap_pthread, which has a <pthread.h> that includes both:
- * `-I<where this header is>/threadlocalmap_pthread`. Then
+ * For programs that run out of pthread keys (glibc has 1024 for each process, musl 128) and should
+ * not be rewritten. Include it in each file that uses keys, in place of or after <pthread.h>, and
+ * after the headers of other libraries. Or pass `-include threadlocalmap_pthread.h` to the
+ * compiler. Or pass `-I<where this header is>/threadlocalmap_pthread`: this folder has a
+ * <pthread.h> that includes both. Then
  *
  *     pthread_key_t, pthread_key_create, pthread_key_delete, pthread_getspecific,
  *     pthread_setspecific; tss_t, tss_create, tss_delete, tss_get, tss_set
  *
- * are this library's in that file. There are as many keys as memory has room for, and the process
- * spends one pthread key in all.
+ * are this library's in that file. There can be as many keys as memory allows, and the process uses
+ * one pthread key in all.
  *
- * WHAT POSIX AND C11 SAY STAYS TRUE
+ * WHAT STAYS AS POSIX AND C11 SAY
  *   A new key is NULL on every thread. Neither pthread_setspecific() over a value nor
  *   pthread_key_delete() calls a destructor, on any thread, now or later: what a deleted key's
- *   values point to stays yours to free, as it was. (The library's own tls_key_release() is what
- *   ends them; docs/migrating.md tells how to go on to it.) Destructors run on the thread that
+ *   values point to stays yours to free, as it was. (The library's own tls_key_release()
+ *   destroys them; docs/migrating.md says how to migrate to it.) Destructors run on the thread that
  *   ends, however it ends, with the value already NULL, never for a NULL value, and again while
  *   they set values, in PTHREAD_DESTRUCTOR_ITERATIONS (4) rounds. exit() runs none. A child of
  *   fork() has the values of the thread that forked.
@@ -33,19 +33,19 @@
  *     is one): include those before this one.
  *   - A deleted key's number is never used again: for ever EINVAL to set and to delete, and NULL to
  *     get. 0 is never a key.
- *   - PTHREAD_KEYS_MAX and sysconf(_SC_THREAD_KEYS_MAX) still tell the system's number. What a
- *     program has as a limit of its own because of them stays, too.
+ *   - PTHREAD_KEYS_MAX and sysconf(_SC_THREAD_KEYS_MAX) still have the system's number. A
+ *     limit that a program derives from them stays.
  *   - Destructors run in the reverse order of first set. (POSIX leaves the order open; glibc has
  *     the order in which keys were made.) What a destructor sets is ended in the next round, never
  *     in the same one: a chain in which each destructor sets the next key's value has 4 links,
  *     whatever the order of the keys. glibc ends longer chains if the keys are in order.
- *   - The values that still stand after 4 rounds are given up, as by the system; here they are
- *     counted (tls_stats_t.leaked).
+ *   - Values that are left after 4 rounds are given up, as by the system; this library counts them
+ *     (tls_stats_t.leaked).
  *   - Beside destructors of true pthread keys (of files and libraries without this header), all of
  *     these run in one go, at the place of the library's own pthread key.
- *   - pthread_key_create() with a destructor attaches the calling thread, to be sure that the ends
- *     of threads can be seen. It returns EAGAIN if the process has no pthread key left for the
- *     library: destructors would not run. ENOMEM is for memory, here too.
+ *   - pthread_key_create() with a destructor attaches the calling thread, so that the end
+ *     of each thread is detected. It returns EAGAIN if the process has no pthread key left for the
+ *     library, because destructors would not run. ENOMEM is for memory, here too.
  *   - pthread_setspecific() may allocate at the first value of a key on a thread (glibc allocates
  *     from the 33rd key on): ENOMEM. Also ENOMEM: on a thread past its last cleanup, and inside
  *     the memory allocator that this library is just calling. Setting NULL never fails so.
@@ -54,10 +54,10 @@
  *     never runs any. tls_thread_detach() runs destructors; tls_remove_all() forgets values
  *     without calling one. tls_set() and friends work on these keys.
  *   - A thread that only reads keeps the entries of deleted keys (some hundred bytes each)
- *     until it sets a new key, ends, or says tls_expunge().
+ *     until it sets a new key, ends, or calls tls_expunge().
  *
- * C11's functions are mapped where <threads.h> is to be had: C includes it here (define
- * THREADLOCALMAP_NO_TSS to do without), C++ must have included it before.
+ * C11's functions are mapped where <threads.h> exists. In C this header includes it (define
+ * THREADLOCALMAP_NO_TSS to prevent this); in C++ include it before.
  */
 /* Nothing for sources in assembly: -include is for all files of a program. */
 #if !defined(THREADLOCALMAP_PTHREAD_H) && !defined(__ASSEMBLER__)
@@ -69,7 +69,7 @@
 
 #include <threadlocalmap.h>
 
-/* The C++ library uses pthread keys in a header of its own: it shall see the system's names. */
+/* The C++ library uses pthread keys in a header of its own, and must see the system's names. */
 #ifdef __cplusplus
 #include <mutex>
 #elif !defined(THREADLOCALMAP_NO_TSS) && !defined(__STDC_NO_THREADS__) && defined(__has_include)
@@ -84,7 +84,7 @@ extern "C" {
 
 typedef tls_key_t tls_pthread_key_t;
 
-/* Private: an answer of the library as POSIX has it; `other` for what POSIX does not know. */
+/* Private: a code of the library as a code of POSIX; `other` for those that POSIX does not have. */
 static inline int tls_private_pthread_error(int error, int other) {
   switch (error) {
   case TLS_OK:
@@ -131,7 +131,7 @@ static inline int tls_pthread_key_delete(tls_pthread_key_t key) {
   return tls_private_pthread_error(tls_key_release(key), EINVAL);
 }
 
-/* pthread_getspecific(). With stale values about, this one may be: it is not to be seen. */
+/* pthread_getspecific(). If there are stale values, this may be one, and must not be returned. */
 static inline void *tls_pthread_getspecific(tls_pthread_key_t key) {
   if (tls_stale_count() != 0 && !tls_key_is_live(key)) {
     return NULL;

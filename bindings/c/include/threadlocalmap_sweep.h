@@ -3,12 +3,12 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * A worker that runs tasks expunges after each of them. One that sleeps does not, and most pools
- * can neither call it nor say "each worker, once". A sweep does it with what every pool has: it
- * posts as many tasks as there are workers, and each task expunges and then waits until all of
- * them have come. So each is on a worker of its own.
+ * A worker that runs tasks expunges after each of them. A worker that sleeps does not, and most
+ * pools have no function that runs something once on each worker. A sweep needs only a function
+ * that posts a task: it posts as many tasks as there are workers, and each task expunges and then
+ * waits until all of them have started. So each of them runs on a worker of its own.
  *
- *     static int post(void *pool, void (*run)(void *), void *argument);   how the pool takes a task
+ *     static int post(void *pool, void (*run)(void *), void *argument);   posts a task
  *
  *     tls_sweep_t sweep;                                  one for each pool; it outlives the pool
  *     tls_sweep_init(&sweep, workers, 100, post, pool);
@@ -16,22 +16,23 @@
  *
  *     tls_sweep_stop(&sweep);                             before the pool ends
  *
- * Once a worker watches, the end of a key whose values it has wakes it. Without tls_sweep_watch(),
- * call tls_sweep_request(&sweep) yourself.
+ * After tls_sweep_watch(), the death of a key wakes the worker if it has values of the key. Without
+ * it, call tls_sweep_request(&sweep) yourself.
  *
  * WHAT IT COSTS
- *   While a sweep is under way, the workers that have come wait for those that still work on other
- *   tasks, but not longer than the milliseconds given. One that is late is not waited for: it has
- *   its own expunge to come, after its task. A negative number waits for ever: then no task of the
- *   pool may wait for another one, or both may wait for the sweep.
+ *   During a sweep, the workers that have started its tasks wait for those that still run other
+ *   tasks, but at most for the given number of milliseconds. A worker that is late expunges after
+ *   its task. A negative number waits for ever: then no task of the pool may wait for another task,
+ *   because both would wait for the sweep.
  *
  * WHAT IT NEEDS
- *   A pool in which no task waits while a worker sleeps: one with one queue (libuv, GLib, Asio, most
- *   thread pools), not one in which each worker sleeps at a queue of its own.
+ *   A pool in which no task waits while a worker sleeps. A pool with one queue is such a pool
+ *   (libuv, GLib, Asio, most thread pools); a pool whose workers each have a queue is not.
  *
  * THREADING
- *   tls_sweep_init(), tls_sweep_stop() and tls_sweep_destroy() as with a mutex; the others on any
- *   thread, at any time, tls_sweep_request() inside a callback of the library too.
+ *   Call tls_sweep_init(), tls_sweep_stop() and tls_sweep_destroy() as you initialise and destroy a
+ *   mutex. Call the others on any thread, at any time; tls_sweep_request() also inside a callback
+ *   of the library.
  */
 #ifndef THREADLOCALMAP_SWEEP_H
 #define THREADLOCALMAP_SWEEP_H
@@ -46,8 +47,9 @@
 extern "C" {
 #endif
 
-/* How the pool takes a task. Returns 0, and run(argument) will be called once, on a worker; or
- * anything else, and it won't. Called with nothing locked, by the one who releases a key. */
+/* Posts a task to the pool. Returns 0 if run(argument) will be called once, on a worker, and any
+ * other number if it will not. It is called with no lock held, on the thread that releases a key.
+ * */
 typedef int (*tls_sweep_post_fn)(void *pool, void (*run)(void *argument), void *argument);
 
 /* Private. Initialise it with tls_sweep_init(). */
@@ -61,11 +63,12 @@ typedef struct tls_sweep {
     size_t arrived;  /* tasks that have expunged */
     size_t pending;  /* tasks that have not ended, and the poster */
     int patience_ms;
-    bool again;   /* asked for while one was under way */
-    bool stopped; /* not to be asked for any more */
+    bool again;   /* requested during a sweep */
+    bool stopped; /* requests are ignored */
 } tls_sweep_t;
 
-/* workers: how many the pool has, exactly. patience_ms: see WHAT IT COSTS. Returns 0 or an errno. */
+/* workers: the exact number of workers of the pool. patience_ms: see WHAT IT COSTS. Returns 0 or an
+ * errno. */
 static inline int
 tls_sweep_init(tls_sweep_t *sweep, size_t workers, int patience_ms, tls_sweep_post_fn post,
                void *pool)
@@ -93,8 +96,8 @@ tls_sweep_init(tls_sweep_t *sweep, size_t workers, int patience_ms, tls_sweep_po
     return error;
 }
 
-/* No sweep is under way when this returns, and none begins any more: what asks for one is ignored.
- * Before the pool is told to end, and not on one of its workers: their tasks wait for each other. */
+/* When this returns, no sweep is in progress, and requests are ignored. Call it before you end the
+ * pool, and not on one of the pool's workers, because the tasks of a sweep wait for each other. */
 static inline void
 tls_sweep_stop(tls_sweep_t *sweep)
 {
@@ -106,7 +109,7 @@ tls_sweep_stop(tls_sweep_t *sweep)
     pthread_mutex_unlock(&sweep->lock);
 }
 
-/* After tls_sweep_stop() and the pool's end, when nobody can ask for one any more. */
+/* Call it after tls_sweep_stop() and the end of the pool, when no thread can request a sweep. */
 static inline void
 tls_sweep_destroy(tls_sweep_t *sweep)
 {
@@ -116,7 +119,8 @@ tls_sweep_destroy(tls_sweep_t *sweep)
 
 static inline void tls_sweep_private_post(tls_sweep_t *sweep);
 
-/* Begins a sweep: the poster and as many tasks as there are workers have yet to leave. Locked. */
+/* Begins a sweep: the poster and as many tasks as there are workers have yet to leave. With the
+ * lock. */
 static inline void
 tls_sweep_private_begin(tls_sweep_t *sweep)
 {
@@ -185,8 +189,8 @@ tls_sweep_private_post(tls_sweep_t *sweep)
     tls_sweep_private_leave(sweep, sweep->workers - posted + 1);
 }
 
-/* Asks for a sweep: now, or after the one that is under way. Its type is that of
- * tls_thread_on_stale()'s notify. */
+/* Requests a sweep: now, or after the one that is in progress. It has the type of the `notify` of
+ * tls_thread_on_stale(). */
 static inline void
 tls_sweep_request(void *argument)
 {
@@ -216,8 +220,8 @@ tls_sweep_under_way(tls_sweep_t *sweep)
     return under_way;
 }
 
-/* Has the pool swept whenever the calling worker gets stale values. Returns as
- * tls_thread_on_stale(). Cheap enough to be called in every task. */
+/* Requests a sweep whenever the calling worker gets stale values. Returns what
+ * tls_thread_on_stale() returns. You may call it in every task. */
 static inline int
 tls_sweep_watch(tls_sweep_t *sweep)
 {

@@ -3,9 +3,10 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * libuv has one pool for the whole process: UV_THREADPOOL_SIZE threads, 4 unless it says otherwise,
- * which end with the process and have no hook. With these, work runs in a scope: what it sets ends
- * with it, and what the thread of the loop has under TLS_KEY_INHERIT keys it has too.
+ * libuv has one pool for the whole process. It has UV_THREADPOOL_SIZE threads, 4 by default, which
+ * end with the process and have no hook. With these functions, work runs in a scope: values that it
+ * sets are destroyed at its end, and it has copies of the values of TLS_KEY_INHERIT keys of the
+ * loop's thread.
  *
  *     uv_work_t work;                                     becomes
  *     tls_uv_work_t work;
@@ -13,22 +14,22 @@
  *     uv_queue_work(loop, &work, run, after);             becomes
  *     tls_uv_queue_work(loop, &work, run, after);
  *
- * The callbacks are given &work.request, a uv_work_t, whose data is yours as ever; and so is what
- * uv_cancel() takes: (uv_req_t *)&work.request.
+ * The callbacks get &work.request, a uv_work_t, whose `data` is yours. Pass the same to
+ * uv_cancel(): (uv_req_t *)&work.request.
  *
  * WORKERS THAT SLEEP
- *   Keep the values of objects that have died meanwhile, if they are kept for longer than a task
- *   (TLS_KEY_WORKER). To have them expunged: tls_uv_workers_t, once for each process.
+ *   A worker that sleeps keeps stale values of TLS_KEY_WORKER keys. To have them expunged, use one
+ *   tls_uv_workers_t for the process:
  *
  *     static tls_uv_workers_t workers;
  *     tls_uv_workers_init(loop, &workers, 100);
  *     tls_uv_workers_watch(&workers);       in each run that keeps such values
  *
- *   The end of a key is then told to the loop, which posts a task to each worker (see
- *   threadlocalmap_sweep.h). It does not keep the loop alive; tls_uv_workers_close() before the
- *   loop is closed.
+ *   When a key dies, the loop is woken and posts a task to each worker (see
+ *   threadlocalmap_sweep.h). This does not keep the loop alive. Call tls_uv_workers_close() before
+ *   you close the loop.
  *
- * Functions are called on the loop's thread, unless they say otherwise.
+ * Call these functions on the loop's thread, unless their text says otherwise.
  */
 #ifndef THREADLOCALMAP_UV_H
 #define THREADLOCALMAP_UV_H
@@ -42,7 +43,8 @@
 extern "C" {
 #endif
 
-/* What uv_work_t is, and what the adapter needs. Like it, it is in use until `after` is called. */
+/* A uv_work_t, and what the adapter needs. As with uv_work_t, it is in use until `after` is called.
+ * */
 typedef struct tls_uv_work {
     uv_work_t request; /* the first member: one is the address of the other */
     tls_task_t *task;  /* NULL: it runs or has run */
@@ -100,8 +102,8 @@ tls_uv_queue_work(uv_loop_t *loop, tls_uv_work_t *work, uv_work_cb run, uv_after
 
 /* ---- Workers that sleep ------------------------------------------------ */
 
-/* Static, or at least never freed before all keys are: libuv's threads never end, and the one who
- * releases a key may be about to tell. */
+/* It must be static, or outlive all keys: libuv's threads never end, and a thread that releases a
+ * key may be about to wake the loop. */
 typedef struct tls_uv_workers {
     uv_async_t woken; /* the first member; a worker has got stale values */
     uv_loop_t *loop;
@@ -125,7 +127,7 @@ tls_uv_private_sweep_run(uv_work_t *request)
     work->run(work->argument);
 }
 
-/* Only the loop's thread may post, so it is who begins the next sweep. */
+/* Only the loop's thread may post, so it begins the next sweep. */
 static inline void
 tls_uv_private_sweep_again(tls_uv_workers_t *workers)
 {
@@ -140,7 +142,7 @@ tls_uv_private_sweep_after(uv_work_t *request, int status)
 {
     tls_uv_sweep_work_t *work = (tls_uv_sweep_work_t *)(void *)request;
 
-    (void)status; /* nobody has the request, to cancel it */
+    (void)status; /* no code has the request, so it can't be cancelled */
     tls_uv_private_sweep_again(work->workers);
     free(work);
 }
@@ -173,7 +175,7 @@ tls_uv_private_woken(uv_async_t *woken)
     tls_uv_private_sweep_again(workers);
 }
 
-/* On whatever thread releases a key. */
+/* Runs on the thread that releases a key. */
 static inline void
 tls_uv_private_tell(void *argument)
 {
@@ -185,7 +187,7 @@ tls_uv_private_tell(void *argument)
     pthread_mutex_unlock(&workers->sweep.lock);
 }
 
-/* How many threads libuv's pool has, or is going to have. */
+/* The number of threads of libuv's pool. */
 static inline size_t
 tls_uv_threads(void)
 {
@@ -195,9 +197,9 @@ tls_uv_threads(void)
     return threads < 1 ? 1 : threads > 1024 ? 1024 : (size_t)threads;
 }
 
-/* Has workers that watch swept on this loop whenever they get stale values. patience_ms: how long
- * workers wait for one that is busy, see WHAT IT COSTS in threadlocalmap_sweep.h; 100 suits most.
- * Returns 0 or a UV_E*. */
+/* Has this loop sweep the workers that watch, whenever they get stale values. patience_ms: how long
+ * workers wait for a worker that is busy, see WHAT IT COSTS in threadlocalmap_sweep.h; 100 suits
+ * most programs. Returns 0 or a UV_E*. */
 static inline int
 tls_uv_workers_init(uv_loop_t *loop, tls_uv_workers_t *workers, int patience_ms)
 {
@@ -215,14 +217,14 @@ tls_uv_workers_init(uv_loop_t *loop, tls_uv_workers_t *workers, int patience_ms)
     return code;
 }
 
-/* On a worker, in any work. Returns as tls_thread_on_stale(). */
+/* Call it on a worker, in any work. Returns what tls_thread_on_stale() returns. */
 static inline int
 tls_uv_workers_watch(tls_uv_workers_t *workers)
 {
     return tls_thread_on_stale(tls_uv_private_tell, workers);
 }
 
-/* Before the loop is closed: nobody tells it any more. */
+/* Call it before the loop is closed: no thread wakes the loop after it. */
 static inline void
 tls_uv_workers_close(tls_uv_workers_t *workers)
 {

@@ -1,17 +1,17 @@
 /*
- * threadlocalmap.hpp - thread locals of objects, with explicit cleanup, for C++17 and later.
+ * threadlocalmap.hpp - thread-locals of objects, with explicit cleanup, for C++17 and later.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * A header over the C library of <threadlocalmap.h>, and over nothing else: no C++ crosses the
- * library's boundary, so any compiler and any standard library will do, and two shared objects
+ * A header over the C library of <threadlocalmap.h>, and over nothing else. No C++ crosses the
+ * library's boundary, so it works with every compiler and standard library, and two shared objects
  * that were built differently can use it in one process.
  *
  *     class parser {
- *       tls::local<scratch> scratch_;           each parser, each thread: one scratch
+ *       tls::local<scratch> scratch_;           one for each parser and thread
  *      public:
  *       void parse(text t) { scratch_->fill(t); }     made at its first use on each thread
- *     };                                        with the parser all its scratches go
+ *     };                                        they end with the parser
  *
  *     tls::expunge();                           on a pool's thread, between two tasks
  *
@@ -24,43 +24,44 @@
  *   tls::padded<T>             a T in cache lines of its own
  *   .all_threads()             all threads' values of an enumerable tls::thread_local_ptr or tls::local:
  *                              as they come, or, with for_each_locked(), as they are at one instant
- *   tls::options<T>            who may destroy values, and what else may be asked of them;
+ *   tls::options<T>            which threads may destroy values, and the flags of the key;
  *                              tls::presets has the rules of folly, Boost, TBB and RocksDB
- *   tls::expunge() and others  cleanup of the calling thread; tls::take_all(f) takes its values, undestroyed
- *   tls::task(f)               a function that leaves its worker as it found it, and takes along the
- *                              inherited values of the thread that submits it; tls::scope and
- *                              tls::context are what it is made of
+ *   tls::expunge() and others  cleanup of the calling thread; tls::take_all(f) hands its values over
+ *   tls::task(f)               a function in a scope, with copies of the inherited values of the thread
+ *                              that submits it; its worker is afterwards as it was before.
+ *                              tls::scope and tls::context are its parts
  *   tls::map                   the values of a coroutine or a fiber, on whatever thread it runs
- *   tls::errc, tls::reason     what went wrong; why a value ends
+ *   tls::errc, tls::reason     why a call failed; why a value is destroyed
  *
  * ERRORS
- *   What fails throws std::system_error with tls::category(), and changes nothing. Its text names
- *   the function, and what was wrong with its use: "moved from", "not enumerable". Whatever can
- *   fail has an overload with a std::error_code& last, which reports and does not throw; compiled
- *   with -fno-exceptions, these overloads are all there is. What your constructors and factories
- *   throw reaches you as it is.
+ *   A function that fails throws std::system_error with tls::category(), and changes nothing. The text
+ *   names the function and the cause: "moved from", "not enumerable". Each function that can fail has
+ *   an overload with a std::error_code & as its last parameter, which does not throw. With
+ *   -fno-exceptions, only these overloads exist. Exceptions of your constructors and factories reach
+ *   the caller unchanged.
  *
  * DESTRUCTORS
- *   run with no lock held, and may use any of this, the object that holds them included. One that
- *   throws ends in std::terminate, as destructors do.
+ *   A value's destructor runs with no lock held, and may use everything here, the object that has the
+ *   value included. If it throws, std::terminate() is called.
  *
- * FORK, EXIT, SIGNALS: as the C header says.
+ * FORK, EXIT, SIGNALS
+ *   See the C header.
  *
  * PLUG-INS
- *   This header makes no symbol that is unique in the process, so a shared object that includes it is
- *   really unmapped by dlclose(). Before that, the values of its objects must have ended on all
- *   threads, since they end by its code: also those of a static tls::local. Its unload function, which
- *   the program calls before dlclose(), drains each object:
+ *   This header defines no symbol that is unique in the process, so dlclose() unmaps a shared object that
+ *   includes it. Before that, the values of its objects must be destroyed on all threads, because its
+ *   code destroys them; static objects are no exception. Its unload function, which the program calls
+ *   before dlclose(), drains each object:
  *
  *     object.drain(timeout, error) == 0      no thread has a value, and no destructor runs
  *
- *   With options::any_thread_destroys() that needs nobody else, unless a thread is just making or
- *   ending a value. Without it the other threads must expunge, or end, meanwhile: so the timeout, and
- *   calling it again. A plug-in that is unloaded without it is safe only if no thread has a value.
- *   (In a program in C, where libstdc++ comes with the plug-in, it may be bound to functions of
- *   std::string that g++ has compiled into the plug-in as C++20. That keeps the plug-in mapped, with
- *   this header or without; -fvisibility-inlines-hidden prevents it.)
- *   It links the shared library: a copy of the static one would have to stay mapped.
+ *   With options::any_thread_destroys() this succeeds at once, unless a thread is just making or
+ *   destroying a value. Without it, the other threads must expunge or end first: use a timeout, and call
+ *   it again. A plug-in that is unloaded without a drain is safe only if no thread has a value.
+ *   (In a program in C, libstdc++ is loaded with the plug-in, and may be bound to functions of
+ *   std::string that g++ has compiled into the plug-in as C++20. This keeps the plug-in mapped, with and
+ *   without this header; -fvisibility-inlines-hidden prevents it.)
+ *   Link a plug-in with the shared library: the static library must stay mapped.
  */
 #ifndef THREADLOCALMAP_HPP
 #define THREADLOCALMAP_HPP

@@ -1,29 +1,29 @@
-"""Thread locals for objects that die before the threads do: libthreadlocalmap for Python.
+"""Thread-locals for objects that end before the threads do: libthreadlocalmap for Python.
 
-Problem: `threading.local` keeps what a pool's thread has stored until that thread ends, and a pool's
-thread never ends. In asyncio one thread runs many tasks, which would all see the same values.
+Problem: `threading.local` keeps what a thread has stored until the thread ends, and the threads of a
+pool do not end. In asyncio one thread runs many tasks, which would all see the same values.
 
-Idea: each object has a Key. When the key is closed, or collected, what the threads have stored under
-it is stale, and each thread drops its own: at expunge(), at the end of a task, when it next stores or
-misses a value, or when it ends. A task of asyncio has values of its own, which end with it.
+Idea: each object has a Key. When the key is closed or collected, the objects that threads have stored
+under it become stale. Each thread destroys its own: in expunge(), at the end of a task, when it next
+stores or misses an object, or when it ends. A task of asyncio has objects of its own, which end with it.
 
     class Document:
         def __init__(self):
             self.buffers = threadlocalmap.Key(name="buffer", destroy=Buffer.close)
 
     document.buffers.set(Buffer())                      # this thread's own
-    pool.submit(threadlocalmap.task(work), document)    # leaves its worker as it has found it
-    pool.map(threadlocalmap.wrap(work), documents)      # each call does
+    pool.submit(threadlocalmap.task(work), document)    # the worker is afterwards as it was before
+    pool.map(threadlocalmap.wrap(work), documents)      # the same for each call
     document.buffers.close()                            # with the document
 
-`pip install ./bindings/python` builds the library and puts it into the wheel. Without one, the shared
-library is found by its path in THREADLOCALMAP_LIBRARY, or where the system looks for
-libthreadlocalmap.so.0. Python 3.9 or newer, and nothing but the standard library.
+`pip install ./bindings/python` builds the library and puts it into the wheel. Without a wheel, set
+THREADLOCALMAP_LIBRARY to the path of the shared library, or install libthreadlocalmap.so.0 where the
+system finds it. This module needs Python 3.9 or newer, and only the standard library.
 
-Invariants: an object lives exactly as long as the library keeps its value. It is dropped, and
-`destroy` is called, on the thread that stored it; for one of threading's threads, pool workers
-included, before its join() returns. A main thread's values end at the interpreter's exit; a daemon
-thread's do not. docs/pools-python.md has the rest.
+Invariants: an object is referred to exactly as long as the library keeps its value. It is dropped, and
+`destroy` is called, on the thread that stored it. For threads of `threading`, workers of executors
+included, that is before join() returns. The main thread's objects are destroyed at the interpreter's
+exit; those of daemon threads are not. docs/pools-python.md has the details.
 """
 
 from ._cleanup import detach, expunge, stale_count, take_all

@@ -1,4 +1,4 @@
-"""The end of stale values, and of all of a thread's, when the program says so.
+"""Cleanup that the program asks for: of stale objects, and of all objects of a thread.
 
 Problem: a worker that sleeps keeps what dead keys have left in it.
 
@@ -18,7 +18,7 @@ from ._values import ABSENT, call, lookup, perform
 
 
 def expunge() -> int:
-    """Destroys the stale objects of the calling thread, and of the task or Map that runs; how many."""
+    """Destroys the stale objects of the calling thread, and of the current task or Map. Returns how many."""
     strand = current(check=False)
     count: int = perform(None, library.tls_expunge)
     if strand.address is not None:
@@ -36,7 +36,7 @@ def stale_count() -> int:
 
 
 def detach() -> None:
-    """Destroys all of the calling thread's objects, as its end would. It may go on storing."""
+    """Destroys all objects of the calling thread, as its end would. The thread may store objects again."""
     strand = current(check=False)
     if strand is not own():
         raise Error(ERR_BUSY, f"{strand.name} runs on this thread: a thread is detached outside of tasks and maps")
@@ -44,12 +44,12 @@ def detach() -> None:
 
 
 def take_all() -> list[Any]:
-    """Takes all objects of the calling thread, or of the task or Map that runs, not destroyed: the
-    youngest first, those that scopes hide and stale ones included.
+    """Takes all objects of the calling thread, or of the current task or Map, and returns them without
+    destroying them: the youngest first, hidden and stale ones included.
 
-    For the child of a fork, whose objects are the parent's to end, and for a process that is about to
-    leave without its destroy callbacks. Where C code has values on the thread it is refused: they
-    would be lost.
+    Use it in the child of a fork, whose objects are the parent's to destroy, and in a process that is
+    about to exit without its destroy callbacks. It is refused where C code has values on the thread,
+    because they would be lost.
     """
     strand = current()
     map = strand.map()

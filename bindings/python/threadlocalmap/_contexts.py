@@ -1,4 +1,4 @@
-"""What a task takes along from where it was submitted.
+"""Contexts and tasks: the objects that a task gets from the code that submits it.
 
 Problem: a pool's worker, or a task that was made elsewhere, has none of its submitter's values.
 
@@ -32,7 +32,7 @@ R = TypeVar("R")
 
 
 class Context:
-    """Copies of the values that the copy= keys have here, to be used on any thread, again and again:
+    """Copies of the objects that copy= keys have here. Any thread may use them, any number of times:
     `context.run(function, argument)`, or `with Scope(context):`.
     """
 
@@ -70,7 +70,7 @@ class Context:
             self._free_left()
 
     def close(self) -> None:
-        """Destroys what was captured. Scopes that were begun with it keep their copies."""
+        """Destroys the copies. Scopes that were begun with the context keep theirs."""
         try:
             self._left.append(self._here.pop())
         except IndexError:
@@ -175,8 +175,8 @@ class _Task:
 def task(function: Callable[P, R]) -> Callable[P, R]:
     """Wraps a function for one call: `pool.submit(task(function), argument)`.
 
-    As wrap(), but the objects that were copied here are given to the call, and not copied once more. One
-    that is never called, because its future was cancelled, drops what it has taken along.
+    It works as wrap() does, but the call gets the copies that were made here, and they are not copied
+    again. If it is never called, because its future was cancelled, it drops the copies.
     """
     _refuse_generators("task", function)
     return _Task(function)

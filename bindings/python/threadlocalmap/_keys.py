@@ -1,10 +1,10 @@
-"""Keys: what each thread, task or Map stores an object of its own under.
+"""Keys, under which each thread, task or Map stores an object of its own.
 
-Problem: objects die before the threads do. What a thread has stored for a dead object stays until
-the thread ends, and a pool's thread never does.
+Problem: objects end before the threads do. What a thread has stored for such an object stays until the
+thread ends, and the threads of a pool do not end.
 
-Idea: each object has a Key. When that is closed, or collected, what was stored under it is stale, and
-each thread destroys its own.
+Idea: each object has a Key. When the key is closed or collected, the objects that were stored under it
+become stale, and each thread destroys its own.
 
 Invariants:
 - A key is released once. Its objects are in its table, where the collector sees them: an object
@@ -32,14 +32,17 @@ _STOP = 1  # what a visit returns to be the last
 
 
 class Key(Generic[T]):
-    """What each thread, task of asyncio or Map stores an object of its own under.
+    """A key, under which each thread, task of asyncio or Map stores an object of its own.
 
-    name is for reports. destroy(object, reason) ends an object; it is called on the thread that
-    stored it; what it raises goes to sys.unraisablehook. worker=True: the thread's own, which outlive
-    scopes and tasks, as a worker's caches do. With copy, a task takes copy(object) of its submitter
-    along, one of asyncio included. enumerable=True: for_each() and scrape() reach the objects of all
-    threads. explicit=True: once the key is closed, its objects wait for expunge(), or for the end of
-    what has stored them; get() and set() of other keys don't destroy them in passing.
+    name: reports show it.
+    destroy(object, reason): called once for each object, on the thread that stored it. What it raises
+      goes to sys.unraisablehook.
+    copy(object): called when a task is made, also one of asyncio, and returns the object that the task
+      gets of its submitter's object.
+    worker=True: objects belong to the thread, for caches. Scopes and tasks do not affect them.
+    enumerable=True: for_each() and scrape() reach the objects of all threads.
+    explicit=True: when the key is closed, its objects are destroyed only in expunge(), and at the end of
+      their thread, task, scope or Map. No get() or set() of another key destroys them.
 
     A key that is collected is closed.
     """
@@ -124,7 +127,7 @@ class Key(Generic[T]):
             # A signal's handler has replaced or removed it, just now.
 
     def set(self, object: T) -> None:
-        """Stores an object for the calling thread, task or Map. The one that it replaces is destroyed."""
+        """Stores an object for the calling thread, task or Map, and destroys the one that it replaces."""
         table = self._values
         code, value, now = store(self._strand().map(), self._key, table, object)
         if code == 0 and table.copy is not None:
@@ -146,8 +149,9 @@ class Key(Generic[T]):
     @overload
     def take(self, default: D) -> Union[T, D]: ...
     def take(self, default: Any = None) -> Any:
-        """Removes the object and returns it, not destroyed; else default. One that was stored outside
-        of the scope that is open is hidden, and default returned."""
+        """Removes the object without destroying it, and returns it; if there is none, returns default. An
+        object that was stored outside of the open scope is hidden until the scope ends, and default
+        is returned."""
         number, map, inside = POINTER(), self._strand().map(), carried()
         code = perform(map, library.tls_take, self._key, number)
         if code == ERR_ABSENT:
@@ -162,8 +166,9 @@ class Key(Generic[T]):
     def for_each(self, visit: Callable[[T], Optional[R]]) -> Optional[R]:
         """Calls visit(object) with each object of a key with enumerable=True, of all threads, tasks and Maps.
 
-        The first result that is not None ends the visit, and is returned; so does what visit raises. While
-        an object is visited it is not destroyed: if its thread replaces or removes it, or ends, its end waits.
+        The first result that is not None ends the visit and is returned. An exception of visit ends it
+        too. An object that is being visited is not destroyed: if its thread replaces or removes it, or
+        ends, its destruction is deferred.
         """
         self._enumerable("for_each")
         table, results, errors = self._values, [], []
@@ -193,8 +198,8 @@ class Key(Generic[T]):
         return results[0] if results else None
 
     def scrape(self) -> list[T]:
-        """Takes the objects of all threads, tasks and Maps under a key with enumerable=True, not destroyed:
-        for a sum, or a report. Each of them has none afterwards."""
+        """Takes the objects of all threads, tasks and Maps under a key with enumerable=True, and returns
+        them without destroying them. The threads, tasks and Maps have no object afterwards."""
         self._enumerable("scrape")
         numbers: list[int] = []
 
@@ -215,13 +220,13 @@ class Key(Generic[T]):
 
     @property
     def live(self) -> bool:
-        """Whether it was not closed yet."""
+        """Whether the key is not closed."""
         live: bool = library.tls_key_is_live(self._key)
         return live
 
     def close(self) -> None:
-        """Ends the key, everywhere: the calling thread's objects are destroyed before this returns, those
-        of other threads and tasks when they next expunge. Closing it again does nothing."""
+        """Closes the key. The calling thread's objects are destroyed before this returns, and those of
+        other threads and tasks when they next expunge. A second call has no effect."""
         if not self.live:
             return
         strand = current(check=False)

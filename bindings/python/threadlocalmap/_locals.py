@@ -1,4 +1,4 @@
-"""`local`, which is used as threading.local is.
+"""`local`, a replacement of threading.local.
 
 Problem: threading.local's attributes live until their thread ends or the object does. It is used
 everywhere, so a replacement has to do the same in every corner: subclasses whose __init__ is called

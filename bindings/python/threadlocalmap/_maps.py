@@ -1,4 +1,4 @@
-"""Values of one's own for what is neither a thread nor a task of asyncio.
+"""Maps: objects for code that is neither a thread nor a task of asyncio.
 
 Problem: the coroutines of other event loops, greenlets, generators and callbacks take turns on a
 thread, and nothing tells the library which of them runs.
@@ -30,14 +30,15 @@ R = TypeVar("R")
 
 
 class Map:
-    """Values of its own, for what is no thread and no task of asyncio.
+    """Objects of its own for code that is neither a thread nor a task of asyncio.
 
-        with Map() as map:          # or map.run(function, argument), as often as you like
-            key.set(1)              # the map's, and not the thread's
-        map.close()                 # ends its values; dropping the map does, too
+        with Map() as map:          # or map.run(function, argument), any number of times
+            key.set(1)              # stored in the map, and not for the thread
+        map.close()                 # destroys its objects, as does dropping the map
 
-    It begins with copies of what the copy= keys have where it is made. `with` may be held over an
-    await: it is the context that is inside. Keys with worker=True mean the thread's values all the same.
+    A Map begins with copies of the objects that copy= keys have where the Map is made. A `with` block
+    may contain an await, because the context of contextvars is inside of the Map and not the thread.
+    Objects of keys with worker=True stay those of the thread.
     """
 
     def __init__(self) -> None:
@@ -67,12 +68,12 @@ class Map:
         self._carried = those
 
     def run(self, function: Callable[P, R], /, *arguments: P.args, **named: P.kwargs) -> R:
-        """Calls a function inside."""
+        """Calls a function inside of the map."""
         with self:
             return function(*arguments, **named)
 
     def close(self) -> None:
-        """Ends its values, here. Closing it again does nothing."""
+        """Destroys its objects, on the calling thread. A second call has no effect."""
         if self._within:
             raise Error(ERR_BUSY, f"this map is entered, in {self._within[0].name}: leave it first")
         self._owner.strand.end()
@@ -161,10 +162,11 @@ class _AsyncGenerator(AsyncGenerator[Any, Any]):
 
 
 def generator(function: Callable[P, R]) -> Callable[P, R]:
-    """Gives each generator of a generator function, also of an asynchronous one, values of its own:
-    they, and the scopes that it opens, are not seen by those who take its items.
+    """Decorates a generator function, asynchronous or not: each of its generators gets a Map.
 
-    It begins with copies of what the copy= keys have where it is made. Its values end with it.
+    The code that takes the items does not see the objects of the generator, and is not inside of the
+    scopes that the generator opens. The generator begins with copies of the objects that copy= keys have
+    where it is made. Its objects end with it.
     """
     make: Any = _AsyncGenerator if inspect.isasyncgenfunction(function) else _Generator
     if make is _Generator and not inspect.isgeneratorfunction(function):

@@ -1,4 +1,4 @@
-"""What the library holds: figures, and who has a value under which key.
+"""Reports: counts, and which threads have a value under which key.
 
 Problem: a leak is seen as a number that grows; to find it, one wants to know where.
 
@@ -17,14 +17,15 @@ from ._library import COUNTERS, WRITE, Stats, check, library
 
 
 def stats() -> dict[str, int]:
-    """What the library holds now and has done so far, in the whole process: tls_stats_t."""
+    """Returns the counts of tls_stats_t, which are those of the whole process."""
     counters = Stats(size=ctypes.sizeof(Stats))
     check(library.tls_stats(counters))
     return {name: getattr(counters, name) for name in COUNTERS}
 
 
 def dump() -> dict[str, Any]:
-    """Who has a value under which key: docs/dump.schema.json. Values are numbers of this module."""
+    """Returns the report of tls_dump(), which docs/dump.schema.json describes. Values are numbers of this
+    module."""
     parts: list[bytes] = []
 
     def write(text: int, length: int, _argument: object) -> int:

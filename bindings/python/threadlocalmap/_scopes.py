@@ -1,4 +1,4 @@
-"""Scopes: what is stored inside ends with them, and what that hid is back.
+"""Scopes: objects stored inside are destroyed at the end, and the objects that they hid are visible again.
 
 Problem: a `with` statement may be left open by a generator between two of its items, or by a
 coroutine that waits, while others run on the same thread: they would be inside, too.
@@ -53,11 +53,12 @@ def _place(frame: Optional[FrameType]) -> str:
 
 
 class Scope:
-    """`with Scope():` what is stored inside ends with it, and what that hid is back.
+    """`with Scope():` objects stored inside are destroyed at the end of the block, and the objects that
+    they hid are visible again.
 
-    With a Context, its copies are set inside. One Scope for each with. In a generator, unless
-    contextlib makes a manager of it, it is refused: the one who takes the items would be inside, too.
-    across_yield=True allows it.
+    With a Context, its copies are set inside. Make a Scope for each `with`. A Scope in a generator is
+    refused, because the code that takes the items would be inside of it too; across_yield=True allows
+    it. Functions under @contextlib.contextmanager are not refused.
     """
 
     def __init__(self, context: Optional[Context] = None, *, across_yield: bool = False) -> None:

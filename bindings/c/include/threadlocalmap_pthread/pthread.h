@@ -3,9 +3,9 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * For a program whose sources are not to be touched: with this folder in front (`-I`) each file that
- * includes <pthread.h> has pthread keys of this library, and what it defines before that
- * (_GNU_SOURCE, _POSIX_C_SOURCE) works as before.
+ * For a program whose sources should not be changed: with this folder in front (`-I`), each file that
+ * includes <pthread.h> has pthread keys of this library. Macros that it defines before the include
+ * (_GNU_SOURCE, _POSIX_C_SOURCE) work as before.
  *
  * A header of the C++ library that includes <pthread.h> for itself gets the system's names; the
  * file has ours when it includes <pthread.h> itself.

@@ -32,20 +32,19 @@ struct there_are_no_iterators_use_for_each_or_iterate_over_snapshot;
  *     long total = hits.all_threads().reduce(0L, [](long sum, counter &c) { return sum + c.load(); });
  *     for (const sample &each : samples.all_threads().snapshot()) print(each);
  *
- * It hands each value to a function, for the sake of this promise: *a value is not destroyed while
- * the function that it was handed to runs*. So a reference is good inside of the function. Take
- * copies out, never addresses. An iterator would have to keep that promise from one call to the next,
- * and the one who kept one too long would keep a dead value: so there are iterators over copies only.
+ * It passes each value to a function, and *a value is not destroyed while the function runs*. So a
+ * reference is valid inside of the function. Take copies out of it, and no addresses. An iterator could
+ * not keep this promise from one call to the next, so there are iterators over copies only.
  *
- * No thread waits for a visit, and none is held up by one (but for_each_locked() holds them up): they
- * go on making, replacing and removing values, and ending. A value that its thread gives up while it is visited ends after the
- * visit. A thread that has a value all the time is met once, whether it changes or not; values that
- * come or go meanwhile may be met or not. The values' own contents are yours to guard: their threads
- * are using them. Let them be atomics, or have a mutex.
+ * No thread waits for a visit (except for for_each_locked()): threads continue to make, replace and
+ * remove values, and may end. A value that its thread replaces or removes while it is visited is destroyed
+ * after the visit. A thread that has a value all the time is visited once, whether the value changes or
+ * not; a value that is made or removed meanwhile may be visited or not. The threads may be using the
+ * contents of the values: use atomics, or a mutex.
  *
- * Any thread may ask, and several at once. While another thread clears the object, errc::busy: try
- * again. The view itself is a number, and may be kept: when its object is gone, asking it for
- * anything is errc::dead_key.
+ * Any thread may visit, and several at once. While another thread clears the object: errc::busy; try
+ * again. The view is a number, and may be kept: when its object is destroyed, its functions return
+ * errc::dead_key.
  */
 template <class T>
 class all_threads_view {
@@ -57,7 +56,7 @@ class all_threads_view {
   /**
    * Calls f with each value, as f(T &) or as f(T &, std::uint64_t thread), where `thread` is the
    * operating system's number of the thread that has it. When f throws, that is the last call of
-   * it, and the exception comes out here.
+   * it, and the exception reaches the caller.
    */
   template <class F>
   void for_each(F &&f, std::error_code &error) const {
@@ -65,18 +64,19 @@ class all_threads_view {
   }
 
   /**
-   * The same, with all values as they are at one instant: for a sum that has to be right. From the first
-   * call of f to the last no value of the object is set, replaced or removed, and no thread that has one
-   * ends: those that try wait. A get() that finds a value does not wait. The values' own contents are
-   * still yours to guard. Waits while another thread is in a visit of this kind, of any object.
+   * The same, with all values as they are at one instant: for a sum that must be exact. From the first call
+   * of f to the last, no value of the object is set, replaced or removed, and no thread that has one
+   * ends: those that try wait. A get() that finds a value does not wait. The threads
+   * may still be using the contents of the values. It waits while another thread is inside this function,
+   * for any object.
    *
-   * Locks are held while f runs: let it be short, and wait for no thread that may be inside this library.
-   * f may read values that its thread has already, of this object or others, by get(), get_existing(),
-   * * and ->. Hardly anything else of this library works there: what sets, visits, clears, or would make a
-   * value is errc::reentrant; what reports nothing, like expunge() and reset(), does nothing; and objects
-   * must be neither made nor destroyed. Where that is too little, use for_each().
+   * Locks are held while f runs: f should be short, and must not wait for a thread that may be inside this
+   * library. f may read values that its thread already has, of any object, by get(), get_existing(), * and
+   * ->. Functions that set, visit, clear, or would make a value, return errc::reentrant; functions that
+   * report no error, such as expunge() and reset(), do nothing. f must neither make nor destroy objects.
+   * Use for_each() if f needs more.
    *
-   * When f throws, that is the last call of it, and the exception comes out here, with no lock held.
+   * If f throws, it is not called again, and the exception reaches the caller, with no lock held.
    */
   template <class F>
   void for_each_locked(F &&f, std::error_code &error) const {
@@ -90,7 +90,7 @@ class all_threads_view {
     return result;
   }
 
-  /** What f makes of each value, copied. */
+  /** The results of f for each value, copied. */
   template <class F>
   auto collect(F f, std::error_code &error) const {
     std::vector<std::decay_t<std::invoke_result_t<F &, T &>>> results;
@@ -100,7 +100,7 @@ class all_threads_view {
     return results;
   }
 
-  /** Copies of all values, which are yours, and can be iterated over. */
+  /** Copies of all values, to iterate over. */
   auto snapshot(std::error_code &error) const {
     static_assert(std::is_copy_constructible_v<T>,
                   "a snapshot is made of copies, and these values can't be copied: use collect(f), "
@@ -108,7 +108,7 @@ class all_threads_view {
     return collect([](const T &value) -> T { return value; }, error);
   }
 
-  /** How many threads have a value now, by looking at each. Zero: none, or an error. */
+  /** How many threads have a value now; it visits each. 0 if none has, and after an error. */
   std::size_t size(std::error_code &error) const {
     std::size_t count = 0;
     for_each([&](T &) { count++; }, error);

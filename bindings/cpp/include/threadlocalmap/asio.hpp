@@ -1,25 +1,25 @@
 /*
- * threadlocalmap/asio.hpp - executors of Asio that leave their threads as they were.
+ * threadlocalmap/asio.hpp - executors of Asio: their threads are after a handler as they were before.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
  *     asio::thread_pool pool(4);
  *     auto executor = tls::scoped(pool.get_executor());
  *
- *     asio::post(executor, [] { ... });                 in a scope, with what the poster has
+ *     asio::post(executor, [] { ... });                 in a scope, with the poster's inherited values
  *     asio::steady_timer timer(executor);               its handlers likewise
  *
- * Every handler that goes through such an executor is a tls::task: it runs in a scope with the
- * context of the thread that handed it in, and its thread expunges then. Handlers that were never
- * run lose nothing. It wraps any executor that has properties (Asio 1.18, Boost 1.74 or newer):
+ * Every handler of such an executor is a tls::task: it runs in a scope with the context of the thread
+ * that posted it, and its thread expunges afterwards. A handler that never runs destroys its context.
+ * tls::scoped() wraps any executor that has properties (Asio 1.18, Boost 1.74 or newer):
  * of a thread_pool, of an io_context, any_io_executor, a strand.
  *
  *     tls::map own;
  *     asio::co_spawn(tls::in_map(asio::make_strand(pool), own), session(), asio::detached);
  *
- * Every handler of such an executor runs in a map of its own (tls::map): the values of a coroutine,
- * or of a session, that is resumed on one thread and then on another. One handler at a time: hence
- * the strand.
+ * Every handler of such an executor runs in the map (tls::map): it has the values of a coroutine or a
+ * session that is resumed on one thread and then on another. Only one handler may be in the map at a
+ * time, so use a strand.
  *
  * Include it after Asio's headers: Boost's, or those of the Asio without Boost. In a file that
  * has both it is for Boost's.

@@ -62,22 +62,23 @@ int make_cell(void **made, void *) noexcept {
 }  // namespace detail
 
 /**
- * A pointer that each thread has for itself, and that other threads may exchange: what RocksDB's
- * ThreadLocalPtr is used for.
+ * A pointer that each thread has for itself, and that other threads may exchange, as RocksDB's
+ * ThreadLocalPtr.
  *
  *     tls::atomic_ptr<version> cached(drop);
- *     version *mine = cached.exchange(in_use);           on a thread that works with it
- *     if (!cached.compare_exchange(expected, mine)) ...  somebody has scraped meanwhile
+ *     version *mine = cached.exchange(in_use);           on a thread that uses it
+ *     if (!cached.compare_exchange(expected, mine)) ...  another thread has scraped it
  *     cached.scrape([](version *old) { drop(old); }, obsolete);   on any thread: all threads' pointers
  *
- * It owns what the pointers point to: what a thread has ends when the thread or the object does, by
- * the deleter, which is called with each pointer but null, markers like the ones above included, and
- * may be called on several threads at once. exchange() and scrape() hand over, and end nothing. A
- * pointer that get() gives may be scraped at any time: that is between you and the one who scrapes.
+ * It owns the pointers: at the end of the thread or of the object, the deleter is called with each pointer
+ * that is not null, markers such as the ones above included. It may be called on several threads at once.
+ * exchange() and scrape() hand pointers over, and destroy nothing. A pointer from get() may be scraped at
+ * any time: your program must know when it may be used.
  *
- * Values live as long as their thread: scopes and tasks leave them alone. It is always enumerable;
- * of the options name() and any_thread_destroys() are heeded, and inherited() is errc::invalid. All
- * operations are sequentially consistent. A thread's first use takes memory; its later ones none.
+ * Values live as long as their thread: scopes and tasks do not affect them. The object is always
+ * enumerable. Of the options, name() and any_thread_destroys() have an effect, and inherited() is
+ * errc::invalid. All operations are sequentially consistent. A thread's first use allocates memory; later
+ * ones do not.
  */
 template <class T>
 class atomic_ptr {
@@ -85,12 +86,12 @@ class atomic_ptr {
   using element_type = T;
 
 #if TLS_PRIVATE_EXCEPTIONS
-  /** Values end by `delete`. Throws std::system_error. */
+  /** Values are destroyed by `delete`. Throws std::system_error. */
   atomic_ptr() : atomic_ptr(options<T>()) {}
 
   explicit atomic_ptr(options<T> asked) : atomic_ptr(asked, detail::by_delete()) {}
 
-  /** Values end by `deleter`; by nothing at all, if it is null. Throws std::system_error. */
+  /** Values are destroyed by `deleter`; if it is null, nothing is called. Throws std::system_error. */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   explicit atomic_ptr(Deleter deleter) : atomic_ptr(options<T>(), std::move(deleter)) {}
 
@@ -108,7 +109,7 @@ class atomic_ptr {
       : atomic_ptr(asked, static_cast<void (*)(T *)>(nullptr)) {}
 #endif
 
-  /** With an error the object is as if moved from. */
+  /** After an error the object is as if moved from. */
   explicit atomic_ptr(std::error_code &error) : atomic_ptr(options<T>(), error) {}
 
   atomic_ptr(options<T> asked, std::error_code &error) { make(asked, detail::by_delete(), error); }
@@ -122,13 +123,13 @@ class atomic_ptr {
     make(asked, static_cast<void (*)(T *)>(nullptr), error);
   }
 
-  /** All threads' values move along. No thread may be using either object meanwhile. */
+  /** Moves all threads' values. No thread may be using either object meanwhile. */
   atomic_ptr(atomic_ptr &&other) noexcept
       : end_(std::exchange(other.end_, nullptr)),
         rules_(std::exchange(other.rules_, nullptr)),
         key_(std::move(other.key_)) {}
 
-  /** The same; the values that were here end as with the destructor. */
+  /** The same; values that the object had are destroyed as by the destructor. */
   atomic_ptr &operator=(atomic_ptr &&other) noexcept {
     atomic_ptr(std::move(other)).swap(*this);
     return *this;
@@ -152,8 +153,8 @@ class atomic_ptr {
   explicit operator bool() const noexcept { return get() != nullptr; }
 
   /**
-   * Puts `value` in the place of the calling thread's pointer, which is handed over. An error has
-   * changed nothing, and gives null; `value` is yours still.
+   * Stores `value`, and hands the calling thread's old pointer over. After an error nothing has changed,
+   * null is returned, and `value` stays yours.
    */
   T *exchange(T *value, std::error_code &error) {
     detail::cell<T> *const own = provide(error);
@@ -161,9 +162,9 @@ class atomic_ptr {
   }
 
   /**
-   * Puts `value` in the place of the calling thread's pointer, if that is `expected`, which is then
-   * yours. Else `expected` is what it is, and the answer is false. Also false: an error, which has
-   * changed nothing.
+   * If the calling thread's pointer is `expected`, stores `value`, and `expected` is yours. Otherwise sets
+   * `expected` to the pointer, and returns false. After an error it returns false too, and nothing has
+   * changed.
    */
   bool compare_exchange(T *&expected, T *value, std::error_code &error) {
     detail::cell<T> *const own = provide(error);
@@ -171,8 +172,8 @@ class atomic_ptr {
   }
 
   /**
-   * Owns `value` from here on, and ends the one before, unless it is the same. If that fails, nothing
-   * has changed, and `value` is yours still.
+   * Takes ownership of `value`, and destroys the old value, unless it is the same pointer. If that fails,
+   * nothing has changed, and `value` stays yours.
    */
   void reset(T *value, std::error_code &error) {
     detail::cell<T> *const own = provide(error);
@@ -181,7 +182,7 @@ class atomic_ptr {
     if (old != nullptr && old != value) end_(old, reason::replaced, rules_);
   }
 
-  /** Ends the calling thread's value; get() is null then. */
+  /** Destroys the calling thread's value; get() returns null afterwards. */
   void reset() noexcept {
     auto *const own = static_cast<detail::cell<T> *>(tls_get_existing(key_.handle()));
     T *const old = own != nullptr ? own->value.exchange(nullptr) : nullptr;
@@ -189,9 +190,9 @@ class atomic_ptr {
   }
 
   /**
-   * Puts `replacement` in the place of every thread's pointer that is not null, and calls
-   * take(T *old) with it: it is yours then. Of an exchange() of its thread it comes before or after.
-   * When take throws, that is the last pointer that is taken, and the exception comes out here. Any
+   * Replaces every thread's pointer that is not null by `replacement`, and calls take(T *old) with it: the
+   * old pointer is yours. An exchange() of the pointer's thread comes before or after.
+   * If take throws, no other pointer is taken, and the exception reaches the caller. Any
    * thread, and several at once: each pointer is handed to one of them.
    */
   template <class Take>
@@ -208,7 +209,7 @@ class atomic_ptr {
 
   /**
    * Calls f(T *) with every thread's pointer that is not null. It may be scraped meanwhile. There is no
-   * form with locks, as all_threads_view has: exchanges are atomic, and wait for nobody.
+   * variant with locks as in all_threads_view, because exchanges are atomic and never wait.
    */
   template <class F>
   void for_each(F &&f, std::error_code &error) const {
@@ -249,7 +250,7 @@ class atomic_ptr {
   }
 #endif
 
-  /** As thread_local_ptr::drain(): gives the object up, and waits until no thread has a pointer. */
+  /** As thread_local_ptr::drain(): releases the key, and waits until no thread has a pointer. */
   std::size_t drain(int timeout_ms, std::error_code &error) {
     std::size_t left = 0;
     error = detail::code_of(key_.drain(timeout_ms, &left));
@@ -257,8 +258,8 @@ class atomic_ptr {
   }
 
   /**
-   * What tls::take_all() has handed over, if it was the pointer of this object: it is yours. Null: it
-   * was another's, or null. Once for each value.
+   * Returns a pointer that tls::take_all() has handed over, if it was this object's; it is yours. Returns
+   * null if it was another object's, or null. Call it once for each value.
    */
   T *taken(tls_key_t key, void *value) const noexcept {
     if (key != key_.handle() || value == nullptr) return nullptr;

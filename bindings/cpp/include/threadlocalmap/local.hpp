@@ -24,28 +24,30 @@ inline namespace TLS_PRIVATE_MODE {
 /**
  * A value that each thread has for itself, made at its first use there.
  *
- * Has what folly::ThreadLocal and tbb::enumerable_thread_specific are used for. Any number of
- * objects, each with values of its own: in a class, in a container, moved about. When the object
- * goes, so do its values: see thread_local_ptr.
+ * It replaces folly::ThreadLocal and tbb::enumerable_thread_specific. There may be any number of
+ * objects, each with values of its own, in classes and containers. The values end with the object: see
+ * thread_local_ptr.
  *
  *     tls::local<std::vector<int>> empty;                          made by T()
  *     tls::local<std::mt19937> dice(std::in_place, 42u);           made from these arguments
  *     tls::local<connection> to([=] { return connection(host); }); made by a factory
- *     tls::local<buffer> from(take_one, give_back);                and ended by a deleter
+ *     tls::local<buffer> from(take_one, give_back);                and destroyed by a deleter
  *
- * T need not be movable, may be of any size (it never stands on the stack) and of any alignment. A
- * factory returns a T, a std::unique_ptr<T> or a T * made by `new`; it may be called on several
- * threads at once. If it throws, nothing is stored, the exception comes out of get(), and the next
- * get() tries again. A factory that reads the very value it is to make gets errc::reentrant.
+ * T may be of any size and alignment, and need not be movable; it is never on the stack. A factory
+ * returns a T, a std::unique_ptr<T> or a T * made by `new`; it may be called on several
+ * threads at once. If it throws, nothing is stored, the exception reaches the caller of get(), and the next
+ * get() tries again. A factory that reads the value that it is making gets errc::reentrant.
  *
- * Values end by `delete`, or by a deleter, which is called with the pointer, or with the pointer and
- * a tls::reason, on several threads at once; what the factory returns must suit it. One that keeps
- * what it is called with for reason::thread_exit lets values outlive their threads.
+ * Values are destroyed by `delete`, or by a deleter that suits what the factory returns. The deleter is
+ * called with the pointer, or with the pointer and a tls::reason, possibly on several threads at once.
+ * A deleter that keeps the pointers that it gets with reason::thread_exit lets values outlive their
+ * threads.
  *
- * get() of a value that is there is an inlined look-up of about a nanosecond: no lock, no call.
+ * get() of an existing value is an inlined look-up that takes about a nanosecond, without a lock and
+ * without a call.
  *
- * A static one in a shared object that is unloaded: its values must have ended before, on all
- * threads, because they end by code of that object. See drain().
+ * A static object in a shared object that is unloaded: all threads' values must be destroyed first,
+ * because its code destroys them. See drain().
  */
 template <class T>
 class local {
@@ -58,7 +60,7 @@ class local {
   /** Values are made by T(). Throws std::system_error. */
   local() : local(options<T>()) {}
 
-  /** The same, with what is asked. */
+  /** The same, with options. */
   explicit local(options<T> asked) : local(asked, detail::by_default<T>()) {}
 
   /** Values are made by a factory. Throws std::system_error. */
@@ -69,7 +71,7 @@ class local {
   local(options<T> asked, Factory factory)
       : local(asked, std::move(factory), detail::by_delete()) {}
 
-  /** Values are made by a factory, and end by a deleter; by nothing at all, if that is null. */
+  /** Values are made by a factory and destroyed by a deleter; if it is null, nothing is called. */
   template <class Factory, class Deleter, class = detail::enable_factory<Factory, T>,
             class = detail::enable_deleter<Deleter, T>>
   local(Factory factory, Deleter deleter)
@@ -100,7 +102,7 @@ class local {
       : local(asked, detail::from_arguments<T>(std::forward<Arguments>(arguments)...)) {}
 #endif
 
-  /** With an error the object is as if moved from. */
+  /** After an error the object is as if moved from. */
   explicit local(std::error_code &error) : local(options<T>(), error) {}
 
   local(options<T> asked, std::error_code &error) {
@@ -123,11 +125,11 @@ class local {
     make(asked, std::move(factory), nullptr, error);
   }
 
-  /** All threads' values move along. No thread may be using either object meanwhile. */
+  /** Moves all threads' values. No thread may be using either object meanwhile. */
   local(local &&other) noexcept
       : maker_(std::exchange(other.maker_, nullptr)), key_(std::move(other.key_)) {}
 
-  /** The same; the values that were here end as with the destructor. */
+  /** The same; values that the object had are destroyed as by the destructor. */
   local &operator=(local &&other) noexcept {
     local(std::move(other)).swap(*this);
     return *this;
@@ -142,7 +144,7 @@ class local {
   friend void swap(local &one, local &other) noexcept { one.swap(other); }
 
 #if TLS_PRIVATE_EXCEPTIONS
-  /** The calling thread's value, made if need be; never null. */
+  /** The calling thread's value, which is made if there is none; never null. */
   T *get() const {
     void *const value = tls_get_existing(key_.handle());
     return TLS_PRIVATE_LIKELY(value != nullptr) ? static_cast<T *>(value) : made();
@@ -153,7 +155,7 @@ class local {
   T &operator*() const { return *get(); }
 #endif
 
-  /** Null: an error. What a factory throws comes out here, too. */
+  /** Returns null after an error. Exceptions of a factory reach the caller. */
   T *get(std::error_code &error) const {
     void *const value = tls_get_existing(key_.handle());
     if (!TLS_PRIVATE_LIKELY(value != nullptr)) return made(error);
@@ -161,17 +163,17 @@ class local {
     return static_cast<T *>(value);
   }
 
-  /** The calling thread's value, if there is one; makes none. */
+  /** The calling thread's value, or null; it makes none. */
   T *get_existing() const noexcept {
     return static_cast<T *>(tls_get_existing(key_.handle()));
   }
 
-  /** Ends the calling thread's value: the next get() makes another. */
+  /** Destroys the calling thread's value; the next get() makes another. */
   void reset() noexcept { tls_remove(key_.handle()); }
 
   /**
-   * Puts a value in the place of the one that is there, which ends, unless it is the same. Null is as
-   * reset(). If it fails, nothing has changed, and `value` is ended with reason::removed. (But an
+   * Stores a value, and destroys the old value, unless it is the same pointer. With null it does what
+   * reset() does. If it fails, nothing has changed, and `value` is destroyed with reason::removed. (An
    * object that was moved from has no deleter: then `value` stays yours.)
    */
   void reset(T *value, std::error_code &error) noexcept {
@@ -186,7 +188,7 @@ class local {
     if (error) maker_->end(value, reason::removed);
   }
 
-  /** The same; if it fails, `value` is yours still. It ends as the object's values do. */
+  /** The same; if it fails, `value` stays yours. It is destroyed as the object's values are. */
   void reset(std::unique_ptr<T> &&value, std::error_code &error) noexcept {
     error.clear();
     if (value == nullptr) return reset();
@@ -196,25 +198,25 @@ class local {
   }
 
   /**
-   * Hands the calling thread's value over, without the object's deleter: the next get() makes
-   * another. Null: none, or an error.
+   * Hands the calling thread's value over, without the object's deleter; the next get() makes another.
+   * Returns null if there is none, or after an error.
    *
-   * Waits while another thread visits the value; the waiting thread can be cancelled. Inside a visit
-   * or another function that the library calls it does not wait, because that could be for itself:
-   * errc::busy. Nor may a visitor wait for the thread that releases.
+   * It waits while another thread visits the value; the waiting thread can be cancelled. Inside a
+   * visit, or another function that the library calls, it does not wait, because it could wait for
+   * itself: errc::busy. A visitor must not wait for the thread that releases.
    */
   std::unique_ptr<T> release(std::error_code &error) {
     return released(-1, error);
   }
 
-  /** The same without waiting: errc::busy, and null, while the value is visited. */
+  /** The same without waiting: errc::busy and null while the value is being visited. */
   std::unique_ptr<T> try_release(std::error_code &error) noexcept {
     void *value = nullptr;
     const int answer = tls_take(key_.handle(), &value);
     return handed_over(answer, value, error);
   }
 
-  /** The same, which waits for so long at most: errc::timeout, and null, if the value is visited then. */
+  /** The same with a time limit: errc::timeout and null if the value is still being visited then. */
   template <class Rep, class Period>
   std::unique_ptr<T> try_release_for(const std::chrono::duration<Rep, Period> &time,
                                      std::error_code &error) {
@@ -222,16 +224,16 @@ class local {
   }
 
   /**
-   * Puts `value` in the place of the calling thread's value, which is handed over without the object's
-   * deleter; null: there was none, or it was set outside of the open scope, and is shadowed now.
-   * An error has changed nothing, and gives null; `value` is yours still. A null `value` is as
-   * release(). Waits as release() does.
+   * Stores `value`, and hands the old value over, without the object's deleter. Returns null if there
+   * was none, or if it was set outside of the open scope and is shadowed now. After an error nothing
+   * has changed, null is returned, and `value` stays yours. With null it does what release() does. It
+   * waits as release() does.
    */
   std::unique_ptr<T> exchange(std::unique_ptr<T> &&value, std::error_code &error) {
     return exchanged(std::move(value), -1, error);
   }
 
-  /** The same, which waits for so long at most: errc::timeout, and null, if the value is visited then. */
+  /** The same with a time limit: errc::timeout and null if the value is still being visited then. */
   template <class Rep, class Period>
   std::unique_ptr<T> try_exchange_for(std::unique_ptr<T> &&value,
                                       const std::chrono::duration<Rep, Period> &time,
@@ -240,16 +242,16 @@ class local {
   }
 
   /**
-   * Ends all threads' values with reason::purged; the object stays, and a get() on a thread whose value
-   * has ended makes another. Returns how many values it has ended.
+   * Destroys all threads' values with reason::purged. The object stays, and the next get() on each
+   * thread makes another value. Returns the number of values.
    *
-   * With options::any_thread_destroys() all of them are destroyed here, now. With options::enumerable()
-   * alone the calling thread's own is destroyed here; every other thread's is stale at once, so that no
-   * get() and no all_threads() finds it, and is destroyed on its thread, when that next expunges. These
-   * count, too.
+   * With options::any_thread_destroys() all values are destroyed before it returns. With
+   * options::enumerable() only, the calling thread's value is destroyed before it returns. The values of
+   * all other threads become stale at once, so that no get() and no all_threads() finds them, and each
+   * is destroyed on its thread when that next expunges. They are included in the number.
    *
-   * errc::invalid: neither was asked for, or the library that the program runs with clears only the first
-   * kind.
+   * errc::invalid: the object has neither option, or the library that the program runs with supports
+   * only the first.
    */
   std::size_t clear(std::error_code &error) noexcept {
     std::size_t ended = 0;
@@ -332,9 +334,9 @@ class local {
 #endif
 
   /**
-   * Gives the object up, as its destructor does, and waits until no thread has a value of it and no
-   * factory or deleter runs: after that their code may be unloaded. The calling thread's own value
-   * ends here, the other threads' as with the destructor: they must expunge, or end.
+   * Releases the key, as the destructor does, and waits until no thread has a value of the object and
+   * no factory or deleter runs. After that their code may be unloaded. The calling thread's value is
+   * destroyed here; the other threads must expunge or end.
    *
    *     static tls::local<parser> parsers;                    of a plug-in
    *     extern "C" bool plugin_stop() {                       called before dlclose(), again if false
@@ -342,10 +344,11 @@ class local {
    *       return parsers.drain(1000, error) == 0;
    *     }
    *
-   * Not from a destructor that dlclose() itself runs: the other threads may need what dlclose() has
-   * locked. timeout_ms: how long; 0: it just looks; negative: for ever. Returns how many threads still
-   * have a value, with errc::timeout; it may be called again. The object is as if moved from. Can be
-   * cancelled; errc::reentrant inside a function that the library calls.
+   * Do not call it in a destructor that dlclose() runs: the other threads may need a lock that dlclose()
+   * holds. timeout_ms: how long to wait; 0 only looks, and a negative number waits for ever. Returns how
+   * many threads still have a value, with errc::timeout; it may be called again. Afterwards the object
+   * is as if moved from. It is a cancellation point. Inside a function that the library calls:
+   * errc::reentrant.
    */
   std::size_t drain(int timeout_ms, std::error_code &error) {
     maker_ = nullptr;
@@ -355,14 +358,14 @@ class local {
   }
 
   /**
-   * What tls::take_all() has handed over, if it was a value of this object, without the object's
-   * deleter. Null: it was another's. Once for each value.
+   * Returns a value that tls::take_all() has handed over, without the object's deleter, if it was this
+   * object's. Returns null if it was another object's. Call it once for each value.
    */
   std::unique_ptr<T> taken(tls_key_t key, void *value) const noexcept {
     return std::unique_ptr<T>(key == key_.handle() ? static_cast<T *>(value) : nullptr);
   }
 
-  /** For the C functions; tls_get() makes values, too. */
+  /** The key, for the C functions; tls_get() makes values too. */
   tls_key_t native_handle() const noexcept { return key_.handle(); }
 
  private:

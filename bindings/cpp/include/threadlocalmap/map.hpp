@@ -16,16 +16,16 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
 /**
- * A map of values that goes from thread to thread with what it belongs to. While a thread is in it,
- * every object of this header means the map's values there.
+ * A map of values that moves from thread to thread with a coroutine, a fiber or a session. While a thread
+ * is in it, every object of this header uses the map's values on that thread.
  *
  *     tls::map own;                             with the coroutine
  *     tls::map::guard inside(own);              around each of its resume()s
  *     handle.resume();
  *
- * A map is one thread's at a time. Its values end with it, on the thread that destroys it; no other
- * thread may be in it then. A map must not end inside a destructor that the library calls, such as
- * that of a value: the library refuses to destroy it there, and it would stay for ever.
+ * Only one thread may be in a map at a time. The thread that destroys the map destroys its values; no
+ * other thread may be in it then. Do not destroy a map inside a destructor that the library calls, such
+ * as that of a value: the library refuses to destroy it there, and the map is leaked.
  */
 class map {
  public:
@@ -39,7 +39,7 @@ class map {
   }
 #endif
 
-  /** With an error it stands for each thread's own map. */
+  /** After an error it stands for each thread's own map. */
   explicit map(std::error_code &error) noexcept { make(error); }
 
   map(map &&other) noexcept : native_(std::exchange(other.native_, nullptr)) {}
@@ -68,10 +68,10 @@ class map {
 /**
  * The calling thread is in a map, from here to the end of the block. Guards nest.
  *
- * It ends on the thread that it began on: so it stands around a resume(), and never inside of a
- * coroutine that goes on elsewhere. On another thread it can't end: the thread that is in the map
- * would stay there. Then its destructor reports that on stderr and changes nothing; compiled without
- * NDEBUG, it calls std::terminate(). leave() reports it.
+ * It must end on the thread that it began on. So put it around a resume(), and never inside of a
+ * coroutine that continues on another thread. On another thread the destructor reports the fault on
+ * stderr and changes nothing; compiled without NDEBUG, it calls std::terminate(). leave() returns it as
+ * an error.
  */
 class map::guard {
  public:
@@ -86,7 +86,7 @@ class map::guard {
   }
 #endif
 
-  /** With an error the thread is where it was. */
+  /** After an error the thread's map has not changed. */
   guard(const map &to, std::error_code &error) noexcept { enter(to, error); }
 
   guard(const guard &) = delete;
@@ -100,8 +100,8 @@ class map::guard {
   }
 
   /**
-   * Ends it before its block. errc::busy: the calling thread is not the one that it began on; nothing
-   * has changed, and it is to be called there. Does nothing the second time.
+   * Ends it before the end of its block. errc::busy: the guard began on another thread; nothing has
+   * changed. Call it there. A second call has no effect.
    */
   void leave(std::error_code &error) noexcept {
     error.clear();

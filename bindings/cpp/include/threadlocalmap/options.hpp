@@ -20,18 +20,18 @@ namespace tls {
  *     tls::thread_local_ptr<T> p(tls::presets::folly);
  *     tls::thread_local_ptr<T> q(tls::options<>(tls::presets::folly).name("q"));
  *
- * docs/migrating.md says what stays different.
+ * docs/migrating.md says which differences remain.
  */
 enum class presets {
   /** folly's: the thread that destroys the object destroys all threads' values, before the
    * destructor returns; all threads' values may be visited. */
   folly,
-  /** Boost's: each thread destroys its own values; nobody sees another thread's. As without options. */
+  /** Boost's: each thread destroys its own values, and sees no other thread's. The default. */
   boost,
-  /** TBB's: all threads' values may be visited, and ended by clear(). They still end with their
+  /** TBB's: all threads' values may be visited, and destroyed by clear(). They still end with their
    * thread, unless a deleter keeps them. */
   tbb,
-  /** RocksDB's: as folly's, and scopes leave the values alone. For its Swap, CompareAndSwap and Scrape
+  /** RocksDB's: as folly's, and scopes do not affect the values. For its Swap, CompareAndSwap and Scrape
    * see tls::atomic_ptr. */
   rocksdb
 };
@@ -58,8 +58,8 @@ struct copier {
 }  // namespace detail
 
 /**
- * What may be asked of a thread_local_ptr<T>, a local<T> or an atomic_ptr<T>. The type of the values
- * is written once, here or there:
+ * Options of a thread_local_ptr<T>, a local<T> or an atomic_ptr<T>. Write the type of the values in one
+ * of two places:
  *
  *     tls::local<counter> requests(tls::options<>().name("requests").enumerable());
  *     tls::local requests(tls::options<counter>().name("requests").enumerable());
@@ -91,33 +91,33 @@ class options {
   }
 
   /**
-   * Values may be destroyed by any thread. Destroying the object then destroys all threads' values
-   * before it returns. Without this each thread destroys its own: at its next tls::expunge(), when
-   * it next makes or misses a value, or when it ends.
+   * Any thread may destroy values: the destructor of the object destroys all threads' values before it
+   * returns. Without this option each thread destroys its own: at its next tls::expunge(), when it next
+   * makes or misses a value, or when it ends.
    */
   constexpr options &any_thread_destroys() noexcept {
     reclaim_ = TLS_RECLAIM_ANY;
     return *this;
   }
 
-  /** all_threads() may be asked for, and local::clear(). */
+  /** all_threads() and local::clear() may be used. */
   constexpr options &enumerable() noexcept { return with(TLS_KEY_ENUMERABLE); }
 
   /** Values belong to the worker and not to its tasks: scopes do not affect them. Not with inherited(). */
   constexpr options &worker() noexcept { return with(TLS_KEY_WORKER); }
 
   /**
-   * For destructors that take a lock which a caller of get() or reset() may hold. When the object has
-   * gone, what other threads have of it is stale; without this a get() or reset() of *any* object that
-   * makes or misses a value may end a few stale values on its way. With it they are ended only by
-   * tls::expunge() and its like (drain() is one), by the ends of their scope, task, map or thread, and
-   * by tls_thread_detach(). So call tls::expunge() where no such lock is held: without that they stay
-   * until their thread ends. All else is as always: the thread that destroys the object ends its own
-   * value at once, and what is reset or replaced ends there and then.
+   * For destructors that take a lock which a caller of get() or reset() may hold. When the object is
+   * destroyed, other threads' values become stale. Without this option, a get() or reset() of *any*
+   * object that makes or misses a value may destroy a few stale values first. With it, stale values of
+   * this object are destroyed only by tls::expunge(), drain() and similar functions, at the end of their
+   * scope, task, map or thread, and by tls_thread_detach(). So call tls::expunge() where no such lock is
+   * held: otherwise they stay until their thread ends. The thread that destroys the object still
+   * destroys its own value at once, and reset() and replace() still destroy the old value at once.
    */
   constexpr options &explicitly_expunged() noexcept { return with(TLS_KEY_EXPLICIT); }
 
-  /** Tasks take the value along, each a copy of its own. Not with worker(). */
+  /** Each task gets a copy of the value. Not with worker(). */
   constexpr options &inherited() noexcept {
     static_assert(has_type, "inherited() copies values, so it needs their type: tls::options<T>()");
     static_assert(!std::is_void_v<T>, "a void can't be copied, so it can't be inherited");

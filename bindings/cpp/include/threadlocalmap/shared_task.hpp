@@ -16,8 +16,8 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
 /**
- * A tls::task that can be copied, and called where it is const: for std::function, oneTBB, Taskflow,
- * and pools that are made with them. All copies are one task: one of them is called, once.
+ * A tls::task that can be copied, and called as const: for std::function, oneTBB, Taskflow, and pools
+ * that use them. All copies are one task: call one of them, once.
  */
 template <class F>
 class shared_task {
@@ -26,7 +26,7 @@ class shared_task {
   explicit shared_task(F f) : task_(new task<F>(std::move(f))) {}
 #endif
 
-  /** With an error it is empty. */
+  /** After an error it is empty. */
   shared_task(F f, std::error_code &error) : task_(new task<F>(std::move(f), error)) {}
 
   template <class... Arguments>

@@ -1,5 +1,5 @@
 /*
- * Tasks that leave their worker as they found it, and take along what they need.
+ * Tasks: a function in a scope, with values of the thread that submits it.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -22,9 +22,9 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
 /**
- * Copies of the calling thread's values of all objects with options::inherited(), for a task. Moves;
- * does not depend on the thread that it was captured on. Its values end with it, on the thread that
- * destroys it.
+ * Copies of the calling thread's values of all objects with options::inherited(), for a task. It can be
+ * moved, and does not depend on the thread that it was captured on. Its values are destroyed with it, on
+ * the thread that destroys it.
  */
 class context {
  public:
@@ -37,7 +37,7 @@ class context {
   }
 #endif
 
-  /** Captures; with an error the context is empty. */
+  /** Captures; after an error the context is empty. */
   explicit context(std::error_code &error) noexcept { capture(error); }
 
   context(context &&other) noexcept : captured_(std::exchange(other.captured_, nullptr)) {}
@@ -63,15 +63,14 @@ class context {
 };
 
 /**
- * A stretch of the calling thread's work. Values set inside a scope are destroyed when it closes;
- * values they shadowed become visible again. Outer values are visible inside. If there is a context,
- * its values take the place of the outer values of inherited objects. Objects with options::worker() are exempt.
- * Scopes nest.
+ * A stretch of the calling thread's work. Values set inside a scope are destroyed when it closes; values they
+ * shadowed become visible again. Outer values are visible inside. If there is a context, its values take the
+ * place of the outer values of inherited objects. Objects with options::worker() are exempt. Scopes nest.
  *
- * It ends on the thread that it began on, or, if it began in a tls::map, on the one that is in that
- * map. Elsewhere it can't end: then its destructor reports that on stderr and changes nothing; compiled
- * without NDEBUG, it calls std::terminate(). end() reports it. (What begins in a map may be left to
- * the map, which ends it.)
+ * It must end on the thread that it began on, or, if it began in a tls::map, on the thread that is in
+ * that map. Elsewhere the destructor reports the fault on stderr and changes nothing; compiled without
+ * NDEBUG, it calls std::terminate(). end() returns it as an error. (A map ends the scopes that are open
+ * in it when it is destroyed.)
  */
 class scope {
  public:
@@ -90,7 +89,7 @@ class scope {
   }
 #endif
 
-  /** With an error there is no scope. */
+  /** After an error there is no scope. */
   explicit scope(std::error_code &error) noexcept { begin(nullptr, error); }
 
   scope(const context &along, std::error_code &error) noexcept {
@@ -100,7 +99,7 @@ class scope {
   scope(const scope &) = delete;
   scope &operator=(const scope &) = delete;
 
-  /** Ends it, unless somebody has left one of C open inside. */
+  /** Ends it, unless a scope of C that was begun inside is still open. */
   ~scope() {
     std::error_code error;
     end(error);
@@ -108,9 +107,9 @@ class scope {
   }
 
   /**
-   * Ends it before its block. errc::busy: one that was begun later is open still. errc::invalid: it
-   * is not open in the calling thread's map, because that is another thread's, or has ended. An error
-   * has changed nothing. Does nothing the second time.
+   * Ends it before the end of its block. errc::busy: a scope that was begun later is still open.
+   * errc::invalid: it is not open in the calling thread's map, because it is another thread's, or has
+   * ended. After an error nothing has changed. A second call has no effect.
    */
   void end(std::error_code &error) noexcept {
     error = open_ ? detail::code_of(tls_scope_end(scope_)) : std::error_code();
@@ -191,15 +190,15 @@ struct work {
 }  // namespace detail
 
 /**
- * A function as a task of a pool. Made on the submitting thread, whose context it captures; called
- * once, on any thread, where it runs in a scope with that context, and expunges at its end. So the
- * worker has after it what it had before.
+ * A function as a task of a pool. It is made on the submitting thread, whose context it captures, and
+ * called once, on any thread: there it runs in a scope with that context, and expunges at its end. After
+ * it, the worker's values are as they were before it.
  *
  *     pool.submit(tls::task([=] { return handle(request); }));
  *
- * Takes any callable, such as can only be moved too, and has its arguments, its result and its
- * exceptions. Can be moved and not copied: std::thread, std::async and std::packaged_task take it;
- * for std::function put it into a std::shared_ptr. One that is never called is just destroyed.
+ * It takes any callable, also one that can only be moved, and passes arguments, result and exceptions
+ * through. It can be moved and not copied: std::thread, std::async and std::packaged_task take it; for
+ * std::function use tls::shared_task. A task that is never called is destroyed with its context.
  */
 template <class F>
 class task {
@@ -212,7 +211,7 @@ class task {
   }
 #endif
 
-  /** With an error the task is empty. */
+  /** After an error the task is empty. */
   task(F f, std::error_code &error) { make(std::move(f), error); }
 
   task(task &&other) noexcept
@@ -230,7 +229,7 @@ class task {
     std::swap(native_, other.native_);
   }
 
-  /** Whether it can be called still. */
+  /** Whether it can still be called. */
   explicit operator bool() const noexcept { return native_ != nullptr; }
 
   /** Calling it again, or an empty one, throws errc::invalid; without exceptions, terminates. */

@@ -1,24 +1,24 @@
 /*
- * threadlocalmap/tbb.hpp - oneTBB's arenas, whose threads leave them as they came.
+ * threadlocalmap/tbb.hpp - oneTBB's arenas: threads are after them as they were before.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
  *     tbb::task_arena arena(4);
  *     tls::arena_observer observer(arena);    before work is given to it
  *
- * From then on each thread's stay in the arena is a scope: what it sets there and does not keep for
- * longer (options::worker(), TLS_KEY_WORKER) ends when it leaves, on it, and it expunges then. A
- * worker leaves when there is no work for it; the thread that calls execute(), when that returns.
+ * From then on each thread has a scope while it is in the arena: values that it sets there are destroyed
+ * on it when it leaves, except those of options::worker() (TLS_KEY_WORKER), and it expunges then. A
+ * worker leaves when there is no work for it; the thread that calls execute() leaves when that returns.
  *
- * For a scope of each task, and for what the submitter has, wrap the task: it is const and copied,
- * so it takes tls::shared_task.
+ * To give each task a scope and the submitter's inherited values, wrap the task. TBB copies tasks and
+ * calls them as const, so use tls::shared_task.
  *
  *     group.run(tls::shared_task([&] { ... }));
  *
  * WORKERS THAT SLEEP
- *   belong to no arena, and can't be called: what they keep for longer ends when they next leave an
- *   arena, or end (tbb::finalize). Objects that die while they sleep and whose values may be
- *   destroyed by any thread (TLS_RECLAIM_ANY) need not wait.
+ *   A worker that sleeps is in no arena, and can't be woken by a waker: stale values of
+ *   options::worker() stay until it next leaves an arena, or ends (tbb::finalize). Values that any
+ *   thread may destroy (TLS_RECLAIM_ANY) do not wait.
  */
 #ifndef THREADLOCALMAP_TBB_HPP
 #define THREADLOCALMAP_TBB_HPP

@@ -21,19 +21,21 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
 /**
- * Ends the calling thread's values of all objects that are gone: between two tasks, and before a
- * worker goes to sleep. A nanosecond when there are none. Returns how many it has ended.
+ * Destroys the calling thread's values of all objects that were destroyed. Call it between two tasks,
+ * and before a worker goes to sleep; if there are none, it takes about a nanosecond. Returns how many
+ * values it destroyed.
  */
 inline std::size_t expunge() noexcept { return tls_stale_count() != 0 ? tls_expunge() : 0; }
 
-/** The same, at most `budget` of them: for who must not pause for long. */
+/** The same, for at most `budget` values: use it where a pause must be short. */
 inline std::size_t expunge(std::size_t budget) noexcept {
   return tls_stale_count() != 0 ? tls_expunge_some(budget) : 0;
 }
 
 /**
- * Calls f at the end of the calling thread, before its values end; the latest first. Move-only
- * functions are welcome. f must not throw. With an error it is not called at all.
+ * Calls f at the end of the calling thread, before its values are destroyed; the function that was
+ * registered last is called first. f may be move-only, and must not throw. After an error it is not
+ * called.
  */
 template <class F>
 void at_thread_exit(F f, std::error_code &error) {
@@ -61,21 +63,21 @@ void at_thread_exit(F f) {
 #endif
 
 /**
- * Hands each of the calling thread's values over, undestroyed, by f(tls_key_t key, void *value): for the
- * child of a fork, whose values are the parent's to end, and for a process that leaves without
- * destructors. No deleter is called. What an object of this header had is known by the object:
+ * Hands each of the calling thread's values to f(tls_key_t key, void *value), and destroys none. Use it in
+ * the child of a fork, whose values are the parent's to destroy, and in a process that exits without
+ * destructors. No deleter is called. An object of this header recognises its own values:
  *
  *     tls::take_all([&](tls_key_t key, void *value) {
  *       if (const auto own = connections.taken(key, value)) close(own->descriptor);
- *     });                                          all other values are left as they are
+ *     });                                          all other values are not destroyed
  *
- * The youngest value comes first. Values that scopes shadow come as well, and so do those of objects that
- * are gone, which no taken() knows, and nulls of C keys. What f makes meanwhile stays; scopes stay open.
- * f may use any of this header, and may end the thread.
+ * The youngest value comes first. Values that scopes shadow are included, and so are nulls of C keys and
+ * values of objects that were destroyed, which no taken() recognises. Values that f makes meanwhile
+ * stay; scopes stay open. f may use everything in this header, and may end the thread.
  *
- * All values are handed over, also when f throws: it goes on being called, so that none is lost unseen,
- * and its first exception comes out here at the end. errc::busy: another thread visits some of the values
- * (in the child of a fork, the visitor that has forked); those stay, all others were handed over.
+ * If f throws, it is still called with the remaining values, and its first exception reaches the caller at
+ * the end. errc::busy: another thread visits some of the values (in the child of a fork, the visitor that has
+ * forked); those stay, all others were handed over.
  */
 template <class F>
 void take_all(F &&f, std::error_code &error) {

@@ -23,17 +23,18 @@ inline namespace TLS_PRIVATE_MODE {
 /**
  * A pointer that each thread has for itself, owning what it points to.
  *
- * Has the members of boost::thread_specific_ptr and of folly::ThreadLocalPtr. Any number of
- * objects, each with pointers of its own: in a class, in a container, moved about. Destroying the
- * object ends the calling thread's value at once, and each other thread's by that thread, when it
- * next expunges, makes or misses a value, or ends; with options::any_thread_destroys() all of them
- * are ended before the destructor returns. An object at a dead one's address sees nothing of it.
+ * It has the members of boost::thread_specific_ptr and of folly::ThreadLocalPtr. There may be any
+ * number of objects, each with pointers of its own, in classes and containers. The destructor of the
+ * object destroys the calling thread's value at once. Each other thread destroys its own value when it
+ * next expunges, makes or misses a value, or ends. With options::any_thread_destroys() all values are
+ * destroyed before the destructor returns. A new object at the address of a dead one has no values.
  *
- * A deleter is called with the pointer, or with the pointer and a tls::reason; never with null. It
- * belongs to the object (a constructor's), or to one value (reset's). The object's may be called
- * on several threads at once. nullptr, NULL and a null function are deleters, too: they call nothing.
+ * A deleter is called with the pointer, or with the pointer and a tls::reason, and never with null. It
+ * belongs to the object (a constructor's) or to one value (that of reset()). The deleter of an object
+ * may be called on several threads at once. nullptr, NULL and a null function are deleters that call
+ * nothing.
  *
- * get() is an inlined look-up of about a nanosecond: no lock, no call.
+ * get() is an inlined look-up that takes about a nanosecond, without a lock and without a call.
  */
 template <class T>
 class thread_local_ptr {
@@ -41,23 +42,23 @@ class thread_local_ptr {
   using element_type = T;
 
 #if TLS_PRIVATE_EXCEPTIONS
-  /** Values end by `delete`. Throws std::system_error. */
+  /** Values are destroyed by `delete`. Throws std::system_error. */
   thread_local_ptr() : thread_local_ptr(options<T>()) {}
 
-  /** The same, with what is asked. */
+  /** The same, with options. */
   explicit thread_local_ptr(options<T> asked) {
     std::error_code error;
     make(asked, error);
     require_made(asked, error);
   }
 
-  /** Values end by `deleter`; by nothing at all, if it is null. Throws std::system_error. */
+  /** Values are destroyed by `deleter`; if it is null, nothing is called. Throws std::system_error. */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   explicit thread_local_ptr(Deleter deleter) : thread_local_ptr(options<T>(), std::move(deleter)) {}
 
   explicit thread_local_ptr(std::nullptr_t) : thread_local_ptr(options<T>(), nullptr) {}
 
-  /** The same, with what is asked. */
+  /** The same, with options. */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   thread_local_ptr(options<T> asked, Deleter deleter) {
     std::error_code error;
@@ -72,12 +73,12 @@ class thread_local_ptr {
   }
 #endif
 
-  /** Values end by `delete`. With an error the object is as if moved from. */
+  /** Values are destroyed by `delete`. After an error the object is as if moved from. */
   explicit thread_local_ptr(std::error_code &error) noexcept { make(options<T>(), error); }
 
   thread_local_ptr(options<T> asked, std::error_code &error) noexcept { make(asked, error); }
 
-  /** Values end by `deleter`. With an error the object is as if moved from. */
+  /** Values are destroyed by `deleter`. After an error the object is as if moved from. */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   thread_local_ptr(options<T> asked, Deleter deleter, std::error_code &error) {
     make(asked, std::move(deleter), error);
@@ -87,11 +88,11 @@ class thread_local_ptr {
     make(asked, nullptr, error);
   }
 
-  /** All threads' values move along. No thread may be using either object meanwhile. */
+  /** Moves all threads' values. No thread may be using either object meanwhile. */
   thread_local_ptr(thread_local_ptr &&other) noexcept
       : ways_(std::exchange(other.ways_, endings())), key_(std::move(other.key_)) {}
 
-  /** The same; the values that were here end as with the destructor. */
+  /** The same; values that the object had are destroyed as by the destructor. */
   thread_local_ptr &operator=(thread_local_ptr &&other) noexcept {
     thread_local_ptr(std::move(other)).swap(*this);
     return *this;
@@ -114,14 +115,14 @@ class thread_local_ptr {
 
   explicit operator bool() const noexcept { return get() != nullptr; }
 
-  /** Ends the calling thread's value; get() is null then. */
+  /** Destroys the calling thread's value; get() returns null afterwards. */
   void reset() noexcept { tls_remove(key_.handle()); }
 
   /**
-   * Owns `value` from here on, and ends the one before, unless it is the same.
+   * Takes ownership of `value`, and destroys the old value, unless it is the same pointer.
    *
-   * If that fails, nothing has changed, and `value` is ended with reason::removed. (But an object
-   * that was moved from has no deleter: then `value` stays yours.)
+   * If that fails, nothing has changed, and `value` is destroyed with reason::removed. (An object that
+   * was moved from has no deleter: then `value` stays yours.)
    */
   void reset(T *value, std::error_code &error) noexcept {
     error.clear();
@@ -134,21 +135,21 @@ class thread_local_ptr {
   }
 
   /**
-   * The same, with a deleter for this value alone. If that fails, the deleter is called. (But the
-   * same pointer again, while it is visited: errc::busy, and it keeps its deleter.)
+   * The same, with a deleter for this value only. If that fails, the deleter is called. (If the same
+   * pointer is set again while it is visited: errc::busy, and it keeps its deleter.)
    */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   void reset(T *value, Deleter deleter, std::error_code &error) {
     own(value, deleter, error);
   }
 
-  /** The same; this value alone is not owned. */
+  /** The same; the object does not own this value. */
   void reset(T *value, std::nullptr_t, std::error_code &error) noexcept {
     void (*const none)(T *) = nullptr;
     reset(value, none, error);
   }
 
-  /** Takes over the pointer's deleter, too. */
+  /** The same, with the deleter of the unique_ptr. */
   template <class U, class Deleter, class = std::enable_if_t<std::is_convertible_v<U *, T *>>>
   void reset(std::unique_ptr<U, Deleter> value, std::error_code &error) {
     if constexpr (std::is_same_v<Deleter, std::default_delete<T>>) {
@@ -158,46 +159,46 @@ class thread_local_ptr {
     reset(pointer, detail::unique_holder<U, Deleter>(std::move(value)), error);
   }
 
-  /** Is one of the owners for as long as the thread has the value; release() ends that. */
+  /** Shares ownership for as long as the thread has the value; release() gives its share up. */
   void reset(std::shared_ptr<T> value, std::error_code &error) {
     T *const pointer = value.get();
     reset(pointer, detail::shared_holder<T>(std::move(value)), error);
   }
 
   /**
-   * Hands the calling thread's value over, without its deleter; get() is null then. Null: there is
-   * none, or an error.
+   * Hands the calling thread's value over, without its deleter; get() returns null afterwards.
+   * Returns null if there is none, or after an error.
    *
-   * Waits while another thread visits the value; the waiting thread can be cancelled. Inside a visit
-   * or another function that the library calls it does not wait, because that could be for itself:
-   * errc::busy. Nor may a visitor wait for the thread that releases.
+   * It waits while another thread visits the value; the waiting thread can be cancelled. Inside a
+   * visit, or another function that the library calls, it does not wait, because it could wait for
+   * itself: errc::busy. A visitor must not wait for the thread that releases.
    */
   T *release(std::error_code &error) {
     return released(-1, error);
   }
 
-  /** The same without waiting: errc::busy, and null, while the value is visited. */
+  /** The same without waiting: errc::busy and null while the value is being visited. */
   T *try_release(std::error_code &error) noexcept {
     void *entry = nullptr;
     const int answer = tls_take(key_.handle(), &entry);
     return handed_over(answer, entry, error);
   }
 
-  /** The same, which waits for so long at most: errc::timeout, and null, if the value is visited then. */
+  /** The same with a time limit: errc::timeout and null if the value is still being visited then. */
   template <class Rep, class Period>
   T *try_release_for(const std::chrono::duration<Rep, Period> &time, std::error_code &error) {
     return released(detail::milliseconds_of(time), error);
   }
 
   /**
-   * Owns `value` from here on, and hands the one before over, without its deleter; null: there was
-   * none, or it was set outside of the open scope, and is shadowed now. An error has changed
-   * nothing, and gives null; `value` is yours still. A null `value` is as release(). Waits as release()
-   * does.
+   * Takes ownership of `value`, and hands the old value over, without its deleter. Returns null if
+   * there was none, or if it was set outside of the open scope and is shadowed now. After an error
+   * nothing has changed, null is returned, and `value` stays yours. With null it does what release()
+   * does. It waits as release() does.
    */
   T *exchange(T *value, std::error_code &error) { return exchanged(value, -1, error); }
 
-  /** The same, which waits for so long at most: errc::timeout, and null, if the value is visited then. */
+  /** The same with a time limit: errc::timeout and null if the value is still being visited then. */
   template <class Rep, class Period>
   T *try_exchange_for(T *value, const std::chrono::duration<Rep, Period> &time,
                       std::error_code &error) {
@@ -256,13 +257,14 @@ class thread_local_ptr {
 #endif
 
   /**
-   * Gives the object up, as its destructor does, and waits until no thread has a value of it and no
-   * deleter runs: after that the code of its deleters may be unloaded. The calling thread's own value
-   * ends here, the other threads' as with the destructor: they must expunge, or end.
+   * Releases the key, as the destructor does, and waits until no thread has a value of the object and
+   * no deleter runs. After that the code of its deleters may be unloaded. The calling thread's value is
+   * destroyed here; the other threads must expunge or end.
    *
-   * timeout_ms: how long; 0: it just looks; negative: for ever. Returns how many threads still have
-   * a value, with errc::timeout; it may be called again. The object is as if moved from. Can be
-   * cancelled; errc::reentrant inside a function that the library calls.
+   * timeout_ms: how long to wait; 0 only looks, and a negative number waits for ever. Returns how many
+   * threads still have a value, with errc::timeout; it may be called again. Afterwards the object is as
+   * if moved from. It is a cancellation point. Inside a function that the library calls:
+   * errc::reentrant.
    */
   std::size_t drain(int timeout_ms, std::error_code &error) {
     ways_ = endings();
@@ -272,8 +274,8 @@ class thread_local_ptr {
   }
 
   /**
-   * What tls::take_all() has handed over, if it was a value of this object, without its deleter: it is
-   * yours. Null: it was another's. Once for each value.
+   * Returns a value that tls::take_all() has handed over, without its deleter, if it was this object's;
+   * it is yours. Returns null if it was another object's. Call it once for each value.
    */
   T *taken(tls_key_t key, void *value) const noexcept {
     return key == key_.handle() && value != nullptr ? detail::hand_over<T>(value) : nullptr;
