@@ -14,14 +14,14 @@
  *     tls_key_options_t options = {0};
  *     options.size = sizeof options;
  *     options.destroy = free_buffer;
- *     tls_key_create(&key, &options);        when the object is made
+ *     tls_key_create(&key, &options);  when the object is made
  *
- *     void *buffer = tls_get(key);           on any thread, in a nanosecond
+ *     void *buffer = tls_get(key);     on any thread, in a nanosecond
  *     if (!buffer) tls_set(key, buffer = new_buffer());
  *
- *     tls_expunge();                         on a pool's thread, between two tasks
+ *     tls_expunge();                   between two tasks of a pool
  *
- *     tls_key_release(key);                  when the object ends
+ *     tls_key_release(key);            when the object ends
  */
 
 /*
@@ -52,8 +52,8 @@
  *   with their size: set it to sizeof, and every member that you do not use to zero. "Yours" means
  *   that the library does not free it.
  *
- *   The text of each function ends with its parameters (@param; the function writes what an [out]
- *   parameter points at) and with these facts:
+ *   The text of each function ends with its parameters, of which the function writes what an [out]
+ *   parameter points at, and with these facts:
  *   Threads      which threads may call it
  *   Blocks       whether it may wait for other threads, apart from short locks (see THREADING)
  *   Runs         which callbacks it may call before it returns. A call that destroys a value or
@@ -62,16 +62,16 @@
  *                8 stale values" means those of the calling thread, except values of
  *                TLS_KEY_EXPLICIT keys
  *   Signals      whether a signal handler may call it
- *   Returns      (@return, @retval) every value that it can return. "Called by the memory allocator"
- *                is the case that malloc() or the like, called by this library, calls this library
- *   Since        (@since) the first version that has it
+ *   Returns      every value that it can return. "Called by the memory allocator" is the case that
+ *                malloc() or the like, called by this library, calls this library
+ *   Since        the first version that has it
  *
  * OWNERSHIP
  *   made by                 ended by                          or by
  *   tls_key_create          tls_key_release, the last one     -
  *   tls_key_retain          tls_key_release                   -
  *   tls_set, tls_swap,      the key's destroy callback, once, tls_take, tls_swap, tls_take_all and
- *   the init callback       on a thread that the key allows   tls_scrape, which give it to you
+ *     the init callback     on a thread that the key allows   tls_scrape, which give it to you
  *   options.user            options.user_free, once, last     you, if there is no user_free
  *   options.name            you: the library copies it        -
  *   tls_context_capture     tls_context_free                  -
@@ -79,7 +79,7 @@
  *   tls_map_create          tls_map_destroy                   -
  *   tls_scope_begin         tls_scope_end                     the end of its thread or map
  *   tls_strerror and other  nothing: the strings are static   -
- *   functions with text
+ *     functions with text
  *
  * THREADING
  *   Every function may be called on any thread, at any time, however the thread was made. Values
@@ -937,8 +937,8 @@ typedef struct tls_hook_options_t {
  *
  * @param options Describes the hook, and is read during the call only.
  *
- * Threads: any. Blocks: no. Runs: fn, if it is a TLS_HOOK_ON_STALE hook and there are stale
- * values. Signals: not safe.
+ * Threads: any. Blocks: no. Runs: the hook, if it is a TLS_HOOK_ON_STALE hook and there are
+ * stale values. Signals: not safe.
  * @return TLS_OK, or an error code:
  * @retval TLS_ERR_INVALID options or options->fn is NULL, size ends inside a member, `when` is an
  *   unknown number, flags is not 0, or members that this version does not know are not 0.

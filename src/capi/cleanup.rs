@@ -216,8 +216,8 @@ versioned!(tls_hook_options_t: size, when, flags, r#fn, arg, owner);
 ///
 /// @param options Describes the hook, and is read during the call only.
 ///
-/// Threads: any. Blocks: no. Runs: fn, if it is a TLS_HOOK_ON_STALE hook and there are stale
-/// values. Signals: not safe.
+/// Threads: any. Blocks: no. Runs: the hook, if it is a TLS_HOOK_ON_STALE hook and there are
+/// stale values. Signals: not safe.
 /// @return TLS_OK, or an error code:
 /// @retval TLS_ERR_INVALID options or options->fn is NULL, size ends inside a member, `when` is an
 ///   unknown number, flags is not 0, or members that this version does not know are not 0.

@@ -4,6 +4,7 @@
 //! * [`library`]: the library under test, built or installed, and its header.
 //! * [`compiler`]: the C and C++ compilers, found as the `cc` crate finds them.
 //! * [`sections`]: the order of the header.
+//! * [`manual`]: what the header says; [`manual_pages`] and [`manual_mdoc`] write man pages of it.
 //! * [`process`]: running what was built, with a guard against hanging.
 
 // Each test program is a crate of its own and uses a part of this.
@@ -12,6 +13,9 @@
 pub(crate) mod compiler;
 pub(crate) mod declarations;
 pub(crate) mod library;
+pub(crate) mod manual;
+pub(crate) mod manual_mdoc;
+pub(crate) mod manual_pages;
 pub(crate) mod process;
 pub(crate) mod sections;
 
