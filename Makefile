@@ -154,6 +154,11 @@ manual: header
 	@THREADLOCALMAP_WRITE_MANUAL=1 $(CARGO) test --locked --quiet --test manual the_man_pages_are_what_the_header_says
 	@echo 'docs/man is written'
 
+docs:
+	@command -v doxygen >/dev/null || { echo 'make docs needs doxygen. On Debian: apt-get install doxygen'; exit 1; }
+	@THREADLOCALMAP_SITE='$(abspath $(TARGET))/docs' $(CARGO) test --locked --quiet --test manual the_site_
+	@echo '$(TARGET)/docs/html/index.html is written'
+
 clean:
 	$(CARGO) clean
 	rm -rf $(DEMO) $(TARGET)/plot benches/target

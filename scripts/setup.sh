@@ -13,6 +13,8 @@ aarch64-linux-gnu-gcc   gcc-aarch64-linux-gnu   the aarch64 checks
 aarch64-linux-gnu-g++   g++-aarch64-linux-gnu   the aarch64 checks in C++
 qemu-aarch64            qemu-user               running on aarch64
 clang++                 clang                   the C++ tests with clang
+mandoc                  mandoc                  the check of the man pages
+doxygen                 doxygen                 the HTML site
 '
 # header, Debian package, what is skipped without it
 LIBRARIES='

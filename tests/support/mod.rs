@@ -4,7 +4,8 @@
 //! * [`library`]: the library under test, built or installed, and its header.
 //! * [`compiler`]: the C and C++ compilers, found as the `cc` crate finds them.
 //! * [`sections`]: the order of the header.
-//! * [`manual`]: what the header says; [`manual_pages`] and [`manual_mdoc`] write man pages of it.
+//! * [`manual`]: what the header says; [`manual_pages`] and [`manual_mdoc`] write man pages of
+//!   it, [`manual_site`] what Doxygen makes a site of.
 //! * [`process`]: running what was built, with a guard against hanging.
 
 // Each test program is a crate of its own and uses a part of this.
@@ -16,6 +17,7 @@ pub(crate) mod library;
 pub(crate) mod manual;
 pub(crate) mod manual_mdoc;
 pub(crate) mod manual_pages;
+pub(crate) mod manual_site;
 pub(crate) mod process;
 pub(crate) mod sections;
 
