@@ -31,7 +31,7 @@ openssl_PACKAGE  := libssl-dev
 openssl_LIBS     := -lcrypto
 things_sources    = $(wildcard examples/$(1)/*.c examples/things/*.c) examples/pool/pool.c $($(1)_SOURCES)
 
-.PHONY: $(THINGS:%=demo-%) help all demo check check-deep fuzz fuzz-corpus fuzz-mutations bench instructions latency soak install uninstall header pool lib plot clean
+.PHONY: $(THINGS:%=demo-%) help all demo check check-deep fuzz fuzz-corpus fuzz-mutations bench instructions latency soak install uninstall header manual docs pool lib plot clean
 
 help:
 	@echo 'make demo      count the words of this repository with a pool of threads, four times:'
@@ -60,6 +60,8 @@ help:
 	@echo 'make all       build the shared and the static library below $(TARGET)/release'
 	@echo 'make install   PREFIX=$(PREFIX) LIBDIR= INCLUDEDIR= DESTDIR=  (make uninstall undoes it)'
 	@echo 'make header    write include/threadlocalmap.h anew from the Rust sources'
+	@echo 'make manual    the same, and then the man pages below docs/man'
+	@echo 'make docs      the HTML site below $(TARGET)/docs: the reference, the guides and the examples, by Doxygen'
 	@echo 'make clean     remove everything that was built'
 
 all: lib
@@ -147,6 +149,16 @@ uninstall:
 header:
 	@THREADLOCALMAP_WRITE_HEADER=1 $(CARGO) test --locked --quiet --test header the_header_is_what_the_sources_say
 	@echo 'include/threadlocalmap.h is written'
+
+# The pages are written from the header, so that comes first.
+manual: header
+	@THREADLOCALMAP_WRITE_MANUAL=1 $(CARGO) test --locked --quiet --test manual the_man_pages_are_what_the_header_says
+	@echo 'docs/man is written'
+
+docs:
+	@command -v doxygen >/dev/null || { echo 'make docs needs doxygen. On Debian: apt-get install doxygen'; exit 1; }
+	@THREADLOCALMAP_SITE='$(abspath $(TARGET))/docs' $(CARGO) test --locked --quiet --test manual the_site_
+	@echo '$(TARGET)/docs/html/index.html is written'
 
 clean:
 	$(CARGO) clean

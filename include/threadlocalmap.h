@@ -1,4 +1,5 @@
-/*
+/**
+ * @file
  * threadlocalmap.h - weak-keyed thread locals with explicit cleanup, for C and C++ thread pools.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
@@ -13,15 +14,17 @@
  *     tls_key_options_t options = {0};
  *     options.size = sizeof options;
  *     options.destroy = free_buffer;
- *     tls_key_create(&key, &options);        when the object is made
+ *     tls_key_create(&key, &options);  when the object is made
  *
- *     void *buffer = tls_get(key);           on any thread, in a nanosecond
+ *     void *buffer = tls_get(key);     on any thread, in a nanosecond
  *     if (!buffer) tls_set(key, buffer = new_buffer());
  *
- *     tls_expunge();                         on a pool's thread, between two tasks
+ *     tls_expunge();                   between two tasks of a pool
  *
- *     tls_key_release(key);                  when the object ends
- *
+ *     tls_key_release(key);            when the object ends
+ */
+
+/*
  * WORDS
  *   key          what a value is stored under; made at run time, and counted by references
  *   handle       the 64-bit number (tls_key_t) that names a key; never used again for another key
@@ -49,7 +52,8 @@
  *   with their size: set it to sizeof, and every member that you do not use to zero. "Yours" means
  *   that the library does not free it.
  *
- *   The text of each function ends with these facts:
+ *   The text of each function ends with its parameters, of which the function writes what an [out]
+ *   parameter points at, and with these facts:
  *   Threads      which threads may call it
  *   Blocks       whether it may wait for other threads, apart from short locks (see THREADING)
  *   Runs         which callbacks it may call before it returns. A call that destroys a value or
@@ -67,7 +71,7 @@
  *   tls_key_create          tls_key_release, the last one     -
  *   tls_key_retain          tls_key_release                   -
  *   tls_set, tls_swap,      the key's destroy callback, once, tls_take, tls_swap, tls_take_all and
- *   the init callback       on a thread that the key allows   tls_scrape, which give it to you
+ *     the init callback     on a thread that the key allows   tls_scrape, which give it to you
  *   options.user            options.user_free, once, last     you, if there is no user_free
  *   options.name            you: the library copies it        -
  *   tls_context_capture     tls_context_free                  -
@@ -75,7 +79,7 @@
  *   tls_map_create          tls_map_destroy                   -
  *   tls_scope_begin         tls_scope_end                     the end of its thread or map
  *   tls_strerror and other  nothing: the strings are static   -
- *   functions with text
+ *     functions with text
  *
  * THREADING
  *   Every function may be called on any thread, at any time, however the thread was made. Values
@@ -160,14 +164,17 @@ extern "C" {
 
 /*================================================================================================
  * ERRORS
- *
- * A function that can fail returns TLS_OK (0) or one of the negative numbers below. The text of a
- * function says what a code means there, where that is more than is said here.
  *================================================================================================*/
 
 /**
- * The call succeeded.
+ * @defgroup tls_errors Errors
+ *
+ * A function that can fail returns TLS_OK (0) or one of the negative numbers below. The text of a
+ * function says what a code means there, where that is more than is said here.
+ * @{
  */
+
+/** The call succeeded. */
 #define TLS_OK 0
 
 /**
@@ -188,14 +195,10 @@ extern "C" {
  */
 #define TLS_ERR_INVALID (-3)
 
-/**
- * Memory could not be allocated. Free some memory and repeat the call.
- */
+/** Memory could not be allocated. Free some memory and repeat the call. */
 #define TLS_ERR_NO_MEMORY (-4)
 
-/**
- * The calling thread has no value under this key. Store one with tls_set().
- */
+/** The calling thread has no value under this key. Store one with tls_set(). */
 #define TLS_ERR_ABSENT (-5)
 
 /**
@@ -228,9 +231,7 @@ extern "C" {
  */
 #define TLS_ERR_BUSY (-10)
 
-/**
- * The time limit expired before the condition was met. Call again to go on waiting.
- */
+/** The time limit expired before the condition was met. Call again to go on waiting. */
 #define TLS_ERR_TIMEOUT (-11)
 
 /**
@@ -242,33 +243,44 @@ extern "C" {
 /**
  * Returns a sentence that describes an error code.
  *
- * error: any number. The string is static: never free it.
+ * The string is static: never free it.
+ *
+ * @param error A TLS_ERR_* number, TLS_OK or any other number.
  *
  * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
- * Returns a string, never NULL; "unknown error" if the number is not a code.
- * Since 0.1.0.
+ * @return The sentence, never NULL; "unknown error" if the number is not a code.
+ * @since 0.1.0
  */
 const char *tls_strerror(int error);
 
 /**
  * Returns the name of an error code's constant.
  *
- * error: any number. The string is static: never free it.
+ * The string is static: never free it.
+ *
+ * @param error A TLS_ERR_* number, TLS_OK or any other number.
  *
  * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
- * Returns a string such as "TLS_ERR_DEAD_KEY", never NULL; "TLS_ERR_UNKNOWN" if the number is not
- * a code.
- * Since 0.1.0.
+ * @return The name, for example "TLS_ERR_DEAD_KEY", never NULL; "TLS_ERR_UNKNOWN" if the number is
+ *   not a code.
+ * @since 0.1.0
  */
 const char *tls_err_name(int error);
 
+/** @} */
+
 /*================================================================================================
  * KEYS
+ *================================================================================================*/
+
+/**
+ * @defgroup tls_keys Keys
  *
  * A key is what values are stored under. Make one for each object that wants values of its own on
  * each thread, and release it when the object ends. The options say what a key does with its
  * values: how they are made, copied and destroyed, and by which threads.
- *================================================================================================*/
+ * @{
+ */
 
 /**
  * The name of a key: a number that names one key for the life of the process.
@@ -278,86 +290,77 @@ const char *tls_err_name(int error);
  */
 typedef uint64_t tls_key_t;
 
-/**
- * A handle that never names a key.
- */
+/** A handle that never names a key. */
 #define TLS_KEY_NONE ((tls_key_t)0)
 
-/**
- * The value was destroyed because another value was set in its place.
- */
+/** The value was destroyed because another value was set in its place. */
 #define TLS_REASON_REPLACED 1
 
-/**
- * The value was destroyed because it was removed.
- */
+/** The value was destroyed because it was removed. */
 #define TLS_REASON_REMOVED 2
 
-/**
- * The value was destroyed because its key is dead.
- */
+/** The value was destroyed because its key is dead. */
 #define TLS_REASON_KEY_DEAD 3
 
-/**
- * The value was destroyed because its live key was purged (tls_key_purge()).
- */
+/** The value was destroyed because its live key was purged (tls_key_purge()). */
 #define TLS_REASON_PURGED 4
 
-/**
- * The value was destroyed because the scope that it was set in has ended.
- */
+/** The value was destroyed because the scope that it was set in has ended. */
 #define TLS_REASON_SCOPE_END 5
 
-/**
- * The value was destroyed because its thread is ending.
- */
+/** The value was destroyed because its thread is ending. */
 #define TLS_REASON_THREAD_EXIT 6
 
-/**
- * The value was destroyed because its thread was detached.
- */
+/** The value was destroyed because its thread was detached. */
 #define TLS_REASON_DETACHED 7
 
-/**
- * The value was destroyed because its map was destroyed.
- */
+/** The value was destroyed because its map was destroyed. */
 #define TLS_REASON_MAP_DESTROYED 8
 
 /**
  * Destroys one value.
  *
- * value: the value, never NULL. reason: why the value is destroyed, one of TLS_REASON_*. user: the
- * key's `user`. The callback runs on the thread that has the value (with TLS_RECLAIM_OWNER), with
- * no lock held, after the value has left the thread's map. It may call any function of this
- * library, on any key. It must not throw a C++ exception or longjmp out.
+ * The callback runs on the thread that has the value (with TLS_RECLAIM_OWNER), with no lock held,
+ * after the value has left the thread's map. It may call any function of this library, on any key.
+ * It must not throw a C++ exception or longjmp out.
+ *
+ * @param value The value, never NULL.
+ * @param reason Why the value is destroyed, one of TLS_REASON_*.
+ * @param user The key's `user`.
  */
 typedef void (*tls_destroy_fn)(void *value, int reason, void *user);
 
 /**
  * Makes a thread's first value under a key.
  *
- * It stores the value in *value and returns 0; NULL is a value too. If it returns another number,
- * nothing is stored, and the next tls_get() tries again. It may set and read other keys. Reading
- * its own key there gives TLS_ERR_REENTRANT. If it sets its own key, the value that it returns
- * replaces that value, which is destroyed.
+ * It may set and read other keys. Reading its own key there gives TLS_ERR_REENTRANT. If it sets
+ * its own key, the value that it returns replaces that value, which is destroyed.
+ *
+ * @param[out] value Receives the value; NULL is a value too.
+ * @param user The key's `user`.
+ *
+ * @return 0 on success. After any other number nothing is stored, and the next tls_get() tries
+ *   again.
  */
 typedef int (*tls_init_fn)(void **value, void *user);
 
 /**
  * Makes a copy of a value for another task.
  *
- * value: never NULL, because NULL is copied as NULL. It stores the copy in *copy and returns 0;
- * NULL is a copy too. If it returns another number, nothing is captured or begun. It runs on the
- * thread that captures, and again on each thread that begins a scope with the context, possibly on
- * several at once. It may call any function of this library, but must not end the value that it
- * copies. If a key is released while its value is captured, the key dies when the callback
- * returns.
+ * It runs on the thread that captures, and again on each thread that begins a scope with the
+ * context, possibly on several at once. It may call any function of this library, but must not end
+ * the value that it copies. If a key is released while its value is captured, the key dies when
+ * the callback returns.
+ *
+ * @param value The value, never NULL, because NULL is copied as NULL.
+ * @param[out] copy Receives the copy; NULL is a copy too.
+ * @param user The key's `user`.
+ *
+ * @return 0 on success. After any other number nothing is captured, and no scope begins.
  */
 typedef int (*tls_copy_fn)(void *value, void **copy, void *user);
 
-/**
- * Each value is destroyed by the thread that has it, and by no other.
- */
+/** Each value is destroyed by the thread that has it, and by no other. */
 #define TLS_RECLAIM_OWNER 0
 
 /**
@@ -367,19 +370,13 @@ typedef int (*tls_copy_fn)(void *value, void **copy, void *user);
  */
 #define TLS_RECLAIM_ANY 1
 
-/**
- * All threads' values may be visited and taken with tls_for_each() and tls_scrape().
- */
+/** All threads' values may be visited and taken with tls_for_each() and tls_scrape(). */
 #define TLS_KEY_ENUMERABLE 1
 
-/**
- * Values belong to the worker and not to its tasks: scopes do not affect them.
- */
+/** Values belong to the worker and not to its tasks: scopes do not affect them. */
 #define TLS_KEY_WORKER 2
 
-/**
- * A captured context includes the value.
- */
+/** A captured context includes the value. */
 #define TLS_KEY_INHERIT 4
 
 /**
@@ -396,60 +393,48 @@ typedef int (*tls_copy_fn)(void *value, void **copy, void *user);
  *     options.destroy = free_buffer;
  */
 typedef struct tls_key_options_t {
-  /**
-   * Set it to sizeof(tls_key_options_t); the structure can grow in later versions.
-   */
+  /** Set it to sizeof(tls_key_options_t); the structure can grow in later versions. */
   size_t size;
-  /**
-   * The name that reports show. It is copied. If NULL, the key has no name.
-   */
+  /** The name that reports show. It is copied. If NULL, the key has no name. */
   const char *name;
-  /**
-   * Called with each value that the library destroys. If NULL, no callback runs.
-   */
+  /** Called with each value that the library destroys. If NULL, no callback runs. */
   tls_destroy_fn destroy;
-  /**
-   * Called by tls_get() when the thread has no value. If NULL, tls_get() returns NULL then.
-   */
+  /** Called by tls_get() when the thread has no value. If NULL, tls_get() returns NULL then. */
   tls_init_fn init;
-  /**
-   * Called when a context captures the value. If NULL, the pointer itself is copied.
-   */
+  /** Called when a context captures the value. If NULL, the pointer itself is copied. */
   tls_copy_fn copy;
-  /**
-   * Passed to the callbacks. It must stay valid until user_free is called.
-   */
+  /** Passed to the callbacks. It must stay valid until user_free is called. */
   void *user;
   /**
    * Called once with `user`, when the key has died and its last value was destroyed, by the
    * thread that did the later of the two. If NULL, nothing is called.
    */
   void (*user_free)(void *user);
-  /**
-   * TLS_RECLAIM_OWNER or TLS_RECLAIM_ANY.
-   */
+  /** TLS_RECLAIM_OWNER or TLS_RECLAIM_ANY. */
   uint32_t reclaim;
-  /**
-   * TLS_KEY_* flags, combined with |.
-   */
+  /** TLS_KEY_* flags, combined with |. */
   uint32_t flags;
 } tls_key_options_t;
 
 /**
  * Makes a key with one reference, which belongs to the caller.
  *
- * key: receives the handle. options: describes the key, and is read during the call only; if NULL,
- * the key has no name and no callbacks. The key lives until its last reference is released with
- * tls_key_release(). Any number of keys may live while there is memory, and none of them uses a
- * pthread key.
+ * The key lives until its last reference is released with tls_key_release(). Any number of keys
+ * may live while there is memory, and none of them uses a pthread key.
+ *
+ * @param[out] key Receives the handle.
+ * @param options Describes the key, and is read during the call only. If NULL, the key has no name
+ *   and no callbacks.
  *
  * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (key is NULL, options->size is too small or ends inside a
- * member, bytes beyond the known structure are not zero, reclaim or flags is unknown,
- * TLS_KEY_INHERIT is combined with TLS_KEY_WORKER, or with destroy but without copy);
- * TLS_ERR_NO_MEMORY; TLS_ERR_LIMIT (4294967294 keys live); TLS_ERR_REENTRANT (called by the memory
- * allocator).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_INVALID key is NULL, options->size is too small or ends inside a member, bytes
+ *   beyond the known structure are not zero, reclaim or flags is unknown, TLS_KEY_INHERIT is
+ *   combined with TLS_KEY_WORKER, or with destroy but without copy.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_LIMIT 4,294,967,294 keys live.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_key_create(tls_key_t *key, const struct tls_key_options_t *options);
 
@@ -459,10 +444,14 @@ int tls_key_create(tls_key_t *key, const struct tls_key_options_t *options);
  * Each reference is released with one tls_key_release(). Take one before you hand the handle to
  * code that may use it after you have released yours.
  *
+ * @param key A live key.
+ *
  * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
- * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (a dead key can't be revived); TLS_ERR_LIMIT
- * (the key has 4194303 references).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_DEAD_KEY The key is dead, and can't be revived.
+ * @retval TLS_ERR_LIMIT The key has 4,194,303 references.
+ * @since 0.1.0
  */
 int tls_key_retain(tls_key_t key);
 
@@ -482,11 +471,15 @@ int tls_key_retain(tls_key_t key);
  * thread or further out on this one, the key does not die with its last reference but when that
  * call ends, on that call's thread. Until then the key is live, and can be retained.
  *
+ * @param key A key of which you have a reference, which you give up.
+ *
  * Threads: any. Blocks: no. Runs: the destroy callback of the values that it destroys, user_free,
  * and wakers of threads whose values become stale. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (the key was released too often);
- * TLS_ERR_REENTRANT (called by the memory allocator).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_DEAD_KEY The key is dead: it was released too often.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_key_release(tls_key_t key);
 
@@ -495,32 +488,45 @@ int tls_key_release(tls_key_t key);
  *
  * If you have no reference, the answer can be out of date when you get it.
  *
+ * @param key Any number.
+ *
  * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
- * Returns true or false.
- * Since 0.1.0.
+ * @return true if the key is live; false if it is dead, or if the number has never named a key.
+ * @since 0.1.0
  */
 bool tls_key_is_live(tls_key_t key);
 
 /**
  * Copies the name of a live key, with its terminating zero byte.
  *
- * buffer: receives the name, or the empty string if the key has none. capacity: the size of the
- * buffer in bytes.
+ * @param key A live key.
+ * @param[out] buffer Receives the name, or the empty string if the key has none.
+ * @param capacity The size of the buffer in bytes.
  *
  * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (buffer is NULL); TLS_ERR_LIMIT (the name does not fit, and
- * nothing was written: use a larger buffer); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_REENTRANT
- * (called by the memory allocator).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_INVALID buffer is NULL.
+ * @retval TLS_ERR_LIMIT The name does not fit, and nothing was written. Use a larger buffer.
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_DEAD_KEY The key is dead.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_key_name(tls_key_t key, char *buffer, size_t capacity);
 
+/** @} */
+
 /*================================================================================================
  * VALUES
+ *================================================================================================*/
+
+/**
+ * @defgroup tls_values Values
  *
  * These functions read and change the values of the calling thread. No other thread has to do
  * anything for them, and no lock of yours is needed.
- *================================================================================================*/
+ * @{
+ */
 
 /**
  * Returns the calling thread's value under a key; if there is none, makes one with the key's init
@@ -536,11 +542,13 @@ int tls_key_name(tls_key_t key, char *buffer, size_t capacity);
  * call. To make the call always, write (tls_get)(key), or define TLS_NO_INLINE before you include
  * the header.
  *
+ * @param key The key.
+ *
  * Threads: any. Blocks: no. Runs: nothing on a hit; on a miss, destroys at most 8 stale values
  * before it looks again, then runs init. Signals: a hit is safe on an attached thread; anything
  * else is not safe.
- * Returns the value, or NULL.
- * Since 0.1.0.
+ * @return The value, or NULL.
+ * @since 0.1.0
  */
 void *tls_get(tls_key_t key);
 
@@ -549,74 +557,106 @@ void *tls_get(tls_key_t key);
  *
  * Otherwise it does what tls_get() does, and is inlined in the same way. It allocates nothing.
  *
+ * @param key The key.
+ *
  * Threads: any. Blocks: no. Runs: nothing. Signals: safe on an attached thread.
- * Returns the value, or NULL.
- * Since 0.1.0.
+ * @return The value, or NULL.
+ * @since 0.1.0
  */
 void *tls_get_existing(tls_key_t key);
 
 /**
  * Does what tls_get() does, and returns a code for every outcome.
  *
- * value: receives the value, which stays the library's. It is written on success only.
+ * @param key A live key.
+ * @param[out] value Receives the value, which stays the library's.
  *
  * Threads: any. Blocks: no. Runs: nothing on a hit; on a miss, destroys at most 8 stale values
  * before it looks again, then runs init. Signals: not safe.
- * Returns TLS_OK (also for a stored NULL); TLS_ERR_ABSENT (there is no value, and the key has no
- * init); TLS_ERR_INIT (init failed, and nothing was stored); TLS_ERR_REENTRANT (called by this
- * key's init on this thread, which has no value yet, or by the memory allocator); TLS_ERR_BAD_KEY;
- * TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING (init was not run); TLS_ERR_INVALID (value
- * is NULL).
- * Since 0.1.0.
+ * @return TLS_OK, also for a stored NULL, or an error code:
+ * @retval TLS_ERR_ABSENT There is no value, and the key has no init callback.
+ * @retval TLS_ERR_INIT The init callback failed, and nothing was stored.
+ * @retval TLS_ERR_REENTRANT Called by this key's init callback on this thread, which has no value
+ *   yet, or called by the memory allocator.
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_DEAD_KEY The key is dead.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup. The init callback was not run.
+ * @retval TLS_ERR_INVALID value is NULL.
+ * @since 0.1.0
  */
 int tls_try_get(tls_key_t key, void **value);
 
 /**
  * Stores a value for the calling thread and destroys the value that it replaces.
  *
- * value: belongs to the library from now on, which destroys it with the key's destroy callback; if
- * the call fails, it stays yours. NULL is a value, and is never passed to destroy. The value that
- * was there is destroyed (TLS_REASON_REPLACED), unless it is the same pointer. The first set on a
- * thread attaches the thread. Inside a scope, a value that was set outside of it is not replaced
- * but shadowed, until the scope ends (tls_scope_begin()). If one of the callbacks of stale values
- * ends the thread, the value was not stored, and stays yours.
+ * The value that was there is destroyed (TLS_REASON_REPLACED), unless it is the same pointer. The
+ * first set on a thread attaches the thread. Inside a scope, a value that was set outside of it is
+ * not replaced but shadowed, until the scope ends (tls_scope_begin()). If one of the callbacks of
+ * stale values ends the thread, the value was not stored, and stays yours.
+ *
+ * @param key A live key.
+ * @param value The value, which belongs to the library from now on: the library destroys it with
+ *   the key's destroy callback. If the call fails, it stays yours. NULL is a value, and is never
+ *   passed to destroy.
  *
  * Threads: any. Blocks: no. Runs: destroys at most 8 stale values, if it has more to do than
  * exchange a value; then runs the destroy callback of the replaced value. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
- * TLS_ERR_REENTRANT (called by the memory allocator).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_DEAD_KEY The key is dead.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_set(tls_key_t key, void *value);
 
 /**
  * Stores a value for the calling thread and hands the old one over.
  *
- * value: as in tls_set(). old: receives the value that was there, which is yours from now on and
- * is not destroyed; NULL if there was none, or if it was set outside of the open scope, because
- * such a value is shadowed and not handed over.
+ * @param key A live key.
+ * @param value As in tls_set().
+ * @param[out] old Receives the value that was there, which is yours from now on and is not
+ *   destroyed. It receives NULL if there was none, or if it was set outside of the open scope,
+ *   because such a value is shadowed and not handed over.
  *
  * Threads: any. Blocks: no. Runs: destroys at most 8 stale values, as tls_set() does. Signals: not
  * safe.
- * Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (the value is being visited by
- * tls_for_each(): tls_swap_wait() waits for that); else as tls_set().
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_INVALID old is NULL.
+ * @retval TLS_ERR_BUSY The value is being visited by tls_for_each(). tls_swap_wait() waits for the
+ *   end of the visit.
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_DEAD_KEY The key is dead.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_swap(tls_key_t key, void *value, void **old);
 
 /**
  * Removes the calling thread's value and hands it over.
  *
- * old: receives the value, which is yours from now on and is not destroyed; NULL if it was set
- * outside of the open scope, because such a value is shadowed and not handed over.
+ * @param key A live key.
+ * @param[out] old Receives the value, which is yours from now on and is not destroyed. It receives
+ *   NULL if the value was set outside of the open scope, because such a value is shadowed and not
+ *   handed over.
  *
  * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_ABSENT (there is no value); TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY
- * (the value is being visited by tls_for_each(): tls_take_wait() waits for that); TLS_ERR_BAD_KEY;
- * TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY and TLS_ERR_EXITING (inside a scope only: shadowing a value
- * takes a little memory, and is not possible while the scope gives up its last values);
- * TLS_ERR_REENTRANT (called by the memory allocator).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_ABSENT There is no value.
+ * @retval TLS_ERR_INVALID old is NULL.
+ * @retval TLS_ERR_BUSY The value is being visited by tls_for_each(). tls_take_wait() waits for the
+ *   end of the visit.
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_DEAD_KEY The key is dead.
+ * @retval TLS_ERR_NO_MEMORY Inside a scope only: shadowing a value takes a little memory.
+ * @retval TLS_ERR_EXITING Inside a scope only: the scope is destroying its last values, and can
+ *   shadow none.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_take(tls_key_t key, void **old);
 
@@ -626,11 +666,17 @@ int tls_take(tls_key_t key, void **old);
  * The next tls_get() runs init again. The memory that setting the value again needs is kept.
  * Inside a scope, a value that was set outside of it is shadowed instead, until the scope ends.
  *
+ * @param key A live key.
+ *
  * Threads: any. Blocks: no. Runs: the destroy callback of the value. Signals: not safe.
- * Returns TLS_OK (also if there is no value); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY
- * and TLS_ERR_EXITING (inside a scope, as tls_take()); TLS_ERR_REENTRANT (called by the memory
- * allocator).
- * Since 0.1.0.
+ * @return TLS_OK, also if there is no value, or an error code:
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_DEAD_KEY The key is dead.
+ * @retval TLS_ERR_NO_MEMORY Inside a scope only: shadowing a value takes a little memory.
+ * @retval TLS_ERR_EXITING Inside a scope only: the scope is destroying its last values, and can
+ *   shadow none.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_remove(tls_key_t key);
 
@@ -644,14 +690,19 @@ int tls_remove(tls_key_t key);
  * own.
  *
  * Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_NO_MEMORY (inside a scope only; nothing was removed); TLS_ERR_REENTRANT
- * (called by the memory allocator).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_NO_MEMORY Inside a scope only. Nothing was removed.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_remove_all(void);
 
 /**
- * Called with one value of the calling thread, which is yours from then on. It must not throw.
+ * Called with one value of the calling thread. It must not throw.
+ *
+ * @param key The key of the value; dead or purged if the value is stale.
+ * @param value The value, which is yours from then on.
+ * @param arg The `arg` of tls_take_all().
  */
 typedef void (*tls_take_fn)(tls_key_t key, void *value, void *arg);
 
@@ -665,15 +716,17 @@ typedef void (*tls_take_fn)(tls_key_t key, void *value, void *arg);
  * meanwhile stay. Scopes stay open, and the thread stays attached. take may call any function of
  * this library, and may end the thread.
  *
- * take: called with each value, which is yours from then on. arg: passed to take.
+ * @param take Called with each value, which is yours from then on.
+ * @param arg Passed to take.
  *
  * Threads: any. Blocks: no. Runs: take, and the user_free of a key whose last value was handed
  * over. Signals: not safe.
- * Returns TLS_OK (also if the thread is not attached); TLS_ERR_INVALID (take is NULL);
- * TLS_ERR_BUSY (some values are being visited by tls_for_each(), or, in the child of a fork, by
- * the visitor that forked: those stay, and all others were handed over); TLS_ERR_REENTRANT (called
- * by the memory allocator).
- * Since 0.1.0.
+ * @return TLS_OK, also if the thread is not attached, or an error code:
+ * @retval TLS_ERR_INVALID take is NULL.
+ * @retval TLS_ERR_BUSY Some values are being visited by tls_for_each(), or, in the child of a
+ *   fork, by the visitor that forked. Those stay, and all others were handed over.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_take_all(tls_take_fn take, void *arg);
 
@@ -682,22 +735,34 @@ int tls_take_all(tls_take_fn take, void *arg);
  *
  * The oldest value comes first; values that a scope shadows are left out. visit may call any
  * function of this library. Values that it adds are not visited, and neither are values that it
- * removes before their turn. arg: passed to visit.
+ * removes before their turn.
+ *
+ * @param visit Called with each key and its value.
+ * @param arg Passed to visit.
  *
  * Threads: any. Blocks: no. Runs: visit. Signals: not safe.
- * Returns TLS_OK (also if the thread is not attached); TLS_ERR_INVALID (visit is NULL);
- * TLS_ERR_NO_MEMORY; TLS_ERR_REENTRANT (called by the memory allocator).
- * Since 0.1.0.
+ * @return TLS_OK, also if the thread is not attached, or an error code:
+ * @retval TLS_ERR_INVALID visit is NULL.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_for_each_local(void (*visit)(tls_key_t key, void *value, void *arg), void *arg);
 
+/** @} */
+
 /*================================================================================================
  * CLEANUP
+ *================================================================================================*/
+
+/**
+ * @defgroup tls_cleanup Cleanup
  *
  * When a key has died, each thread destroys its own value: between two tasks with tls_expunge(),
  * on its way in tls_set() and in a tls_get() that misses, and when it ends. These functions
  * destroy stale values, and register hooks for the end of a thread and for new stale values.
- *================================================================================================*/
+ * @{
+ */
 
 /**
  * Destroys all stale values of the calling thread.
@@ -709,8 +774,8 @@ int tls_for_each_local(void (*visit)(tls_key_t key, void *value, void *arg), voi
  * ones. All functions that destroy stale values, and the end of the thread, use this order.
  *
  * Threads: any. Blocks: no. Runs: destroy callbacks of the stale values. Signals: not safe.
- * Returns the number of values that it destroyed.
- * Since 0.1.0.
+ * @return The number of values that it destroyed.
+ * @since 0.1.0
  */
 size_t tls_expunge(void);
 
@@ -720,9 +785,11 @@ size_t tls_expunge(void);
  * It destroys the youngest of them, in the order of tls_expunge(). Use it in pools that must not
  * pause for long, and call it again for the rest.
  *
+ * @param budget The largest number of values to destroy.
+ *
  * Threads: any. Blocks: no. Runs: at most `budget` destroy callbacks. Signals: not safe.
- * Returns the number of values that it destroyed.
- * Since 0.1.0.
+ * @return The number of values that it destroyed.
+ * @since 0.1.0
  */
 size_t tls_expunge_some(size_t budget);
 
@@ -733,8 +800,8 @@ size_t tls_expunge_some(size_t budget);
  * With this header, the function is a macro over an inlined load.
  *
  * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
- * Returns the number.
- * Since 0.1.0.
+ * @return The number of stale values.
+ * @since 0.1.0
  */
 size_t tls_stale_count(void);
 
@@ -752,11 +819,13 @@ size_t tls_stale_count(void);
  * a thread before it ends.
  *
  * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (the process has no pthread
- * key left, so the end of this thread can't be detected: the thread is attached and values work,
- * but call tls_thread_detach() before it ends); TLS_ERR_REENTRANT (called by the memory
- * allocator).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup.
+ * @retval TLS_ERR_LIMIT The process has no pthread key left, so the end of this thread can't be
+ *   detected. The thread is attached and values work, but call tls_thread_detach() before it ends.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_thread_attach(void);
 
@@ -768,25 +837,30 @@ int tls_thread_attach(void);
  * to a pool of somebody else. The thread may attach again later.
  *
  * Threads: any. Blocks: no. Runs: hooks and destroy callbacks. Signals: not safe.
- * Returns TLS_OK (also if the thread is not attached); TLS_ERR_REENTRANT (inside a callback of
- * this library).
- * Since 0.1.0.
+ * @return TLS_OK, also if the thread is not attached, or an error code:
+ * @retval TLS_ERR_REENTRANT Called inside a callback of this library.
+ * @since 0.1.0
  */
 int tls_thread_detach(void);
 
 /**
  * Registers a cleanup hook that is called when the calling thread ends or is detached.
  *
- * The call is equivalent to tls_thread_hook() with TLS_HOOK_BEFORE_VALUES and no owner. fn: called
- * once with arg on this thread, before its values are destroyed; the hook that was registered last
- * is called first. arg: the library does not free it. A hook may register hooks and set values:
- * they are cleaned up in another round, in at most 4 rounds.
+ * The call is equivalent to tls_thread_hook() with TLS_HOOK_BEFORE_VALUES and no owner. The hook
+ * that was registered last is called first. A hook may register hooks and set values: they are
+ * cleaned up in another round, in at most 4 rounds.
+ *
+ * @param fn Called once with arg on this thread, before its values are destroyed.
+ * @param arg The argument of fn. The library does not free it.
  *
  * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (fn is NULL); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT
- * (no pthread key is left, so the end of this thread can't be detected); TLS_ERR_REENTRANT (called
- * by the memory allocator).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_INVALID fn is NULL.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup.
+ * @retval TLS_ERR_LIMIT No pthread key is left, so the end of this thread can't be detected.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_at_thread_exit(void (*fn)(void *arg), void *arg);
 
@@ -794,58 +868,45 @@ int tls_at_thread_exit(void (*fn)(void *arg), void *arg);
  * Registers the waker of the calling thread, which is called when the thread gets stale values.
  *
  * The call is equivalent to tls_thread_hook() with TLS_HOOK_ON_STALE and no owner, except that a
- * later call replaces the waker of an earlier one. notify: called with arg as described there; if
- * NULL, the waker is removed. Attaches the thread.
+ * later call replaces the waker of an earlier one. Attaches the thread.
+ *
+ * @param notify The waker, which is called with arg as tls_thread_hook() says. If NULL, the waker
+ *   is removed.
+ * @param arg The argument of notify. The library does not free it.
  *
  * Threads: any. Blocks: no. Runs: notify, if there are stale values. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory
- * allocator).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_thread_on_stale(void (*notify)(void *arg), void *arg);
 
-/**
- * The hook is called when the thread ends, before its values are destroyed.
- */
+/** The hook is called when the thread ends, before its values are destroyed. */
 #define TLS_HOOK_BEFORE_VALUES 0
 
-/**
- * The hook is called when the thread ends, after its values have been destroyed.
- */
+/** The hook is called when the thread ends, after its values have been destroyed. */
 #define TLS_HOOK_AFTER_VALUES 1
 
-/**
- * The hook is called when the thread gets stale values.
- */
+/** The hook is called when the thread gets stale values. */
 #define TLS_HOOK_ON_STALE 2
 
 /**
  * Describes a hook. Set the whole structure to zero, then `size`, then the members that you use.
  */
 typedef struct tls_hook_options_t {
-  /**
-   * Set it to sizeof(tls_hook_options_t); the structure can grow in later versions.
-   */
+  /** Set it to sizeof(tls_hook_options_t); the structure can grow in later versions. */
   size_t size;
-  /**
-   * TLS_HOOK_BEFORE_VALUES, TLS_HOOK_AFTER_VALUES or TLS_HOOK_ON_STALE.
-   */
+  /** TLS_HOOK_BEFORE_VALUES, TLS_HOOK_AFTER_VALUES or TLS_HOOK_ON_STALE. */
   uint32_t when;
-  /**
-   * Reserved for flags. It must be 0.
-   */
+  /** Reserved for flags. It must be 0. */
   uint32_t flags;
-  /**
-   * The function to call. It must not throw.
-   */
+  /** The function to call. It must not throw. */
   void (*fn)(void *arg);
-  /**
-   * The argument of fn. The library does not free it.
-   */
+  /** The argument of fn. The library does not free it. */
   void *arg;
-  /**
-   * The key that the hook belongs to, or TLS_KEY_NONE.
-   */
+  /** The key that the hook belongs to, or TLS_KEY_NONE. */
   tls_key_t owner;
 } tls_hook_options_t;
 
@@ -867,21 +928,29 @@ typedef struct tls_hook_options_t {
  * an eventfd. If several are registered, all are called. They are removed when the thread ends or
  * is detached.
  *
- * owner: the hook is called only as long as this key lives. When the key has died, its hooks are
- * not called any more, on any thread, and tls_key_drain() waits until none of them runs. A plug-in
- * that is to be unloaded releases its owner key, drains it, and can then be unloaded. Without an
- * owner, arg must stay valid, and fn loaded, for as long as any thread may be inside
- * tls_key_release(), because a call may be in progress when the thread ends. options: read before
- * the function returns, and not kept. Attaches the thread.
+ * If options->owner is a key, the hook is called only as long as this key lives. When the key has
+ * died, its hooks are not called any more, on any thread, and tls_key_drain() waits until none of
+ * them runs. A plug-in that is to be unloaded releases its owner key, drains it, and can then be
+ * unloaded. Without an owner, arg must stay valid, and fn loaded, for as long as any thread may be
+ * inside tls_key_release(), because a call may be in progress when the thread ends.
  *
- * Threads: any. Blocks: no. Runs: fn, if it is a TLS_HOOK_ON_STALE hook and there are stale
- * values. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (options or fn is NULL, size ends inside a member, when is an
- * unknown number, flags is not 0, or members that this version does not know are not 0);
- * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (no pthread
- * key is left, so the end of this thread can't be detected; not with TLS_HOOK_ON_STALE);
- * TLS_ERR_REENTRANT (called by the memory allocator).
- * Since 0.1.0.
+ * Attaches the thread.
+ *
+ * @param options Describes the hook, and is read during the call only.
+ *
+ * Threads: any. Blocks: no. Runs: the hook, if it is a TLS_HOOK_ON_STALE hook and there are
+ * stale values. Signals: not safe.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_INVALID options or options->fn is NULL, size ends inside a member, `when` is an
+ *   unknown number, flags is not 0, or members that this version does not know are not 0.
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_DEAD_KEY The key is dead.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup.
+ * @retval TLS_ERR_LIMIT No pthread key is left, so the end of this thread can't be detected. Not
+ *   returned for a TLS_HOOK_ON_STALE hook.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_thread_hook(const struct tls_hook_options_t *options);
 
@@ -891,21 +960,31 @@ int tls_thread_hook(const struct tls_hook_options_t *options);
  * Store it in tls_key_options_t.destroy, and the destructor, a void (*)(void *), in options.user.
  * When the thread of a value ends or is detached, or the map of a value is destroyed, it calls the
  * destructor with the value. If a value ends for any other reason, it does nothing. It lies in the
- * library: after tls_key_release(), nothing is called of a plug-in that contained the destructor,
- * although its values still end.
+ * library: after tls_key_release(), nothing of the plug-in that contained the destructor is
+ * called, although its values still end.
+ *
+ * @param value The value, passed to the destructor.
+ * @param reason Why the value is destroyed, one of TLS_REASON_*.
+ * @param user The destructor, a void (*)(void *).
  *
  * Threads: the value's. Blocks: as the destructor does. Runs: the destructor. Signals: not safe.
- * Returns nothing.
- * Since 0.1.0.
+ * @since 0.1.0
  */
 void tls_destroy_at_exit(void *value, int reason, void *user);
 
+/** @} */
+
 /*================================================================================================
  * OTHER THREADS
+ *================================================================================================*/
+
+/**
+ * @defgroup tls_other_threads Other threads
  *
  * These functions reach the values of all threads: they wake owners, wait for them, purge, visit
  * and take values. Visiting and taking needs a TLS_KEY_ENUMERABLE key.
- *================================================================================================*/
+ * @{
+ */
 
 /**
  * Destroys the stale values that the calling thread may destroy, and wakes the owners of the rest.
@@ -916,8 +995,8 @@ void tls_destroy_at_exit(void *value, int reason, void *user);
  * (tls_thread_on_stale()).
  *
  * Threads: any. Blocks: no. Runs: destroy callbacks, and wakers. Signals: not safe.
- * Returns the number of values that it destroyed.
- * Since 0.1.0.
+ * @return The number of values that it destroyed.
+ * @since 0.1.0
  */
 size_t tls_expunge_all_threads(void);
 
@@ -929,15 +1008,19 @@ size_t tls_expunge_all_threads(void);
  * (tls_thread_on_stale() can wake them). For a live key it waits until every thread has removed
  * its value.
  *
- * timeout_ms: how many milliseconds to wait; 0 only looks, and a negative number waits for ever.
- * left: receives how many threads still have a value, or are about to release the key or are
- * visiting it, also with TLS_ERR_TIMEOUT. It may be NULL.
+ * @param key The key, dead or live.
+ * @param timeout_ms How many milliseconds to wait; 0 only looks, and a negative number waits
+ *   without a limit.
+ * @param[out] left If not NULL, receives how many threads still have a value, or are about to
+ *   release the key or are visiting it; also with TLS_ERR_TIMEOUT.
  *
  * Threads: any. Blocks: yes, and is a cancellation point (pthread_cancel()). Runs: destroy
  * callbacks of the calling thread's stale values. Signals: not safe.
- * Returns TLS_OK (no thread has a value); TLS_ERR_TIMEOUT; TLS_ERR_BAD_KEY; TLS_ERR_REENTRANT
- * (inside a callback of this library).
- * Since 0.1.0.
+ * @return TLS_OK if no thread has a value, or an error code:
+ * @retval TLS_ERR_TIMEOUT The time limit expired before every thread was done.
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_REENTRANT Called inside a callback of this library.
+ * @since 0.1.0
  */
 int tls_key_drain(tls_key_t key, int timeout_ms, size_t *left);
 
@@ -963,23 +1046,32 @@ int tls_key_drain(tls_key_t key, int timeout_ms, size_t *left);
  * later tls_set(). Under the other kind of key, a thread that is using its value may continue
  * until it calls a function that destroys stale values, as after any release.
  *
- * destroyed: receives how many values were destroyed or have become stale. It may be NULL.
+ * @param key A live key that is TLS_RECLAIM_ANY or TLS_KEY_ENUMERABLE.
+ * @param[out] destroyed If not NULL, receives how many values were destroyed or have become stale.
  *
  * Threads: any; a TLS_RECLAIM_ANY key attaches the thread. Blocks: no. Runs: destroy callbacks,
  * and wakers. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (the key is neither TLS_RECLAIM_ANY nor TLS_KEY_ENUMERABLE);
- * TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; for a TLS_RECLAIM_ANY key also TLS_ERR_BUSY (the key is being
- * visited, taken or purged), TLS_ERR_NO_MEMORY and TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by
- * the memory allocator).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_INVALID The key is neither TLS_RECLAIM_ANY nor TLS_KEY_ENUMERABLE.
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_DEAD_KEY The key is dead.
+ * @retval TLS_ERR_BUSY A TLS_RECLAIM_ANY key only: its values are being visited, taken or purged.
+ * @retval TLS_ERR_NO_MEMORY A TLS_RECLAIM_ANY key only: memory could not be allocated.
+ * @retval TLS_ERR_EXITING A TLS_RECLAIM_ANY key only: the thread is past its last cleanup.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_key_purge(tls_key_t key, size_t *destroyed);
 
 /**
- * Called with one thread's value.
+ * Called with one thread's value. It must return, and must not throw.
  *
- * thread: the operating system's number of the thread that has the value; 0 if its map is attached
- * to none. Return 0 to continue, and any other number to stop. It must return, and must not throw.
+ * @param value The value; a stored NULL is a value too.
+ * @param thread The operating system's number of the thread that has the value; 0 if its map is
+ *   attached to none.
+ * @param arg The `arg` of the function that was called.
+ *
+ * @return 0 to continue, any other number to stop.
  */
 typedef int (*tls_visit_fn)(void *value, uint64_t thread, void *arg);
 
@@ -997,14 +1089,23 @@ typedef int (*tls_visit_fn)(void *value, uint64_t thread, void *arg);
  * If visit returns a number other than 0, the visit stops, and the function returns that number.
  * Use a positive one, because this library's errors are negative.
  *
+ * @param key A live TLS_KEY_ENUMERABLE key.
+ * @param visit Called with each value.
+ * @param arg Passed to visit.
+ *
  * Threads: any. Blocks: no. Runs: visit, and destroy callbacks that were deferred. Signals: not
  * safe.
- * Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or the key is not
- * enumerable); TLS_ERR_BUSY (values of the key are being purged or taken, by another thread or
- * further out on this one: try again later); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT
- * (1,022 threads visit the key's values already); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
- * TLS_ERR_REENTRANT (called by the memory allocator).
- * Since 0.1.0.
+ * @return TLS_OK, the number with which visit has stopped, or an error code:
+ * @retval TLS_ERR_INVALID visit is NULL, or the key is not enumerable.
+ * @retval TLS_ERR_BUSY Values of the key are being purged or taken, by another thread or further
+ *   out on this one. Try again later.
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_DEAD_KEY The key is dead.
+ * @retval TLS_ERR_LIMIT 1,022 threads are visiting the key's values.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_for_each(tls_key_t key, tls_visit_fn visit, void *arg);
 
@@ -1028,12 +1129,20 @@ int tls_for_each(tls_key_t key, tls_visit_fn visit, void *arg);
  * visit ends. If visit forks, the visit continues in the parent; in the child it ends when visit
  * returns.
  *
+ * @param key A live TLS_KEY_ENUMERABLE key.
+ * @param visit Called with each value.
+ * @param arg Passed to visit.
+ *
  * Threads: any. Blocks: while another thread is inside this function. Runs: visit. Signals: not
  * safe.
- * Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or the key is not
- * enumerable); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
- * TLS_ERR_REENTRANT (called by the memory allocator, or by a visitor of this function).
- * Since 0.1.0.
+ * @return TLS_OK, the number with which visit has stopped, or an error code:
+ * @retval TLS_ERR_INVALID visit is NULL, or the key is not enumerable.
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_DEAD_KEY The key is dead.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator, or by a visitor of this function.
+ * @since 0.1.0
  */
 int tls_for_each_locked(tls_key_t key, tls_visit_fn visit, void *arg);
 
@@ -1048,59 +1157,92 @@ int tls_for_each_locked(tls_key_t key, tls_visit_fn visit, void *arg);
  * If take returns a number other than 0, the remaining values stay where they are, and the
  * function returns that number. Use a positive one, because this library's errors are negative.
  *
+ * @param key A live TLS_KEY_ENUMERABLE key.
+ * @param take Called with each value, which is its own from then on.
+ * @param arg Passed to take.
+ *
  * Threads: any. Blocks: no. Runs: take. Signals: not safe.
- * Returns TLS_OK; what take has returned; TLS_ERR_INVALID (take is NULL, or the key is not
- * enumerable); TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
- * TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory
- * allocator).
- * Since 0.1.0.
+ * @return TLS_OK, the number with which take has stopped, or an error code:
+ * @retval TLS_ERR_INVALID take is NULL, or the key is not enumerable.
+ * @retval TLS_ERR_BUSY Values of the key are being visited, taken or purged. Try again later.
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_DEAD_KEY The key is dead.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_scrape(tls_key_t key, tls_visit_fn take, void *arg);
 
 /**
  * Does what tls_swap() does, and waits while another thread visits the value.
  *
- * timeout_ms: how many milliseconds to wait; 0 does not wait, and a negative number waits for
- * ever. value, old: as in tls_swap(). New visits may begin during the wait, so with many visitors
- * it can be long.
+ * New visits may begin during the wait, so with many visitors it can be long.
+ *
+ * @param key A live key.
+ * @param value As in tls_swap().
+ * @param[out] old As in tls_swap().
+ * @param timeout_ms How many milliseconds to wait; 0 does not wait, and a negative number waits
+ *   without a limit.
  *
  * Threads: any. Blocks: yes, and is a cancellation point (pthread_cancel()). Runs: what tls_swap()
  * runs. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this library, which may
- * be the visitor; or called by the memory allocator); else as tls_swap(), but not TLS_ERR_BUSY.
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_TIMEOUT The time limit expired.
+ * @retval TLS_ERR_REENTRANT Called inside a callback of this library, which may be the visitor, or
+ *   by the memory allocator.
+ * @retval TLS_ERR_INVALID old is NULL.
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_DEAD_KEY The key is dead.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup.
+ * @since 0.1.0
  */
 int tls_swap_wait(tls_key_t key, void *value, void **old, int timeout_ms);
 
 /**
  * Does what tls_take() does, and waits while another thread visits the value.
  *
- * timeout_ms: as in tls_swap_wait(). old: as in tls_take().
+ * @param key A live key.
+ * @param[out] old As in tls_take().
+ * @param timeout_ms As in tls_swap_wait().
  *
  * Threads: any. Blocks: yes, and is a cancellation point (pthread_cancel()). Runs: nothing.
  * Signals: not safe.
- * Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this library, which may
- * be the visitor; or called by the memory allocator); else as tls_take(), but not TLS_ERR_BUSY.
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_TIMEOUT The time limit expired.
+ * @retval TLS_ERR_REENTRANT Called inside a callback of this library, which may be the visitor, or
+ *   by the memory allocator.
+ * @retval TLS_ERR_ABSENT There is no value.
+ * @retval TLS_ERR_INVALID old is NULL.
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_DEAD_KEY The key is dead.
+ * @retval TLS_ERR_NO_MEMORY Inside a scope only: shadowing a value takes a little memory.
+ * @retval TLS_ERR_EXITING Inside a scope only: the scope is destroying its last values, and can
+ *   shadow none.
+ * @since 0.1.0
  */
 int tls_take_wait(tls_key_t key, void **old, int timeout_ms);
 
+/** @} */
+
 /*================================================================================================
  * TASKS
+ *================================================================================================*/
+
+/**
+ * @defgroup tls_tasks Tasks
  *
  * After a task, the worker's thread-locals are as they were before it: wrap the task, or open a
  * scope around it. A context takes values of TLS_KEY_INHERIT keys from the submitting thread to
  * the worker.
- *================================================================================================*/
-
-/**
- * The number of an open scope.
+ * @{
  */
+
+/** The number of an open scope. */
 typedef uint64_t tls_scope_t;
 
-/**
- * Copies of a thread's inherited values, which a task takes to the thread that runs it.
- */
+/** Copies of a thread's inherited values, which a task takes to the thread that runs it. */
 typedef struct tls_context_t tls_context_t;
 
 /**
@@ -1113,19 +1255,27 @@ typedef struct tls_context_t tls_context_t;
  * belong to the thread's map: tls_map_switch() leaves them in the old map. If a scope is open when
  * its thread ends, it is ended first. Attaches the thread.
  *
- * scope: receives the number of the scope. context: its values are set inside the scope, each
- * copied with its key's copy callback. Outer values of TLS_KEY_INHERIT keys that are not in the
- * context are shadowed with no value, because they were unset where it was captured. Dead keys are
- * skipped. If context is NULL, no values are set and all outer values are visible. The context
- * stays yours, and any number of threads may use it at the same time.
+ * The values of the context are set inside the scope, each copied with its key's copy callback.
+ * Outer values of TLS_KEY_INHERIT keys that are not in the context are shadowed with no value,
+ * because they were unset where it was captured. Dead keys are skipped. If context is NULL, no
+ * values are set and all outer values are visible. The context stays yours, and any number of
+ * threads may use it at the same time. After a failure no scope is open, and the copies that were
+ * made are destroyed.
+ *
+ * @param[out] scope Receives the number of the scope.
+ * @param context A context of tls_context_capture(), whose values are set inside the scope, or
+ *   NULL.
  *
  * Threads: any. Blocks: no. Runs: with a context, copy callbacks, and destroy callbacks of copies
  * that could not be set; destroys at most 8 stale values. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (scope is NULL); TLS_ERR_INIT (a copy callback failed);
- * TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (65534 scopes are open); TLS_ERR_REENTRANT
- * (called by the memory allocator). After a failure no scope is open, and the copies that were
- * made are destroyed.
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_INVALID scope is NULL.
+ * @retval TLS_ERR_INIT A copy callback failed.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup.
+ * @retval TLS_ERR_LIMIT 65,534 scopes are open.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_scope_begin(tls_scope_t *scope, struct tls_context_t *context);
 
@@ -1137,12 +1287,15 @@ int tls_scope_begin(tls_scope_t *scope, struct tls_context_t *context);
  * are destroyed too, in at most 4 rounds; the rest is given up and counted in tls_stats_t.leaked.
  * Then the values that the scope has shadowed become visible again, unchanged.
  *
+ * @param scope The number that tls_scope_begin() has stored.
+ *
  * Threads: the thread that began the scope, or that has its map. Blocks: no. Runs: destroy
  * callbacks of the scope's values; then destroys at most 8 stale values. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_BUSY (a scope that was begun later is still open); TLS_ERR_INVALID (the
- * scope is not open in the calling thread's map); TLS_ERR_REENTRANT (the scope is ending, further
- * out on this stack).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_BUSY A scope that was begun later is still open.
+ * @retval TLS_ERR_INVALID The scope is not open in the calling thread's map.
+ * @retval TLS_ERR_REENTRANT The scope is ending, further out on this stack.
+ * @since 0.1.0
  */
 int tls_scope_end(tls_scope_t scope);
 
@@ -1155,16 +1308,21 @@ int tls_scope_end(tls_scope_t scope);
  * thread. To give a new thread the values of its creator, capture before pthread_create(), and
  * begin a scope with the context in the new thread first.
  *
- * context: receives the context, which you free with tls_context_free(). It no longer depends on
- * the capturing thread. A key's values in contexts count as values for tls_key_drain(), and its
- * user_free is not called before they are destroyed.
+ * A context does not depend on the thread that captured it. A key's values in contexts count as
+ * values for tls_key_drain(), and its user_free is not called before they are destroyed.
+ *
+ * @param[out] context Receives the context, which you free with tls_context_free().
  *
  * Threads: any. Blocks: no. Runs: copy callbacks; after a failure also destroy callbacks of the
  * copies. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (context is NULL); TLS_ERR_INIT (a copy callback failed; the
- * copies that were made are destroyed); TLS_ERR_NO_MEMORY; TLS_ERR_LIMIT (a key has no reference
- * left to take); TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory allocator).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_INVALID context is NULL.
+ * @retval TLS_ERR_INIT A copy callback failed. The copies that were made are destroyed.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_LIMIT A key has no reference left to take.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_context_capture(struct tls_context_t **context);
 
@@ -1175,11 +1333,10 @@ int tls_context_capture(struct tls_context_t **context);
  * values are destroyed on the calling thread, whatever their key's reclaim says, because they
  * belong to no thread. Attaches the thread, if there is memory for that.
  *
- * context: no other thread may be using it. If NULL, the call has no effect.
+ * @param context The context, which no other thread may be using. If NULL, the call has no effect.
  *
  * Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
- * Returns nothing.
- * Since 0.1.0.
+ * @since 0.1.0
  */
 void tls_context_free(struct tls_context_t *context);
 
@@ -1192,12 +1349,20 @@ typedef struct tls_task_t tls_task_t;
 /**
  * Makes a task of a function and its argument, and captures the calling thread's context for it.
  *
- * task: receives the task, which you pass once either to tls_task_run() or to tls_task_cancel(),
- * on any thread. fn: the function. arg: its argument, which the library does not free.
+ * @param[out] task Receives the task, which you pass once either to tls_task_run() or to
+ *   tls_task_cancel(), on any thread.
+ * @param fn The function to run.
+ * @param arg Its argument, which the library does not free.
  *
  * Threads: any. Blocks: no. Runs: what tls_context_capture() runs. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (task or fn is NULL); else as tls_context_capture().
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_INVALID task or fn is NULL.
+ * @retval TLS_ERR_INIT A copy callback failed. The copies that were made are destroyed.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_LIMIT A key has no reference left to take.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_task_create(struct tls_task_t **task, void (*fn)(void *arg), void *arg);
 
@@ -1210,36 +1375,42 @@ int tls_task_create(struct tls_task_t **task, void (*fn)(void *arg), void *arg);
  * fn is not inside a callback of this library and may do anything, pthread_exit() included. The
  * type of this function is the one that pools call.
  *
- * If no scope can be begun (there is no memory, 65534 scopes are open, or the thread is past its
+ * If no scope can be begun (there is no memory, 65,534 scopes are open, or the thread is past its
  * last cleanup), fn is still called, without the captured values, and the task is counted in
- * tls_stats_t.unscoped.
+ * tls_stats_t.unscoped. Attaches the thread.
  *
- * task: from tls_task_create(). If NULL, the call has no effect. Attaches the thread.
+ * @param task A task of tls_task_create(). If NULL, the call has no effect.
  *
  * Threads: any, also the submitting thread. Blocks: no. Runs: fn and destroy callbacks. Signals:
  * not safe.
- * Returns nothing.
- * Since 0.1.0.
+ * @since 0.1.0
  */
 void tls_task_run(void *task);
 
 /**
  * Frees a task that will not be run, and destroys the values that it has captured.
  *
- * task: from tls_task_create(). If NULL, the call has no effect. Attaches the thread, as
- * tls_context_free() does.
+ * Attaches the thread, as tls_context_free() does.
+ *
+ * @param task A task of tls_task_create(). If NULL, the call has no effect.
  *
  * Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
- * Returns nothing.
- * Since 0.1.0.
+ * @since 0.1.0
  */
 void tls_task_cancel(struct tls_task_t *task);
 
+/** @} */
+
 /*================================================================================================
  * MAPS THAT MOVE
+ *================================================================================================*/
+
+/**
+ * @defgroup tls_maps_that_move Maps that move
  *
  * A fiber or coroutine that moves between threads takes its values along in a map of its own.
- *================================================================================================*/
+ * @{
+ */
 
 /**
  * A map that is not tied to one thread of the operating system: for a fiber, a coroutine or a
@@ -1250,12 +1421,14 @@ typedef struct tls_map_t tls_map_t;
 /**
  * Makes an empty map that is attached to no thread.
  *
- * map: receives the map, which you destroy with tls_map_destroy().
+ * @param[out] map Receives the map, which you destroy with tls_map_destroy().
  *
  * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (map is NULL); TLS_ERR_NO_MEMORY; TLS_ERR_REENTRANT (called by
- * the memory allocator).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_INVALID map is NULL.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_map_create(struct tls_map_t **map);
 
@@ -1267,12 +1440,16 @@ int tls_map_create(struct tls_map_t **map);
  * more values, it repeats this, in at most 4 rounds. If another thread is visiting a value, that
  * thread destroys it when its visitor has returned. Attaches the thread.
  *
- * map: from tls_map_create(), and attached to no thread. If NULL, the call has no effect.
+ * @param map A map of tls_map_create() that is attached to no thread. If NULL, the call has no
+ *   effect.
  *
  * Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_BUSY (the map is attached, to this thread or another); TLS_ERR_REENTRANT
- * (inside a callback of this library); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_BUSY The map is attached, to this thread or another.
+ * @retval TLS_ERR_REENTRANT Called inside a callback of this library.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup.
+ * @since 0.1.0
  */
 int tls_map_destroy(struct tls_map_t *map);
 
@@ -1287,9 +1464,6 @@ int tls_map_destroy(struct tls_map_t *map);
  * them. A thread that ends with a map of this kind leaves it unattached, for another thread to
  * attach. Attaches the thread itself.
  *
- * map: from tls_map_create(); if NULL, the thread's own map becomes current. previous: receives
- * the map that was current, NULL for the thread's own. It may be NULL.
- *
  * In a scheduler of fibers, switch the map where you switch the stack, on the thread that
  * continues. The inlined look-ups read the thread's words anew at each call, so a compiler that
  * moves code across a switch of stacks, or inlines the switch, can't make them read another
@@ -1297,10 +1471,16 @@ int tls_map_destroy(struct tls_map_t *map);
  * function that is not inlined for those. A callback of this library must return on the thread
  * that it was called on; the function of a task (tls_task_run()) may return on another.
  *
+ * @param map A map of tls_map_create(). If NULL, the thread's own map becomes current.
+ * @param[out] previous If not NULL, receives the map that was current: NULL for the thread's own.
+ *
  * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_BUSY (another thread has the map); TLS_ERR_REENTRANT (inside a callback
- * of this library); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_BUSY Another thread has the map.
+ * @retval TLS_ERR_REENTRANT Called inside a callback of this library.
+ * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+ * @retval TLS_ERR_EXITING The thread is past its last cleanup.
+ * @since 0.1.0
  */
 int tls_map_switch(struct tls_map_t *map, struct tls_map_t **previous);
 
@@ -1308,16 +1488,23 @@ int tls_map_switch(struct tls_map_t *map, struct tls_map_t **previous);
  * Returns the map that the calling thread has switched to.
  *
  * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
- * Returns the map; NULL if it is the thread's own.
- * Since 0.1.0.
+ * @return The map; NULL if it is the thread's own.
+ * @since 0.1.0
  */
 struct tls_map_t *tls_map_current(void);
 
+/** @} */
+
 /*================================================================================================
  * REPORTS
+ *================================================================================================*/
+
+/**
+ * @defgroup tls_reports Reports
  *
  * These functions show what the library holds, to find out what leaks and what waits.
- *================================================================================================*/
+ * @{
+ */
 
 /**
  * What the library holds now and has done so far, in the whole process.
@@ -1325,83 +1512,56 @@ struct tls_map_t *tls_map_current(void);
  * Each number that other threads are changing is correct for some instant during the call.
  */
 typedef struct tls_stats_t {
-  /**
-   * Set it to sizeof(tls_stats_t) before the call; the structure can grow in later versions.
-   */
+  /** Set it to sizeof(tls_stats_t) before the call; the structure can grow in later versions. */
   size_t size;
-  /**
-   * Live keys.
-   */
+  /** Live keys. */
   uint64_t keys;
-  /**
-   * Dead keys with a value that is not destroyed yet.
-   */
+  /** Dead keys with a value that is not destroyed yet. */
   uint64_t dead_keys;
-  /**
-   * Attached threads, and maps made by tls_map_create().
-   */
+  /** Attached threads, and maps made by tls_map_create(). */
   uint64_t maps;
   /**
    * Values in all maps and contexts, stale and shadowed ones included. A value whose destruction
    * waits for a visitor is in no map: it counts as `stale` after the visit.
    */
   uint64_t entries;
-  /**
-   * Stale values, and values in contexts whose key is dead.
-   */
+  /** Stale values, and values in contexts whose key is dead. */
   uint64_t stale;
-  /**
-   * Values destroyed because their key was dead, ever.
-   */
+  /** Values destroyed because their key was dead, ever. */
   uint64_t expunged;
-  /**
-   * Destroy callbacks called for any reason, ever.
-   */
+  /** Destroy callbacks called for any reason, ever. */
   uint64_t destroyed;
-  /**
-   * Values given up after the fourth round of a thread's end, ever.
-   */
+  /** Values given up after the fourth round of a thread's end, ever. */
   uint64_t leaked;
-  /**
-   * Tables made, rebuilt or swept in full, ever.
-   */
+  /** Tables made, rebuilt or swept in full, ever. */
   uint64_t rehashes;
-  /**
-   * The largest number of slots that an insert has looked at, ever.
-   */
+  /** The largest number of slots that an insert has looked at, ever. */
   uint64_t longest_probe;
-  /**
-   * Slots in all tables.
-   */
+  /** Slots in all tables. */
   uint64_t capacity;
-  /**
-   * Bytes of memory that the library has allocated.
-   */
+  /** Bytes of memory that the library has allocated. */
   uint64_t bytes;
-  /**
-   * Attached threads whose end can't be detected, because no pthread key was left.
-   */
+  /** Attached threads whose end can't be detected, because no pthread key was left. */
   uint64_t unwatched;
-  /**
-   * Captured contexts that are not freed, those of waiting tasks included.
-   */
+  /** Captured contexts that are not freed, those of waiting tasks included. */
   uint64_t contexts;
-  /**
-   * Tasks that ran without a scope, ever.
-   */
+  /** Tasks that ran without a scope, ever. */
   uint64_t unscoped;
 } tls_stats_t;
 
 /**
  * Fills a structure with what the library holds now and has done so far.
  *
- * stats: the caller sets `size`; that many bytes are filled, and bytes that this version does not
- * know with zeros. The cost is O(keys that ever lived at once + attached threads).
+ * The cost is O(keys that ever lived at once + attached threads).
+ *
+ * @param[in,out] stats The structure, with its `size` set. That many bytes are filled; bytes that
+ *   this version does not know are filled with zeros.
  *
  * Threads: any. Blocks: for as long as a thread takes to attach. Runs: nothing. Signals: not safe.
- * Returns TLS_OK; TLS_ERR_INVALID (stats is NULL, or its size is too small or ends inside a
- * member); TLS_ERR_REENTRANT (inside a visitor of tls_for_each_locked()).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_INVALID stats is NULL, or its size is too small or ends inside a member.
+ * @retval TLS_ERR_REENTRANT Called inside a visitor of tls_for_each_locked().
+ * @since 0.1.0
  */
 int tls_stats(struct tls_stats_t *stats);
 
@@ -1426,18 +1586,21 @@ int tls_stats(struct tls_stats_t *stats);
  *     }
  *     tls_dump(print, stderr);   when the pool has shut down
  *
- * write: called with parts of the text, which are not terminated. It returns 0 to continue, and
- * any other number to stop. No lock is held, and it may call any function of this library. arg:
- * passed to write.
- *
  * The call needs no memory. Its cost is O(keys that ever lived at once + values + maps squared +
  * dead keys times values); if more than 64 maps have a value of one key, the cost of that key
  * arises again for every 64 maps.
  *
+ * @param write Called with parts of the text, of `length` bytes each, which are not terminated. It
+ *   returns 0 to continue, and any other number to stop. No lock is held, and it may call any
+ *   function of this library.
+ * @param arg Passed to write.
+ *
  * Threads: any. Blocks: no. Runs: write. Signals: not safe; tls_dump_fd() is.
- * Returns TLS_OK; TLS_ERR_INVALID (write is NULL); TLS_ERR_LIMIT (write has stopped the report);
- * TLS_ERR_REENTRANT (called by the memory allocator).
- * Since 0.1.0.
+ * @return TLS_OK, or an error code:
+ * @retval TLS_ERR_INVALID write is NULL.
+ * @retval TLS_ERR_LIMIT write has stopped the report.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_dump(int (*write)(const char *bytes, size_t length, void *arg), void *arg);
 
@@ -1452,15 +1615,18 @@ int tls_dump(int (*write)(const char *bytes, size_t length, void *arg), void *ar
  * thread's entries may be half changed. In the child of a fork, before the library's own handler
  * has run there, it reports what the fork has left.
  *
- * fd: written to with write(2), until all is written. If fd blocks, this function blocks too, with
- * no lock held. If fd is non-blocking and full, or if nothing reads it any more (ignoring SIGPIPE
- * is up to you), the report ends in the middle. errno is preserved. The call needs about 4 KB of
- * stack. Its cost is that of tls_dump().
+ * The report is written with write(2), until all is written. If fd blocks, this function blocks
+ * too, with no lock held. If fd is non-blocking and full, or if nothing reads it any more
+ * (ignoring SIGPIPE is up to you), the report ends in the middle. errno is preserved. The call
+ * needs about 4 KB of stack. Its cost is that of tls_dump().
+ *
+ * @param fd A file descriptor that is open for writing.
  *
  * Threads: any, attached or not. Blocks: only as writing to fd does. Runs: nothing. Signals: safe.
- * Returns TLS_OK (also if the report is incomplete); TLS_ERR_INVALID (fd is not open for writing);
- * TLS_ERR_LIMIT (fd did not take the whole report).
- * Since 0.1.0.
+ * @return TLS_OK, also if the report is incomplete, or an error code:
+ * @retval TLS_ERR_INVALID fd is not open for writing.
+ * @retval TLS_ERR_LIMIT fd did not take the whole report.
+ * @since 0.1.0
  */
 int tls_dump_fd(int fd);
 
@@ -1468,38 +1634,59 @@ int tls_dump_fd(int fd);
  * Calls `visit` with each map and context that still has values of a key, dead or live.
  *
  * Use it to find out which threads have the values that a tls_key_drain() has waited for in vain.
- * map: the number that tls_dump() shows for the map. thread: the operating system's number of the
- * thread that the map is attached to; 0 if it is attached to none. values: how many values it has.
- * Each is correct for some instant during the call. visit is called with no lock held, and may
- * call any function of this library. It returns 0 to continue, and any other number to stop. arg:
- * passed to visit.
+ *
+ * visit is called with `map`, the number that tls_dump() shows for the map; `thread`, the
+ * operating system's number of the thread that the map is attached to, or 0 if it is attached to
+ * none; and `values`, how many values it has. Each is correct for some instant during the call. No
+ * lock is held, and visit may call any function of this library.
  *
  * The call needs no memory. Its cost is O(values) of a live key and O(values of all keys) of a
  * dead one. It arises again for every 64 maps that have values of the key.
  *
+ * @param key The key, dead or live.
+ * @param visit Called with each map. It returns 0 to continue, and any other number to stop.
+ * @param arg Passed to visit.
+ *
  * Threads: any. Blocks: no. Runs: visit. Signals: not safe.
- * Returns what visit has returned last; TLS_OK if no thread has a value, also for a key that is
- * forgotten; TLS_ERR_INVALID (visit is NULL); TLS_ERR_BAD_KEY; TLS_ERR_REENTRANT (called by the
- * memory allocator).
- * Since 0.1.0.
+ * @return The number that visit has returned last; TLS_OK if no thread has a value, also for a key
+ *   that is forgotten; or an error code:
+ * @retval TLS_ERR_INVALID visit is NULL.
+ * @retval TLS_ERR_BAD_KEY The handle has never named a key.
+ * @retval TLS_ERR_REENTRANT Called by the memory allocator.
+ * @since 0.1.0
  */
 int tls_for_each_holder(tls_key_t key, int (*visit)(uint64_t map,
                                                     uint64_t thread,
                                                     size_t values,
                                                     void *arg), void *arg);
 
+/** @} */
+
 /*================================================================================================
  * VERSIONS
+ *================================================================================================*/
+
+/**
+ * @defgroup tls_versions Versions
  *
  * The version of this header, the version of the library that the program runs with, and what
  * the inlined calls of this header need to know of the library.
- *================================================================================================*/
+ * @{
+ */
 
-/** The version of this header. tls_version() returns the version of the library. */
+/** The major version of this header. tls_version() returns the version of the library. */
 #define TLS_VERSION_MAJOR 0
+
+/** The minor version of this header. */
 #define TLS_VERSION_MINOR 1
+
+/** The patch level of this header. */
 #define TLS_VERSION_PATCH 0
+
+/** The version of this header as one number, to be compared with tls_version(). */
 #define TLS_VERSION_NUMBER (TLS_VERSION_MAJOR * 10000 + TLS_VERSION_MINOR * 100 + TLS_VERSION_PATCH)
+
+/** The version of this header as text. */
 #define TLS_VERSION_STRING "0.1.0"
 
 /**
@@ -1509,8 +1696,8 @@ int tls_for_each_holder(tls_key_t key, int (*visit)(uint64_t map,
  * with the same SONAME and the same or a later number is compatible with it.
  *
  * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
- * Returns major * 10000 + minor * 100 + patch.
- * Since 0.1.0.
+ * @return The number major * 10000 + minor * 100 + patch.
+ * @since 0.1.0
  */
 int tls_version(void);
 
@@ -1520,8 +1707,8 @@ int tls_version(void);
  * The string is static: never free it.
  *
  * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
- * Returns a string such as "0.1.0".
- * Since 0.1.0.
+ * @return The version, for example "0.1.0".
+ * @since 0.1.0
  */
 const char *tls_version_string(void);
 
@@ -1532,11 +1719,13 @@ const char *tls_version_string(void);
  * key; void *value}.
  *
  * Threads: any. Blocks: no. Runs: nothing. Signals: safe.
- * Returns the distance from the thread pointer, which is the same for all threads; 0 if this build
- * has no hot slot, so that every get makes the call.
- * Since 0.1.0.
+ * @return The distance from the thread pointer, which is the same for all threads; 0 if this build
+ *   has no hot slot, so that every get makes the call.
+ * @since 0.1.0
  */
 ptrdiff_t tls_hot_offset_v1(void);
+
+/** @} */
 
 #ifdef __cplusplus
 } /* extern "C" */

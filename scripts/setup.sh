@@ -15,6 +15,8 @@ qemu-aarch64            qemu-user               running on aarch64
 clang++                 clang                   the C++ tests with clang
 abidiff                 abigail-tools           the comparison with the ABI of the release
 node                    nodejs                  the test of add-ons in workers of Node
+mandoc                  mandoc                  the check of the man pages
+doxygen                 doxygen                 the HTML site
 '
 # header, Debian package, what is skipped without it
 LIBRARIES='

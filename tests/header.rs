@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use support::compiler::{compile, compiler, link, Linkage, Standard};
-use support::declarations::declarations;
+use support::declarations::{declarations, declared_name, parameters};
 use support::library::{self, library};
 use support::sections::{in_sections, names_given, without_comments};
 use support::{process, scratch, source_root};
@@ -387,17 +387,71 @@ fn the_version_macros_are_cargos_version() {
     assert_eq!(macro_value(&header, "TLS_VERSION_STRING"), text);
 }
 
+/// The lines of a comment that begin with one of Doxygen's tags, without what
+/// is in brackets: `@param[out] value Receives the value.`
+fn tagged<'a>(comment: &'a str, tag: &'a str) -> impl Iterator<Item = &'a str> {
+    let texts = comment.lines().map(|line| line.trim_start_matches([' ', '*']));
+    texts.filter_map(move |text| {
+        let rest = text.strip_prefix(tag)?;
+        let rest = rest.strip_prefix("[out]").or(rest.strip_prefix("[in,out]")).unwrap_or(rest);
+        rest.strip_prefix(' ').map(str::trim_start)
+    })
+}
+
+fn first_words<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    texts.filter_map(|text| text.split_whitespace().next()).collect()
+}
+
 #[test]
 fn every_function_is_documented() {
-    let functions = declarations(&header());
-    assert!(functions.len() >= 20, "only {} functions found in the header", functions.len());
+    let header = header();
+    let functions = declarations(&header);
+    assert!(functions.len() >= 50, "only {} functions found in the header", functions.len());
+    let mut codes = 0;
     for function in functions {
-        let comment = function.comment.trim_matches(|c: char| c.is_whitespace() || c == '*');
-        assert!(!comment.is_empty(), "{} has no comment directly above it", function.name);
-        for part in ["Threads:", "Blocks:", "Runs:", "Signals:", "Returns ", "Since "] {
-            assert!(comment.contains(part), "the comment on {} lacks {part:?}", function.name);
+        let (name, comment) = (&function.name, &function.comment);
+        let text = comment.trim_matches(|c: char| c.is_whitespace() || c == '*');
+        assert!(!text.is_empty(), "{name} has no comment directly above it");
+        for fact in ["Threads: ", "Blocks: ", "Runs: ", "Signals: "] {
+            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(words.matches(fact).count(), 1, "{fact:?} in the comment on {name}");
         }
+        let parameters = first_words(tagged(comment, "@param"));
+        assert_eq!(parameters, function.parameter_names(), "the @param of {name}");
+        let returns = usize::from(function.result != "void");
+        assert_eq!(tagged(comment, "@return").count(), returns, "the @return of {name}");
+        assert_eq!(tagged(comment, "@since").count(), 1, "the @since of {name}");
+        for code in tagged(comment, "@retval") {
+            codes += 1;
+            let (code, text) = code.split_once(' ').unwrap_or((code, ""));
+            assert!(!macro_value(&header, code).is_empty() && !text.is_empty(), "{name}: {code}");
+        }
+        // The other way round: who promises an error code lists some.
+        let promises = comment.contains("an error code:");
+        assert_eq!(promises, tagged(comment, "@retval").count() > 0, "the @retval of {name}");
     }
+    assert!(codes >= 150, "only {codes} error codes of functions found in the header");
+}
+
+/// A callback's type has the same tags.
+#[test]
+fn every_type_of_a_callback_is_documented() {
+    let header = header();
+    let mut found = 0;
+    for item in header.split("\n\n").filter(|item| item.contains("\ntypedef ")) {
+        let (comment, code) = item.split_once("*/\n").expect("a type has a comment");
+        let Some((result, list)) = code.split_once("(*").filter(|_| !code.contains('{')) else {
+            continue;
+        };
+        let (name, list) = list.split_once(")(").expect("a pointer to a function");
+        let declared = parameters(list);
+        let names: Vec<_> = declared.iter().map(|parameter| declared_name(parameter)).collect();
+        assert_eq!(first_words(tagged(comment, "@param")), names, "the @param of {name}");
+        let returns = usize::from(result.trim() != "typedef void");
+        assert_eq!(tagged(comment, "@return").count(), returns, "the @return of {name}");
+        found += 1;
+    }
+    assert_eq!(found, 5, "callback types have been found");
 }
 
 /// A tool of the compiler's, or the one that the environment names.

@@ -201,11 +201,17 @@ fn a_destroy_callback_is_called_from_one_place() {
     }
 }
 
+/// Without the documentation of the exports, which is the text of the header and the man pages.
+fn lines_of_code(name: &str, text: &str) -> usize {
+    let is_manual = |line: &&str| name.starts_with("capi/") && line.trim_start().starts_with("///");
+    text.lines().filter(|line| !is_manual(line)).count()
+}
+
 #[test]
 fn the_sources_are_of_a_size_to_read() {
     let files = sources();
-    let lines: usize = files.values().map(|text| text.lines().count()).sum();
-    assert!(lines <= 14_050, "src has {lines} lines without its tests");
+    let lines: usize = files.iter().map(|(name, text)| lines_of_code(name, text)).sum();
+    assert!(lines <= 13_200, "src has {lines} lines without its tests and C's documentation");
     for (name, text) in files {
         let lines = text.lines().count();
         assert!(lines <= 600, "{name} has {lines} lines");

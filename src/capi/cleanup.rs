@@ -24,8 +24,8 @@ use crate::thread::hooks::{self, When};
 /// ones. All functions that destroy stale values, and the end of the thread, use this order.
 ///
 /// Threads: any. Blocks: no. Runs: destroy callbacks of the stale values. Signals: not safe.
-/// Returns the number of values that it destroyed.
-/// Since 0.1.0.
+/// @return The number of values that it destroyed.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_expunge() -> usize {
     match block::stale_count() {
@@ -48,9 +48,11 @@ fn expunge_some(budget: usize) -> usize {
 /// It destroys the youngest of them, in the order of tls_expunge(). Use it in pools that must not
 /// pause for long, and call it again for the rest.
 ///
+/// @param budget The largest number of values to destroy.
+///
 /// Threads: any. Blocks: no. Runs: at most `budget` destroy callbacks. Signals: not safe.
-/// Returns the number of values that it destroyed.
-/// Since 0.1.0.
+/// @return The number of values that it destroyed.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_expunge_some(budget: usize) -> usize {
     expunge_some(budget)
@@ -62,8 +64,8 @@ pub extern "C" fn tls_expunge_some(budget: usize) -> usize {
 /// With this header, the function is a macro over an inlined load.
 ///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
-/// Returns the number.
-/// Since 0.1.0.
+/// @return The number of stale values.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_stale_count() -> usize {
     block::stale_count()
@@ -82,11 +84,13 @@ pub extern "C" fn tls_stale_count() -> usize {
 /// a thread before it ends.
 ///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (the process has no pthread
-/// key left, so the end of this thread can't be detected: the thread is attached and values work,
-/// but call tls_thread_detach() before it ends); TLS_ERR_REENTRANT (called by the memory
-/// allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup.
+/// @retval TLS_ERR_LIMIT The process has no pthread key left, so the end of this thread can't be
+///   detected. The thread is attached and values work, but call tls_thread_detach() before it ends.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_thread_attach() -> c_int {
     code(attach::attach_in_full())
@@ -99,9 +103,9 @@ pub extern "C" fn tls_thread_attach() -> c_int {
 /// to a pool of somebody else. The thread may attach again later.
 ///
 /// Threads: any. Blocks: no. Runs: hooks and destroy callbacks. Signals: not safe.
-/// Returns TLS_OK (also if the thread is not attached); TLS_ERR_REENTRANT (inside a callback of
-/// this library).
-/// Since 0.1.0.
+/// @return TLS_OK, also if the thread is not attached, or an error code:
+/// @retval TLS_ERR_REENTRANT Called inside a callback of this library.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_thread_detach() -> c_int {
     code(attach::detach())
@@ -109,16 +113,21 @@ pub extern "C" fn tls_thread_detach() -> c_int {
 
 /// Registers a cleanup hook that is called when the calling thread ends or is detached.
 ///
-/// The call is equivalent to tls_thread_hook() with TLS_HOOK_BEFORE_VALUES and no owner. fn: called
-/// once with arg on this thread, before its values are destroyed; the hook that was registered last
-/// is called first. arg: the library does not free it. A hook may register hooks and set values:
-/// they are cleaned up in another round, in at most 4 rounds.
+/// The call is equivalent to tls_thread_hook() with TLS_HOOK_BEFORE_VALUES and no owner. The hook
+/// that was registered last is called first. A hook may register hooks and set values: they are
+/// cleaned up in another round, in at most 4 rounds.
+///
+/// @param fn Called once with arg on this thread, before its values are destroyed.
+/// @param arg The argument of fn. The library does not free it.
 ///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (fn is NULL); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT
-/// (no pthread key is left, so the end of this thread can't be detected); TLS_ERR_REENTRANT (called
-/// by the memory allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_INVALID fn is NULL.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup.
+/// @retval TLS_ERR_LIMIT No pthread key is left, so the end of this thread can't be detected.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_at_thread_exit(
     r#fn: Option<unsafe extern "C" fn(arg: *mut c_void)>,
@@ -138,13 +147,18 @@ fn add_exit_hook(when: When, hook: Hook) -> Result<(), Error> {
 /// Registers the waker of the calling thread, which is called when the thread gets stale values.
 ///
 /// The call is equivalent to tls_thread_hook() with TLS_HOOK_ON_STALE and no owner, except that a
-/// later call replaces the waker of an earlier one. notify: called with arg as described there; if
-/// NULL, the waker is removed. Attaches the thread.
+/// later call replaces the waker of an earlier one. Attaches the thread.
+///
+/// @param notify The waker, which is called with arg as tls_thread_hook() says. If NULL, the waker
+///   is removed.
+/// @param arg The argument of notify. The library does not free it.
 ///
 /// Threads: any. Blocks: no. Runs: notify, if there are stale values. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory
-/// allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_thread_on_stale(
     notify: Option<unsafe extern "C" fn(arg: *mut c_void)>,
@@ -192,21 +206,29 @@ versioned!(tls_hook_options_t: size, when, flags, r#fn, arg, owner);
 /// an eventfd. If several are registered, all are called. They are removed when the thread ends or
 /// is detached.
 ///
-/// owner: the hook is called only as long as this key lives. When the key has died, its hooks are
-/// not called any more, on any thread, and tls_key_drain() waits until none of them runs. A plug-in
-/// that is to be unloaded releases its owner key, drains it, and can then be unloaded. Without an
-/// owner, arg must stay valid, and fn loaded, for as long as any thread may be inside
-/// tls_key_release(), because a call may be in progress when the thread ends. options: read before
-/// the function returns, and not kept. Attaches the thread.
+/// If options->owner is a key, the hook is called only as long as this key lives. When the key has
+/// died, its hooks are not called any more, on any thread, and tls_key_drain() waits until none of
+/// them runs. A plug-in that is to be unloaded releases its owner key, drains it, and can then be
+/// unloaded. Without an owner, arg must stay valid, and fn loaded, for as long as any thread may be
+/// inside tls_key_release(), because a call may be in progress when the thread ends.
 ///
-/// Threads: any. Blocks: no. Runs: fn, if it is a TLS_HOOK_ON_STALE hook and there are stale
-/// values. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (options or fn is NULL, size ends inside a member, when is an
-/// unknown number, flags is not 0, or members that this version does not know are not 0);
-/// TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (no pthread
-/// key is left, so the end of this thread can't be detected; not with TLS_HOOK_ON_STALE);
-/// TLS_ERR_REENTRANT (called by the memory allocator).
-/// Since 0.1.0.
+/// Attaches the thread.
+///
+/// @param options Describes the hook, and is read during the call only.
+///
+/// Threads: any. Blocks: no. Runs: the hook, if it is a TLS_HOOK_ON_STALE hook and there are
+/// stale values. Signals: not safe.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_INVALID options or options->fn is NULL, size ends inside a member, `when` is an
+///   unknown number, flags is not 0, or members that this version does not know are not 0.
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_DEAD_KEY The key is dead.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup.
+/// @retval TLS_ERR_LIMIT No pthread key is left, so the end of this thread can't be detected. Not
+///   returned for a TLS_HOOK_ON_STALE hook.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_thread_hook(options: *const tls_hook_options_t) -> c_int {
     if options.is_null() {
@@ -239,12 +261,15 @@ pub unsafe extern "C" fn tls_thread_hook(options: *const tls_hook_options_t) -> 
 /// Store it in tls_key_options_t.destroy, and the destructor, a void (*)(void *), in options.user.
 /// When the thread of a value ends or is detached, or the map of a value is destroyed, it calls the
 /// destructor with the value. If a value ends for any other reason, it does nothing. It lies in the
-/// library: after tls_key_release(), nothing is called of a plug-in that contained the destructor,
-/// although its values still end.
+/// library: after tls_key_release(), nothing of the plug-in that contained the destructor is
+/// called, although its values still end.
+///
+/// @param value The value, passed to the destructor.
+/// @param reason Why the value is destroyed, one of TLS_REASON_*.
+/// @param user The destructor, a void (*)(void *).
 ///
 /// Threads: the value's. Blocks: as the destructor does. Runs: the destructor. Signals: not safe.
-/// Returns nothing.
-/// Since 0.1.0.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_destroy_at_exit(value: *mut c_void, reason: c_int, user: *mut c_void) {
     let at_exit = [TLS_REASON_THREAD_EXIT, TLS_REASON_DETACHED, TLS_REASON_MAP_DESTROYED];
@@ -264,9 +289,9 @@ pub unsafe extern "C" fn tls_destroy_at_exit(value: *mut c_void, reason: c_int, 
 /// key; void *value}.
 ///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
-/// Returns the distance from the thread pointer, which is the same for all threads; 0 if this build
-/// has no hot slot, so that every get makes the call.
-/// Since 0.1.0.
+/// @return The distance from the thread pointer, which is the same for all threads; 0 if this build
+///   has no hot slot, so that every get makes the call.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_hot_offset_v1() -> isize {
     block::offset()

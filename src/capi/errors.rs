@@ -6,11 +6,13 @@ use crate::error::Error;
 
 /// Returns a sentence that describes an error code.
 ///
-/// error: any number. The string is static: never free it.
+/// The string is static: never free it.
+///
+/// @param error A TLS_ERR_* number, TLS_OK or any other number.
 ///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
-/// Returns a string, never NULL; "unknown error" if the number is not a code.
-/// Since 0.1.0.
+/// @return The sentence, never NULL; "unknown error" if the number is not a code.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_strerror(error: c_int) -> *const c_char {
     if error == 0 {
@@ -21,12 +23,14 @@ pub extern "C" fn tls_strerror(error: c_int) -> *const c_char {
 
 /// Returns the name of an error code's constant.
 ///
-/// error: any number. The string is static: never free it.
+/// The string is static: never free it.
+///
+/// @param error A TLS_ERR_* number, TLS_OK or any other number.
 ///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
-/// Returns a string such as "TLS_ERR_DEAD_KEY", never NULL; "TLS_ERR_UNKNOWN" if the number is not
-/// a code.
-/// Since 0.1.0.
+/// @return The name, for example "TLS_ERR_DEAD_KEY", never NULL; "TLS_ERR_UNKNOWN" if the number is
+///   not a code.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_err_name(error: c_int) -> *const c_char {
     if error == 0 {

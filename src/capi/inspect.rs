@@ -27,18 +27,21 @@ use crate::thread::{attach, report};
 ///     }
 ///     tls_dump(print, stderr);   when the pool has shut down
 ///
-/// write: called with parts of the text, which are not terminated. It returns 0 to continue, and
-/// any other number to stop. No lock is held, and it may call any function of this library. arg:
-/// passed to write.
-///
 /// The call needs no memory. Its cost is O(keys that ever lived at once + values + maps squared +
 /// dead keys times values); if more than 64 maps have a value of one key, the cost of that key
 /// arises again for every 64 maps.
 ///
+/// @param write Called with parts of the text, of `length` bytes each, which are not terminated. It
+///   returns 0 to continue, and any other number to stop. No lock is held, and it may call any
+///   function of this library.
+/// @param arg Passed to write.
+///
 /// Threads: any. Blocks: no. Runs: write. Signals: not safe; tls_dump_fd() is.
-/// Returns TLS_OK; TLS_ERR_INVALID (write is NULL); TLS_ERR_LIMIT (write has stopped the report);
-/// TLS_ERR_REENTRANT (called by the memory allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_INVALID write is NULL.
+/// @retval TLS_ERR_LIMIT write has stopped the report.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_dump(
     write: Option<
@@ -60,15 +63,18 @@ pub extern "C" fn tls_dump(
 /// thread's entries may be half changed. In the child of a fork, before the library's own handler
 /// has run there, it reports what the fork has left.
 ///
-/// fd: written to with write(2), until all is written. If fd blocks, this function blocks too, with
-/// no lock held. If fd is non-blocking and full, or if nothing reads it any more (ignoring SIGPIPE
-/// is up to you), the report ends in the middle. errno is preserved. The call needs about 4 KB of
-/// stack. Its cost is that of tls_dump().
+/// The report is written with write(2), until all is written. If fd blocks, this function blocks
+/// too, with no lock held. If fd is non-blocking and full, or if nothing reads it any more
+/// (ignoring SIGPIPE is up to you), the report ends in the middle. errno is preserved. The call
+/// needs about 4 KB of stack. Its cost is that of tls_dump().
+///
+/// @param fd A file descriptor that is open for writing.
 ///
 /// Threads: any, attached or not. Blocks: only as writing to fd does. Runs: nothing. Signals: safe.
-/// Returns TLS_OK (also if the report is incomplete); TLS_ERR_INVALID (fd is not open for writing);
-/// TLS_ERR_LIMIT (fd did not take the whole report).
-/// Since 0.1.0.
+/// @return TLS_OK, also if the report is incomplete, or an error code:
+/// @retval TLS_ERR_INVALID fd is not open for writing.
+/// @retval TLS_ERR_LIMIT fd did not take the whole report.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_dump_fd(fd: c_int) -> c_int {
     // Asks for no thread: that might build the library's state anew, in a fork's child.
@@ -78,20 +84,26 @@ pub extern "C" fn tls_dump_fd(fd: c_int) -> c_int {
 /// Calls `visit` with each map and context that still has values of a key, dead or live.
 ///
 /// Use it to find out which threads have the values that a tls_key_drain() has waited for in vain.
-/// map: the number that tls_dump() shows for the map. thread: the operating system's number of the
-/// thread that the map is attached to; 0 if it is attached to none. values: how many values it has.
-/// Each is correct for some instant during the call. visit is called with no lock held, and may
-/// call any function of this library. It returns 0 to continue, and any other number to stop. arg:
-/// passed to visit.
+///
+/// visit is called with `map`, the number that tls_dump() shows for the map; `thread`, the
+/// operating system's number of the thread that the map is attached to, or 0 if it is attached to
+/// none; and `values`, how many values it has. Each is correct for some instant during the call. No
+/// lock is held, and visit may call any function of this library.
 ///
 /// The call needs no memory. Its cost is O(values) of a live key and O(values of all keys) of a
 /// dead one. It arises again for every 64 maps that have values of the key.
 ///
+/// @param key The key, dead or live.
+/// @param visit Called with each map. It returns 0 to continue, and any other number to stop.
+/// @param arg Passed to visit.
+///
 /// Threads: any. Blocks: no. Runs: visit. Signals: not safe.
-/// Returns what visit has returned last; TLS_OK if no thread has a value, also for a key that is
-/// forgotten; TLS_ERR_INVALID (visit is NULL); TLS_ERR_BAD_KEY; TLS_ERR_REENTRANT (called by the
-/// memory allocator).
-/// Since 0.1.0.
+/// @return The number that visit has returned last; TLS_OK if no thread has a value, also for a key
+///   that is forgotten; or an error code:
+/// @retval TLS_ERR_INVALID visit is NULL.
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_for_each_holder(
     key: tls_key_t,
@@ -111,12 +123,17 @@ pub extern "C" fn tls_for_each_holder(
 ///
 /// The oldest value comes first; values that a scope shadows are left out. visit may call any
 /// function of this library. Values that it adds are not visited, and neither are values that it
-/// removes before their turn. arg: passed to visit.
+/// removes before their turn.
+///
+/// @param visit Called with each key and its value.
+/// @param arg Passed to visit.
 ///
 /// Threads: any. Blocks: no. Runs: visit. Signals: not safe.
-/// Returns TLS_OK (also if the thread is not attached); TLS_ERR_INVALID (visit is NULL);
-/// TLS_ERR_NO_MEMORY; TLS_ERR_REENTRANT (called by the memory allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, also if the thread is not attached, or an error code:
+/// @retval TLS_ERR_INVALID visit is NULL.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_for_each_local(
     visit: Option<unsafe extern "C" fn(key: tls_key_t, value: *mut c_void, arg: *mut c_void)>,

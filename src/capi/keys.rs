@@ -15,32 +15,43 @@ use crate::thread::{attach, fork, keys};
 
 /// Destroys one value.
 ///
-/// value: the value, never NULL. reason: why the value is destroyed, one of TLS_REASON_*. user: the
-/// key's `user`. The callback runs on the thread that has the value (with TLS_RECLAIM_OWNER), with
-/// no lock held, after the value has left the thread's map. It may call any function of this
-/// library, on any key. It must not throw a C++ exception or longjmp out.
+/// The callback runs on the thread that has the value (with TLS_RECLAIM_OWNER), with no lock held,
+/// after the value has left the thread's map. It may call any function of this library, on any key.
+/// It must not throw a C++ exception or longjmp out.
+///
+/// @param value The value, never NULL.
+/// @param reason Why the value is destroyed, one of TLS_REASON_*.
+/// @param user The key's `user`.
 #[allow(non_camel_case_types)]
 pub type tls_destroy_fn =
     Option<unsafe extern "C" fn(value: *mut c_void, reason: c_int, user: *mut c_void)>;
 
 /// Makes a thread's first value under a key.
 ///
-/// It stores the value in *value and returns 0; NULL is a value too. If it returns another number,
-/// nothing is stored, and the next tls_get() tries again. It may set and read other keys. Reading
-/// its own key there gives TLS_ERR_REENTRANT. If it sets its own key, the value that it returns
-/// replaces that value, which is destroyed.
+/// It may set and read other keys. Reading its own key there gives TLS_ERR_REENTRANT. If it sets
+/// its own key, the value that it returns replaces that value, which is destroyed.
+///
+/// @param[out] value Receives the value; NULL is a value too.
+/// @param user The key's `user`.
+///
+/// @return 0 on success. After any other number nothing is stored, and the next tls_get() tries
+///   again.
 #[allow(non_camel_case_types)]
 pub type tls_init_fn =
     Option<unsafe extern "C" fn(value: *mut *mut c_void, user: *mut c_void) -> c_int>;
 
 /// Makes a copy of a value for another task.
 ///
-/// value: never NULL, because NULL is copied as NULL. It stores the copy in *copy and returns 0;
-/// NULL is a copy too. If it returns another number, nothing is captured or begun. It runs on the
-/// thread that captures, and again on each thread that begins a scope with the context, possibly on
-/// several at once. It may call any function of this library, but must not end the value that it
-/// copies. If a key is released while its value is captured, the key dies when the callback
-/// returns.
+/// It runs on the thread that captures, and again on each thread that begins a scope with the
+/// context, possibly on several at once. It may call any function of this library, but must not end
+/// the value that it copies. If a key is released while its value is captured, the key dies when
+/// the callback returns.
+///
+/// @param value The value, never NULL, because NULL is copied as NULL.
+/// @param[out] copy Receives the copy; NULL is a copy too.
+/// @param user The key's `user`.
+///
+/// @return 0 on success. After any other number nothing is captured, and no scope begins.
 #[allow(non_camel_case_types)]
 pub type tls_copy_fn = Option<
     unsafe extern "C" fn(value: *mut c_void, copy: *mut *mut c_void, user: *mut c_void) -> c_int,
@@ -144,18 +155,22 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
 
 /// Makes a key with one reference, which belongs to the caller.
 ///
-/// key: receives the handle. options: describes the key, and is read during the call only; if NULL,
-/// the key has no name and no callbacks. The key lives until its last reference is released with
-/// tls_key_release(). Any number of keys may live while there is memory, and none of them uses a
-/// pthread key.
+/// The key lives until its last reference is released with tls_key_release(). Any number of keys
+/// may live while there is memory, and none of them uses a pthread key.
+///
+/// @param[out] key Receives the handle.
+/// @param options Describes the key, and is read during the call only. If NULL, the key has no name
+///   and no callbacks.
 ///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (key is NULL, options->size is too small or ends inside a
-/// member, bytes beyond the known structure are not zero, reclaim or flags is unknown,
-/// TLS_KEY_INHERIT is combined with TLS_KEY_WORKER, or with destroy but without copy);
-/// TLS_ERR_NO_MEMORY; TLS_ERR_LIMIT (4294967294 keys live); TLS_ERR_REENTRANT (called by the memory
-/// allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_INVALID key is NULL, options->size is too small or ends inside a member, bytes
+///   beyond the known structure are not zero, reclaim or flags is unknown, TLS_KEY_INHERIT is
+///   combined with TLS_KEY_WORKER, or with destroy but without copy.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_LIMIT 4,294,967,294 keys live.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_key_create(
     key: *mut tls_key_t,
@@ -199,10 +214,14 @@ unsafe fn create(key: *mut tls_key_t, options: *const tls_key_options_t) -> c_in
 /// Each reference is released with one tls_key_release(). Take one before you hand the handle to
 /// code that may use it after you have released yours.
 ///
+/// @param key A live key.
+///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
-/// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (a dead key can't be revived); TLS_ERR_LIMIT
-/// (the key has 4194303 references).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_DEAD_KEY The key is dead, and can't be revived.
+/// @retval TLS_ERR_LIMIT The key has 4,194,303 references.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_key_retain(key: tls_key_t) -> c_int {
     code(key::find(key).and_then(|slot| slot.retain(handle::generation(key))))
@@ -223,11 +242,15 @@ pub extern "C" fn tls_key_retain(key: tls_key_t) -> c_int {
 /// thread or further out on this one, the key does not die with its last reference but when that
 /// call ends, on that call's thread. Until then the key is live, and can be retained.
 ///
+/// @param key A key of which you have a reference, which you give up.
+///
 /// Threads: any. Blocks: no. Runs: the destroy callback of the values that it destroys, user_free,
 /// and wakers of threads whose values become stale. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY (the key was released too often);
-/// TLS_ERR_REENTRANT (called by the memory allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_DEAD_KEY The key is dead: it was released too often.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_key_release(key: tls_key_t) -> c_int {
     code(match attach::ready() {
@@ -252,9 +275,11 @@ fn release(key: tls_key_t) -> Result<(), Error> {
 ///
 /// If you have no reference, the answer can be out of date when you get it.
 ///
+/// @param key Any number.
+///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
-/// Returns true or false.
-/// Since 0.1.0.
+/// @return true if the key is live; false if it is dead, or if the number has never named a key.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_key_is_live(key: tls_key_t) -> bool {
     key::live(key).is_ok()
@@ -262,14 +287,18 @@ pub extern "C" fn tls_key_is_live(key: tls_key_t) -> bool {
 
 /// Copies the name of a live key, with its terminating zero byte.
 ///
-/// buffer: receives the name, or the empty string if the key has none. capacity: the size of the
-/// buffer in bytes.
+/// @param key A live key.
+/// @param[out] buffer Receives the name, or the empty string if the key has none.
+/// @param capacity The size of the buffer in bytes.
 ///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (buffer is NULL); TLS_ERR_LIMIT (the name does not fit, and
-/// nothing was written: use a larger buffer); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_REENTRANT
-/// (called by the memory allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_INVALID buffer is NULL.
+/// @retval TLS_ERR_LIMIT The name does not fit, and nothing was written. Use a larger buffer.
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_DEAD_KEY The key is dead.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_key_name(
     key: tls_key_t,

@@ -19,12 +19,14 @@ fn pointer(map: Option<NonNull<Map>>) -> *mut tls_map_t {
 
 /// Makes an empty map that is attached to no thread.
 ///
-/// map: receives the map, which you destroy with tls_map_destroy().
+/// @param[out] map Receives the map, which you destroy with tls_map_destroy().
 ///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (map is NULL); TLS_ERR_NO_MEMORY; TLS_ERR_REENTRANT (called by
-/// the memory allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_INVALID map is NULL.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_map_create(map: *mut *mut tls_map_t) -> c_int {
     let create = || {
@@ -43,12 +45,16 @@ pub unsafe extern "C" fn tls_map_create(map: *mut *mut tls_map_t) -> c_int {
 /// more values, it repeats this, in at most 4 rounds. If another thread is visiting a value, that
 /// thread destroys it when its visitor has returned. Attaches the thread.
 ///
-/// map: from tls_map_create(), and attached to no thread. If NULL, the call has no effect.
+/// @param map A map of tls_map_create() that is attached to no thread. If NULL, the call has no
+///   effect.
 ///
 /// Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_BUSY (the map is attached, to this thread or another); TLS_ERR_REENTRANT
-/// (inside a callback of this library); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_BUSY The map is attached, to this thread or another.
+/// @retval TLS_ERR_REENTRANT Called inside a callback of this library.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_map_destroy(map: *mut tls_map_t) -> c_int {
     let Some(map) = NonNull::new(map.cast()) else { return TLS_OK };
@@ -67,9 +73,6 @@ pub unsafe extern "C" fn tls_map_destroy(map: *mut tls_map_t) -> c_int {
 /// them. A thread that ends with a map of this kind leaves it unattached, for another thread to
 /// attach. Attaches the thread itself.
 ///
-/// map: from tls_map_create(); if NULL, the thread's own map becomes current. previous: receives
-/// the map that was current, NULL for the thread's own. It may be NULL.
-///
 /// In a scheduler of fibers, switch the map where you switch the stack, on the thread that
 /// continues. The inlined look-ups read the thread's words anew at each call, so a compiler that
 /// moves code across a switch of stacks, or inlines the switch, can't make them read another
@@ -77,10 +80,16 @@ pub unsafe extern "C" fn tls_map_destroy(map: *mut tls_map_t) -> c_int {
 /// function that is not inlined for those. A callback of this library must return on the thread
 /// that it was called on; the function of a task (tls_task_run()) may return on another.
 ///
+/// @param map A map of tls_map_create(). If NULL, the thread's own map becomes current.
+/// @param[out] previous If not NULL, receives the map that was current: NULL for the thread's own.
+///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_BUSY (another thread has the map); TLS_ERR_REENTRANT (inside a callback
-/// of this library); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING.
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_BUSY Another thread has the map.
+/// @retval TLS_ERR_REENTRANT Called inside a callback of this library.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_map_switch(
     map: *mut tls_map_t,
@@ -97,8 +106,8 @@ pub unsafe extern "C" fn tls_map_switch(
 /// Returns the map that the calling thread has switched to.
 ///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
-/// Returns the map; NULL if it is the thread's own.
-/// Since 0.1.0.
+/// @return The map; NULL if it is the thread's own.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_map_current() -> *mut tls_map_t {
     pointer(attach::current().ok().flatten().and_then(Thread::switched_map))

@@ -1,8 +1,9 @@
 //! The exports: thin, and documented for readers of C.
 //!
-//! The `///` texts of this module become `include/threadlocalmap.h`, so they
-//! are written in C's terms; remarks on the Rust side are `//` comments.
-//! `sections.txt` has the header's order and headings. What comes in from C is
+//! The `///` texts of this module become `include/threadlocalmap.h`, the man
+//! pages and the HTML site, so they are written in C's terms, with Doxygen's
+//! tags; remarks on the Rust side are `//` comments. `sections.txt` has the
+//! header's order and headings. What comes in from C is
 //! checked here (null pointers, numbers out of range, structures of another
 //! size) and nowhere below.
 //!
@@ -14,6 +15,8 @@
 // The premises of the exports are in their C documentation, under "Ownership"
 // of the header's head; a heading of Rust's would leak into the header.
 #![allow(clippy::missing_safety_doc)]
+// `@param[out]` is a tag of Doxygen's, and no link.
+#![allow(rustdoc::broken_intra_doc_links)]
 
 pub mod cleanup;
 pub mod constants;

@@ -15,8 +15,8 @@ use crate::thread::{attach, drain, expunge, visit, visit_locked};
 /// (tls_thread_on_stale()).
 ///
 /// Threads: any. Blocks: no. Runs: destroy callbacks, and wakers. Signals: not safe.
-/// Returns the number of values that it destroyed.
-/// Since 0.1.0.
+/// @return The number of values that it destroyed.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_expunge_all_threads() -> usize {
     attach::current().map_or(0, expunge::expunge_all_threads)
@@ -43,15 +43,20 @@ pub extern "C" fn tls_expunge_all_threads() -> usize {
 /// later tls_set(). Under the other kind of key, a thread that is using its value may continue
 /// until it calls a function that destroys stale values, as after any release.
 ///
-/// destroyed: receives how many values were destroyed or have become stale. It may be NULL.
+/// @param key A live key that is TLS_RECLAIM_ANY or TLS_KEY_ENUMERABLE.
+/// @param[out] destroyed If not NULL, receives how many values were destroyed or have become stale.
 ///
 /// Threads: any; a TLS_RECLAIM_ANY key attaches the thread. Blocks: no. Runs: destroy callbacks,
 /// and wakers. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (the key is neither TLS_RECLAIM_ANY nor TLS_KEY_ENUMERABLE);
-/// TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; for a TLS_RECLAIM_ANY key also TLS_ERR_BUSY (the key is being
-/// visited, taken or purged), TLS_ERR_NO_MEMORY and TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by
-/// the memory allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_INVALID The key is neither TLS_RECLAIM_ANY nor TLS_KEY_ENUMERABLE.
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_DEAD_KEY The key is dead.
+/// @retval TLS_ERR_BUSY A TLS_RECLAIM_ANY key only: its values are being visited, taken or purged.
+/// @retval TLS_ERR_NO_MEMORY A TLS_RECLAIM_ANY key only: memory could not be allocated.
+/// @retval TLS_ERR_EXITING A TLS_RECLAIM_ANY key only: the thread is past its last cleanup.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_key_purge(key: tls_key_t, destroyed: *mut usize) -> c_int {
     let purged = attach::current().and_then(|it| visit::purge(it, attach::attached, key));
@@ -66,15 +71,19 @@ pub unsafe extern "C" fn tls_key_purge(key: tls_key_t, destroyed: *mut usize) ->
 /// (tls_thread_on_stale() can wake them). For a live key it waits until every thread has removed
 /// its value.
 ///
-/// timeout_ms: how many milliseconds to wait; 0 only looks, and a negative number waits for ever.
-/// left: receives how many threads still have a value, or are about to release the key or are
-/// visiting it, also with TLS_ERR_TIMEOUT. It may be NULL.
+/// @param key The key, dead or live.
+/// @param timeout_ms How many milliseconds to wait; 0 only looks, and a negative number waits
+///   without a limit.
+/// @param[out] left If not NULL, receives how many threads still have a value, or are about to
+///   release the key or are visiting it; also with TLS_ERR_TIMEOUT.
 ///
 /// Threads: any. Blocks: yes, and is a cancellation point (pthread_cancel()). Runs: destroy
 /// callbacks of the calling thread's stale values. Signals: not safe.
-/// Returns TLS_OK (no thread has a value); TLS_ERR_TIMEOUT; TLS_ERR_BAD_KEY; TLS_ERR_REENTRANT
-/// (inside a callback of this library).
-/// Since 0.1.0.
+/// @return TLS_OK if no thread has a value, or an error code:
+/// @retval TLS_ERR_TIMEOUT The time limit expired before every thread was done.
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_REENTRANT Called inside a callback of this library.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_key_drain(
     key: tls_key_t,
@@ -90,10 +99,14 @@ pub unsafe extern "C" fn tls_key_drain(
     }
 }
 
-/// Called with one thread's value.
+/// Called with one thread's value. It must return, and must not throw.
 ///
-/// thread: the operating system's number of the thread that has the value; 0 if its map is attached
-/// to none. Return 0 to continue, and any other number to stop. It must return, and must not throw.
+/// @param value The value; a stored NULL is a value too.
+/// @param thread The operating system's number of the thread that has the value; 0 if its map is
+///   attached to none.
+/// @param arg The `arg` of the function that was called.
+///
+/// @return 0 to continue, any other number to stop.
 #[allow(non_camel_case_types)]
 pub type tls_visit_fn =
     Option<unsafe extern "C" fn(value: *mut c_void, thread: u64, arg: *mut c_void) -> c_int>;
@@ -111,14 +124,23 @@ pub type tls_visit_fn =
 /// If visit returns a number other than 0, the visit stops, and the function returns that number.
 /// Use a positive one, because this library's errors are negative.
 ///
+/// @param key A live TLS_KEY_ENUMERABLE key.
+/// @param visit Called with each value.
+/// @param arg Passed to visit.
+///
 /// Threads: any. Blocks: no. Runs: visit, and destroy callbacks that were deferred. Signals: not
 /// safe.
-/// Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or the key is not
-/// enumerable); TLS_ERR_BUSY (values of the key are being purged or taken, by another thread or
-/// further out on this one: try again later); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_LIMIT
-/// (1,022 threads visit the key's values already); TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
-/// TLS_ERR_REENTRANT (called by the memory allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, the number with which visit has stopped, or an error code:
+/// @retval TLS_ERR_INVALID visit is NULL, or the key is not enumerable.
+/// @retval TLS_ERR_BUSY Values of the key are being purged or taken, by another thread or further
+///   out on this one. Try again later.
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_DEAD_KEY The key is dead.
+/// @retval TLS_ERR_LIMIT 1,022 threads are visiting the key's values.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_void) -> c_int {
     let visit = visit.ok_or(Error::Invalid);
@@ -147,12 +169,20 @@ pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_
 /// visit ends. If visit forks, the visit continues in the parent; in the child it ends when visit
 /// returns.
 ///
+/// @param key A live TLS_KEY_ENUMERABLE key.
+/// @param visit Called with each value.
+/// @param arg Passed to visit.
+///
 /// Threads: any. Blocks: while another thread is inside this function. Runs: visit. Signals: not
 /// safe.
-/// Returns TLS_OK; what visit has returned; TLS_ERR_INVALID (visit is NULL, or the key is not
-/// enumerable); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
-/// TLS_ERR_REENTRANT (called by the memory allocator, or by a visitor of this function).
-/// Since 0.1.0.
+/// @return TLS_OK, the number with which visit has stopped, or an error code:
+/// @retval TLS_ERR_INVALID visit is NULL, or the key is not enumerable.
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_DEAD_KEY The key is dead.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator, or by a visitor of this function.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_for_each_locked(
     key: tls_key_t,
@@ -176,12 +206,20 @@ pub extern "C" fn tls_for_each_locked(
 /// If take returns a number other than 0, the remaining values stay where they are, and the
 /// function returns that number. Use a positive one, because this library's errors are negative.
 ///
+/// @param key A live TLS_KEY_ENUMERABLE key.
+/// @param take Called with each value, which is its own from then on.
+/// @param arg Passed to take.
+///
 /// Threads: any. Blocks: no. Runs: take. Signals: not safe.
-/// Returns TLS_OK; what take has returned; TLS_ERR_INVALID (take is NULL, or the key is not
-/// enumerable); TLS_ERR_BUSY (the key is being visited, taken or purged); TLS_ERR_BAD_KEY;
-/// TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory
-/// allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, the number with which take has stopped, or an error code:
+/// @retval TLS_ERR_INVALID take is NULL, or the key is not enumerable.
+/// @retval TLS_ERR_BUSY Values of the key are being visited, taken or purged. Try again later.
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_DEAD_KEY The key is dead.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_scrape(key: tls_key_t, take: tls_visit_fn, arg: *mut c_void) -> c_int {
     let take = take.ok_or(Error::Invalid);

@@ -16,13 +16,16 @@ versioned!(tls_stats_t:
 
 /// Fills a structure with what the library holds now and has done so far.
 ///
-/// stats: the caller sets `size`; that many bytes are filled, and bytes that this version does not
-/// know with zeros. The cost is O(keys that ever lived at once + attached threads).
+/// The cost is O(keys that ever lived at once + attached threads).
+///
+/// @param[in,out] stats The structure, with its `size` set. That many bytes are filled; bytes that
+///   this version does not know are filled with zeros.
 ///
 /// Threads: any. Blocks: for as long as a thread takes to attach. Runs: nothing. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (stats is NULL, or its size is too small or ends inside a
-/// member); TLS_ERR_REENTRANT (inside a visitor of tls_for_each_locked()).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_INVALID stats is NULL, or its size is too small or ends inside a member.
+/// @retval TLS_ERR_REENTRANT Called inside a visitor of tls_for_each_locked().
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_stats(stats: *mut tls_stats_t) -> c_int {
     if stats.is_null() {

@@ -30,19 +30,27 @@ pub struct tls_task_t(());
 /// belong to the thread's map: tls_map_switch() leaves them in the old map. If a scope is open when
 /// its thread ends, it is ended first. Attaches the thread.
 ///
-/// scope: receives the number of the scope. context: its values are set inside the scope, each
-/// copied with its key's copy callback. Outer values of TLS_KEY_INHERIT keys that are not in the
-/// context are shadowed with no value, because they were unset where it was captured. Dead keys are
-/// skipped. If context is NULL, no values are set and all outer values are visible. The context
-/// stays yours, and any number of threads may use it at the same time.
+/// The values of the context are set inside the scope, each copied with its key's copy callback.
+/// Outer values of TLS_KEY_INHERIT keys that are not in the context are shadowed with no value,
+/// because they were unset where it was captured. Dead keys are skipped. If context is NULL, no
+/// values are set and all outer values are visible. The context stays yours, and any number of
+/// threads may use it at the same time. After a failure no scope is open, and the copies that were
+/// made are destroyed.
+///
+/// @param[out] scope Receives the number of the scope.
+/// @param context A context of tls_context_capture(), whose values are set inside the scope, or
+///   NULL.
 ///
 /// Threads: any. Blocks: no. Runs: with a context, copy callbacks, and destroy callbacks of copies
 /// that could not be set; destroys at most 8 stale values. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (scope is NULL); TLS_ERR_INIT (a copy callback failed);
-/// TLS_ERR_NO_MEMORY; TLS_ERR_EXITING; TLS_ERR_LIMIT (65534 scopes are open); TLS_ERR_REENTRANT
-/// (called by the memory allocator). After a failure no scope is open, and the copies that were
-/// made are destroyed.
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_INVALID scope is NULL.
+/// @retval TLS_ERR_INIT A copy callback failed.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup.
+/// @retval TLS_ERR_LIMIT 65,534 scopes are open.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_scope_begin(
     scope: *mut tls_scope_t,
@@ -64,12 +72,15 @@ pub unsafe extern "C" fn tls_scope_begin(
 /// are destroyed too, in at most 4 rounds; the rest is given up and counted in tls_stats_t.leaked.
 /// Then the values that the scope has shadowed become visible again, unchanged.
 ///
+/// @param scope The number that tls_scope_begin() has stored.
+///
 /// Threads: the thread that began the scope, or that has its map. Blocks: no. Runs: destroy
 /// callbacks of the scope's values; then destroys at most 8 stale values. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_BUSY (a scope that was begun later is still open); TLS_ERR_INVALID (the
-/// scope is not open in the calling thread's map); TLS_ERR_REENTRANT (the scope is ending, further
-/// out on this stack).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_BUSY A scope that was begun later is still open.
+/// @retval TLS_ERR_INVALID The scope is not open in the calling thread's map.
+/// @retval TLS_ERR_REENTRANT The scope is ending, further out on this stack.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_scope_end(scope: tls_scope_t) -> c_int {
     let thread = attach::current().and_then(|thread| thread.ok_or(Error::Invalid));
@@ -84,16 +95,21 @@ pub extern "C" fn tls_scope_end(scope: tls_scope_t) -> c_int {
 /// thread. To give a new thread the values of its creator, capture before pthread_create(), and
 /// begin a scope with the context in the new thread first.
 ///
-/// context: receives the context, which you free with tls_context_free(). It no longer depends on
-/// the capturing thread. A key's values in contexts count as values for tls_key_drain(), and its
-/// user_free is not called before they are destroyed.
+/// A context does not depend on the thread that captured it. A key's values in contexts count as
+/// values for tls_key_drain(), and its user_free is not called before they are destroyed.
+///
+/// @param[out] context Receives the context, which you free with tls_context_free().
 ///
 /// Threads: any. Blocks: no. Runs: copy callbacks; after a failure also destroy callbacks of the
 /// copies. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (context is NULL); TLS_ERR_INIT (a copy callback failed; the
-/// copies that were made are destroyed); TLS_ERR_NO_MEMORY; TLS_ERR_LIMIT (a key has no reference
-/// left to take); TLS_ERR_EXITING; TLS_ERR_REENTRANT (called by the memory allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_INVALID context is NULL.
+/// @retval TLS_ERR_INIT A copy callback failed. The copies that were made are destroyed.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_LIMIT A key has no reference left to take.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_context_capture(context: *mut *mut tls_context_t) -> c_int {
     let capture = || Ok(context::capture(attach::attached()?)?.as_ptr().cast());
@@ -107,11 +123,10 @@ pub unsafe extern "C" fn tls_context_capture(context: *mut *mut tls_context_t) -
 /// values are destroyed on the calling thread, whatever their key's reclaim says, because they
 /// belong to no thread. Attaches the thread, if there is memory for that.
 ///
-/// context: no other thread may be using it. If NULL, the call has no effect.
+/// @param context The context, which no other thread may be using. If NULL, the call has no effect.
 ///
 /// Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
-/// Returns nothing.
-/// Since 0.1.0.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_context_free(context: *mut tls_context_t) {
     if let Some(context) = NonNull::new(context.cast()) {
@@ -123,12 +138,20 @@ pub unsafe extern "C" fn tls_context_free(context: *mut tls_context_t) {
 
 /// Makes a task of a function and its argument, and captures the calling thread's context for it.
 ///
-/// task: receives the task, which you pass once either to tls_task_run() or to tls_task_cancel(),
-/// on any thread. fn: the function. arg: its argument, which the library does not free.
+/// @param[out] task Receives the task, which you pass once either to tls_task_run() or to
+///   tls_task_cancel(), on any thread.
+/// @param fn The function to run.
+/// @param arg Its argument, which the library does not free.
 ///
 /// Threads: any. Blocks: no. Runs: what tls_context_capture() runs. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (task or fn is NULL); else as tls_context_capture().
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_INVALID task or fn is NULL.
+/// @retval TLS_ERR_INIT A copy callback failed. The copies that were made are destroyed.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_LIMIT A key has no reference left to take.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_task_create(
     task: *mut *mut tls_task_t,
@@ -151,16 +174,15 @@ pub unsafe extern "C" fn tls_task_create(
 /// fn is not inside a callback of this library and may do anything, pthread_exit() included. The
 /// type of this function is the one that pools call.
 ///
-/// If no scope can be begun (there is no memory, 65534 scopes are open, or the thread is past its
+/// If no scope can be begun (there is no memory, 65,534 scopes are open, or the thread is past its
 /// last cleanup), fn is still called, without the captured values, and the task is counted in
-/// tls_stats_t.unscoped.
+/// tls_stats_t.unscoped. Attaches the thread.
 ///
-/// task: from tls_task_create(). If NULL, the call has no effect. Attaches the thread.
+/// @param task A task of tls_task_create(). If NULL, the call has no effect.
 ///
 /// Threads: any, also the submitting thread. Blocks: no. Runs: fn and destroy callbacks. Signals:
 /// not safe.
-/// Returns nothing.
-/// Since 0.1.0.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_task_run(task: *mut c_void) {
     if let Some(task) = NonNull::new(task.cast()) {
@@ -189,12 +211,12 @@ fn end_task(scope: Option<u64>) {
 
 /// Frees a task that will not be run, and destroys the values that it has captured.
 ///
-/// task: from tls_task_create(). If NULL, the call has no effect. Attaches the thread, as
-/// tls_context_free() does.
+/// Attaches the thread, as tls_context_free() does.
+///
+/// @param task A task of tls_task_create(). If NULL, the call has no effect.
 ///
 /// Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
-/// Returns nothing.
-/// Since 0.1.0.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_task_cancel(task: *mut tls_task_t) {
     if let Some(task) = NonNull::new(task.cast()) {

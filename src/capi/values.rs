@@ -25,11 +25,13 @@ use crate::thread::{attach, drain, take_all};
 /// call. To make the call always, write (tls_get)(key), or define TLS_NO_INLINE before you include
 /// the header.
 ///
+/// @param key The key.
+///
 /// Threads: any. Blocks: no. Runs: nothing on a hit; on a miss, destroys at most 8 stale values
 /// before it looks again, then runs init. Signals: a hit is safe on an attached thread; anything
 /// else is not safe.
-/// Returns the value, or NULL.
-/// Since 0.1.0.
+/// @return The value, or NULL.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_get(key: tls_key_t) -> *mut c_void {
     match values::hit(key) {
@@ -62,9 +64,11 @@ fn get_anywhere(key: tls_key_t) -> Result<*mut c_void, Error> {
 ///
 /// Otherwise it does what tls_get() does, and is inlined in the same way. It allocates nothing.
 ///
+/// @param key The key.
+///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: safe on an attached thread.
-/// Returns the value, or NULL.
-/// Since 0.1.0.
+/// @return The value, or NULL.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_get_existing(key: tls_key_t) -> *mut c_void {
     match values::hit(key) {
@@ -81,16 +85,22 @@ fn get_existing_after_miss(key: tls_key_t) -> *mut c_void {
 
 /// Does what tls_get() does, and returns a code for every outcome.
 ///
-/// value: receives the value, which stays the library's. It is written on success only.
+/// @param key A live key.
+/// @param[out] value Receives the value, which stays the library's.
 ///
 /// Threads: any. Blocks: no. Runs: nothing on a hit; on a miss, destroys at most 8 stale values
 /// before it looks again, then runs init. Signals: not safe.
-/// Returns TLS_OK (also for a stored NULL); TLS_ERR_ABSENT (there is no value, and the key has no
-/// init); TLS_ERR_INIT (init failed, and nothing was stored); TLS_ERR_REENTRANT (called by this
-/// key's init on this thread, which has no value yet, or by the memory allocator); TLS_ERR_BAD_KEY;
-/// TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING (init was not run); TLS_ERR_INVALID (value
-/// is NULL).
-/// Since 0.1.0.
+/// @return TLS_OK, also for a stored NULL, or an error code:
+/// @retval TLS_ERR_ABSENT There is no value, and the key has no init callback.
+/// @retval TLS_ERR_INIT The init callback failed, and nothing was stored.
+/// @retval TLS_ERR_REENTRANT Called by this key's init callback on this thread, which has no value
+///   yet, or called by the memory allocator.
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_DEAD_KEY The key is dead.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup. The init callback was not run.
+/// @retval TLS_ERR_INVALID value is NULL.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) -> c_int {
     // SAFETY: The caller: null, or it can be written.
@@ -99,18 +109,25 @@ pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) ->
 
 /// Stores a value for the calling thread and destroys the value that it replaces.
 ///
-/// value: belongs to the library from now on, which destroys it with the key's destroy callback; if
-/// the call fails, it stays yours. NULL is a value, and is never passed to destroy. The value that
-/// was there is destroyed (TLS_REASON_REPLACED), unless it is the same pointer. The first set on a
-/// thread attaches the thread. Inside a scope, a value that was set outside of it is not replaced
-/// but shadowed, until the scope ends (tls_scope_begin()). If one of the callbacks of stale values
-/// ends the thread, the value was not stored, and stays yours.
+/// The value that was there is destroyed (TLS_REASON_REPLACED), unless it is the same pointer. The
+/// first set on a thread attaches the thread. Inside a scope, a value that was set outside of it is
+/// not replaced but shadowed, until the scope ends (tls_scope_begin()). If one of the callbacks of
+/// stale values ends the thread, the value was not stored, and stays yours.
+///
+/// @param key A live key.
+/// @param value The value, which belongs to the library from now on: the library destroys it with
+///   the key's destroy callback. If the call fails, it stays yours. NULL is a value, and is never
+///   passed to destroy.
 ///
 /// Threads: any. Blocks: no. Runs: destroys at most 8 stale values, if it has more to do than
 /// exchange a value; then runs the destroy callback of the replaced value. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY; TLS_ERR_EXITING;
-/// TLS_ERR_REENTRANT (called by the memory allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_DEAD_KEY The key is dead.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_set(key: tls_key_t, value: *mut c_void) -> c_int {
     match values::set_over(key, value) {
@@ -153,15 +170,24 @@ fn attached_for(key: tls_key_t) -> Result<&'static Thread, Error> {
 
 /// Stores a value for the calling thread and hands the old one over.
 ///
-/// value: as in tls_set(). old: receives the value that was there, which is yours from now on and
-/// is not destroyed; NULL if there was none, or if it was set outside of the open scope, because
-/// such a value is shadowed and not handed over.
+/// @param key A live key.
+/// @param value As in tls_set().
+/// @param[out] old Receives the value that was there, which is yours from now on and is not
+///   destroyed. It receives NULL if there was none, or if it was set outside of the open scope,
+///   because such a value is shadowed and not handed over.
 ///
 /// Threads: any. Blocks: no. Runs: destroys at most 8 stale values, as tls_set() does. Signals: not
 /// safe.
-/// Returns TLS_OK; TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY (the value is being visited by
-/// tls_for_each(): tls_swap_wait() waits for that); else as tls_set().
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_INVALID old is NULL.
+/// @retval TLS_ERR_BUSY The value is being visited by tls_for_each(). tls_swap_wait() waits for the
+///   end of the visit.
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_DEAD_KEY The key is dead.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_swap(
     key: tls_key_t,
@@ -175,16 +201,24 @@ pub unsafe extern "C" fn tls_swap(
 
 /// Removes the calling thread's value and hands it over.
 ///
-/// old: receives the value, which is yours from now on and is not destroyed; NULL if it was set
-/// outside of the open scope, because such a value is shadowed and not handed over.
+/// @param key A live key.
+/// @param[out] old Receives the value, which is yours from now on and is not destroyed. It receives
+///   NULL if the value was set outside of the open scope, because such a value is shadowed and not
+///   handed over.
 ///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_ABSENT (there is no value); TLS_ERR_INVALID (old is NULL); TLS_ERR_BUSY
-/// (the value is being visited by tls_for_each(): tls_take_wait() waits for that); TLS_ERR_BAD_KEY;
-/// TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY and TLS_ERR_EXITING (inside a scope only: shadowing a value
-/// takes a little memory, and is not possible while the scope gives up its last values);
-/// TLS_ERR_REENTRANT (called by the memory allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_ABSENT There is no value.
+/// @retval TLS_ERR_INVALID old is NULL.
+/// @retval TLS_ERR_BUSY The value is being visited by tls_for_each(). tls_take_wait() waits for the
+///   end of the visit.
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_DEAD_KEY The key is dead.
+/// @retval TLS_ERR_NO_MEMORY Inside a scope only: shadowing a value takes a little memory.
+/// @retval TLS_ERR_EXITING Inside a scope only: the scope is destroying its last values, and can
+///   shadow none.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_take(key: tls_key_t, old: *mut *mut c_void) -> c_int {
     let take = || attach::current().and_then(|thread| values::take(thread, key));
@@ -194,15 +228,26 @@ pub unsafe extern "C" fn tls_take(key: tls_key_t, old: *mut *mut c_void) -> c_in
 
 /// Does what tls_swap() does, and waits while another thread visits the value.
 ///
-/// timeout_ms: how many milliseconds to wait; 0 does not wait, and a negative number waits for
-/// ever. value, old: as in tls_swap(). New visits may begin during the wait, so with many visitors
-/// it can be long.
+/// New visits may begin during the wait, so with many visitors it can be long.
+///
+/// @param key A live key.
+/// @param value As in tls_swap().
+/// @param[out] old As in tls_swap().
+/// @param timeout_ms How many milliseconds to wait; 0 does not wait, and a negative number waits
+///   without a limit.
 ///
 /// Threads: any. Blocks: yes, and is a cancellation point (pthread_cancel()). Runs: what tls_swap()
 /// runs. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this library, which may
-/// be the visitor; or called by the memory allocator); else as tls_swap(), but not TLS_ERR_BUSY.
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_TIMEOUT The time limit expired.
+/// @retval TLS_ERR_REENTRANT Called inside a callback of this library, which may be the visitor, or
+///   by the memory allocator.
+/// @retval TLS_ERR_INVALID old is NULL.
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_DEAD_KEY The key is dead.
+/// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
+/// @retval TLS_ERR_EXITING The thread is past its last cleanup.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_swap_wait(
     key: tls_key_t,
@@ -220,13 +265,24 @@ pub unsafe extern "C" fn tls_swap_wait(
 
 /// Does what tls_take() does, and waits while another thread visits the value.
 ///
-/// timeout_ms: as in tls_swap_wait(). old: as in tls_take().
+/// @param key A live key.
+/// @param[out] old As in tls_take().
+/// @param timeout_ms As in tls_swap_wait().
 ///
 /// Threads: any. Blocks: yes, and is a cancellation point (pthread_cancel()). Runs: nothing.
 /// Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_TIMEOUT; TLS_ERR_REENTRANT (inside a callback of this library, which may
-/// be the visitor; or called by the memory allocator); else as tls_take(), but not TLS_ERR_BUSY.
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_TIMEOUT The time limit expired.
+/// @retval TLS_ERR_REENTRANT Called inside a callback of this library, which may be the visitor, or
+///   by the memory allocator.
+/// @retval TLS_ERR_ABSENT There is no value.
+/// @retval TLS_ERR_INVALID old is NULL.
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_DEAD_KEY The key is dead.
+/// @retval TLS_ERR_NO_MEMORY Inside a scope only: shadowing a value takes a little memory.
+/// @retval TLS_ERR_EXITING Inside a scope only: the scope is destroying its last values, and can
+///   shadow none.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tls_take_wait(
     key: tls_key_t,
@@ -246,11 +302,17 @@ pub unsafe extern "C" fn tls_take_wait(
 /// The next tls_get() runs init again. The memory that setting the value again needs is kept.
 /// Inside a scope, a value that was set outside of it is shadowed instead, until the scope ends.
 ///
+/// @param key A live key.
+///
 /// Threads: any. Blocks: no. Runs: the destroy callback of the value. Signals: not safe.
-/// Returns TLS_OK (also if there is no value); TLS_ERR_BAD_KEY; TLS_ERR_DEAD_KEY; TLS_ERR_NO_MEMORY
-/// and TLS_ERR_EXITING (inside a scope, as tls_take()); TLS_ERR_REENTRANT (called by the memory
-/// allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, also if there is no value, or an error code:
+/// @retval TLS_ERR_BAD_KEY The handle has never named a key.
+/// @retval TLS_ERR_DEAD_KEY The key is dead.
+/// @retval TLS_ERR_NO_MEMORY Inside a scope only: shadowing a value takes a little memory.
+/// @retval TLS_ERR_EXITING Inside a scope only: the scope is destroying its last values, and can
+///   shadow none.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_remove(key: tls_key_t) -> c_int {
     code(attach::current().and_then(|thread| values::remove(thread, key)))
@@ -265,15 +327,20 @@ pub extern "C" fn tls_remove(key: tls_key_t) -> c_int {
 /// own.
 ///
 /// Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
-/// Returns TLS_OK; TLS_ERR_NO_MEMORY (inside a scope only; nothing was removed); TLS_ERR_REENTRANT
-/// (called by the memory allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, or an error code:
+/// @retval TLS_ERR_NO_MEMORY Inside a scope only. Nothing was removed.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_remove_all() -> c_int {
     code(attach::current().and_then(|thread| thread.map_or(Ok(()), values::remove_all)))
 }
 
-/// Called with one value of the calling thread, which is yours from then on. It must not throw.
+/// Called with one value of the calling thread. It must not throw.
+///
+/// @param key The key of the value; dead or purged if the value is stale.
+/// @param value The value, which is yours from then on.
+/// @param arg The `arg` of tls_take_all().
 #[allow(non_camel_case_types)]
 pub type tls_take_fn =
     Option<unsafe extern "C" fn(key: tls_key_t, value: *mut c_void, arg: *mut c_void)>;
@@ -287,15 +354,17 @@ pub type tls_take_fn =
 /// meanwhile stay. Scopes stay open, and the thread stays attached. take may call any function of
 /// this library, and may end the thread.
 ///
-/// take: called with each value, which is yours from then on. arg: passed to take.
+/// @param take Called with each value, which is yours from then on.
+/// @param arg Passed to take.
 ///
 /// Threads: any. Blocks: no. Runs: take, and the user_free of a key whose last value was handed
 /// over. Signals: not safe.
-/// Returns TLS_OK (also if the thread is not attached); TLS_ERR_INVALID (take is NULL);
-/// TLS_ERR_BUSY (some values are being visited by tls_for_each(), or, in the child of a fork, by
-/// the visitor that forked: those stay, and all others were handed over); TLS_ERR_REENTRANT (called
-/// by the memory allocator).
-/// Since 0.1.0.
+/// @return TLS_OK, also if the thread is not attached, or an error code:
+/// @retval TLS_ERR_INVALID take is NULL.
+/// @retval TLS_ERR_BUSY Some values are being visited by tls_for_each(), or, in the child of a
+///   fork, by the visitor that forked. Those stay, and all others were handed over.
+/// @retval TLS_ERR_REENTRANT Called by the memory allocator.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_take_all(take: tls_take_fn, arg: *mut c_void) -> c_int {
     let take = take.ok_or(Error::Invalid);

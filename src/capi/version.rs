@@ -20,8 +20,8 @@ const NUMBER: c_int = part(env!("CARGO_PKG_VERSION_MAJOR")) * 10_000
 /// with the same SONAME and the same or a later number is compatible with it.
 ///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
-/// Returns major * 10000 + minor * 100 + patch.
-/// Since 0.1.0.
+/// @return The number major * 10000 + minor * 100 + patch.
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_version() -> c_int {
     NUMBER
@@ -32,8 +32,8 @@ pub extern "C" fn tls_version() -> c_int {
 /// The string is static: never free it.
 ///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
-/// Returns a string such as "0.1.0".
-/// Since 0.1.0.
+/// @return The version, for example "0.1.0".
+/// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_version_string() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()

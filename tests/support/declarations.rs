@@ -7,8 +7,19 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Declaration {
     pub(crate) name: String,
+    /// What it returns, without blanks at its ends.
+    pub(crate) result: String,
+    /// Each parameter as it is declared, none for `void`.
+    pub(crate) parameters: Vec<String>,
     /// The comment that ends directly above it; empty: there is none.
     pub(crate) comment: String,
+}
+
+impl Declaration {
+    /// The parameters' names.
+    pub(crate) fn parameter_names(&self) -> Vec<&str> {
+        self.parameters.iter().map(|parameter| declared_name(parameter)).collect()
+    }
 }
 
 /// Every function that `header` declares, in its order.
@@ -31,9 +42,7 @@ pub(crate) fn declarations(header: &str) -> Vec<Declaration> {
             rest = &rest[1..];
         } else {
             let (declaration, after) = statement(rest);
-            if let Some(name) = function_name(declaration) {
-                found.push(Declaration { name, comment: comment.clone() });
-            }
+            found.extend(function(declaration, &comment));
             comment.clear();
             rest = after;
         }
@@ -67,17 +76,63 @@ fn statement(text: &str) -> (&str, &str) {
     (text, "")
 }
 
-/// The name in front of the parameters, if this declares a function.
-fn function_name(declaration: &str) -> Option<String> {
+/// The function that this declares, if it does.
+pub(crate) fn function(declaration: &str, comment: &str) -> Option<Declaration> {
     let first = declaration.split_whitespace().next();
     // `struct s *f(void)` is a function, `struct s { ... }` is not.
     let is_type = first == Some("typedef")
         || declaration.contains('{')
             && ["struct", "enum", "union"].iter().any(|word| first == Some(word));
-    let before = declaration.split_once('(')?.0.trim_end();
-    let start =
-        before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |at| at + 1);
-    (!is_type).then(|| before[start..].to_owned())
+    let (before, after) = declaration.split_once('(')?;
+    let before = before.trim_end();
+    let start = before.rfind(|c| !is_of_a_name(c)).map_or(0, |at| at + 1);
+    (!is_type).then(|| Declaration {
+        name: before[start..].to_owned(),
+        result: before[..start].trim().to_owned(),
+        parameters: parameters(after),
+        comment: comment.to_owned(),
+    })
+}
+
+fn is_of_a_name(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_'
+}
+
+/// The parameters, one line each, of a list that was opened in front of `text`.
+pub(crate) fn parameters(text: &str) -> Vec<String> {
+    let (mut found, mut parameter, mut depth) = (Vec::new(), String::new(), 0);
+    for character in text.chars() {
+        match character {
+            '(' => depth += 1,
+            ')' if depth == 0 => break,
+            ')' => depth -= 1,
+            ',' if depth == 0 => {
+                found.push(std::mem::take(&mut parameter));
+                continue;
+            }
+            _ => {}
+        }
+        parameter.push(character);
+    }
+    found.push(parameter);
+    let on_one_line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let found: Vec<String> = found.into_iter().map(on_one_line).collect();
+    if found == ["void"] {
+        Vec::new()
+    } else {
+        found
+    }
+}
+
+/// The name that a parameter or a member declares: of a pointer to a function,
+/// what stands behind the asterisk.
+pub(crate) fn declared_name(declaration: &str) -> &str {
+    let declarator = match declaration.split_once("(*") {
+        Some((_, rest)) => rest.split_once(')').map_or(rest, |(name, _)| name),
+        None => declaration,
+    };
+    let declarator = declarator.trim_end();
+    &declarator[declarator.rfind(|c| !is_of_a_name(c)).map_or(0, |at| at + 1)..]
 }
 
 #[cfg(test)]
@@ -96,5 +151,18 @@ mod tests {
         assert_eq!(names, ["a", "b", "c", "d"]);
         assert_eq!(found[0].comment, " what a does ");
         assert_eq!(found[1].comment, "");
+        let results: Vec<_> = found.iter().map(|d| d.result.as_str()).collect();
+        assert_eq!(results, ["int", "void *", "const char *", "struct s *"]);
+        assert_eq!(found[0].parameters, ["void (*f)(void *)", "int"]);
+        assert_eq!(found[2].parameter_names(), ["x"]);
+        assert!(found[1].parameters.is_empty());
+    }
+
+    #[test]
+    fn a_parameter_that_is_a_function_has_one_name() {
+        let text = "tls_key_t key, int (*visit)(uint64_t map,\n    void *arg), const void  *arg);";
+        let names: Vec<_> = parameters(text).iter().map(|p| declared_name(p).to_owned()).collect();
+        assert_eq!(names, ["key", "visit", "arg"]);
+        assert_eq!(parameters(text)[1], "int (*visit)(uint64_t map, void *arg)");
     }
 }

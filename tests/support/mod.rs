@@ -5,6 +5,8 @@
 //! * [`compiler`]: the C and C++ compilers, found as the `cc` crate finds them.
 //! * [`sections`]: the order of the header.
 //! * [`symbols`]: what a shared library exports and wants.
+//! * [`manual`]: what the header says; [`manual_pages`] and [`manual_mdoc`] write man pages of
+//!   it, [`manual_site`] what Doxygen makes a site of.
 //! * [`process`]: running what was built, with a guard against hanging.
 //! * [`suite`]: the programs of the C suite.
 
@@ -14,6 +16,10 @@
 pub(crate) mod compiler;
 pub(crate) mod declarations;
 pub(crate) mod library;
+pub(crate) mod manual;
+pub(crate) mod manual_mdoc;
+pub(crate) mod manual_pages;
+pub(crate) mod manual_site;
 pub(crate) mod process;
 pub(crate) mod sections;
 pub(crate) mod symbols;

@@ -26,14 +26,15 @@ fn sections(text: &str) -> Vec<Section<'_>> {
     found
 }
 
-/// The header with its declarations in the order of `sections`, each section
-/// under its heading. In `generated`, a declaration with its comment is a
-/// paragraph that begins with `/**`.
+/// The header with its declarations in the order of `list`, each section under
+/// its heading and in a group of Doxygen's. In `generated`, a declaration with
+/// its comment is a paragraph that begins with `/**`; a comment without a
+/// declaration is a part of the head.
 pub(crate) fn in_sections(generated: &str, list: &str) -> String {
     let (mut head, mut tail) = (Vec::new(), Vec::new());
     let mut items = BTreeMap::new();
     for paragraph in generated.split("\n\n").map(str::trim).filter(|part| !part.is_empty()) {
-        if paragraph.starts_with("/**") {
+        if paragraph.starts_with("/**") && !paragraph.ends_with("*/") {
             let name = name(paragraph);
             assert!(items.insert(name, paragraph).is_none(), "{name} is declared twice");
         } else if items.is_empty() || paragraph.contains("extern \"C\" {") {
@@ -44,30 +45,58 @@ pub(crate) fn in_sections(generated: &str, list: &str) -> String {
     }
     let mut text = head;
     let sections = sections(list);
-    let headings: Vec<String> = sections.iter().map(heading).collect();
+    let headings: Vec<[String; 2]> = sections.iter().map(heading).collect();
     for (section, heading) in sections.iter().zip(&headings) {
-        text.push(heading);
+        text.extend(heading.iter().map(String::as_str));
         for name in &section.names {
             let item = items.remove(name);
             text.push(item.unwrap_or_else(|| {
                 panic!("{name}, in section {}, is declared nowhere or listed twice", section.title)
             }));
         }
+        text.push(END_OF_GROUP);
     }
     let left: Vec<_> = items.keys().collect();
     assert!(left.is_empty(), "src/capi/sections.txt has no place for {left:?}");
     text.extend(tail);
-    text.join("\n\n") + "\n"
+    text.iter().map(|paragraph| with_short_comments(paragraph)).collect::<Vec<_>>().join("\n\n")
+        + "\n"
 }
 
-fn heading(section: &Section) -> String {
-    let line = "=".repeat(96);
-    let mut heading = format!("/*{line}\n * {}\n *\n", section.title);
-    for line in &section.text {
-        heading += &format!(" * {line}\n");
+/// A paragraph in which a comment of one line takes one line.
+fn with_short_comments(paragraph: &str) -> String {
+    let lines: Vec<&str> = paragraph.lines().collect();
+    let (mut text, mut at) = (Vec::new(), 0);
+    while at < lines.len() {
+        let short = match lines[at..] {
+            [first, middle, last, ..] if first.trim() == "/**" && last.trim() == "*/" => {
+                let indent = &first[..first.len() - "/**".len()];
+                let comment = middle.trim_start().trim_start_matches("* ");
+                Some(format!("{indent}/** {comment} */")).filter(|line| line.len() <= 100)
+            }
+            _ => None,
+        };
+        at += if short.is_some() { 3 } else { 1 };
+        text.push(short.unwrap_or_else(|| lines[at - 1].to_owned()));
     }
-    heading + " *" + &line + "*/"
+    text.join("\n")
 }
+
+/// The title in capitals, for who reads the header, and the section's group for
+/// Doxygen with the text.
+fn heading(section: &Section) -> [String; 2] {
+    let line = "=".repeat(96);
+    let title = format!("/*{line}\n * {}\n *{line}*/", section.title);
+    let (first, rest) = section.title.split_at(1);
+    let (rest, name) = (rest.to_lowercase(), section.title.to_lowercase().replace(' ', "_"));
+    let mut group = format!("/**\n * @defgroup tls_{name} {first}{rest}\n *\n");
+    for line in &section.text {
+        group += &format!(" * {line}\n");
+    }
+    [title, group + " * @{\n */"]
+}
+
+const END_OF_GROUP: &str = "/** @} */";
 
 /// What a paragraph of the header declares: of several, the first.
 fn name(paragraph: &str) -> &str {
@@ -140,8 +169,8 @@ fn up_to_its_end(statement: &str) -> &str {
 mod tests {
     use super::*;
 
-    const GENERATED: &str = "/*\n * book\n */\n\n#ifndef H\n\n\n/** v */\n#define V 1\n#define W 2\n\n\
-        /**\n * f\n */\ntypedef void (*f_fn)(void *a);\n\n\n\n/**\n * s\n */\n\
+    const GENERATED: &str = "/**\n * book\n */\n\n#ifndef H\n\n\n/** v */\n#define V 1\n#define W 2\n\n\
+        /**\n * f\n */\ntypedef void (*f_fn)(void *a);\n\n\n\n/**\n * s\n * of two lines\n */\n\
         typedef struct s {\n  int (*m)(void);\n} s_t;\n\n#ifdef C\nextern \"C\" {\n#endif\n\n\
         /**\n * g\n */\nstruct s_t *g(int (*x)(void),\n    int y);\n\n#ifdef C\n}\n#endif\n\n#endif\n";
 
@@ -150,11 +179,25 @@ mod tests {
         let list = "# remark\n\n== ONE\ntext\n+ g s_t\n== TWO\n+ f_fn\n+ V\n";
         let sorted = in_sections(GENERATED, list);
         let at = |text: &str| sorted.find(text).unwrap_or_else(|| panic!("{text}: {sorted}"));
-        let order =
-            ["book", "extern", " * ONE", " * text", " * g", " * s", " * TWO", " * f", "v */"];
+        let order = [
+            "book",
+            "extern",
+            " * ONE",
+            "group tls_one One",
+            " * text",
+            " * @{",
+            "/** g",
+            " * s",
+            "@} */",
+            " * TWO",
+            "/** f",
+            "v */",
+        ];
         assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{sorted}");
         assert!(sorted.ends_with("#ifdef C\n}\n#endif\n\n#endif\n"), "{sorted}");
         assert!(!sorted.contains("\n\n\n"), "{sorted}");
+        assert!(sorted.contains("/** g */\nstruct s_t *g("), "{sorted}");
+        assert!(!sorted.contains("/** s */"), "a comment of two lines stays: {sorted}");
     }
 
     #[test]
