@@ -14,10 +14,11 @@ mkdir -p "$TARGET"
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then BOLD=$'\033[1m' RED=$'\033[31m' YELLOW=$'\033[33m' PLAIN=$'\033[0m'
 else BOLD='' RED='' YELLOW='' PLAIN=''; fi
 
-# build_library [OPTION...]: the shared and the static library. Plain `cargo build` makes an rlib too,
+# cargo_library [OPTION...]: the shared and the static library. Plain `cargo build` makes an rlib too,
 # for the Rust tests, and then does not optimise the two as a whole: both are larger, and the archive
 # cannot be linked beside another one of the same Rust compiler's.
-build_library() { "$CARGO" rustc --locked --quiet --release --lib --crate-type cdylib,staticlib "$@"; }
+cargo_library() { "$CARGO" rustc --locked --lib --crate-type cdylib,staticlib "$@"; }
+build_library() { cargo_library --quiet --release "$@"; }
 
 # build_for_threads FOLDER: the library instrumented for ThreadSanitizer, with an unstable flag of rustc (so
 # RUSTC_BOOTSTRAP): otherwise the sanitizer could not see the library's atomics, and whatever they order
@@ -50,3 +51,6 @@ skipped() {
 
 # version_at_least 1.85.0 1.82
 version_at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
+
+# The version that Cargo.toml gives the package.
+package_version() { sed -n '/^\[package\]/,/^version/s/^version = "\(.*\)"/\1/p' Cargo.toml; }
