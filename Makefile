@@ -10,8 +10,7 @@ CFLAGS ?= -O2
 MINUTES ?= 5
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-export PREFIX LIBDIR INCLUDEDIR MANDIR DESTDIR
-export CARGO CC QUICK FUZZ_SECONDS FUZZ_FLAGS HUNTER_FLAGS HUNTER_SECONDS MUTATION_SECONDS
+export CARGO CC DESTDIR QUICK FUZZ_SECONDS FUZZ_FLAGS HUNTER_FLAGS HUNTER_SECONDS MUTATION_SECONDS
 
 WARNINGS     := -std=c11 -Wall -Wextra -Wpedantic -Werror
 DEMO         := $(TARGET)/demo
@@ -137,6 +136,12 @@ latency:
 soak: plot
 	@echo '== Soaking'
 	@scripts/soak.sh $$(( $(MINUTES) * 60 ))
+
+# Not for other targets: a make that one of them calls would take them for its own.
+install uninstall: export PREFIX := $(PREFIX)
+install uninstall: export LIBDIR := $(LIBDIR)
+install uninstall: export INCLUDEDIR := $(INCLUDEDIR)
+install uninstall: export MANDIR := $(MANDIR)
 
 # It builds first, where there is a cargo: root may have none.
 install:

@@ -5,6 +5,7 @@
 //! * [`compiler`]: the C and C++ compilers, found as the `cc` crate finds them.
 //! * [`sections`]: the order of the header.
 //! * [`process`]: running what was built, with a guard against hanging.
+//! * [`tools`]: what a check needs and a machine may not have.
 
 // Each test program is a crate of its own and uses a part of this.
 #![allow(dead_code)]
@@ -14,6 +15,7 @@ pub(crate) mod declarations;
 pub(crate) mod library;
 pub(crate) mod process;
 pub(crate) mod sections;
+pub(crate) mod tools;
 
 use std::fs;
 use std::path::{Path, PathBuf};
