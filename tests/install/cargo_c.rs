@@ -28,6 +28,15 @@ fn vendored(folder: &Path) -> PathBuf {
         let mut copy = command("cp");
         process::output_of(copy.arg("-a").arg(source_root().join(name)).arg(&sources));
     }
+    // Cargo.toml names some of the tests.
+    let tests = source_root().join("tests").read_dir().expect("tests can be read");
+    fs::create_dir(sources.join("tests")).expect("the scratch directory is ours");
+    for file in tests.map(|entry| entry.expect("it can be read").path()) {
+        if file.extension().is_some_and(|extension| extension == "rs") {
+            let name = file.file_name().expect("a file");
+            fs::copy(&file, sources.join("tests").join(name)).expect("it can be copied");
+        }
+    }
     // The tests have fetched all of them, so this needs no network.
     let mut vendor = library::cargo_with(["vendor", "--locked", "--offline"]);
     let config = process::output_of(vendor.arg(sources.join("vendor")));

@@ -43,7 +43,16 @@ pub(crate) fn plain() -> &'static Copy {
 /// The layout of a distribution with libraries for several machines.
 pub(crate) fn multiarch() -> &'static Copy {
     static COPY: OnceLock<Copy> = OnceLock::new();
-    COPY.get_or_init(|| moved("multiarch", "lib/machine-linux-gnu"))
+    COPY.get_or_init(|| moved("multiarch", &multiarch_libdir()))
+}
+
+/// As Debian has it; as others have it, where the compiler knows of no such folder.
+pub(crate) fn multiarch_libdir() -> String {
+    let name = process::try_output_of(compiler(false).arg("-print-multiarch")).unwrap_or_default();
+    match name.trim() {
+        "" => "lib64".to_owned(),
+        name => format!("lib/{name}"),
+    }
 }
 
 /// Both layouts.

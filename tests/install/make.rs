@@ -111,19 +111,19 @@ fn install_says_how_programs_find_the_library() {
     let lib = prefix.join("lib");
     let elsewhere = ldconfig_of_a_user(&folder.join("elsewhere"), Path::new("/usr/lib"));
     let here = ldconfig_of_a_user(&folder.join("here"), &lib);
-    let install = |ldconfig: &str, more: &str| {
-        let mut install = make(&["install", more]);
-        install.env("LDCONFIG", ldconfig).arg(format!("PREFIX={}", prefix.display()));
+    let install = |ldconfig: &str, more: &[&str]| {
+        let mut install = make(&["install"]);
+        install.args(more).env("LDCONFIG", ldconfig).arg(format!("PREFIX={}", prefix.display()));
         process::output_of(&mut install)
     };
 
-    let output = install(&elsewhere, "");
+    let output = install(&elsewhere, &[]);
     assert!(output.contains(&format!("-Wl,-rpath,'{}'", lib.display())), "{output}");
     assert!(output.contains(&format!("LD_LIBRARY_PATH='{}'", lib.display())), "{output}");
-    let output = install(&here, "");
+    let output = install(&here, &[]);
     assert!(output.contains("after: sudo ldconfig"), "{output}");
     // A package's own scripts do it then.
-    let output = install(&here, &format!("DESTDIR={}", folder.join("staged").display()));
+    let output = install(&here, &[&format!("DESTDIR={}", folder.join("staged").display())]);
     assert!(!output.contains("ldconfig") && !output.contains("rpath"), "{output}");
 }
 
@@ -144,8 +144,8 @@ fn a_program_runs_right_after_make_install_into_usr_local() {
     let script = r#"
         set -eu
         cd "$SOURCES"
-        for file in ld.so.conf ld.so.conf.d passwd group ssl alternatives gitconfig; do
-          [ ! -e "/etc/$file" ] || cp -a "/etc/$file" "$FOLDER/etc/"
+        for file in ld.so.conf ld.so.conf.d passwd group alternatives; do
+          [ ! -e "/etc/$file" ] || cp -R "/etc/$file" "$FOLDER/etc/"
         done
         mount --bind "$FOLDER/etc" /etc
         for part in lib include share; do mount --bind "$FOLDER/$part" "/usr/local/$part"; done
