@@ -165,8 +165,10 @@ fn a_program_runs_right_after_make_install_into_usr_local() {
 
 #[test]
 fn a_program_that_is_linked_with_cargos_own_folder_starts() {
-    process::output_of(&mut make(&["all"]));
     let release = target_directory().join("release");
+    // Not the link of an earlier build.
+    let _ = fs::remove_file(release.join(SONAME));
+    process::output_of(&mut make(&["all"]));
     let program = fresh("release-folder").join("hello");
     let mut cc = compiler(false);
     cc.arg(hello("c")).arg("-I").arg(source_root().join("include")).arg("-L").arg(&release);
