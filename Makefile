@@ -5,6 +5,7 @@ CC     ?= cc
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
 CFLAGS ?= -O2
 MINUTES ?= 5
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -57,8 +58,10 @@ help:
 	@echo 'make latency   the longest single calls among a million values'
 	@echo 'make soak      pools, churn, ending threads, forks and plugin reloads all at once, for MINUTES= (5):'
 	@echo '               nothing may be left and nothing may grow'
-	@echo 'make all       build the shared and the static library below $(TARGET)/release'
-	@echo 'make install   PREFIX=$(PREFIX) LIBDIR= INCLUDEDIR= DESTDIR=  (make uninstall undoes it)'
+	@echo 'make all       build the shared and the static library: cargo has them in $(TARGET)/release,'
+	@echo '               $(TARGET)/dist has them under their installed names'
+	@echo 'make install   PREFIX=$(PREFIX) LIBDIR= INCLUDEDIR= MANDIR= DESTDIR=; make uninstall, with'
+	@echo '               the same folders, undoes it'
 	@echo 'make header    write include/threadlocalmap.h anew from the Rust sources'
 	@echo 'make manual    the same, and then the man pages below docs/man'
 	@echo 'make docs      the HTML site below $(TARGET)/docs: the reference, the guides and the examples, by Doxygen'
@@ -67,8 +70,7 @@ help:
 all: lib
 
 lib:
-	@$(CARGO) rustc --locked --release --lib --crate-type staticlib
-	@scripts/link-shared.sh $(TARGET)/release/libthreadlocalmap.a $(TARGET)/release
+	@scripts/build.sh --stage '$(TARGET)/dist'
 
 plot:
 	@$(CARGO) build --locked --release --manifest-path tools/plot/Cargo.toml --target-dir $(TARGET)/plot
@@ -80,7 +82,7 @@ $(DEMO)/%.o: examples/pool/%.c $(wildcard examples/pool/*.h) $(wildcard include/
 
 # Linked with the shared library, as most programs are; it finds it where cargo built it.
 pool: lib $(POOL_OBJECTS)
-	@ln -sf ../release/libthreadlocalmap.so $(DEMO)/libthreadlocalmap.so.0
+	@ln -sf ../dist/libthreadlocalmap.so.0 $(DEMO)/libthreadlocalmap.so.0
 	@ln -sf libthreadlocalmap.so.0 $(DEMO)/libthreadlocalmap.so
 	@$(CC) $(CFLAGS) $(POOL_OBJECTS) -o $(DEMO)/pool -L$(DEMO) -lthreadlocalmap -pthread '-Wl,-rpath,$$ORIGIN'
 
@@ -90,7 +92,7 @@ $(DEMO)/thing-$(1): $(call things_sources,$(1)) $(wildcard examples/$(1)/*.h exa
 	@echo '#include <$($(1)_HEADER)>' | $(CC) $(CFLAGS) -E - >/dev/null 2>&1 || \
 		{ echo 'make demo-$(1) needs $($(1)_HEADER). On Debian: apt-get install $($(1)_PACKAGE)'; exit 1; }
 	@echo '   $(CC) examples/$(1)/*.c'
-	@ln -sf ../release/libthreadlocalmap.so $(DEMO)/libthreadlocalmap.so.0
+	@ln -sf ../dist/libthreadlocalmap.so.0 $(DEMO)/libthreadlocalmap.so.0
 	@ln -sf libthreadlocalmap.so.0 $(DEMO)/libthreadlocalmap.so
 	@$(CC) $(WARNINGS) $(CFLAGS) -Iinclude $(call things_sources,$(1)) -o $$@ \
 		-L$(DEMO) -lthreadlocalmap $($(1)_LIBS) -pthread '-Wl,-rpath,$$$$ORIGIN'
@@ -137,14 +139,18 @@ soak: plot
 	@echo '== Soaking'
 	@scripts/soak.sh $$(( $(MINUTES) * 60 ))
 
-install: lib
-	@scripts/install.sh '$(PREFIX)' '$(LIBDIR)' '$(INCLUDEDIR)'
+# Not for other targets: a make that one of them calls would take them for its own.
+install uninstall: export PREFIX := $(PREFIX)
+install uninstall: export LIBDIR := $(LIBDIR)
+install uninstall: export INCLUDEDIR := $(INCLUDEDIR)
+install uninstall: export MANDIR := $(MANDIR)
+
+# It builds first, where there is a cargo: root may have none.
+install:
+	@scripts/install.sh
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h bindings/c/include/*.h bindings/cpp/include/*.hpp)))
-	rm -rf $(DESTDIR)$(INCLUDEDIR)/threadlocalmap $(DESTDIR)$(INCLUDEDIR)/threadlocalmap_pthread
-	rm -f $(DESTDIR)$(LIBDIR)/libthreadlocalmap.a $(DESTDIR)$(LIBDIR)/libthreadlocalmap.so*
-	rm -f $(DESTDIR)$(LIBDIR)/pkgconfig/threadlocalmap.pc
+	@scripts/install.sh --uninstall
 
 header:
 	@THREADLOCALMAP_WRITE_HEADER=1 $(CARGO) test --locked --quiet --test header the_header_is_what_the_sources_say

@@ -14,16 +14,19 @@ mkdir -p "$TARGET"
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then BOLD=$'\033[1m' RED=$'\033[31m' YELLOW=$'\033[33m' PLAIN=$'\033[0m'
 else BOLD='' RED='' YELLOW='' PLAIN=''; fi
 
-# build_library: the static and the shared library, in $TARGET/release. Plain `cargo build` makes an rlib too,
-# for the Rust tests, and then does not optimise the two as a whole: both are larger, the archive cannot be
-# linked beside another one of the same Rust compiler's, and the shared library's symbols have no versions.
+# cargo_library [OPTION...]: the static library. Plain `cargo build` makes an rlib too, for the Rust tests, and
+# then does not optimise it as a whole: it is larger, and cannot be linked beside another archive of the same
+# Rust compiler's. The shared library is linked from it: scripts/link-shared.sh.
+cargo_library() { "$CARGO" rustc --locked --lib --crate-type staticlib "$@"; }
+
+# build_library: the static and the shared library, in $TARGET/release.
 build_library() { build_library_in "$TARGET/release"; }
 
 # build_library_in FOLDER [OPTION...]: the same; cargo, with the options, puts it into the folder.
 build_library_in() {
   local folder=$1
   shift
-  "$CARGO" rustc --locked --quiet --release --lib --crate-type staticlib "$@" || return
+  cargo_library --quiet --release "$@" || return
   scripts/link-shared.sh "$folder/libthreadlocalmap.a" "$folder"
 }
 
@@ -59,3 +62,6 @@ skipped() {
 
 # version_at_least 1.85.0 1.82
 version_at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
+
+# The version that Cargo.toml gives the package.
+package_version() { sed -n '/^\[package\]/,/^version/s/^version = "\(.*\)"/\1/p' Cargo.toml; }

@@ -1,28 +1,31 @@
 #!/usr/bin/env bash
-# link-shared.sh ARCHIVE FOLDER: links the shared library from the static one, with the version of each
-# symbol, and puts it into the folder under its three names.
+# link-shared.sh ARCHIVE FOLDER [FLAG...]: links the shared library from the static one, with the version of each
+# symbol, and puts it into the folder under its three names. The flags are the compiler's, as --sysroot=.
 #
 # Not cargo's own: rustc passes the linker a list of symbols that has no versions, and no linker takes a
 # second one (GNU's refuses it, LLVM's ignores it). The code is the same, and so are the flags (build.rs).
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-[ $# -eq 2 ] || fail 'give the static library and a folder'
+[ $# -ge 2 ] || fail 'give the static library and a folder'
 archive=$1 folder=$2
+shift 2
 [ -f "$archive" ] || fail "$archive is not there: make all builds it"
 [ -d "$folder" ] || fail "$folder is no folder"
-have "${CC%% *}" || fail "$CC is needed to link the library: install it (on Debian: apt-get install gcc), or name another compiler with CC="
-version=$(sed -n '/^\[package\]/,/^version/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+# A command with flags, or one whose path may have blanks.
+if have "$CC"; then compiler=("$CC"); else read -ra compiler <<<"$CC"; fi
+have "${compiler[0]:-}" || fail "$CC is needed to link the library: install it (on Debian: apt-get install gcc), or name another compiler with CC="
+version=$(package_version)
 new=$folder/.libthreadlocalmap.$$
 
 # take NAME: what is at $new gets this name, at once: a program that starts now finds the old or the new one.
 take() { mv -fT "$new" "$folder/$1"; }
 
 # One segment for all that is only read, instead of three with gaps between them: 9 KB of the file.
-# shellcheck disable=SC2086
-$CC -shared -o "$new" -Wl,--undefined=tls_get "$archive" -Wl,--version-script=src/capi/exports.map \
+"${compiler[@]}" "$@" -shared -o "$new" -Wl,--undefined=tls_get "$archive" -Wl,--version-script=src/capi/exports.map \
   -Wl,-soname,libthreadlocalmap.so.0 -Wl,-z,nodelete -Wl,-Bsymbolic-functions \
-  -Wl,-z,relro -Wl,-z,now -Wl,-z,noseparate-code -Wl,--gc-sections -Wl,--as-needed -Wl,-O1
+  -Wl,-z,relro -Wl,-z,now -Wl,-z,noseparate-code -Wl,--gc-sections -Wl,--as-needed -Wl,-O1 ||
+  fail "$CC cannot link $archive: is it a compiler for the target that cargo built for? CC= names another one"
 chmod 755 "$new"
 take "libthreadlocalmap.so.$version"
 ln -s "libthreadlocalmap.so.$version" "$new" && take libthreadlocalmap.so.0

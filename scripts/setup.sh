@@ -12,6 +12,10 @@ pkg-config              pkg-config              the check of the pkg-config file
 aarch64-linux-gnu-gcc   gcc-aarch64-linux-gnu   the aarch64 checks
 aarch64-linux-gnu-g++   g++-aarch64-linux-gnu   the aarch64 checks in C++
 qemu-aarch64            qemu-user               running on aarch64
+cmake                   cmake                   the install tests with CMake
+meson                   meson                   the install tests with Meson
+ninja                   ninja-build             the install tests with Ninja and Meson
+cargo-cinstall          cargo-c                 the install test with cargo-c
 clang++                 clang                   the C++ tests with clang
 abidiff                 abigail-tools           the comparison with the ABI of the release
 node                    nodejs                  the test of add-ons in workers of Node

@@ -9,6 +9,7 @@
 //!   it, [`manual_site`] what Doxygen makes a site of.
 //! * [`process`]: running what was built, with a guard against hanging.
 //! * [`suite`]: the programs of the C suite.
+//! * [`tools`]: what a check needs and a machine may not have.
 
 // Each test program is a crate of its own and uses a part of this.
 #![allow(dead_code)]
@@ -24,6 +25,7 @@ pub(crate) mod process;
 pub(crate) mod sections;
 pub(crate) mod symbols;
 pub(crate) mod suite;
+pub(crate) mod tools;
 
 use std::fs;
 use std::path::{Path, PathBuf};
