@@ -120,6 +120,45 @@ fn links_lead_to_files_and_headings_that_exist() {
     none(wrong);
 }
 
+/// A path is named from the root, or from the folder of the page.
+#[test]
+fn files_that_are_named_exist() {
+    const FOLDERS: [&str; 9] =
+        ["src", "tests", "scripts", "examples", "bindings", "include", "docs", "benches", "fuzz"];
+    let exists = |path: &Path| {
+        // A module is named without its extension, and a group of files by their beginning.
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let folder = path.parent().and_then(|folder| fs::read_dir(folder).ok());
+        let mut names = folder.into_iter().flatten().filter_map(Result::ok);
+        let is_named = |name: String| name == file || name.starts_with(&format!("{file}."));
+        names.any(|entry| is_named(entry.file_name().to_string_lossy().into_owned()))
+    };
+    let mut wrong = Vec::new();
+    let mut looked = 0;
+    for page in pages() {
+        let folder = page.path.parent().expect("a file is in a folder").to_owned();
+        for (number, line) in page.prose() {
+            for span in line.split('`').skip(1).step_by(2) {
+                let is_path = span.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+                let Some((first, _)) = span.split_once('/') else { continue };
+                if !is_path || !FOLDERS.contains(&first) {
+                    continue;
+                }
+                looked += 1;
+                let span = span.trim_end_matches('/');
+                let from = |place: &Path| exists(&source_root().join(place).join(span));
+                // What changed once may have gone since.
+                if !from(Path::new("")) && !from(&folder) && page.path != Path::new("CHANGELOG.md")
+                {
+                    wrong.push(format!("{}:{number}: {span}", page.path.display()));
+                }
+            }
+        }
+    }
+    assert!(looked > 60, "files have been found: {looked}");
+    none(wrong);
+}
+
 /// Functions as `tls_get()` in the text of a page.
 fn functions_of(text: &str) -> BTreeSet<&str> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -244,6 +283,24 @@ fn targets_of_make_that_are_named_exist() {
 }
 
 // ---- Pictures ----------------------------------------------------------------------
+
+/// `make docs` puts all pictures into one folder.
+#[test]
+fn no_two_pictures_have_the_same_name() {
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for folder in ["docs/guide", "docs/benchmarks"] {
+        for entry in fs::read_dir(source_root().join(folder)).expect("the folder is there") {
+            let name = entry.expect("the folder can be read").file_name();
+            let name = name.to_string_lossy().into_owned();
+            if let Some(other) = names.insert(name.clone(), folder.to_owned()) {
+                wrong.push(format!("{folder} and {other} have a {name}"));
+            }
+        }
+    }
+    assert!(names.len() >= 8, "pictures have been found: {names:?}");
+    none(wrong);
+}
 
 /// Who reads a page aloud needs the title; a page may be dark.
 #[test]
