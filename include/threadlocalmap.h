@@ -33,6 +33,7 @@
  *   entry        a key and its value in a map; it never keeps its key alive: the key is weak
  *   stale entry  an entry whose key is dead or was purged, and whose value is not destroyed yet;
  *                a purged value is always destroyed with TLS_REASON_PURGED
+ *   hit, miss    a tls_get() that finds a value, and one that finds none
  *   visited      passed to a callback of tls_for_each() that has not returned yet
  *   expunge      to take stale entries out of a map and destroy their values
  *   owner        the thread that a map belongs to
@@ -52,8 +53,9 @@
  *   with their size: set it to sizeof, and every member that you do not use to zero. "Yours" means
  *   that the library does not free it.
  *
- *   The text of each function ends with its parameters, of which the function writes what an [out]
- *   parameter points at, and with these facts:
+ *   The text of each function ends with its parameters and the facts below. A parameter marked
+ *   [out] points at memory that the function writes.
+ *
  *   Threads      which threads may call it
  *   Blocks       whether it may wait for other threads, apart from short locks (see THREADING)
  *   Runs         which callbacks it may call before it returns. A call that destroys a value or
@@ -62,8 +64,8 @@
  *                8 stale values" means those of the calling thread, except values of
  *                TLS_KEY_EXPLICIT keys
  *   Signals      whether a signal handler may call it
- *   Returns      every value that it can return. "Called by the memory allocator" is the case that
- *                malloc() or the like, called by this library, calls this library
+ *   Returns      every value that it can return. "Called by the memory allocator" means: by a
+ *                malloc() or similar function that this library is calling
  *   Since        the first version that has it
  *
  * OWNERSHIP
@@ -78,42 +80,42 @@
  *   tls_task_create         tls_task_run, once                tls_task_cancel
  *   tls_map_create          tls_map_destroy                   -
  *   tls_scope_begin         tls_scope_end                     the end of its thread or map
- *   tls_strerror and other  nothing: the strings are static   -
- *     functions with text
+ *   strings that functions  nothing: the strings are static   -
+ *     return
  *
  * THREADING
  *   Every function may be called on any thread, at any time, however the thread was made. Values
  *   belong to the calling thread: no two threads share one, so no function needs a lock of yours.
- *   If you hand a handle to another thread, make sure that it has a reference, or that another
- *   part of the program keeps one. No function waits for another thread, except for locks that are
- *   held for a few instructions, or while a report goes over all records of a dead key. Only
- *   tls_key_drain(), tls_take_wait() and tls_swap_wait() wait, as their names say. While a visitor
- *   of tls_for_each_locked() runs, reports and other threads' calls on values of that key wait
- *   too; another key may share its lock.
+ *   If you hand a handle to another thread, that thread must have a reference, or another part of
+ *   the program must keep one meanwhile. Three functions wait for other threads: tls_key_drain(),
+ *   tls_take_wait() and tls_swap_wait(). All others wait for locks only. Locks are held for a few
+ *   instructions, or while a report goes over all records of a dead key. While a visitor of
+ *   tls_for_each_locked() runs, reports wait, and so do other threads' calls on values of that key,
+ *   or of a key that shares its lock.
  *
  * WHO DESTROYS A VALUE
  *   With TLS_RECLAIM_OWNER, the default, the thread that has the value destroys it, and no other
- *   thread. If the key has died on another thread, the owner destroys the value when it expunges,
- *   when it next sets or misses a key, or when it ends; an idle worker can be woken
- *   (tls_thread_on_stale()). With TLS_RECLAIM_ANY, any thread may destroy it: tls_key_release() of
- *   the last reference destroys all threads' values before it returns. There is one exception: if
- *   the owner ends or is detached, or the value's map is destroyed, while the value is being
- *   visited (TLS_KEY_ENUMERABLE keys only), the visiting thread destroys it.
+ *   thread. If the key dies on another thread, the owner destroys the value when it expunges, when
+ *   it next sets or misses a key, or when it ends. An idle worker can be woken for this
+ *   (tls_thread_on_stale()). There is one exception: if the owner ends or is detached, or the
+ *   value's map is destroyed, while the value is being visited (TLS_KEY_ENUMERABLE keys only), the
+ *   visiting thread destroys it. With TLS_RECLAIM_ANY, any thread may destroy it: tls_key_release()
+ *   of the last reference destroys all threads' values before it returns.
  *
  * TASKS
  *   After a task, the worker's thread-locals are as they were before it, if you wrap the task
  *   (tls_task_create() on the submitting thread, tls_task_run() on the worker) or open a scope
- *   around it. Values that a worker keeps for itself are those of TLS_KEY_WORKER keys. Values that
- *   a task takes along from its submitter are those of TLS_KEY_INHERIT keys. A fiber or coroutine
- *   that moves between threads has a map of its own (tls_map_switch()).
+ *   around it. Use a TLS_KEY_WORKER key for values that a worker keeps from task to task, and a
+ *   TLS_KEY_INHERIT key for values that a task takes along from the submitting thread. Give a fiber
+ *   or coroutine that moves between threads a map of its own (tls_map_switch()).
  *
  * CALLBACKS
- *   destroy, init, copy, user_free and hooks run with no lock held and with all structures whole.
- *   They may call any function of this library, on any key, their own included, except that
- *   tls_thread_detach() and others whose text says so return TLS_ERR_REENTRANT. Only a visitor of
- *   tls_for_each_locked() runs with locks held, and it may call five functions only. destroy is
- *   never called with NULL. If a callback throws a C++ exception, or leaves the library by longjmp,
- *   the behaviour is undefined.
+ *   destroy, init, copy, user_free and hooks run with no lock held and with all data structures
+ *   consistent. They may call any function of this library, on any key, their own included;
+ *   tls_thread_detach() and other functions whose text says so return TLS_ERR_REENTRANT there. A
+ *   visitor of tls_for_each_locked() is different: it runs with locks held, and may call only the
+ *   five functions that are named there. destroy is never called with NULL. If a callback throws a
+ *   C++ exception, or leaves the library by longjmp, the behaviour is undefined.
  *
  * THE END OF A THREAD
  *   When a thread ends (by return, pthread_exit() or cancellation), its hooks are called, the
@@ -126,8 +128,8 @@
  *   tls_thread_detach() before it ends, which does the same cleanup.
  *
  * EXIT
- *   exit() and a return from main() destroy nothing, as with pthread keys. If that matters, call
- *   tls_thread_detach() first.
+ *   exit() and a return from main() destroy nothing, as with pthread keys. To destroy the calling
+ *   thread's values, call tls_thread_detach() first.
  *
  * FORK
  *   Any thread may call fork() at any moment, and every function works in the child. The child has
@@ -138,14 +140,14 @@
  *   when that visitor returns.
  *
  * DLCLOSE
- *   dlclose() never unloads the shared library, because threads that used it have yet to end. Link
- *   a plug-in that contains the static library with -Wl,-z,nodelete. Before you unload a plug-in
- *   that contains the callbacks of a key, release the key and call tls_key_drain().
+ *   dlclose() never unloads the shared library, because its code must run when threads that used it
+ *   end. Link a plug-in that contains the static library with -Wl,-z,nodelete. Before you unload a
+ *   plug-in that contains the callbacks of a key, release the key and call tls_key_drain().
  *
  * SIGNALS
- *   A signal handler may call tls_get() and tls_get_existing() of a value that is there, on an
- *   attached thread; tls_stale_count(), tls_key_retain(), tls_key_is_live() and tls_dump_fd(); and
- *   the functions about errors and versions.
+ *   A signal handler may call tls_get() and tls_get_existing() if the thread is attached and has a
+ *   value under the key; tls_stale_count(), tls_key_retain(), tls_key_is_live() and tls_dump_fd();
+ *   and the functions about errors and versions.
  */
 
 #ifndef THREADLOCALMAP_H
@@ -226,8 +228,8 @@ extern "C" {
 #define TLS_ERR_EXITING (-9)
 
 /**
- * The object is in use by another thread or by a caller further out on this stack, or calls came
- * in the wrong order. Try again when that use has ended.
+ * The object is in use by another thread or by an outer call on this one, or calls came in the
+ * wrong order. Try again when that use has ended.
  */
 #define TLS_ERR_BUSY (-10)
 
@@ -468,8 +470,8 @@ int tls_key_retain(tls_key_t key);
  * have a value.
  *
  * If a tls_for_each(), tls_scrape() or tls_key_purge() of the key is in progress, on another
- * thread or further out on this one, the key does not die with its last reference but when that
- * call ends, on that call's thread. Until then the key is live, and can be retained.
+ * thread or in an outer call on this one, the key does not die with its last reference but when
+ * that call ends, on that call's thread. Until then the key is live, and can be retained.
  *
  * @param key A key of which you have a reference, which you give up.
  *
@@ -523,8 +525,8 @@ int tls_key_name(tls_key_t key, char *buffer, size_t capacity);
 /**
  * @defgroup tls_values Values
  *
- * These functions read and change the values of the calling thread. No other thread has to do
- * anything for them, and no lock of yours is needed.
+ * These functions read and change the values of the calling thread. They need no lock of yours, and
+ * nothing from other threads.
  * @{
  */
 
@@ -758,8 +760,8 @@ int tls_for_each_local(void (*visit)(tls_key_t key, void *value, void *arg), voi
 /**
  * @defgroup tls_cleanup Cleanup
  *
- * When a key has died, each thread destroys its own value: between two tasks with tls_expunge(),
- * on its way in tls_set() and in a tls_get() that misses, and when it ends. These functions
+ * When a key has died, each thread destroys its own value: in tls_expunge(), which a worker calls
+ * between two tasks; in a tls_set() or a tls_get() that misses; or when it ends. These functions
  * destroy stale values, and register hooks for the end of a thread and for new stale values.
  * @{
  */
@@ -833,8 +835,8 @@ int tls_thread_attach(void);
  * Does the whole cleanup of the calling thread now: calls its hooks, then destroys its values.
  *
  * It does what the end of the thread would do, with TLS_REASON_DETACHED. Use it where the end of a
- * thread is not detected (before exit(), or without a pthread key), and for workers that go back
- * to a pool of somebody else. The thread may attach again later.
+ * thread is not detected (before exit(), or without a pthread key), and for workers that return to
+ * the pool of another library. The thread may attach again later.
  *
  * Threads: any. Blocks: no. Runs: hooks and destroy callbacks. Signals: not safe.
  * @return TLS_OK, also if the thread is not attached, or an error code:
@@ -938,8 +940,8 @@ typedef struct tls_hook_options_t {
  *
  * @param options Describes the hook, and is read during the call only.
  *
- * Threads: any. Blocks: no. Runs: the hook, if it is a TLS_HOOK_ON_STALE hook and there are
- * stale values. Signals: not safe.
+ * Threads: any. Blocks: no. Runs: the hook, if it is a TLS_HOOK_ON_STALE hook and there are stale
+ * values. Signals: not safe.
  * @return TLS_OK, or an error code:
  * @retval TLS_ERR_INVALID options or options->fn is NULL, size ends inside a member, `when` is an
  *   unknown number, flags is not 0, or members that this version does not know are not 0.
@@ -959,8 +961,8 @@ int tls_thread_hook(const struct tls_hook_options_t *options);
  *
  * Store it in tls_key_options_t.destroy, and the destructor, a void (*)(void *), in options.user.
  * When the thread of a value ends or is detached, or the map of a value is destroyed, it calls the
- * destructor with the value. If a value ends for any other reason, it does nothing. It lies in the
- * library: after tls_key_release(), nothing of the plug-in that contained the destructor is
+ * destructor with the value. If a value ends for any other reason, it does nothing. It is a part
+ * of the library: after tls_key_release(), nothing of the plug-in that contained the destructor is
  * called, although its values still end.
  *
  * @param value The value, passed to the destructor.
@@ -981,8 +983,8 @@ void tls_destroy_at_exit(void *value, int reason, void *user);
 /**
  * @defgroup tls_other_threads Other threads
  *
- * These functions reach the values of all threads: they wake owners, wait for them, purge, visit
- * and take values. Visiting and taking needs a TLS_KEY_ENUMERABLE key.
+ * These functions affect the values of all threads: they wake owners, wait for them, purge, visit
+ * and take values. To visit and to take, the key must be TLS_KEY_ENUMERABLE.
  * @{
  */
 
@@ -1097,8 +1099,8 @@ typedef int (*tls_visit_fn)(void *value, uint64_t thread, void *arg);
  * safe.
  * @return TLS_OK, the number with which visit has stopped, or an error code:
  * @retval TLS_ERR_INVALID visit is NULL, or the key is not enumerable.
- * @retval TLS_ERR_BUSY Values of the key are being purged or taken, by another thread or further
- *   out on this one. Try again later.
+ * @retval TLS_ERR_BUSY Values of the key are being purged or taken, by another thread or in an
+ *   outer call on this one. Try again later.
  * @retval TLS_ERR_BAD_KEY The handle has never named a key.
  * @retval TLS_ERR_DEAD_KEY The key is dead.
  * @retval TLS_ERR_LIMIT 1,022 threads are visiting the key's values.
@@ -1294,7 +1296,7 @@ int tls_scope_begin(tls_scope_t *scope, struct tls_context_t *context);
  * @return TLS_OK, or an error code:
  * @retval TLS_ERR_BUSY A scope that was begun later is still open.
  * @retval TLS_ERR_INVALID The scope is not open in the calling thread's map.
- * @retval TLS_ERR_REENTRANT The scope is ending, further out on this stack.
+ * @retval TLS_ERR_REENTRANT An outer call on this thread is ending the scope.
  * @since 0.1.0
  */
 int tls_scope_end(tls_scope_t scope);
@@ -1502,7 +1504,7 @@ struct tls_map_t *tls_map_current(void);
 /**
  * @defgroup tls_reports Reports
  *
- * These functions show what the library holds, to find out what leaks and what waits.
+ * These functions report what the library holds. Use them to find leaks, and threads that wait.
  * @{
  */
 
@@ -1570,13 +1572,13 @@ int tls_stats(struct tls_stats_t *stats);
  *
  * Use it to find a leak: at a pool's shutdown, for example, when nothing should be left. "maps"
  * has each map with its thread and the numbers of its entries and stale entries. "keys" has each
- * key that is live, or dead and not forgotten yet, with its name (at most 256 bytes of it) and the
- * map and thread of each value. A live key is shown with its references. A dead key is shown with
- * the number of its pins (values, and a release that is in progress) and, if it left values to
- * other threads when it died, with the number of such keys that have died since ("deaths_since",
- * which is large for keys that have waited for long). "local" has the calling thread's entries,
- * with values. Handles are strings, because they have more bits than a JSON number. Each number
- * that other threads are changing is correct for some instant during the call. The file
+ * key that is live, or dead and still pinned, with its name (at most 256 bytes of it) and the map
+ * and thread of each value. A live key is shown with its references. A dead key is shown with the
+ * number of its pins (values, and a release that is in progress) and, if it left values to other
+ * threads when it died, with the number of such keys that have died since ("deaths_since", which
+ * is large for keys that have waited for long). "local" has the calling thread's entries, with
+ * values. Handles are strings, because they have more bits than a JSON number. Each number that
+ * other threads are changing is correct for some instant during the call. The file
  * docs/dump.schema.json describes the format.
  *
  * A leak report takes a few lines:
@@ -1609,15 +1611,15 @@ int tls_dump(int (*write)(const char *bytes, size_t length, void *arg), void *ar
  *
  * Use it in a debugger ("call (int)tls_dump_fd(2)") and in handlers of SIGSEGV and similar
  * signals, whatever this thread and the others were doing, even inside this library. It allocates
- * nothing, calls no callback, and waits for locks at most some milliseconds in all. If a lock
- * can't be had, what needs it is left out: the report then contains "incomplete", and so does each
- * key of which a part is missing, with an empty name. "local" is empty, because the calling
- * thread's entries may be half changed. In the child of a fork, before the library's own handler
- * has run there, it reports what the fork has left.
+ * nothing, calls no callback, and waits for locks at most some milliseconds in all. If it can't
+ * get a lock, it leaves out what needs the lock: the report then contains "incomplete", and so
+ * does each key of which a part is missing, with an empty name. "local" is empty, because the
+ * calling thread's entries may be half changed. In the child of a fork, before the library's own
+ * handler has run there, it reports what the fork has left.
  *
  * The report is written with write(2), until all is written. If fd blocks, this function blocks
- * too, with no lock held. If fd is non-blocking and full, or if nothing reads it any more
- * (ignoring SIGPIPE is up to you), the report ends in the middle. errno is preserved. The call
+ * too, with no lock held. If fd is non-blocking and full, or if nothing reads it any more (this
+ * function does not block SIGPIPE), the report ends in the middle. errno is preserved. The call
  * needs about 4 KB of stack. Its cost is that of tls_dump().
  *
  * @param fd A file descriptor that is open for writing.
@@ -1649,7 +1651,7 @@ int tls_dump_fd(int fd);
  *
  * Threads: any. Blocks: no. Runs: visit. Signals: not safe.
  * @return The number that visit has returned last; TLS_OK if no thread has a value, also for a key
- *   that is forgotten; or an error code:
+ *   that died long ago; or an error code:
  * @retval TLS_ERR_INVALID visit is NULL.
  * @retval TLS_ERR_BAD_KEY The handle has never named a key.
  * @retval TLS_ERR_REENTRANT Called by the memory allocator.

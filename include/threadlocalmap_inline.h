@@ -1,18 +1,19 @@
-/*
- * threadlocalmap_inline.h - the inlined hit. Included by threadlocalmap.h; do
- * not include it yourself.
+/**
+ * @file
+ * threadlocalmap_inline.h - the inlined hit. threadlocalmap.h includes it; do not include it
+ * yourself.
  *
- * A hit reads the calling thread's hot slot (two words of thread-local storage
- * at a distance from the thread pointer that is the same for all threads),
- * masks the handle with one of them, adds the other, compares one 64-bit word
- * and returns the next. Anything else calls the exported function of the same
- * name, so this is only ever an accelerator.
+ * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * Each translation unit keeps the distance in one static word. A constructor
- * fills it before main() (or before dlopen() returns), so that a compiler may
- * keep it in a register over a loop; while it is 0 the call is made. The hot
- * slot itself is read at every get, on the thread that runs then: nothing of it
- * is kept over a call, a switch of fibers, or a tls_set().
+ * A hit reads the calling thread's hot slot (two words of thread-local storage at a distance from
+ * the thread pointer that is the same for all threads), masks the handle with one of them, adds the
+ * other, compares one 64-bit word and returns the next. Any other case calls the exported function
+ * of the same name, so the inlined code makes a get faster and never changes its result.
+ *
+ * Each translation unit keeps the distance in one static word. A constructor fills it before main()
+ * (or before dlopen() returns), so that a compiler may keep it in a register over a loop; while it
+ * is 0, the exported function is called. The hot slot itself is read at every get, on the thread
+ * that runs then: nothing of it is kept over a call, a switch of fibers, or a tls_set().
  */
 #ifndef THREADLOCALMAP_INLINE_H
 #define THREADLOCALMAP_INLINE_H

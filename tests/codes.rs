@@ -2,8 +2,8 @@
 //!
 //! Every program of the C suite is compiled once more, with `tests/c/support/codes.h`
 //! in front and a macro around each function that returns a code, and run. What
-//! the functions are seen to return is compared with what follows "Returns" in
-//! their texts. That the programs pass is for `tests/c.rs` to say.
+//! the functions are seen to return is compared with the `@return` and the
+//! `@retval` of their texts. That the programs pass is for `tests/c.rs` to say.
 
 mod support;
 
@@ -40,38 +40,29 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty())
 }
 
-/// What a comment says after "Returns", up to "Since".
+/// What a comment says at `@return`, and at each `@retval` after it.
 fn returns(comment: &str) -> &str {
-    let after = comment.split_once("Returns ").map_or("", |(_, after)| after);
-    after.split_once("Since ").map_or(after, |(before, _)| before)
+    let after = comment.split_once("@return ").map_or("", |(_, after)| after);
+    after.split_once("@since").map_or(after, |(before, _)| before)
 }
 
-/// The codes that each function's text names. "else as tls_set()" names those of
-/// another function.
+/// The codes that each function's text names, of those that return one.
 fn documented(header: &str) -> Codes {
-    let texts: BTreeMap<String, String> = declarations(header)
-        .into_iter()
-        .filter(|function| returns(&function.comment).starts_with("TLS_OK"))
-        .map(|function| (function.name, returns(&function.comment).to_owned()))
-        .collect();
     let mut codes = Codes::new();
-    for name in texts.keys() {
-        let mut named = BTreeSet::new();
-        let mut functions = vec![name.as_str()];
-        while let Some(function) = functions.pop() {
-            let text = &texts[function];
-            named.extend(words(text).filter(|word| word.starts_with("TLS_")).map(str::to_owned));
-            let flat: Vec<&str> = text.split_whitespace().filter(|word| *word != "*").collect();
-            let flat = flat.join(" ");
-            if flat.contains("has returned") {
-                named.insert(OF_A_CALLBACK.to_owned());
-            }
-            for (_, rest) in flat.match_indices("as tls_").map(|(at, _)| flat.split_at(at + 3)) {
-                let other = words(rest).next().expect("a name follows");
-                functions.extend(texts.get_key_value(other).map(|(name, _)| name.as_str()));
-            }
+    for function in declarations(header) {
+        let text = returns(&function.comment);
+        if !text.contains("an error code:") {
+            continue;
         }
-        codes.insert(name.clone(), named);
+        let sentence = text.split("@retval").next().unwrap_or_default();
+        let tags = text.split("@retval ").skip(1).filter_map(|tag| words(tag).next());
+        let named = words(sentence).filter(|word| word.starts_with("TLS_")).chain(tags);
+        let mut named: BTreeSet<String> = named.map(str::to_owned).collect();
+        // "visit has stopped", "visit has returned last".
+        if sentence.contains("The number that ") || sentence.contains("the number with which ") {
+            named.insert(OF_A_CALLBACK.to_owned());
+        }
+        codes.insert(function.name, named);
     }
     codes
 }
@@ -168,11 +159,14 @@ fn every_code_that_a_function_returns_is_in_its_text() {
 
 #[test]
 fn codes_are_found_in_texts() {
-    let text = "/**\n * Does.\n *\n * Returns TLS_OK; TLS_ERR_BUSY (now); else as\n * tls_b().\n \
-                * Since 0.1.0.\n */\nint tls_a(void);\n/**\n * Returns TLS_OK; TLS_ERR_LIMIT.\n \
-                * Since 0.1.0.\n */\nint tls_b(void);\n/**\n * Returns a number.\n */\nint tls_c(void);\n";
+    let text = "/**\n * Does. May return TLS_ERR_INIT.\n *\n * @return TLS_OK, or an error code:\n\
+                \x20* @retval TLS_ERR_BUSY Now. TLS_ERR_ABSENT is another's.\n * @since 1\n */\n\
+                int tls_a(void);\n/**\n * @return TLS_OK, the number with which visit has\n\
+                \x20*   stopped, or an error code:\n * @retval TLS_ERR_LIMIT Of\n * it.\n * @since 1\n */\n\
+                int tls_b(void);\n/**\n * @return A number.\n * @since 1\n */\nint tls_c(void);\n";
     let codes = documented(text);
     assert_eq!(codes.len(), 2);
-    let of_a: Vec<&str> = codes["tls_a"].iter().map(String::as_str).collect();
-    assert_eq!(of_a, ["TLS_ERR_BUSY", "TLS_ERR_LIMIT", "TLS_OK"]);
+    let of = |name: &str| codes[name].iter().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(of("tls_a"), ["TLS_ERR_BUSY", "TLS_OK"]);
+    assert_eq!(of("tls_b"), ["TLS_ERR_LIMIT", "TLS_OK", OF_A_CALLBACK]);
 }

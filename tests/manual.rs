@@ -184,8 +184,17 @@ fn make_site(folder: &Path) {
     }
     let (root, manual) = (source_root(), manual());
     let header = fs::read_to_string(root.join("include/threadlocalmap.h"));
-    let header = manual_site::header(&header.expect("the header is there"));
+    let header = manual_site::with_head(&header.expect("the header is there"));
+    let header = manual_site::header(&header);
     write_file(input.join("threadlocalmap.h"), &header);
+    for entry in fs::read_dir(root.join("bindings/c/include")).expect("the bindings are there") {
+        let path = entry.expect("they can be read").path();
+        if path.is_file() {
+            let text = fs::read_to_string(&path).expect("a header is text");
+            let name = path.file_name().expect("it has a name");
+            write_file(input.join(name), &manual_site::with_head(&text));
+        }
+    }
     let pages = manual_site::pages(root);
     let mut site = manual_site::Site { root, pages: pages.clone(), copies: BTreeMap::new() };
     for (number, page) in pages.iter().enumerate() {

@@ -99,8 +99,8 @@ pub extern "C" fn tls_thread_attach() -> c_int {
 /// Does the whole cleanup of the calling thread now: calls its hooks, then destroys its values.
 ///
 /// It does what the end of the thread would do, with TLS_REASON_DETACHED. Use it where the end of a
-/// thread is not detected (before exit(), or without a pthread key), and for workers that go back
-/// to a pool of somebody else. The thread may attach again later.
+/// thread is not detected (before exit(), or without a pthread key), and for workers that return to
+/// the pool of another library. The thread may attach again later.
 ///
 /// Threads: any. Blocks: no. Runs: hooks and destroy callbacks. Signals: not safe.
 /// @return TLS_OK, also if the thread is not attached, or an error code:
@@ -216,8 +216,8 @@ versioned!(tls_hook_options_t: size, when, flags, r#fn, arg, owner);
 ///
 /// @param options Describes the hook, and is read during the call only.
 ///
-/// Threads: any. Blocks: no. Runs: the hook, if it is a TLS_HOOK_ON_STALE hook and there are
-/// stale values. Signals: not safe.
+/// Threads: any. Blocks: no. Runs: the hook, if it is a TLS_HOOK_ON_STALE hook and there are stale
+/// values. Signals: not safe.
 /// @return TLS_OK, or an error code:
 /// @retval TLS_ERR_INVALID options or options->fn is NULL, size ends inside a member, `when` is an
 ///   unknown number, flags is not 0, or members that this version does not know are not 0.
@@ -260,8 +260,8 @@ pub unsafe extern "C" fn tls_thread_hook(options: *const tls_hook_options_t) -> 
 ///
 /// Store it in tls_key_options_t.destroy, and the destructor, a void (*)(void *), in options.user.
 /// When the thread of a value ends or is detached, or the map of a value is destroyed, it calls the
-/// destructor with the value. If a value ends for any other reason, it does nothing. It lies in the
-/// library: after tls_key_release(), nothing of the plug-in that contained the destructor is
+/// destructor with the value. If a value ends for any other reason, it does nothing. It is a part
+/// of the library: after tls_key_release(), nothing of the plug-in that contained the destructor is
 /// called, although its values still end.
 ///
 /// @param value The value, passed to the destructor.

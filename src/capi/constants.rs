@@ -39,8 +39,8 @@ pub const TLS_ERR_INIT: c_int = -8;
 /// The calling thread, or its scope or map, is past its last cleanup and can store nothing more.
 /// Keep the value and destroy it yourself.
 pub const TLS_ERR_EXITING: c_int = -9;
-/// The object is in use by another thread or by a caller further out on this stack, or calls came
-/// in the wrong order. Try again when that use has ended.
+/// The object is in use by another thread or by an outer call on this one, or calls came in the
+/// wrong order. Try again when that use has ended.
 pub const TLS_ERR_BUSY: c_int = -10;
 /// The time limit expired before the condition was met. Call again to go on waiting.
 pub const TLS_ERR_TIMEOUT: c_int = -11;

@@ -11,13 +11,13 @@ use crate::thread::{attach, report};
 ///
 /// Use it to find a leak: at a pool's shutdown, for example, when nothing should be left. "maps"
 /// has each map with its thread and the numbers of its entries and stale entries. "keys" has each
-/// key that is live, or dead and not forgotten yet, with its name (at most 256 bytes of it) and the
-/// map and thread of each value. A live key is shown with its references. A dead key is shown with
-/// the number of its pins (values, and a release that is in progress) and, if it left values to
-/// other threads when it died, with the number of such keys that have died since ("deaths_since",
-/// which is large for keys that have waited for long). "local" has the calling thread's entries,
-/// with values. Handles are strings, because they have more bits than a JSON number. Each number
-/// that other threads are changing is correct for some instant during the call. The file
+/// key that is live, or dead and still pinned, with its name (at most 256 bytes of it) and the map
+/// and thread of each value. A live key is shown with its references. A dead key is shown with the
+/// number of its pins (values, and a release that is in progress) and, if it left values to other
+/// threads when it died, with the number of such keys that have died since ("deaths_since", which
+/// is large for keys that have waited for long). "local" has the calling thread's entries, with
+/// values. Handles are strings, because they have more bits than a JSON number. Each number that
+/// other threads are changing is correct for some instant during the call. The file
 /// docs/dump.schema.json describes the format.
 ///
 /// A leak report takes a few lines:
@@ -57,15 +57,15 @@ pub extern "C" fn tls_dump(
 ///
 /// Use it in a debugger ("call (int)tls_dump_fd(2)") and in handlers of SIGSEGV and similar
 /// signals, whatever this thread and the others were doing, even inside this library. It allocates
-/// nothing, calls no callback, and waits for locks at most some milliseconds in all. If a lock
-/// can't be had, what needs it is left out: the report then contains "incomplete", and so does each
-/// key of which a part is missing, with an empty name. "local" is empty, because the calling
-/// thread's entries may be half changed. In the child of a fork, before the library's own handler
-/// has run there, it reports what the fork has left.
+/// nothing, calls no callback, and waits for locks at most some milliseconds in all. If it can't
+/// get a lock, it leaves out what needs the lock: the report then contains "incomplete", and so
+/// does each key of which a part is missing, with an empty name. "local" is empty, because the
+/// calling thread's entries may be half changed. In the child of a fork, before the library's own
+/// handler has run there, it reports what the fork has left.
 ///
 /// The report is written with write(2), until all is written. If fd blocks, this function blocks
-/// too, with no lock held. If fd is non-blocking and full, or if nothing reads it any more
-/// (ignoring SIGPIPE is up to you), the report ends in the middle. errno is preserved. The call
+/// too, with no lock held. If fd is non-blocking and full, or if nothing reads it any more (this
+/// function does not block SIGPIPE), the report ends in the middle. errno is preserved. The call
 /// needs about 4 KB of stack. Its cost is that of tls_dump().
 ///
 /// @param fd A file descriptor that is open for writing.
@@ -99,7 +99,7 @@ pub extern "C" fn tls_dump_fd(fd: c_int) -> c_int {
 ///
 /// Threads: any. Blocks: no. Runs: visit. Signals: not safe.
 /// @return The number that visit has returned last; TLS_OK if no thread has a value, also for a key
-///   that is forgotten; or an error code:
+///   that died long ago; or an error code:
 /// @retval TLS_ERR_INVALID visit is NULL.
 /// @retval TLS_ERR_BAD_KEY The handle has never named a key.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.

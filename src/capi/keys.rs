@@ -239,8 +239,8 @@ pub extern "C" fn tls_key_retain(key: tls_key_t) -> c_int {
 /// have a value.
 ///
 /// If a tls_for_each(), tls_scrape() or tls_key_purge() of the key is in progress, on another
-/// thread or further out on this one, the key does not die with its last reference but when that
-/// call ends, on that call's thread. Until then the key is live, and can be retained.
+/// thread or in an outer call on this one, the key does not die with its last reference but when
+/// that call ends, on that call's thread. Until then the key is live, and can be retained.
 ///
 /// @param key A key of which you have a reference, which you give up.
 ///

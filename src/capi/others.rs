@@ -132,8 +132,8 @@ pub type tls_visit_fn =
 /// safe.
 /// @return TLS_OK, the number with which visit has stopped, or an error code:
 /// @retval TLS_ERR_INVALID visit is NULL, or the key is not enumerable.
-/// @retval TLS_ERR_BUSY Values of the key are being purged or taken, by another thread or further
-///   out on this one. Try again later.
+/// @retval TLS_ERR_BUSY Values of the key are being purged or taken, by another thread or in an
+///   outer call on this one. Try again later.
 /// @retval TLS_ERR_BAD_KEY The handle has never named a key.
 /// @retval TLS_ERR_DEAD_KEY The key is dead.
 /// @retval TLS_ERR_LIMIT 1,022 threads are visiting the key's values.

@@ -79,7 +79,7 @@ pub unsafe extern "C" fn tls_scope_begin(
 /// @return TLS_OK, or an error code:
 /// @retval TLS_ERR_BUSY A scope that was begun later is still open.
 /// @retval TLS_ERR_INVALID The scope is not open in the calling thread's map.
-/// @retval TLS_ERR_REENTRANT The scope is ending, further out on this stack.
+/// @retval TLS_ERR_REENTRANT An outer call on this thread is ending the scope.
 /// @since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn tls_scope_end(scope: tls_scope_t) -> c_int {

@@ -144,10 +144,10 @@ fn comment_lines(comment: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = comment.lines().map(|line| &line[without_star(line)..]).collect();
     lines.first_mut().into_iter().for_each(|line| *line = line.trim_start());
     let is_empty = |line: &&str| line.trim().is_empty();
-    while lines.first().is_some_and(|line| is_empty(line)) {
+    while lines.first().is_some_and(is_empty) {
         lines.remove(0);
     }
-    while lines.last().is_some_and(|line| is_empty(line)) {
+    while lines.last().is_some_and(is_empty) {
         lines.pop();
     }
     lines.into_iter().map(str::trim_end).collect()

@@ -249,6 +249,37 @@ pub(crate) fn header(header: &str) -> String {
     out
 }
 
+/// A header whose first comment reads well in the site: without the file's name,
+/// which is the page's title, and without the licence; chapters have a title.
+pub(crate) fn with_head(header: &str) -> String {
+    let (head, code) = header.split_once("\n */").expect("a header begins with a comment");
+    let (mut out, mut in_chapter) = (String::new(), false);
+    let mut lines = head.lines().peekable();
+    while let Some(line) = lines.next() {
+        let text = line.strip_prefix(" * ").unwrap_or_default();
+        let is_title = !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == ' ' || c == '\'');
+        if text.starts_with("SPDX-") {
+            lines.next();
+        } else if let Some((_, brief)) =
+            text.split_once(".h - ").filter(|_| out.ends_with("@file\n"))
+        {
+            out += &format!(" * @brief {}{}\n", brief[..1].to_uppercase(), &brief[1..]);
+        } else if is_title {
+            in_chapter = true;
+            out += &format!(" * @par {}{}\n", &text[..1], text[1..].to_lowercase());
+        } else if in_chapter && text.starts_with("  ") {
+            out += &format!(" * {}\n", &text[2..]);
+        } else {
+            in_chapter &= text.is_empty();
+            out += &format!("{line}\n");
+        }
+    }
+    format!("{out} */{code}")
+}
+
 /// The chapters of the header's head.
 pub(crate) fn conventions(manual: &Manual) -> String {
     let mut out = String::from("# Conventions {#page_conventions}\n\n");
@@ -368,6 +399,16 @@ mod tests {
     #[test]
     fn headings_have_the_anchors_that_links_name() {
         assert_eq!(slug("RocksDB's ThreadLocalPtr: a `key`"), "rocksdbs-threadlocalptr-a-key");
+    }
+
+    #[test]
+    fn the_head_of_a_header_becomes_the_text_of_its_page() {
+        let head = "/**\n * @file\n * x.h - does it.\n *\n * SPDX-x\n *\n * Text.\n *\n * WHAT IT'S\n *   Word.\n\
+            \x20*       code\n *\n * End.\n */\nint x;\n";
+        let expected =
+            "/**\n * @file\n * @brief Does it.\n *\n * Text.\n *\n * @par What it's\n * Word.\n\
+            \x20*     code\n *\n * End.\n */\nint x;\n";
+        assert_eq!(with_head(head), expected);
     }
 
     #[test]

@@ -1,13 +1,14 @@
-/*
- * threadlocalmap_glib.h - GLib's GThreadPool, with tasks that leave nothing behind.
+/**
+ * @file
+ * threadlocalmap_glib.h - tasks on GLib's GThreadPool that leave no values behind.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * The threads of GThreadPool do not belong to one pool: unless the pool is exclusive, an idle
- * thread moves to the next pool that needs one, with all its thread-locals, GPrivate's included.
- * With these functions each task runs in a scope: values that it sets are destroyed when it
- * returns, values they shadowed become visible again, and the task has copies of its submitter's
- * values of TLS_KEY_INHERIT keys.
+ * Unless a GThreadPool is exclusive, its threads do not belong to it: a thread that is idle goes to
+ * the next pool that needs one, with all its thread-locals, those of GPrivate included. With these
+ * functions each task runs in a scope: values that it sets are destroyed when it returns, values
+ * they shadowed become visible again, and the task has copies of its submitter's values of
+ * TLS_KEY_INHERIT keys.
  *
  *     pool = g_thread_pool_new(work, user_data, 4, FALSE, &error);     becomes
  *     pool = tls_g_thread_pool_new(work, user_data, 4, FALSE, &error);
@@ -18,17 +19,18 @@
  *     g_thread_pool_free(pool, immediate, wait);                       becomes
  *     tls_g_thread_pool_free(pool, immediate, wait);
  *
- * Pass pool->pool to every other function. A sort function (g_thread_pool_set_sort_function) gets a
- * pointer to a wrapper instead of the data: tls_g_thread_pool_data() returns the data.
+ * For every other function of GLib, pass pool->pool. A sort function
+ * (g_thread_pool_set_sort_function) is called with an item that wraps the data:
+ * tls_g_thread_pool_data() returns the data.
  *
  * IDLE THREADS
- *   An idle thread ends after g_thread_pool_get_max_idle_time() (15 s), or in
- *   g_thread_pool_stop_unused_threads(), and its values are destroyed then. (A thread that is just
- *   becoming idle misses this call: repeat it while g_thread_pool_get_num_unused_threads() is not
- *   0.) The threads of an exclusive pool do not end before the pool: use threadlocalmap_sweep.h
- *   with tls_g_thread_pool_post().
+ *   A thread that is idle for g_thread_pool_get_max_idle_time() (15 s) ends, and its values are
+ *   destroyed. g_thread_pool_stop_unused_threads() ends the idle threads at once. (It misses a
+ *   thread that is becoming idle at this moment: repeat the call while
+ *   g_thread_pool_get_num_unused_threads() is not 0.) The threads of an exclusive pool end with the
+ *   pool. To expunge on them, use threadlocalmap_sweep.h with tls_g_thread_pool_post().
  *
- * Needs GLib 2.70 or newer.
+ * It needs GLib 2.70 or newer.
  */
 #ifndef THREADLOCALMAP_GLIB_H
 #define THREADLOCALMAP_GLIB_H
@@ -41,16 +43,16 @@
 extern "C" {
 #endif
 
-/* A pool, and the function of its tasks. */
+/** A pool, and the function that its tasks run. */
 typedef struct tls_g_thread_pool {
-    GThreadPool *pool; /* for the functions that have no counterpart here */
-    GFunc func;
-    gpointer user_data;
+    GThreadPool *pool;  /**< For the functions that have no counterpart here. */
+    GFunc func;         /**< The function. */
+    gpointer user_data; /**< Its second argument. */
 } tls_g_thread_pool_t;
 
-/* Private: what waits in GLib's queue. */
+/* Private: an item of GLib's queue. */
 typedef struct tls_g_item {
-    tls_task_t *task; /* NULL: only run(data) */
+    tls_task_t *task; /* if NULL, run(data) is all there is to do */
     void (*run)(void *data);
     GFunc func;
     gpointer data;
@@ -83,14 +85,24 @@ tls_g_private_drop(gpointer data)
 {
     tls_g_item_t *item = (tls_g_item_t *)data;
 
-    /* GLib wakes threads with a 1 in the queue, and hands that over too. */
+    /* GLib puts a 1 in the queue to wake threads, and passes it here too. */
     if (data == GSIZE_TO_POINTER(1))
         return;
     tls_task_cancel(item->task);
     g_free(item);
 }
 
-/* As g_thread_pool_new(). */
+/**
+ * Does what g_thread_pool_new() does, for tasks in scopes.
+ *
+ * @param func Called with the data of each task, and user_data.
+ * @param user_data Passed to func.
+ * @param max_threads The largest number of threads; -1 for no limit.
+ * @param exclusive Whether the threads belong to this pool only.
+ * @param[out] error Receives the error, as in GLib. It may be NULL.
+ *
+ * @return The pool; NULL with the error set if it could not be made.
+ */
 static inline tls_g_thread_pool_t *
 tls_g_thread_pool_new(GFunc func, gpointer user_data, gint max_threads, gboolean exclusive,
                       GError **error)
@@ -106,8 +118,19 @@ tls_g_thread_pool_new(GFunc func, gpointer user_data, gint max_threads, gboolean
     return pool;
 }
 
-/* As g_thread_pool_push(): returns FALSE and sets *error if no thread could be started; the task is
- * in the queue then too. Like the rest of GLib, it aborts if memory runs out. */
+/**
+ * Does what g_thread_pool_push() does, with the task in a scope.
+ *
+ * If memory can't be allocated, or a key's copy callback fails, it aborts the program, as GLib does
+ * for memory.
+ *
+ * @param pool The pool.
+ * @param data The data of the task.
+ * @param[out] error Receives the error, as in GLib. It may be NULL.
+ *
+ * @return TRUE; FALSE with the error set if no thread could be started. The task is in the queue
+ *   then, too.
+ */
 static inline gboolean
 tls_g_thread_pool_push(tls_g_thread_pool_t *pool, gpointer data, GError **error)
 {
@@ -122,8 +145,17 @@ tls_g_thread_pool_push(tls_g_thread_pool_t *pool, gpointer data, GError **error)
     return g_thread_pool_push(pool->pool, item, error);
 }
 
-/* Runs run(argument) on a thread of the pool, in no scope. Its type is that of tls_sweep_init()'s
- * post, the pool being a tls_g_thread_pool_t. */
+/**
+ * Runs a function on a thread of the pool, in no scope.
+ *
+ * It has the type that tls_sweep_init() takes.
+ *
+ * @param pool The pool, a tls_g_thread_pool_t.
+ * @param run The function.
+ * @param argument Its argument.
+ *
+ * @return 0.
+ */
 static inline int
 tls_g_thread_pool_post(void *pool, void (*run)(void *argument), void *argument)
 {
@@ -131,13 +163,18 @@ tls_g_thread_pool_post(void *pool, void (*run)(void *argument), void *argument)
 
     item->run = run;
     item->data = argument;
-    /* FALSE means that no thread could be started for it; it is in the queue. */
+    /* FALSE means that no thread could be started; the item is in the queue all the same. */
     (void)g_thread_pool_push(((tls_g_thread_pool_t *)pool)->pool, item, NULL);
     return 0;
 }
 
-/* For sort functions: the data of a task that waits; NULL if it is a function of
- * tls_g_thread_pool_post(). */
+/**
+ * Returns the data of a queued task, for sort functions.
+ *
+ * @param task What GLib calls the sort function with.
+ *
+ * @return The data; NULL if the task is of tls_g_thread_pool_post().
+ */
 static inline gpointer
 tls_g_thread_pool_data(gconstpointer task)
 {
@@ -146,8 +183,14 @@ tls_g_thread_pool_data(gconstpointer task)
     return item->task != NULL ? item->data : NULL;
 }
 
-/* As g_thread_pool_free(). With immediate, waiting tasks are cancelled: no sweep may be in
- * progress. */
+/**
+ * Does what g_thread_pool_free() does.
+ *
+ * @param pool The pool.
+ * @param immediate Whether to cancel the tasks that are queued. No sweep may be in progress then.
+ * @param wait Whether to wait for the tasks that run, and for the queued ones if they are not
+ *   cancelled.
+ */
 static inline void
 tls_g_thread_pool_free(tls_g_thread_pool_t *pool, gboolean immediate, gboolean wait)
 {

@@ -1,38 +1,41 @@
-/*
+/**
+ * @file
  * threadlocalmap_sweep.h - expunges on every worker of a pool that has no hook for it.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * A worker that runs tasks expunges after each of them. A worker that sleeps does not, and most
- * pools have no function that runs something once on each worker. A sweep needs only a function
- * that posts a task: it posts as many tasks as there are workers, and each task expunges and then
- * waits until all of them have started. So each of them runs on a worker of its own.
+ * A worker that runs tasks expunges after each task. A worker that sleeps does not, and most pools
+ * have no function that wakes a given worker or calls a function once on each worker. A sweep uses
+ * what every pool has: it posts as many tasks as the pool has workers. Each task expunges, and then
+ * waits until all of them have started. So each task runs on a worker of its own.
  *
- *     static int post(void *pool, void (*run)(void *), void *argument);   posts a task
+ *     static int post(void *pool, void (*run)(void *), void *argument);  posts run to the pool
  *
- *     tls_sweep_t sweep;                                  one for each pool; it outlives the pool
+ *     tls_sweep_t sweep;                              one for each pool; it outlives the pool
  *     tls_sweep_init(&sweep, workers, 100, post, pool);
- *     tls_sweep_watch(&sweep);                            on each worker, in any task of it
+ *     tls_sweep_watch(&sweep);                        on each worker, in any task
  *
- *     tls_sweep_stop(&sweep);                             before the pool ends
+ *     tls_sweep_stop(&sweep);                         before the pool ends
  *
- * After tls_sweep_watch(), the death of a key wakes the worker if it has values of the key. Without
- * it, call tls_sweep_request(&sweep) yourself.
+ * If a key dies and a worker that watches has a value under it, a sweep begins. Without
+ * tls_sweep_watch(), call tls_sweep_request() yourself.
  *
  * WHAT IT COSTS
- *   During a sweep, the workers that have started its tasks wait for those that still run other
- *   tasks, but at most for the given number of milliseconds. A worker that is late expunges after
- *   its task. A negative number waits for ever: then no task of the pool may wait for another task,
- *   because both would wait for the sweep.
+ *   During a sweep, the workers whose task has started wait for the workers that are still busy
+ *   with other tasks, but no longer than patience_ms milliseconds. A worker that is late expunges
+ *   after its current task. A negative patience_ms waits without a limit: then no task of the pool
+ *   may wait for another task of the pool, because both may be waiting for the sweep.
  *
  * WHAT IT NEEDS
- *   A pool in which no task waits while a worker sleeps. A pool with one queue is such a pool
- *   (libuv, GLib, Asio, most thread pools); a pool whose workers each have a queue is not.
+ *   A pool in which no task stays queued while a worker sleeps. That is a pool with one queue
+ *   (libuv, GLib, Asio, most thread pools), and not a pool in which each worker sleeps at its own
+ *   queue.
  *
  * THREADING
- *   Call tls_sweep_init(), tls_sweep_stop() and tls_sweep_destroy() as you initialise and destroy a
- *   mutex. Call the others on any thread, at any time; tls_sweep_request() also inside a callback
- *   of the library.
+ *   Call tls_sweep_init() before any other function, and tls_sweep_destroy() when no thread uses
+ *   the sweep any more, as with a mutex. Call tls_sweep_stop() on any thread that is no worker of
+ *   the pool. The other functions may be called on any thread, at any time; tls_sweep_request()
+ *   also inside a callback of the library.
  */
 #ifndef THREADLOCALMAP_SWEEP_H
 #define THREADLOCALMAP_SWEEP_H
@@ -47,13 +50,22 @@
 extern "C" {
 #endif
 
-/* Posts a task to the pool. Returns 0 if run(argument) will be called once, on a worker, and any
- * other number if it will not. It is called with no lock held, on the thread that releases a key.
- * */
+/**
+ * Posts a task to the pool.
+ *
+ * It is called with no lock held, on the thread that releases a key.
+ *
+ * @param pool The pool, as given to tls_sweep_init().
+ * @param run The function to call once on a worker.
+ * @param argument The argument of run.
+ *
+ * @return 0 if run will be called; any other number if it will not.
+ */
 typedef int (*tls_sweep_post_fn)(void *pool, void (*run)(void *argument), void *argument);
 
-/* Private. Initialise it with tls_sweep_init(). */
+/** A sweep. Its members are private: initialise it with tls_sweep_init(). */
 typedef struct tls_sweep {
+    /** @cond PRIVATE */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     tls_sweep_post_fn post;
@@ -65,10 +77,20 @@ typedef struct tls_sweep {
     int patience_ms;
     bool again;   /* requested during a sweep */
     bool stopped; /* requests are ignored */
+    /** @endcond */
 } tls_sweep_t;
 
-/* workers: the exact number of workers of the pool. patience_ms: see WHAT IT COSTS. Returns 0 or an
- * errno. */
+/**
+ * Initialises a sweep.
+ *
+ * @param[out] sweep The sweep.
+ * @param workers The exact number of workers that the pool has.
+ * @param patience_ms How many milliseconds workers wait for busy ones (see WHAT IT COSTS).
+ * @param post Posts a task to the pool.
+ * @param pool Passed to post.
+ *
+ * @return 0, or an error number of errno.h.
+ */
 static inline int
 tls_sweep_init(tls_sweep_t *sweep, size_t workers, int patience_ms, tls_sweep_post_fn post,
                void *pool)
@@ -96,8 +118,14 @@ tls_sweep_init(tls_sweep_t *sweep, size_t workers, int patience_ms, tls_sweep_po
     return error;
 }
 
-/* When this returns, no sweep is in progress, and requests are ignored. Call it before you end the
- * pool, and not on one of the pool's workers, because the tasks of a sweep wait for each other. */
+/**
+ * Waits until no sweep is in progress, and ignores all later requests.
+ *
+ * Call it before you end the pool, and not on one of its workers, because the tasks of a sweep wait
+ * for each other.
+ *
+ * @param sweep The sweep.
+ */
 static inline void
 tls_sweep_stop(tls_sweep_t *sweep)
 {
@@ -109,7 +137,12 @@ tls_sweep_stop(tls_sweep_t *sweep)
     pthread_mutex_unlock(&sweep->lock);
 }
 
-/* Call it after tls_sweep_stop() and the end of the pool, when no thread can request a sweep. */
+/**
+ * Destroys a sweep. Call it after tls_sweep_stop() and the end of the pool, when no thread can
+ * request a sweep any more.
+ *
+ * @param sweep The sweep.
+ */
 static inline void
 tls_sweep_destroy(tls_sweep_t *sweep)
 {
@@ -119,8 +152,7 @@ tls_sweep_destroy(tls_sweep_t *sweep)
 
 static inline void tls_sweep_private_post(tls_sweep_t *sweep);
 
-/* Begins a sweep: the poster and as many tasks as there are workers have yet to leave. With the
- * lock. */
+/* Begins a sweep: the poster, and one task for each worker, have yet to leave. The lock is held. */
 static inline void
 tls_sweep_private_begin(tls_sweep_t *sweep)
 {
@@ -130,8 +162,8 @@ tls_sweep_private_begin(tls_sweep_t *sweep)
     sweep->pending = sweep->workers + 1;
 }
 
-/* So many of a sweep leave; gives the lock back. The last one begins the next sweep if that was
- * asked for. */
+/* This many of a sweep leave; releases the lock. The last one begins the next sweep, if one was
+ * requested. */
 static inline void
 tls_sweep_private_leave(tls_sweep_t *sweep, size_t leaving)
 {
@@ -175,7 +207,7 @@ tls_sweep_private_run(void *argument)
     tls_sweep_private_leave(sweep, 1);
 }
 
-/* What the pool refuses is not posted again. */
+/* A task that the pool refuses is not posted again. */
 static inline void
 tls_sweep_private_post(tls_sweep_t *sweep)
 {
@@ -189,8 +221,13 @@ tls_sweep_private_post(tls_sweep_t *sweep)
     tls_sweep_private_leave(sweep, sweep->workers - posted + 1);
 }
 
-/* Requests a sweep: now, or after the one that is in progress. It has the type of the `notify` of
- * tls_thread_on_stale(). */
+/**
+ * Requests a sweep. If one is in progress, the next one begins after it.
+ *
+ * The function has the type that tls_thread_on_stale() takes.
+ *
+ * @param argument The sweep.
+ */
 static inline void
 tls_sweep_request(void *argument)
 {
@@ -208,7 +245,13 @@ tls_sweep_request(void *argument)
         tls_sweep_private_post(sweep);
 }
 
-/* Whether tasks of a sweep have not ended. */
+/**
+ * Returns whether a sweep is in progress.
+ *
+ * @param sweep The sweep.
+ *
+ * @return true if a task of a sweep has not ended.
+ */
 static inline bool
 tls_sweep_under_way(tls_sweep_t *sweep)
 {
@@ -220,8 +263,15 @@ tls_sweep_under_way(tls_sweep_t *sweep)
     return under_way;
 }
 
-/* Requests a sweep whenever the calling worker gets stale values. Returns what
- * tls_thread_on_stale() returns. You may call it in every task. */
+/**
+ * Requests a sweep whenever the calling worker gets stale values.
+ *
+ * It is cheap enough to be called in every task.
+ *
+ * @param sweep The sweep.
+ *
+ * @return The result of tls_thread_on_stale().
+ */
 static inline int
 tls_sweep_watch(tls_sweep_t *sweep)
 {

@@ -1,12 +1,13 @@
-/*
- * threadlocalmap_uv.h - work on libuv's thread pool that leaves nothing behind.
+/**
+ * @file
+ * threadlocalmap_uv.h - work on libuv's thread pool that leaves no values behind.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * libuv has one pool for the whole process. It has UV_THREADPOOL_SIZE threads, 4 by default, which
- * end with the process and have no hook. With these functions, work runs in a scope: values that it
- * sets are destroyed at its end, and it has copies of the values of TLS_KEY_INHERIT keys of the
- * loop's thread.
+ * libuv has one pool for the whole process, of 4 threads unless UV_THREADPOOL_SIZE says otherwise.
+ * The threads end with the process and have no hook. With these functions, work runs in a scope:
+ * values that it sets are destroyed when it returns, values they shadowed become visible again, and
+ * the work has copies of the loop thread's values of TLS_KEY_INHERIT keys.
  *
  *     uv_work_t work;                                     becomes
  *     tls_uv_work_t work;
@@ -14,22 +15,22 @@
  *     uv_queue_work(loop, &work, run, after);             becomes
  *     tls_uv_queue_work(loop, &work, run, after);
  *
- * The callbacks get &work.request, a uv_work_t, whose `data` is yours. Pass the same to
- * uv_cancel(): (uv_req_t *)&work.request.
+ * The callbacks are called with &work.request, a uv_work_t whose data is yours, as before. For
+ * uv_cancel() pass (uv_req_t *)&work.request.
  *
  * WORKERS THAT SLEEP
- *   A worker that sleeps keeps stale values of TLS_KEY_WORKER keys. To have them expunged, use one
- *   tls_uv_workers_t for the process:
+ *   If a worker keeps values for longer than a task (TLS_KEY_WORKER), and their objects die while
+ *   it sleeps, the values stay. To have them expunged, use one tls_uv_workers_t for the process.
  *
- *     static tls_uv_workers_t workers;
- *     tls_uv_workers_init(loop, &workers, 100);
- *     tls_uv_workers_watch(&workers);       in each run that keeps such values
+ *       static tls_uv_workers_t workers;
+ *       tls_uv_workers_init(loop, &workers, 100);
+ *       tls_uv_workers_watch(&workers);       in each run that keeps such values
  *
- *   When a key dies, the loop is woken and posts a task to each worker (see
+ *   When such a key dies, the loop is woken and posts a task to each worker (see
  *   threadlocalmap_sweep.h). This does not keep the loop alive. Call tls_uv_workers_close() before
  *   you close the loop.
  *
- * Call these functions on the loop's thread, unless their text says otherwise.
+ * Call the functions on the loop's thread, unless their text says otherwise.
  */
 #ifndef THREADLOCALMAP_UV_H
 #define THREADLOCALMAP_UV_H
@@ -43,13 +44,12 @@
 extern "C" {
 #endif
 
-/* A uv_work_t, and what the adapter needs. As with uv_work_t, it is in use until `after` is called.
- * */
+/** Takes the place of uv_work_t. Like a uv_work_t, it is in use until `after` is called. */
 typedef struct tls_uv_work {
-    uv_work_t request; /* the first member: one is the address of the other */
-    tls_task_t *task;  /* NULL: it runs or has run */
-    uv_work_cb run;
-    uv_after_work_cb after;
+    uv_work_t request;      /**< The request, for libuv's functions. It is the first member. */
+    tls_task_t *task;       /**< Private; NULL when the task runs or has run. */
+    uv_work_cb run;         /**< Private. */
+    uv_after_work_cb after; /**< Private. */
 } tls_uv_work_t;
 
 static inline void
@@ -75,13 +75,22 @@ tls_uv_private_after(uv_work_t *request, int status)
 {
     tls_uv_work_t *work = (tls_uv_work_t *)(void *)request;
 
-    tls_task_cancel(work->task); /* that of a cancelled request; else NULL */
+    tls_task_cancel(work->task); /* NULL, unless the request was cancelled */
     work->task = NULL;
     if (work->after != NULL)
         work->after(request, status);
 }
 
-/* As uv_queue_work(). Also returns UV_ENOMEM, and UV_EIO where a key's copy callback fails. */
+/**
+ * Does what uv_queue_work() does, with the work in a scope.
+ *
+ * @param loop The loop.
+ * @param work In use until `after` is called.
+ * @param run Called on a worker.
+ * @param after Called on the loop's thread. It may be NULL.
+ *
+ * @return As uv_queue_work(); also UV_ENOMEM, and UV_EIO if a key's copy callback fails.
+ */
 static inline int
 tls_uv_queue_work(uv_loop_t *loop, tls_uv_work_t *work, uv_work_cb run, uv_after_work_cb after)
 {
@@ -102,14 +111,20 @@ tls_uv_queue_work(uv_loop_t *loop, tls_uv_work_t *work, uv_work_cb run, uv_after
 
 /* ---- Workers that sleep ------------------------------------------------ */
 
-/* It must be static, or outlive all keys: libuv's threads never end, and a thread that releases a
- * key may be about to wake the loop. */
+/**
+ * The workers of libuv's pool, for tls_uv_workers_watch(). Its members are private.
+ *
+ * Make it static, or free it only when no watched key is left: libuv's threads never end, and a
+ * thread that releases a key may be about to wake the loop.
+ */
 typedef struct tls_uv_workers {
-    uv_async_t woken; /* the first member; a worker has got stale values */
+    /** @cond PRIVATE */
+    uv_async_t woken; /* the first member; sent when a worker gets stale values */
     uv_loop_t *loop;
     tls_sweep_t sweep;
     bool open;  /* guarded by the sweep's lock */
-    bool again; /* woken while a sweep was under way: of the loop's thread */
+    bool again; /* woken during a sweep; only the loop's thread uses it */
+    /** @endcond */
 } tls_uv_workers_t;
 
 typedef struct tls_uv_sweep_work {
@@ -142,7 +157,7 @@ tls_uv_private_sweep_after(uv_work_t *request, int status)
 {
     tls_uv_sweep_work_t *work = (tls_uv_sweep_work_t *)(void *)request;
 
-    (void)status; /* no code has the request, so it can't be cancelled */
+    (void)status; /* the request is private, so it is never cancelled */
     tls_uv_private_sweep_again(work->workers);
     free(work);
 }
@@ -175,7 +190,7 @@ tls_uv_private_woken(uv_async_t *woken)
     tls_uv_private_sweep_again(workers);
 }
 
-/* Runs on the thread that releases a key. */
+/* Called on any thread that releases a key. */
 static inline void
 tls_uv_private_tell(void *argument)
 {
@@ -187,7 +202,11 @@ tls_uv_private_tell(void *argument)
     pthread_mutex_unlock(&workers->sweep.lock);
 }
 
-/* The number of threads of libuv's pool. */
+/**
+ * Returns how many threads libuv's pool has, or will have when it starts.
+ *
+ * @return The number that UV_THREADPOOL_SIZE stands for.
+ */
 static inline size_t
 tls_uv_threads(void)
 {
@@ -197,9 +216,16 @@ tls_uv_threads(void)
     return threads < 1 ? 1 : threads > 1024 ? 1024 : (size_t)threads;
 }
 
-/* Has this loop sweep the workers that watch, whenever they get stale values. patience_ms: how long
- * workers wait for a worker that is busy, see WHAT IT COSTS in threadlocalmap_sweep.h; 100 suits
- * most programs. Returns 0 or a UV_E*. */
+/**
+ * Prepares sweeps on this loop, which begin when a worker that watches gets stale values.
+ *
+ * @param loop The loop that posts the tasks.
+ * @param[out] workers See tls_uv_workers_t for how long it must exist.
+ * @param patience_ms How many milliseconds workers wait for busy ones (see WHAT IT COSTS in
+ *   threadlocalmap_sweep.h); 100 suits most programs.
+ *
+ * @return 0, or an error of libuv.
+ */
 static inline int
 tls_uv_workers_init(uv_loop_t *loop, tls_uv_workers_t *workers, int patience_ms)
 {
@@ -217,14 +243,24 @@ tls_uv_workers_init(uv_loop_t *loop, tls_uv_workers_t *workers, int patience_ms)
     return code;
 }
 
-/* Call it on a worker, in any work. Returns what tls_thread_on_stale() returns. */
+/**
+ * Begins a sweep whenever the calling worker gets stale values. Call it on a worker, in any work.
+ *
+ * @param workers Initialised with tls_uv_workers_init().
+ *
+ * @return The result of tls_thread_on_stale().
+ */
 static inline int
 tls_uv_workers_watch(tls_uv_workers_t *workers)
 {
     return tls_thread_on_stale(tls_uv_private_tell, workers);
 }
 
-/* Call it before the loop is closed: no thread wakes the loop after it. */
+/**
+ * Ends the sweeps. Call it before you close the loop; the loop is not woken any more.
+ *
+ * @param workers Initialised with tls_uv_workers_init().
+ */
 static inline void
 tls_uv_workers_close(tls_uv_workers_t *workers)
 {

@@ -1,5 +1,6 @@
-/*
- * All threads' values of one object.
+/**
+ * @file
+ * threadlocalmap/all_threads.hpp - all threads' values of one object.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -21,7 +22,7 @@ inline namespace TLS_PRIVATE_MODE {
 
 namespace detail {
 
-/** Named so that a compiler's message says what to use. */
+/** The name tells what to use: it is in the compiler's message. */
 struct there_are_no_iterators_use_for_each_or_iterate_over_snapshot;
 
 }  // namespace detail
@@ -29,34 +30,36 @@ struct there_are_no_iterators_use_for_each_or_iterate_over_snapshot;
 /**
  * All threads' values of an object that was made with options::enumerable().
  *
- *     long total = hits.all_threads().reduce(0L, [](long sum, counter &c) { return sum + c.load(); });
+ *     long total = hits.all_threads().reduce(0L, [](long n, counter &c) { return n + c.load(); });
  *     for (const sample &each : samples.all_threads().snapshot()) print(each);
  *
- * It passes each value to a function, and *a value is not destroyed while the function runs*. So a
- * reference is valid inside of the function. Take copies out of it, and no addresses. An iterator could
- * not keep this promise from one call to the next, so there are iterators over copies only.
+ * Each value is passed to a function, and *a value is not destroyed while the function that it was
+ * passed to runs*. So a reference is valid inside the function. Return copies, and not addresses.
+ * There are no iterators over the values themselves, because an iterator that is kept would refer
+ * to a destroyed value; there are iterators over copies (snapshot()).
  *
- * No thread waits for a visit (except for for_each_locked()): threads continue to make, replace and
- * remove values, and may end. A value that its thread replaces or removes while it is visited is destroyed
- * after the visit. A thread that has a value all the time is visited once, whether the value changes or
- * not; a value that is made or removed meanwhile may be visited or not. The threads may be using the
- * contents of the values: use atomics, or a mutex.
+ * No thread waits for a visit, except with for_each_locked(): threads make, replace and remove
+ * values meanwhile, and end. A value that its thread gives up while it is visited is destroyed
+ * after the visit. A thread that has a value during the whole visit is visited once, even if it
+ * replaces the value. Values that are set or removed meanwhile may be visited or not. The library
+ * does not synchronise access to the contents of values, which their threads may be using: use
+ * atomics or a mutex.
  *
- * Any thread may visit, and several at once. While another thread clears the object: errc::busy; try
- * again. The view is a number, and may be kept: when its object is destroyed, its functions return
- * errc::dead_key.
+ * Any thread may visit, and several may at once. While another thread clears the object, the visit
+ * fails with errc::busy: try again. The view may be kept. When its object has ended, its functions
+ * fail with errc::dead_key.
  */
 template <class T>
 class all_threads_view {
  public:
-  /** has_boxes: whether values may have deleters of their own. */
+  /** has_boxes says whether values may have deleters of their own. */
   explicit all_threads_view(tls_key_t values, bool has_boxes = false) noexcept
       : values_(values), has_boxes_(has_boxes) {}
 
   /**
-   * Calls f with each value, as f(T &) or as f(T &, std::uint64_t thread), where `thread` is the
-   * operating system's number of the thread that has it. When f throws, that is the last call of
-   * it, and the exception reaches the caller.
+   * Calls f with each value, as f(T &) or as f(T &, std::uint64_t thread). `thread` is the
+   * operating system's number of the thread that has the value. If f throws, f is not called again,
+   * and the exception is thrown to the caller.
    */
   template <class F>
   void for_each(F &&f, std::error_code &error) const {
@@ -64,33 +67,34 @@ class all_threads_view {
   }
 
   /**
-   * The same, with all values as they are at one instant: for a sum that must be exact. From the first call
-   * of f to the last, no value of the object is set, replaced or removed, and no thread that has one
-   * ends: those that try wait. A get() that finds a value does not wait. The threads
-   * may still be using the contents of the values. It waits while another thread is inside this function,
-   * for any object.
+   * Calls f with all values as they are at one instant. Use it for a sum that must be exact. From
+   * the first call of f to the last, no value of the object is set, replaced or removed, and no
+   * thread that has one ends: threads that try wait. A get() that finds a value does not wait.
+   * Access to the contents of values is not synchronised. While another thread is inside this
+   * function, for any object, it waits.
    *
-   * Locks are held while f runs: f should be short, and must not wait for a thread that may be inside this
-   * library. f may read values that its thread already has, of any object, by get(), get_existing(), * and
-   * ->. Functions that set, visit, clear, or would make a value, return errc::reentrant; functions that
-   * report no error, such as expunge() and reset(), do nothing. f must neither make nor destroy objects.
-   * Use for_each() if f needs more.
+   * Locks are held while f runs, so f should be short, and must not wait for a thread that may be
+   * inside this library. f may read values that its thread has already, of this object or others,
+   * by get(), get_existing(), * and ->. Functions that set, visit, clear, or would make a value
+   * fail with errc::reentrant; functions that report no errors, such as expunge() and reset(), have
+   * no effect. f must neither make nor destroy objects. If it needs more, use for_each().
    *
-   * If f throws, it is not called again, and the exception reaches the caller, with no lock held.
+   * If f throws, f is not called again, and the exception is thrown to the caller, with no lock
+   * held.
    */
   template <class F>
   void for_each_locked(F &&f, std::error_code &error) const {
     visit(tls_for_each_locked, f, error);
   }
 
-  /** result = f(result, value) for each value; the last result. */
+  /** Computes result = f(result, value) for each value, and returns the last result. */
   template <class Result, class F>
   Result reduce(Result result, F f, std::error_code &error) const {
     for_each([&](T &value) { result = f(std::move(result), value); }, error);
     return result;
   }
 
-  /** The results of f for each value, copied. */
+  /** Returns the results of f for all values. */
   template <class F>
   auto collect(F f, std::error_code &error) const {
     std::vector<std::decay_t<std::invoke_result_t<F &, T &>>> results;
@@ -100,7 +104,7 @@ class all_threads_view {
     return results;
   }
 
-  /** Copies of all values, to iterate over. */
+  /** Returns copies of all values. */
   auto snapshot(std::error_code &error) const {
     static_assert(std::is_copy_constructible_v<T>,
                   "a snapshot is made of copies, and these values can't be copied: use collect(f), "
@@ -108,14 +112,14 @@ class all_threads_view {
     return collect([](const T &value) -> T { return value; }, error);
   }
 
-  /** How many threads have a value now; it visits each. 0 if none has, and after an error. */
+  /** Returns how many threads have a value, by visiting each; 0 also after an error. */
   std::size_t size(std::error_code &error) const {
     std::size_t count = 0;
     for_each([&](T &) { count++; }, error);
     return error ? 0 : count;
   }
 
-  /** A value can end while an iterator stands at it: use for_each(f), or iterate over snapshot(). */
+  /** There are no iterators over values: use for_each(f), or iterate over snapshot(). */
   detail::there_are_no_iterators_use_for_each_or_iterate_over_snapshot *begin() const =
       TLS_PRIVATE_DELETED("a value can end meanwhile: use for_each(f), or iterate over snapshot()");
   detail::there_are_no_iterators_use_for_each_or_iterate_over_snapshot *end() const =

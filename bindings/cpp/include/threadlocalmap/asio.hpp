@@ -1,28 +1,29 @@
-/*
- * threadlocalmap/asio.hpp - executors of Asio: their threads are after a handler as they were before.
+/**
+ * @file
+ * threadlocalmap/asio.hpp - executors of Asio that run each handler in a scope or in a map.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
  *     asio::thread_pool pool(4);
  *     auto executor = tls::scoped(pool.get_executor());
  *
- *     asio::post(executor, [] { ... });                 in a scope, with the poster's inherited values
- *     asio::steady_timer timer(executor);               its handlers likewise
+ *     asio::post(executor, [] { ... });                 in a scope, with the poster's context
+ *     asio::steady_timer timer(executor);               so are the timer's handlers
  *
- * Every handler of such an executor is a tls::task: it runs in a scope with the context of the thread
- * that posted it, and its thread expunges afterwards. A handler that never runs destroys its context.
- * tls::scoped() wraps any executor that has properties (Asio 1.18, Boost 1.74 or newer):
- * of a thread_pool, of an io_context, any_io_executor, a strand.
+ * Every handler that goes through such an executor is a tls::task: it runs in a scope with the
+ * context of the thread that posted it, and the thread expunges after it. If a handler is never
+ * run, its context is destroyed with it. tls::scoped() wraps any executor that has properties (Asio
+ * 1.18, Boost 1.74 or newer): that of a thread_pool or an io_context, any_io_executor, or a strand.
  *
  *     tls::map own;
  *     asio::co_spawn(tls::in_map(asio::make_strand(pool), own), session(), asio::detached);
  *
- * Every handler of such an executor runs in the map (tls::map): it has the values of a coroutine or a
- * session that is resumed on one thread and then on another. Only one handler may be in the map at a
- * time, so use a strand.
+ * Every handler of such an executor runs in a map of its own (tls::map). Use it for the values of a
+ * coroutine or a session that is resumed on different threads. Only one handler may run at a time,
+ * hence the strand.
  *
- * Include it after Asio's headers: Boost's, or those of the Asio without Boost. In a file that
- * has both it is for Boost's.
+ * Include this header after the headers of Asio, either Boost's or those of the Asio without Boost.
+ * In a file that includes both, it is for Boost's.
  */
 #ifndef THREADLOCALMAP_ASIO_HPP
 #define THREADLOCALMAP_ASIO_HPP
@@ -77,7 +78,10 @@ struct in_one_map {
 
 }  // namespace detail
 
-/** An executor whose functions are wrapped. Its properties are those of the executor inside. */
+/**
+ * An executor that wraps the functions that it executes. Its properties are those of the inner
+ * executor.
+ */
 template <class Inner, class Wrap>
 class wrapping_executor {
   template <class Other>
@@ -134,13 +138,16 @@ class wrapping_executor {
   Wrap wrap_;
 };
 
-/** Each function that it executes is a task of its own. */
+/** Returns an executor that makes each function a task of its own. */
 template <class Executor>
 wrapping_executor<Executor, detail::in_scope> scoped(Executor executor) {
   return wrapping_executor<Executor, detail::in_scope>(std::move(executor));
 }
 
-/** Each function that it executes runs in this map, which must outlive them, and one at a time. */
+/**
+ * Returns an executor that runs each function in this map, which must outlive them. One function
+ * may run at a time.
+ */
 template <class Executor>
 wrapping_executor<Executor, detail::in_one_map> in_map(Executor executor, const map &own) {
   return wrapping_executor<Executor, detail::in_one_map>(std::move(executor), {&own});

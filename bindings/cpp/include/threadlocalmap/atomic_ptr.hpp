@@ -1,5 +1,7 @@
-/*
- * A pointer that each thread has for itself, and that other threads may exchange.
+/**
+ * @file
+ * threadlocalmap/atomic_ptr.hpp - a pointer that each thread has for itself, and that other threads
+ * may exchange.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -62,23 +64,23 @@ int make_cell(void **made, void *) noexcept {
 }  // namespace detail
 
 /**
- * A pointer that each thread has for itself, and that other threads may exchange, as RocksDB's
+ * A pointer that each thread has for itself, and that other threads may exchange, as with RocksDB's
  * ThreadLocalPtr.
  *
  *     tls::atomic_ptr<version> cached(drop);
- *     version *mine = cached.exchange(in_use);           on a thread that uses it
- *     if (!cached.compare_exchange(expected, mine)) ...  another thread has scraped it
- *     cached.scrape([](version *old) { drop(old); }, obsolete);   on any thread: all threads' pointers
+ *     version *mine = cached.exchange(in_use);           on a thread that works with it
+ *     if (!cached.compare_exchange(expected, mine)) ...  another thread has scraped meanwhile
+ *     cached.scrape([](version *old) { drop(old); }, obsolete);   all threads' pointers
  *
- * It owns the pointers: at the end of the thread or of the object, the deleter is called with each pointer
- * that is not null, markers such as the ones above included. It may be called on several threads at once.
- * exchange() and scrape() hand pointers over, and destroy nothing. A pointer from get() may be scraped at
- * any time: your program must know when it may be used.
+ * The object owns what the pointers point to: when a thread or the object ends, the deleter is
+ * called with each pointer that is not null, markers such as the ones above included. It may be
+ * called on several threads at once. exchange() and scrape() hand pointers over and destroy
+ * nothing. A pointer that get() has returned may be scraped at any time: the program must prevent
+ * that, or allow for it.
  *
- * Values live as long as their thread: scopes and tasks do not affect them. The object is always
- * enumerable. Of the options, name() and any_thread_destroys() have an effect, and inherited() is
- * errc::invalid. All operations are sequentially consistent. A thread's first use allocates memory; later
- * ones do not.
+ * Scopes and tasks do not affect the values. The object is always enumerable. Of the options,
+ * name() and any_thread_destroys() have an effect; inherited() is errc::invalid. All operations are
+ * sequentially consistent. The first use on a thread allocates memory; later uses allocate none.
  */
 template <class T>
 class atomic_ptr {
@@ -86,12 +88,15 @@ class atomic_ptr {
   using element_type = T;
 
 #if TLS_PRIVATE_EXCEPTIONS
-  /** Values are destroyed by `delete`. Throws std::system_error. */
+  /** Values are destroyed with `delete`. Throws std::system_error. */
   atomic_ptr() : atomic_ptr(options<T>()) {}
 
   explicit atomic_ptr(options<T> asked) : atomic_ptr(asked, detail::by_delete()) {}
 
-  /** Values are destroyed by `deleter`; if it is null, nothing is called. Throws std::system_error. */
+  /**
+   * Values are destroyed with `deleter`; if it is null, nothing is called. Throws
+   * std::system_error.
+   */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   explicit atomic_ptr(Deleter deleter) : atomic_ptr(options<T>(), std::move(deleter)) {}
 
@@ -129,7 +134,7 @@ class atomic_ptr {
         rules_(std::exchange(other.rules_, nullptr)),
         key_(std::move(other.key_)) {}
 
-  /** The same; values that the object had are destroyed as by the destructor. */
+  /** The same. The values that were here are destroyed as by the destructor. */
   atomic_ptr &operator=(atomic_ptr &&other) noexcept {
     atomic_ptr(std::move(other)).swap(*this);
     return *this;
@@ -144,7 +149,7 @@ class atomic_ptr {
 
   friend void swap(atomic_ptr &one, atomic_ptr &other) noexcept { one.swap(other); }
 
-  /** The calling thread's pointer; null if it has none, or the object was moved from. */
+  /** Returns the calling thread's pointer; null if it has none, or if the object was moved from. */
   T *get() const noexcept {
     auto *const own = static_cast<detail::cell<T> *>(tls_get_existing(key_.handle()));
     return TLS_PRIVATE_LIKELY(own != nullptr) ? own->value.load() : nullptr;
@@ -153,8 +158,8 @@ class atomic_ptr {
   explicit operator bool() const noexcept { return get() != nullptr; }
 
   /**
-   * Stores `value`, and hands the calling thread's old pointer over. After an error nothing has changed,
-   * null is returned, and `value` stays yours.
+   * Replaces the calling thread's pointer with `value`, and returns the old one, which is yours.
+   * After an error nothing has changed: it returns null, and `value` stays yours.
    */
   T *exchange(T *value, std::error_code &error) {
     detail::cell<T> *const own = provide(error);
@@ -162,9 +167,9 @@ class atomic_ptr {
   }
 
   /**
-   * If the calling thread's pointer is `expected`, stores `value`, and `expected` is yours. Otherwise sets
-   * `expected` to the pointer, and returns false. After an error it returns false too, and nothing has
-   * changed.
+   * If the calling thread's pointer is `expected`, replaces it with `value` and returns true; the
+   * old pointer is yours. Otherwise stores the pointer in `expected` and returns false. It also
+   * returns false after an error, and then nothing has changed.
    */
   bool compare_exchange(T *&expected, T *value, std::error_code &error) {
     detail::cell<T> *const own = provide(error);
@@ -172,8 +177,8 @@ class atomic_ptr {
   }
 
   /**
-   * Takes ownership of `value`, and destroys the old value, unless it is the same pointer. If that fails,
-   * nothing has changed, and `value` stays yours.
+   * Stores `value`, which the object owns from then on, and destroys the value that was there,
+   * unless it is the same. After an error nothing has changed, and `value` stays yours.
    */
   void reset(T *value, std::error_code &error) {
     detail::cell<T> *const own = provide(error);
@@ -182,7 +187,7 @@ class atomic_ptr {
     if (old != nullptr && old != value) end_(old, reason::replaced, rules_);
   }
 
-  /** Destroys the calling thread's value; get() returns null afterwards. */
+  /** Destroys the calling thread's value; get() returns null then. */
   void reset() noexcept {
     auto *const own = static_cast<detail::cell<T> *>(tls_get_existing(key_.handle()));
     T *const old = own != nullptr ? own->value.exchange(nullptr) : nullptr;
@@ -190,10 +195,10 @@ class atomic_ptr {
   }
 
   /**
-   * Replaces every thread's pointer that is not null by `replacement`, and calls take(T *old) with it: the
-   * old pointer is yours. An exchange() of the pointer's thread comes before or after.
-   * If take throws, no other pointer is taken, and the exception reaches the caller. Any
-   * thread, and several at once: each pointer is handed to one of them.
+   * Replaces every thread's pointer that is not null with `replacement`, and calls take(T *old)
+   * with the old one, which is yours then. An exchange() of the pointer's thread comes before or
+   * after it. If take throws, no more pointers are taken, and the exception is thrown to the
+   * caller. Any thread may call it, and several may at once: each pointer goes to one of them.
    */
   template <class Take>
   void scrape(Take &&take, T *replacement, std::error_code &error) const {
@@ -208,8 +213,9 @@ class atomic_ptr {
   }
 
   /**
-   * Calls f(T *) with every thread's pointer that is not null. It may be scraped meanwhile. There is no
-   * variant with locks as in all_threads_view, because exchanges are atomic and never wait.
+   * Calls f(T *) with every thread's pointer that is not null. The pointer may be scraped
+   * meanwhile. There is no form with locks as in all_threads_view, because exchanges are atomic and
+   * do not wait.
    */
   template <class F>
   void for_each(F &&f, std::error_code &error) const {
@@ -250,7 +256,10 @@ class atomic_ptr {
   }
 #endif
 
-  /** As thread_local_ptr::drain(): releases the key, and waits until no thread has a pointer. */
+  /**
+   * Does what thread_local_ptr::drain() does: ends the object, and waits until no thread has a
+   * pointer.
+   */
   std::size_t drain(int timeout_ms, std::error_code &error) {
     std::size_t left = 0;
     error = detail::code_of(key_.drain(timeout_ms, &left));
@@ -258,8 +267,8 @@ class atomic_ptr {
   }
 
   /**
-   * Returns a pointer that tls::take_all() has handed over, if it was this object's; it is yours. Returns
-   * null if it was another object's, or null. Call it once for each value.
+   * Call it in tls::take_all() with each value. Returns the pointer, which is yours, if it was one
+   * of this object; null if it was not, or if it was null. Call it once for each value.
    */
   T *taken(tls_key_t key, void *value) const noexcept {
     if (key != key_.handle() || value == nullptr) return nullptr;
@@ -267,7 +276,7 @@ class atomic_ptr {
     return own->value.exchange(nullptr);
   }
 
-  /** For the C functions about the key: its name, draining it. */
+  /** The key, for C functions such as tls_key_name(). */
   tls_key_t native_handle() const noexcept { return key_.handle(); }
 
  private:

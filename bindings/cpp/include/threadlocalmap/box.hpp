@@ -1,11 +1,13 @@
-/*
- * Deleters: of an object, and of one value, which then stands in a box with it. Private.
+/**
+ * @file
+ * threadlocalmap/box.hpp - deleters, of an object or of one value. Private.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * A thread_local_ptr has one key. Under it a thread has an entry: the address of a value that ends as
- * the object says, so that a get is one look-up; or the address of a box, a value with a deleter of
- * its own, marked by its lowest bit. A value at an odd address is boxed, too: so no entry is in doubt.
+ * A thread_local_ptr has one key. A thread's entry under it is one of two things: the address of a
+ * value that the object's deleter destroys, so that a get is one look-up; or the address of a box,
+ * which is a value with a deleter of its own, marked by the lowest bit. A value at an odd address
+ * is boxed too, so every entry can be told apart.
  */
 #ifndef THREADLOCALMAP_BOX_HPP
 #define THREADLOCALMAP_BOX_HPP

@@ -1,5 +1,7 @@
-/*
- * What the compiler gives: exceptions, branch hints, kinds of symbols, the thread sanitizer. Private.
+/**
+ * @file
+ * threadlocalmap/config.hpp - the compiler's features: exceptions, branch hints, kinds of symbols,
+ * sanitizers. Private.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */

@@ -1,5 +1,7 @@
-/*
- * The library's error codes as std::error_code, and its reasons as an enum.
+/**
+ * @file
+ * threadlocalmap/error.hpp - the library's error codes as std::error_code, and its reasons as an
+ * enum.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -17,7 +19,7 @@
 
 namespace tls {
 
-/** The errors of the C header (TLS_ERR_*), with their numbers. */
+/** The error codes of the C header (TLS_ERR_*), with their numbers. */
 enum class errc {
   bad_key = TLS_ERR_BAD_KEY,         ///< the object was moved from, or could not be made
   dead_key = TLS_ERR_DEAD_KEY,       ///< the object has been destroyed
@@ -42,7 +44,7 @@ struct is_error_code_enum<tls::errc> : true_type {};
 
 namespace tls {
 
-/** Why a value ends (TLS_REASON_*). */
+/** Why a value is destroyed (TLS_REASON_*). */
 enum class reason : int {
   replaced = TLS_REASON_REPLACED,            ///< another one was set in its place
   removed = TLS_REASON_REMOVED,              ///< it was removed, or could not be stored
@@ -68,7 +70,7 @@ class category_type final : public std::error_category {
     return text;
   }
 
-  /** What the standard has a word for compares equal to that: std::errc::not_enough_memory. */
+  /** errc::no_memory compares equal to the standard's std::errc::not_enough_memory. */
   std::error_condition default_error_condition(int value) const noexcept override {
     switch (value) {
       case TLS_ERR_INVALID: return std::errc::invalid_argument;
@@ -85,10 +87,10 @@ class category_type final : public std::error_category {
 }  // namespace errors
 
 /**
- * The category of this library's errors. One for all shared objects that are linked to each other,
- * also where they hide their symbols; a plug-in that nobody is linked to may have one of its own. So
- * compare with tls::errc, which knows all of them. Never destroyed: the last destructor of a program
- * can report. Any thread.
+ * The category of this library's errors. All shared objects that are linked to each other have one,
+ * also if they hide their symbols; a plug-in that nothing is linked to may have one of its own. So
+ * compare with tls::errc, which recognises all of them. It is never destroyed, so the last
+ * destructor of a program can report an error. Any thread may use it.
  */
 TLS_PRIVATE_ONE_IN_PROCESS const std::error_category &category() noexcept;
 
@@ -98,7 +100,7 @@ TLS_PRIVATE_ONE_IN_PROCESS const std::error_category &category() noexcept {
   return *made;
 }
 
-/** An error of this library, as the standard's. */
+/** Makes a std::error_code of an error of this library. */
 inline std::error_code make_error_code(errc error) noexcept {
   return std::error_code(static_cast<int>(error), category());
 }

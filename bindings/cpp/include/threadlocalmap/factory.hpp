@@ -1,12 +1,14 @@
-/*
- * How the values of a tls::local are made. Private.
+/**
+ * @file
+ * threadlocalmap/factory.hpp - how the values of a tls::local are made. Private.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * The C library calls the key's init callback, which calls the factory; no exception may go through
- * the C library, so the callback leaves it for the C++ function that has called the library. Both
- * must mean the same thread-local word, also when the object was made in one shared object and is
- * used in another: so both ask the maker for it, which was made in one.
+ * The C library calls the key's init callback, and this calls the factory. No exception may go
+ * through the C library, so the callback stores it for the C++ function that called the library.
+ * Both must use the same thread-local variable, even if the object was made in one shared object
+ * and is used in another. So both ask the maker for the variable, because the maker was made in one
+ * of them.
  */
 #ifndef THREADLOCALMAP_FACTORY_HPP
 #define THREADLOCALMAP_FACTORY_HPP

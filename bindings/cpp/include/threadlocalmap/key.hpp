@@ -1,5 +1,7 @@
-/*
- * A key that an object owns, and what its callbacks find in `user`. Private.
+/**
+ * @file
+ * threadlocalmap/key.hpp - a key that an object owns, and what its callbacks find in `user`.
+ * Private.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */

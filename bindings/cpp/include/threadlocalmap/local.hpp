@@ -1,5 +1,7 @@
-/*
- * A value that each thread has for itself, made at its first use there.
+/**
+ * @file
+ * threadlocalmap/local.hpp - a value that each thread has for itself, made at its first use on the
+ * thread.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -22,32 +24,31 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
 /**
- * A value that each thread has for itself, made at its first use there.
+ * A value that each thread has for itself, made at its first use on the thread.
  *
- * It replaces folly::ThreadLocal and tbb::enumerable_thread_specific. There may be any number of
- * objects, each with values of its own, in classes and containers. The values end with the object: see
- * thread_local_ptr.
+ * It serves the purposes of folly::ThreadLocal and tbb::enumerable_thread_specific. There can be
+ * any number of objects, each with values of its own: in a class, in a container, moved. When the
+ * object ends, so do its values: see thread_local_ptr.
  *
  *     tls::local<std::vector<int>> empty;                          made by T()
  *     tls::local<std::mt19937> dice(std::in_place, 42u);           made from these arguments
  *     tls::local<connection> to([=] { return connection(host); }); made by a factory
  *     tls::local<buffer> from(take_one, give_back);                and destroyed by a deleter
  *
- * T may be of any size and alignment, and need not be movable; it is never on the stack. A factory
- * returns a T, a std::unique_ptr<T> or a T * made by `new`; it may be called on several
- * threads at once. If it throws, nothing is stored, the exception reaches the caller of get(), and the next
- * get() tries again. A factory that reads the value that it is making gets errc::reentrant.
+ * T need not be movable. It may have any size, because it is never on the stack, and any alignment.
+ * A factory returns a T, a std::unique_ptr<T> or a T * made with `new`. It may be called on several
+ * threads at once. If it throws, nothing is stored, get() throws the exception, and the next get()
+ * tries again. If a factory reads the value that it is making, the result is errc::reentrant.
  *
- * Values are destroyed by `delete`, or by a deleter that suits what the factory returns. The deleter is
- * called with the pointer, or with the pointer and a tls::reason, possibly on several threads at once.
- * A deleter that keeps the pointers that it gets with reason::thread_exit lets values outlive their
- * threads.
+ * Values are destroyed with `delete`, or by a deleter. A deleter is called with the pointer, or
+ * with the pointer and a tls::reason, possibly on several threads at once. It must suit what the
+ * factory returns. To let values outlive their threads, use a deleter that keeps the pointer when
+ * the reason is reason::thread_exit.
  *
- * get() of an existing value is an inlined look-up that takes about a nanosecond, without a lock and
- * without a call.
+ * get() of a value that exists is an inlined look-up of about a nanosecond: no lock, no call.
  *
- * A static object in a shared object that is unloaded: all threads' values must be destroyed first,
- * because its code destroys them. See drain().
+ * If a static object is in a shared object that is unloaded, its values must be destroyed on all
+ * threads before that, because code of the shared object destroys them. See drain().
  */
 template <class T>
 class local {
@@ -71,7 +72,7 @@ class local {
   local(options<T> asked, Factory factory)
       : local(asked, std::move(factory), detail::by_delete()) {}
 
-  /** Values are made by a factory and destroyed by a deleter; if it is null, nothing is called. */
+  /** Values are made by a factory, and destroyed by a deleter; if it is null, nothing is called. */
   template <class Factory, class Deleter, class = detail::enable_factory<Factory, T>,
             class = detail::enable_deleter<Deleter, T>>
   local(Factory factory, Deleter deleter)
@@ -129,7 +130,7 @@ class local {
   local(local &&other) noexcept
       : maker_(std::exchange(other.maker_, nullptr)), key_(std::move(other.key_)) {}
 
-  /** The same; values that the object had are destroyed as by the destructor. */
+  /** The same. The values that were here are destroyed as by the destructor. */
   local &operator=(local &&other) noexcept {
     local(std::move(other)).swap(*this);
     return *this;
@@ -144,7 +145,7 @@ class local {
   friend void swap(local &one, local &other) noexcept { one.swap(other); }
 
 #if TLS_PRIVATE_EXCEPTIONS
-  /** The calling thread's value, which is made if there is none; never null. */
+  /** Returns the calling thread's value, which is made if there is none; never null. */
   T *get() const {
     void *const value = tls_get_existing(key_.handle());
     return TLS_PRIVATE_LIKELY(value != nullptr) ? static_cast<T *>(value) : made();
@@ -155,7 +156,7 @@ class local {
   T &operator*() const { return *get(); }
 #endif
 
-  /** Returns null after an error. Exceptions of a factory reach the caller. */
+  /** The same; null after an error. An exception of the factory is thrown from here, too. */
   T *get(std::error_code &error) const {
     void *const value = tls_get_existing(key_.handle());
     if (!TLS_PRIVATE_LIKELY(value != nullptr)) return made(error);
@@ -163,18 +164,18 @@ class local {
     return static_cast<T *>(value);
   }
 
-  /** The calling thread's value, or null; it makes none. */
+  /** Returns the calling thread's value; null if there is none. It makes none. */
   T *get_existing() const noexcept {
     return static_cast<T *>(tls_get_existing(key_.handle()));
   }
 
-  /** Destroys the calling thread's value; the next get() makes another. */
+  /** Destroys the calling thread's value. The next get() makes another. */
   void reset() noexcept { tls_remove(key_.handle()); }
 
   /**
-   * Stores a value, and destroys the old value, unless it is the same pointer. With null it does what
-   * reset() does. If it fails, nothing has changed, and `value` is destroyed with reason::removed. (An
-   * object that was moved from has no deleter: then `value` stays yours.)
+   * Replaces the calling thread's value. The old value is destroyed, unless it is the same pointer.
+   * With null it does what reset() does. If it fails, nothing has changed, and `value` is destroyed
+   * with reason::removed. (An object that was moved from has no deleter: then `value` stays yours.)
    */
   void reset(T *value, std::error_code &error) noexcept {
     error.clear();
@@ -188,7 +189,7 @@ class local {
     if (error) maker_->end(value, reason::removed);
   }
 
-  /** The same; if it fails, `value` stays yours. It is destroyed as the object's values are. */
+  /** The same; if it fails, `value` stays yours. The object's deleter destroys it later. */
   void reset(std::unique_ptr<T> &&value, std::error_code &error) noexcept {
     error.clear();
     if (value == nullptr) return reset();
@@ -198,25 +199,26 @@ class local {
   }
 
   /**
-   * Hands the calling thread's value over, without the object's deleter; the next get() makes another.
-   * Returns null if there is none, or after an error.
+   * Removes the calling thread's value and returns it, without the object's deleter; it is yours.
+   * The next get() makes another. Returns null if there is none, and after an error.
    *
-   * It waits while another thread visits the value; the waiting thread can be cancelled. Inside a
-   * visit, or another function that the library calls, it does not wait, because it could wait for
-   * itself: errc::busy. A visitor must not wait for the thread that releases.
+   * Waits while another thread visits the value. It is a cancellation point. Inside a visit, or
+   * another function that the library calls, it does not wait and fails with errc::busy, because
+   * the visit may be the caller's own. For the same reason a visitor must not wait for a thread
+   * that is in this function.
    */
   std::unique_ptr<T> release(std::error_code &error) {
     return released(-1, error);
   }
 
-  /** The same without waiting: errc::busy and null while the value is being visited. */
+  /** The same, but does not wait: errc::busy and null if the value is being visited. */
   std::unique_ptr<T> try_release(std::error_code &error) noexcept {
     void *value = nullptr;
     const int answer = tls_take(key_.handle(), &value);
     return handed_over(answer, value, error);
   }
 
-  /** The same with a time limit: errc::timeout and null if the value is still being visited then. */
+  /** The same, but waits for this long at most: then errc::timeout and null. */
   template <class Rep, class Period>
   std::unique_ptr<T> try_release_for(const std::chrono::duration<Rep, Period> &time,
                                      std::error_code &error) {
@@ -224,16 +226,16 @@ class local {
   }
 
   /**
-   * Stores `value`, and hands the old value over, without the object's deleter. Returns null if there
-   * was none, or if it was set outside of the open scope and is shadowed now. After an error nothing
-   * has changed, null is returned, and `value` stays yours. With null it does what release() does. It
-   * waits as release() does.
+   * Replaces the calling thread's value with `value`, and returns the old one without the object's
+   * deleter; it is yours. Returns null if there was none, or if it was set outside of the open
+   * scope and is shadowed now. After an error nothing has changed: it returns null, and `value`
+   * stays yours. With null it does what release() does. It waits as release() does.
    */
   std::unique_ptr<T> exchange(std::unique_ptr<T> &&value, std::error_code &error) {
     return exchanged(std::move(value), -1, error);
   }
 
-  /** The same with a time limit: errc::timeout and null if the value is still being visited then. */
+  /** The same, but waits for this long at most: then errc::timeout and null. */
   template <class Rep, class Period>
   std::unique_ptr<T> try_exchange_for(std::unique_ptr<T> &&value,
                                       const std::chrono::duration<Rep, Period> &time,
@@ -242,16 +244,16 @@ class local {
   }
 
   /**
-   * Destroys all threads' values with reason::purged. The object stays, and the next get() on each
-   * thread makes another value. Returns the number of values.
+   * Destroys all threads' values with reason::purged. The object stays, and the next get() on such
+   * a thread makes another value. Returns how many values were destroyed or have become stale.
    *
-   * With options::any_thread_destroys() all values are destroyed before it returns. With
-   * options::enumerable() only, the calling thread's value is destroyed before it returns. The values of
-   * all other threads become stale at once, so that no get() and no all_threads() finds them, and each
-   * is destroyed on its thread when that next expunges. They are included in the number.
+   * With options::any_thread_destroys() all of them are destroyed before it returns. With
+   * options::enumerable() alone, the calling thread's value is destroyed before it returns. Every
+   * other thread's value becomes stale at once, so that no get() and no all_threads() finds it, and
+   * its thread destroys it when it next expunges.
    *
-   * errc::invalid: the object has neither option, or the library that the program runs with supports
-   * only the first.
+   * It fails with errc::invalid if the object has neither option, or if the library that the
+   * program runs with can clear objects of the first kind only.
    */
   std::size_t clear(std::error_code &error) noexcept {
     std::size_t ended = 0;
@@ -299,7 +301,7 @@ class local {
   }
 #endif
 
-  /** Every thread's value, of an object with options::enumerable(). */
+  /** Returns a view of every thread's value, for an object with options::enumerable(). */
   all_threads_view<T> all_threads() const noexcept {
     return all_threads_view<T>(key_.handle());
   }
@@ -312,8 +314,8 @@ class local {
   }
 
   /**
-   * f(f(a, b), c) of all threads' values, by copies of them. With none, what the factory makes, as
-   * with tbb::enumerable_thread_specific.
+   * Returns f(f(a, b), c) of all threads' values, computed with copies of them. If there are none,
+   * it returns what the factory makes, as tbb::enumerable_thread_specific does.
    */
   template <class F>
   T combine(F f) const {
@@ -334,21 +336,21 @@ class local {
 #endif
 
   /**
-   * Releases the key, as the destructor does, and waits until no thread has a value of the object and
-   * no factory or deleter runs. After that their code may be unloaded. The calling thread's value is
-   * destroyed here; the other threads must expunge or end.
+   * Ends the object, as its destructor does, and waits until no thread has a value of it and no
+   * factory or deleter runs. After that their code may be unloaded. The calling thread's own value
+   * is destroyed here, the other threads' as by the destructor: those threads must expunge or end.
    *
    *     static tls::local<parser> parsers;                    of a plug-in
-   *     extern "C" bool plugin_stop() {                       called before dlclose(), again if false
+   *     extern "C" bool plugin_stop() {                       called before dlclose()
    *       std::error_code error;
    *       return parsers.drain(1000, error) == 0;
    *     }
    *
-   * Do not call it in a destructor that dlclose() runs: the other threads may need a lock that dlclose()
-   * holds. timeout_ms: how long to wait; 0 only looks, and a negative number waits for ever. Returns how
-   * many threads still have a value, with errc::timeout; it may be called again. Afterwards the object
-   * is as if moved from. It is a cancellation point. Inside a function that the library calls:
-   * errc::reentrant.
+   * Do not call it from a destructor that dlclose() runs: the other threads may need a lock that
+   * dlclose() holds. timeout_ms is how many milliseconds to wait; 0 only looks, and a negative
+   * number waits without a limit. With errc::timeout it returns how many threads still have a
+   * value, and may be called again. The object is as if moved from. It is a cancellation point.
+   * Inside a function that the library calls it fails with errc::reentrant.
    */
   std::size_t drain(int timeout_ms, std::error_code &error) {
     maker_ = nullptr;
@@ -358,14 +360,14 @@ class local {
   }
 
   /**
-   * Returns a value that tls::take_all() has handed over, without the object's deleter, if it was this
-   * object's. Returns null if it was another object's. Call it once for each value.
+   * Call it in tls::take_all() with each value. Returns the value without the object's deleter if
+   * it was one of this object, and null if it was not. Call it once for each value.
    */
   std::unique_ptr<T> taken(tls_key_t key, void *value) const noexcept {
     return std::unique_ptr<T>(key == key_.handle() ? static_cast<T *>(value) : nullptr);
   }
 
-  /** The key, for the C functions; tls_get() makes values too. */
+  /** The key, for C functions. tls_get() makes values, too. */
   tls_key_t native_handle() const noexcept { return key_.handle(); }
 
  private:

@@ -1,5 +1,6 @@
-/*
- * Values of what is not a thread: a coroutine, a fiber, a session.
+/**
+ * @file
+ * threadlocalmap/map.hpp - the values of a coroutine, a fiber or a session.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -16,16 +17,18 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
 /**
- * A map of values that moves from thread to thread with a coroutine, a fiber or a session. While a thread
- * is in it, every object of this header uses the map's values on that thread.
+ * A map of values that moves between threads with the coroutine, fiber or session that it belongs
+ * to. While a thread is in a map, every object of this header refers to the map's values on that
+ * thread.
  *
  *     tls::map own;                             with the coroutine
  *     tls::map::guard inside(own);              around each of its resume()s
  *     handle.resume();
  *
- * Only one thread may be in a map at a time. The thread that destroys the map destroys its values; no
- * other thread may be in it then. Do not destroy a map inside a destructor that the library calls, such
- * as that of a value: the library refuses to destroy it there, and the map is leaked.
+ * At most one thread at a time can be in a map. The map's values are destroyed with it, on the
+ * thread that destroys it; no other thread may be in it then. Do not destroy a map inside a
+ * destructor that the library calls, such as that of a value: the library refuses to destroy it
+ * there, and it is never destroyed.
  */
 class map {
  public:
@@ -39,7 +42,7 @@ class map {
   }
 #endif
 
-  /** After an error it stands for each thread's own map. */
+  /** After an error it refers to each thread's own map. */
   explicit map(std::error_code &error) noexcept { make(error); }
 
   map(map &&other) noexcept : native_(std::exchange(other.native_, nullptr)) {}
@@ -66,17 +69,18 @@ class map {
 };
 
 /**
- * The calling thread is in a map, from here to the end of the block. Guards nest.
+ * The calling thread is in a map from the guard's constructor to the end of its block. Guards can
+ * be nested.
  *
- * It must end on the thread that it began on. So put it around a resume(), and never inside of a
- * coroutine that continues on another thread. On another thread the destructor reports the fault on
- * stderr and changes nothing; compiled without NDEBUG, it calls std::terminate(). leave() returns it as
- * an error.
+ * A guard must end on the thread that it began on. So put it around a resume(), and never inside a
+ * coroutine that continues on another thread. On another thread it can't end, and the first thread
+ * stays in the map: the destructor reports this on stderr and changes nothing, and without NDEBUG
+ * it calls std::terminate(). leave() reports it as an error.
  */
 class map::guard {
  public:
 #if TLS_PRIVATE_EXCEPTIONS
-  /** Throws errc::busy while another thread is in it. */
+  /** Throws errc::busy if another thread is in the map. */
   explicit guard(const map &to) {
     std::error_code error;
     enter(to, error);
@@ -86,13 +90,13 @@ class map::guard {
   }
 #endif
 
-  /** After an error the thread's map has not changed. */
+  /** After an error the thread is in the same map as before. */
   guard(const map &to, std::error_code &error) noexcept { enter(to, error); }
 
   guard(const guard &) = delete;
   guard &operator=(const guard &) = delete;
 
-  /** On the same thread. */
+  /** Leaves the map, on the same thread. */
   ~guard() {
     std::error_code error;
     leave(error);
@@ -100,8 +104,9 @@ class map::guard {
   }
 
   /**
-   * Ends it before the end of its block. errc::busy: the guard began on another thread; nothing has
-   * changed. Call it there. A second call has no effect.
+   * Leaves the map before the end of the block. It fails with errc::busy if the guard began on
+   * another thread; nothing has changed then, and that thread must call it. The second call has no
+   * effect.
    */
   void leave(std::error_code &error) noexcept {
     error.clear();

@@ -1,5 +1,6 @@
-/*
- * What may be asked of an object with a value for each thread.
+/**
+ * @file
+ * threadlocalmap/options.hpp - options of an object that has a value for each thread.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -15,24 +16,33 @@
 namespace tls {
 
 /**
- * Another library's rules for who destroys values and who may look at them, by its name:
+ * The rules of another library for who destroys values and who may visit them:
  *
  *     tls::thread_local_ptr<T> p(tls::presets::folly);
  *     tls::thread_local_ptr<T> q(tls::options<>(tls::presets::folly).name("q"));
  *
- * docs/migrating.md says which differences remain.
+ * docs/migrating.md describes the differences that remain.
  */
 enum class presets {
-  /** folly's: the thread that destroys the object destroys all threads' values, before the
-   * destructor returns; all threads' values may be visited. */
+  /**
+   * folly's: the thread that destroys the object destroys all threads' values before the destructor
+   * returns; all threads' values may be visited.
+   */
   folly,
-  /** Boost's: each thread destroys its own values, and sees no other thread's. The default. */
+  /**
+   * Boost's: each thread destroys its own values, and no thread visits another's. This is what an
+   * object without options does.
+   */
   boost,
-  /** TBB's: all threads' values may be visited, and destroyed by clear(). They still end with their
-   * thread, unless a deleter keeps them. */
+  /**
+   * TBB's: all threads' values may be visited, and destroyed by clear(). They are still destroyed
+   * with their thread, unless a deleter keeps them.
+   */
   tbb,
-  /** RocksDB's: as folly's, and scopes do not affect the values. For its Swap, CompareAndSwap and Scrape
-   * see tls::atomic_ptr. */
+  /**
+   * RocksDB's: as folly's, and scopes do not affect the values. For its Swap, CompareAndSwap and
+   * Scrape see tls::atomic_ptr.
+   */
   rocksdb
 };
 
@@ -58,8 +68,8 @@ struct copier {
 }  // namespace detail
 
 /**
- * Options of a thread_local_ptr<T>, a local<T> or an atomic_ptr<T>. Write the type of the values in one
- * of two places:
+ * The options of a thread_local_ptr<T>, a local<T> or an atomic_ptr<T>. Write the type of the
+ * values once, in either place:
  *
  *     tls::local<counter> requests(tls::options<>().name("requests").enumerable());
  *     tls::local requests(tls::options<counter>().name("requests").enumerable());
@@ -71,53 +81,56 @@ class options {
  public:
   constexpr options() noexcept = default;
 
-  /** Another library's rules. */
+  /** The rules of another library. */
   constexpr options(presets like) noexcept {
     if (like == presets::boost) return;
     reclaim_ = TLS_RECLAIM_ANY;
     flags_ = like == presets::rocksdb ? TLS_KEY_ENUMERABLE | TLS_KEY_WORKER : TLS_KEY_ENUMERABLE;
   }
 
-  /** Options that fit all types fit this one. */
+  /** Converts from options<>, which fit all types. */
   template <class Other,
             class = std::enable_if_t<has_type && std::is_same_v<Other, detail::any_value>>>
   constexpr options(const options<Other> &other) noexcept
       : name_(other.name_), reclaim_(other.reclaim_), flags_(other.flags_) {}
 
-  /** The name that reports show. It is copied when the object is made. */
+  /** The name that reports show. The object copies it. */
   constexpr options &name(const char *text) noexcept {
     name_ = text;
     return *this;
   }
 
   /**
-   * Any thread may destroy values: the destructor of the object destroys all threads' values before it
-   * returns. Without this option each thread destroys its own: at its next tls::expunge(), when it next
-   * makes or misses a value, or when it ends.
+   * Any thread may destroy values. Then the destructor of the object destroys all threads' values
+   * before it returns. Without this option each thread destroys its own value: at its next
+   * tls::expunge(), when it next makes or misses a value, or when it ends.
    */
   constexpr options &any_thread_destroys() noexcept {
     reclaim_ = TLS_RECLAIM_ANY;
     return *this;
   }
 
-  /** all_threads() and local::clear() may be used. */
+  /** Allows all_threads() and local::clear(). */
   constexpr options &enumerable() noexcept { return with(TLS_KEY_ENUMERABLE); }
 
-  /** Values belong to the worker and not to its tasks: scopes do not affect them. Not with inherited(). */
+  /**
+   * Values belong to the worker and not to its tasks: scopes do not affect them. It excludes
+   * inherited().
+   */
   constexpr options &worker() noexcept { return with(TLS_KEY_WORKER); }
 
   /**
-   * For destructors that take a lock which a caller of get() or reset() may hold. When the object is
-   * destroyed, other threads' values become stale. Without this option, a get() or reset() of *any*
-   * object that makes or misses a value may destroy a few stale values first. With it, stale values of
-   * this object are destroyed only by tls::expunge(), drain() and similar functions, at the end of their
-   * scope, task, map or thread, and by tls_thread_detach(). So call tls::expunge() where no such lock is
-   * held: otherwise they stay until their thread ends. The thread that destroys the object still
-   * destroys its own value at once, and reset() and replace() still destroy the old value at once.
+   * Use it if destructors take a lock that a caller of get() or reset() may hold. Without it, a
+   * get() or reset() of *any* object that makes or misses a value may destroy a few stale values of
+   * objects that have ended. With it, such values are destroyed only by tls::expunge() and similar
+   * functions (drain() is one), at the end of their scope, task, map or thread, and by
+   * tls_thread_detach(). So call tls::expunge() where no such lock is held; otherwise the values
+   * stay until their thread ends. Nothing else changes: the thread that destroys the object
+   * destroys its own value at once, and a value that is reset or replaced is destroyed at once.
    */
   constexpr options &explicitly_expunged() noexcept { return with(TLS_KEY_EXPLICIT); }
 
-  /** Each task gets a copy of the value. Not with worker(). */
+  /** Tasks take the value along, each as a copy of its own. It excludes worker(). */
   constexpr options &inherited() noexcept {
     static_assert(has_type, "inherited() copies values, so it needs their type: tls::options<T>()");
     static_assert(!std::is_void_v<T>, "a void can't be copied, so it can't be inherited");
@@ -132,7 +145,7 @@ class options {
     return *this;
   }
 
-  /** The same, with copies made by a function, as by `new`. */
+  /** The same, with copies made by a function, as with `new`. */
   constexpr options &inherited(T *(*copy)(const typename detail::copier<T>::source &value)) noexcept {
     static_assert(has_type, "inherited() copies values, so it needs their type: tls::options<T>()");
     static_assert(!std::is_void_v<T>, "a void can't be copied, so it can't be inherited");
@@ -143,7 +156,7 @@ class options {
     return with(TLS_KEY_INHERIT);
   }
 
-  /** What the C header takes, without callbacks. */
+  /** The options of the C header, without callbacks. */
   tls_key_options_t for_key() const noexcept {
     tls_key_options_t key = {};
     key.size = sizeof key;

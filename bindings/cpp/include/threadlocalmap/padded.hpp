@@ -1,5 +1,6 @@
-/*
- * A value in cache lines of its own.
+/**
+ * @file
+ * threadlocalmap/padded.hpp - a value in cache lines of its own.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -57,13 +58,13 @@ struct alignas(alignof(T) > line ? alignof(T) : std::size_t(line)) padded<T, fal
 }  // namespace detail
 
 /**
- * A T in cache lines of its own, used like a T: no other thread's value shares them, so threads that
- * write theirs don't slow each other down. Costs 128 bytes at least.
+ * A T in cache lines of its own, used like a T. No other thread's value shares them, so threads
+ * that write their own values do not slow each other down. It takes at least 128 bytes.
  *
  *     tls::local<tls::padded<std::atomic<long>>> hits(tls::options<>().enumerable());
  *     ++*hits;
  *
- * A class can be derived from: its members are there. A number or pointer converts to a T &.
+ * If T is a class, its members are accessible. If T is a number or a pointer, it converts to a T &.
  */
 template <class T>
 using padded = detail::padded<T>;

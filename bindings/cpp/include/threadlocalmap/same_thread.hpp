@@ -1,5 +1,6 @@
-/*
- * Whether something ends on the thread that it began on. Private.
+/**
+ * @file
+ * threadlocalmap/same_thread.hpp - whether an object ends on the thread that it began on. Private.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */

@@ -1,5 +1,6 @@
-/*
- * Tasks for pools that copy what they are given.
+/**
+ * @file
+ * threadlocalmap/shared_task.hpp - tasks for pools that copy them.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -16,8 +17,8 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
 /**
- * A tls::task that can be copied, and called as const: for std::function, oneTBB, Taskflow, and pools
- * that use them. All copies are one task: call one of them, once.
+ * A tls::task that can be copied, and called as a const object: for std::function, oneTBB,
+ * Taskflow, and pools that are built on them. All copies are one task: one of them is called, once.
  */
 template <class F>
 class shared_task {

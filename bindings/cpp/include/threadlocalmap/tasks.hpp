@@ -1,5 +1,6 @@
-/*
- * Tasks: a function in a scope, with values of the thread that submits it.
+/**
+ * @file
+ * threadlocalmap/tasks.hpp - scopes, contexts and tasks.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -22,14 +23,14 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
 /**
- * Copies of the calling thread's values of all objects with options::inherited(), for a task. It can be
- * moved, and does not depend on the thread that it was captured on. Its values are destroyed with it, on
- * the thread that destroys it.
+ * Copies of the calling thread's values of all objects with options::inherited(), for a task. A
+ * context can be moved. It does not depend on the thread that captured it. The copies are destroyed
+ * with it, on the thread that destroys it.
  */
 class context {
  public:
 #if TLS_PRIVATE_EXCEPTIONS
-  /** Captures. Throws std::system_error; errc::init: a copy could not be made. */
+  /** Captures. Throws std::system_error; errc::init if a copy could not be made. */
   context() {
     std::error_code error;
     capture(error);
@@ -63,14 +64,15 @@ class context {
 };
 
 /**
- * A stretch of the calling thread's work. Values set inside a scope are destroyed when it closes; values they
- * shadowed become visible again. Outer values are visible inside. If there is a context, its values take the
- * place of the outer values of inherited objects. Objects with options::worker() are exempt. Scopes nest.
+ * A span of time on the calling thread. Values set inside a scope are destroyed when it closes;
+ * values they shadowed become visible again. Outer values are visible inside. If there is a
+ * context, its values shadow the outer values of inherited objects. Scopes do not affect objects
+ * with options::worker(). Scopes can be nested.
  *
- * It must end on the thread that it began on, or, if it began in a tls::map, on the thread that is in
- * that map. Elsewhere the destructor reports the fault on stderr and changes nothing; compiled without
- * NDEBUG, it calls std::terminate(). end() returns it as an error. (A map ends the scopes that are open
- * in it when it is destroyed.)
+ * A scope must end on the thread that it began on or, if it began in a tls::map, on the thread that
+ * is in that map. On another thread it can't end: the destructor reports this on stderr and changes
+ * nothing, and without NDEBUG it calls std::terminate(). end() reports it as an error. (A scope
+ * that began in a map may be left open: the map ends it.)
  */
 class scope {
  public:
@@ -99,7 +101,7 @@ class scope {
   scope(const scope &) = delete;
   scope &operator=(const scope &) = delete;
 
-  /** Ends it, unless a scope of C that was begun inside is still open. */
+  /** Ends the scope, unless a scope of the C functions is still open inside. */
   ~scope() {
     std::error_code error;
     end(error);
@@ -107,9 +109,10 @@ class scope {
   }
 
   /**
-   * Ends it before the end of its block. errc::busy: a scope that was begun later is still open.
-   * errc::invalid: it is not open in the calling thread's map, because it is another thread's, or has
-   * ended. After an error nothing has changed. A second call has no effect.
+   * Ends the scope before the end of the block. It fails with errc::busy if a scope that was begun
+   * later is still open, and with errc::invalid if it is not open in the calling thread's map,
+   * because it is in another map or has ended. After an error nothing has changed. The second call
+   * has no effect.
    */
   void end(std::error_code &error) noexcept {
     error = open_ ? detail::code_of(tls_scope_end(scope_)) : std::error_code();
@@ -190,15 +193,16 @@ struct work {
 }  // namespace detail
 
 /**
- * A function as a task of a pool. It is made on the submitting thread, whose context it captures, and
- * called once, on any thread: there it runs in a scope with that context, and expunges at its end. After
- * it, the worker's values are as they were before it.
+ * A function as a task of a pool. It is made on the submitting thread, whose context it captures.
+ * It is called once, on any thread: there it runs in a scope with that context, and expunges at the
+ * end. So the worker's values are the same after it as before it.
  *
  *     pool.submit(tls::task([=] { return handle(request); }));
  *
- * It takes any callable, also one that can only be moved, and passes arguments, result and exceptions
- * through. It can be moved and not copied: std::thread, std::async and std::packaged_task take it; for
- * std::function use tls::shared_task. A task that is never called is destroyed with its context.
+ * It takes any callable, also one that can only be moved, and has its arguments, its result and its
+ * exceptions. It can be moved and not copied: std::thread, std::async and std::packaged_task take
+ * it. For a std::function, use tls::shared_task. A task that is never called is destroyed with its
+ * context.
  */
 template <class F>
 class task {
@@ -229,10 +233,13 @@ class task {
     std::swap(native_, other.native_);
   }
 
-  /** Whether it can still be called. */
+  /** Returns whether it can still be called. */
   explicit operator bool() const noexcept { return native_ != nullptr; }
 
-  /** Calling it again, or an empty one, throws errc::invalid; without exceptions, terminates. */
+  /**
+   * Calls the function. The second call, and a call of an empty task, throw errc::invalid; without
+   * exceptions they terminate the program.
+   */
   template <class... Arguments>
   std::invoke_result_t<F, Arguments...> operator()(Arguments &&...arguments) {
     if (native_ == nullptr) refuse();

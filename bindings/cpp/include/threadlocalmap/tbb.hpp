@@ -1,24 +1,26 @@
-/*
- * threadlocalmap/tbb.hpp - oneTBB's arenas: threads are after them as they were before.
+/**
+ * @file
+ * threadlocalmap/tbb.hpp - scopes for the threads of oneTBB's arenas.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
  *     tbb::task_arena arena(4);
- *     tls::arena_observer observer(arena);    before work is given to it
+ *     tls::arena_observer observer(arena);    before you give work to the arena
  *
- * From then on each thread has a scope while it is in the arena: values that it sets there are destroyed
- * on it when it leaves, except those of options::worker() (TLS_KEY_WORKER), and it expunges then. A
- * worker leaves when there is no work for it; the thread that calls execute() leaves when that returns.
+ * From then on a scope is open while a thread is in the arena. When the thread leaves, it destroys
+ * the values that it has set inside, except those that are kept for longer (options::worker(),
+ * TLS_KEY_WORKER), and expunges. A worker leaves when there is no work for it. A thread that calls
+ * execute() leaves when that returns.
  *
- * To give each task a scope and the submitter's inherited values, wrap the task. TBB copies tasks and
- * calls them as const, so use tls::shared_task.
+ * To have a scope for each task, and the context of the submitter in it, wrap the task. TBB copies
+ * tasks and calls them as const objects, so use tls::shared_task:
  *
  *     group.run(tls::shared_task([&] { ... }));
  *
  * WORKERS THAT SLEEP
- *   A worker that sleeps is in no arena, and can't be woken by a waker: stale values of
- *   options::worker() stay until it next leaves an arena, or ends (tbb::finalize). Values that any
- *   thread may destroy (TLS_RECLAIM_ANY) do not wait.
+ *   A worker that sleeps belongs to no arena, and can't be called. Values that it keeps for longer
+ *   are destroyed when it next leaves an arena, or when it ends (tbb::finalize). Values that any
+ *   thread may destroy (TLS_RECLAIM_ANY) do not wait for it.
  */
 #ifndef THREADLOCALMAP_TBB_HPP
 #define THREADLOCALMAP_TBB_HPP
@@ -37,7 +39,10 @@
 namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
-/** One for each arena; it must not outlive it. */
+/**
+ * Opens a scope for each stay of a thread in an arena. Make one for each arena; the arena must
+ * outlive it.
+ */
 class arena_observer : public tbb::task_scheduler_observer {
  public:
   explicit arena_observer(tbb::task_arena &arena)

@@ -1,5 +1,6 @@
-/*
- * Cleanup of the calling thread.
+/**
+ * @file
+ * threadlocalmap/this_thread.hpp - cleanup of the calling thread.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -21,21 +22,21 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
 /**
- * Destroys the calling thread's values of all objects that were destroyed. Call it between two tasks,
- * and before a worker goes to sleep; if there are none, it takes about a nanosecond. Returns how many
- * values it destroyed.
+ * Destroys the calling thread's values of all objects that have ended. Call it between two tasks,
+ * and before a worker goes to sleep. If there are none it takes about a nanosecond. Returns how
+ * many values it has destroyed.
  */
 inline std::size_t expunge() noexcept { return tls_stale_count() != 0 ? tls_expunge() : 0; }
 
-/** The same, for at most `budget` values: use it where a pause must be short. */
+/** The same for at most `budget` values, for pools that must not pause for long. */
 inline std::size_t expunge(std::size_t budget) noexcept {
   return tls_stale_count() != 0 ? tls_expunge_some(budget) : 0;
 }
 
 /**
- * Calls f at the end of the calling thread, before its values are destroyed; the function that was
- * registered last is called first. f may be move-only, and must not throw. After an error it is not
- * called.
+ * Calls f when the calling thread ends, before its values are destroyed; the f that was registered
+ * last is called first. f may be a function that can only be moved. It must not throw. After an
+ * error it is never called.
  */
 template <class F>
 void at_thread_exit(F f, std::error_code &error) {
@@ -63,21 +64,24 @@ void at_thread_exit(F f) {
 #endif
 
 /**
- * Hands each of the calling thread's values to f(tls_key_t key, void *value), and destroys none. Use it in
- * the child of a fork, whose values are the parent's to destroy, and in a process that exits without
- * destructors. No deleter is called. An object of this header recognises its own values:
+ * Hands over each of the calling thread's values without destroying it, by f(tls_key_t key, void
+ * *value). Use it in the child of a fork, whose values are the parent's to destroy, and in a
+ * process that exits without destructors. No deleter is called. An object of this header recognises
+ * its own value:
  *
  *     tls::take_all([&](tls_key_t key, void *value) {
  *       if (const auto own = connections.taken(key, value)) close(own->descriptor);
  *     });                                          all other values are not destroyed
  *
- * The youngest value comes first. Values that scopes shadow are included, and so are nulls of C keys and
- * values of objects that were destroyed, which no taken() recognises. Values that f makes meanwhile
- * stay; scopes stay open. f may use everything in this header, and may end the thread.
+ * The youngest value comes first. Values that scopes shadow are handed over too, and so are values
+ * of objects that have ended, which no taken() recognises, and stored nulls of C keys. Values that
+ * f makes meanwhile stay, and scopes stay open. f may use everything in this header, and may end
+ * the thread.
  *
- * If f throws, it is still called with the remaining values, and its first exception reaches the caller at
- * the end. errc::busy: another thread visits some of the values (in the child of a fork, the visitor that has
- * forked); those stay, all others were handed over.
+ * All values are handed over, also if f throws: f is called with the rest, and the first exception
+ * is thrown at the end. It fails with errc::busy if another thread is visiting some of the values
+ * (in the child of a fork, the visitor that has forked): those stay, and all others were handed
+ * over.
  */
 template <class F>
 void take_all(F &&f, std::error_code &error) {

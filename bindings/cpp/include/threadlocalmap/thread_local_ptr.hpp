@@ -1,5 +1,6 @@
-/*
- * A pointer that each thread has for itself.
+/**
+ * @file
+ * threadlocalmap/thread_local_ptr.hpp - a pointer that each thread has for itself.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -21,17 +22,18 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
 /**
- * A pointer that each thread has for itself, owning what it points to.
+ * A pointer that each thread has for itself, which owns what it points to.
  *
- * It has the members of boost::thread_specific_ptr and of folly::ThreadLocalPtr. There may be any
- * number of objects, each with pointers of its own, in classes and containers. The destructor of the
- * object destroys the calling thread's value at once. Each other thread destroys its own value when it
- * next expunges, makes or misses a value, or ends. With options::any_thread_destroys() all values are
- * destroyed before the destructor returns. A new object at the address of a dead one has no values.
+ * It has the members of boost::thread_specific_ptr and of folly::ThreadLocalPtr. There can be any
+ * number of objects, each with pointers of its own: in a class, in a container, moved. When the
+ * object is destroyed, the calling thread's value is destroyed at once. Each other thread destroys
+ * its own value when it next expunges, makes or misses a value, or when it ends. With
+ * options::any_thread_destroys() all values are destroyed before the destructor returns. A new
+ * object at the same address never finds values of the old one.
  *
- * A deleter is called with the pointer, or with the pointer and a tls::reason, and never with null. It
- * belongs to the object (a constructor's) or to one value (that of reset()). The deleter of an object
- * may be called on several threads at once. nullptr, NULL and a null function are deleters that call
+ * A deleter is called with the pointer, or with the pointer and a tls::reason; never with null. It
+ * belongs to the object (a constructor's), or to one value (reset's). The object's deleter may be
+ * called on several threads at once. nullptr, NULL and a null function are deleters that do
  * nothing.
  *
  * get() is an inlined look-up that takes about a nanosecond, without a lock and without a call.
@@ -42,7 +44,7 @@ class thread_local_ptr {
   using element_type = T;
 
 #if TLS_PRIVATE_EXCEPTIONS
-  /** Values are destroyed by `delete`. Throws std::system_error. */
+  /** Values are destroyed with `delete`. Throws std::system_error. */
   thread_local_ptr() : thread_local_ptr(options<T>()) {}
 
   /** The same, with options. */
@@ -52,7 +54,10 @@ class thread_local_ptr {
     require_made(asked, error);
   }
 
-  /** Values are destroyed by `deleter`; if it is null, nothing is called. Throws std::system_error. */
+  /**
+   * Values are destroyed with `deleter`; if it is null, nothing is called. Throws
+   * std::system_error.
+   */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   explicit thread_local_ptr(Deleter deleter) : thread_local_ptr(options<T>(), std::move(deleter)) {}
 
@@ -73,12 +78,12 @@ class thread_local_ptr {
   }
 #endif
 
-  /** Values are destroyed by `delete`. After an error the object is as if moved from. */
+  /** Values are destroyed with `delete`. After an error the object is as if moved from. */
   explicit thread_local_ptr(std::error_code &error) noexcept { make(options<T>(), error); }
 
   thread_local_ptr(options<T> asked, std::error_code &error) noexcept { make(asked, error); }
 
-  /** Values are destroyed by `deleter`. After an error the object is as if moved from. */
+  /** Values are destroyed with `deleter`. After an error the object is as if moved from. */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   thread_local_ptr(options<T> asked, Deleter deleter, std::error_code &error) {
     make(asked, std::move(deleter), error);
@@ -92,7 +97,7 @@ class thread_local_ptr {
   thread_local_ptr(thread_local_ptr &&other) noexcept
       : ways_(std::exchange(other.ways_, endings())), key_(std::move(other.key_)) {}
 
-  /** The same; values that the object had are destroyed as by the destructor. */
+  /** The same. The values that were here are destroyed as by the destructor. */
   thread_local_ptr &operator=(thread_local_ptr &&other) noexcept {
     thread_local_ptr(std::move(other)).swap(*this);
     return *this;
@@ -106,7 +111,7 @@ class thread_local_ptr {
 
   friend void swap(thread_local_ptr &one, thread_local_ptr &other) noexcept { one.swap(other); }
 
-  /** The calling thread's pointer; null if it has none, or the object was moved from. */
+  /** Returns the calling thread's pointer; null if it has none, or if the object was moved from. */
   T *get() const noexcept { return detail::value_of<T>(tls_get_existing(key_.handle())); }
 
   T *operator->() const noexcept { return get(); }
@@ -115,14 +120,15 @@ class thread_local_ptr {
 
   explicit operator bool() const noexcept { return get() != nullptr; }
 
-  /** Destroys the calling thread's value; get() returns null afterwards. */
+  /** Destroys the calling thread's value; get() returns null then. */
   void reset() noexcept { tls_remove(key_.handle()); }
 
   /**
-   * Takes ownership of `value`, and destroys the old value, unless it is the same pointer.
+   * Stores `value`, which the object owns from then on, and destroys the value that was there,
+   * unless it is the same pointer.
    *
-   * If that fails, nothing has changed, and `value` is destroyed with reason::removed. (An object that
-   * was moved from has no deleter: then `value` stays yours.)
+   * If it fails, nothing has changed, and `value` is destroyed with reason::removed. (An object
+   * that was moved from has no deleter: then `value` stays yours.)
    */
   void reset(T *value, std::error_code &error) noexcept {
     error.clear();
@@ -135,21 +141,22 @@ class thread_local_ptr {
   }
 
   /**
-   * The same, with a deleter for this value only. If that fails, the deleter is called. (If the same
-   * pointer is set again while it is visited: errc::busy, and it keeps its deleter.)
+   * The same, with a deleter for this value alone. If it fails, the deleter is called. (If the same
+   * pointer is stored again while it is visited, it fails with errc::busy, and the pointer keeps
+   * its deleter.)
    */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   void reset(T *value, Deleter deleter, std::error_code &error) {
     own(value, deleter, error);
   }
 
-  /** The same; the object does not own this value. */
+  /** The same, but the object does not own this value. */
   void reset(T *value, std::nullptr_t, std::error_code &error) noexcept {
     void (*const none)(T *) = nullptr;
     reset(value, none, error);
   }
 
-  /** The same, with the deleter of the unique_ptr. */
+  /** The same, with the deleter of the std::unique_ptr. */
   template <class U, class Deleter, class = std::enable_if_t<std::is_convertible_v<U *, T *>>>
   void reset(std::unique_ptr<U, Deleter> value, std::error_code &error) {
     if constexpr (std::is_same_v<Deleter, std::default_delete<T>>) {
@@ -159,46 +166,47 @@ class thread_local_ptr {
     reset(pointer, detail::unique_holder<U, Deleter>(std::move(value)), error);
   }
 
-  /** Shares ownership for as long as the thread has the value; release() gives its share up. */
+  /** The thread is one of the owners for as long as it has the value; release() ends that. */
   void reset(std::shared_ptr<T> value, std::error_code &error) {
     T *const pointer = value.get();
     reset(pointer, detail::shared_holder<T>(std::move(value)), error);
   }
 
   /**
-   * Hands the calling thread's value over, without its deleter; get() returns null afterwards.
-   * Returns null if there is none, or after an error.
+   * Removes the calling thread's value and returns it, without its deleter; it is yours. get()
+   * returns null then. Returns null if there is none, and after an error.
    *
-   * It waits while another thread visits the value; the waiting thread can be cancelled. Inside a
-   * visit, or another function that the library calls, it does not wait, because it could wait for
-   * itself: errc::busy. A visitor must not wait for the thread that releases.
+   * Waits while another thread visits the value. It is a cancellation point. Inside a visit, or
+   * another function that the library calls, it does not wait and fails with errc::busy, because
+   * the visit may be the caller's own. For the same reason a visitor must not wait for a thread
+   * that is in this function.
    */
   T *release(std::error_code &error) {
     return released(-1, error);
   }
 
-  /** The same without waiting: errc::busy and null while the value is being visited. */
+  /** The same, but does not wait: errc::busy and null if the value is being visited. */
   T *try_release(std::error_code &error) noexcept {
     void *entry = nullptr;
     const int answer = tls_take(key_.handle(), &entry);
     return handed_over(answer, entry, error);
   }
 
-  /** The same with a time limit: errc::timeout and null if the value is still being visited then. */
+  /** The same, but waits for this long at most: then errc::timeout and null. */
   template <class Rep, class Period>
   T *try_release_for(const std::chrono::duration<Rep, Period> &time, std::error_code &error) {
     return released(detail::milliseconds_of(time), error);
   }
 
   /**
-   * Takes ownership of `value`, and hands the old value over, without its deleter. Returns null if
-   * there was none, or if it was set outside of the open scope and is shadowed now. After an error
-   * nothing has changed, null is returned, and `value` stays yours. With null it does what release()
-   * does. It waits as release() does.
+   * Stores `value`, which the object owns from then on, and returns the old value without its
+   * deleter; it is yours. Returns null if there was none, or if it was set outside of the open
+   * scope and is shadowed now. After an error nothing has changed: it returns null, and `value`
+   * stays yours. With null it does what release() does. It waits as release() does.
    */
   T *exchange(T *value, std::error_code &error) { return exchanged(value, -1, error); }
 
-  /** The same with a time limit: errc::timeout and null if the value is still being visited then. */
+  /** The same, but waits for this long at most: then errc::timeout and null. */
   template <class Rep, class Period>
   T *try_exchange_for(T *value, const std::chrono::duration<Rep, Period> &time,
                       std::error_code &error) {
@@ -243,7 +251,7 @@ class thread_local_ptr {
   }
 #endif
 
-  /** Every thread's value, of an object with options::enumerable(). */
+  /** Returns a view of every thread's value, for an object with options::enumerable(). */
   all_threads_view<T> all_threads() const noexcept {
     return all_threads_view<T>(key_.handle(), true);
   }
@@ -257,14 +265,15 @@ class thread_local_ptr {
 #endif
 
   /**
-   * Releases the key, as the destructor does, and waits until no thread has a value of the object and
-   * no deleter runs. After that the code of its deleters may be unloaded. The calling thread's value is
-   * destroyed here; the other threads must expunge or end.
+   * Ends the object, as its destructor does, and waits until no thread has a value of it and no
+   * deleter runs. After that the code of its deleters may be unloaded. The calling thread's own
+   * value is destroyed here, the other threads' as by the destructor: those threads must expunge or
+   * end.
    *
-   * timeout_ms: how long to wait; 0 only looks, and a negative number waits for ever. Returns how many
-   * threads still have a value, with errc::timeout; it may be called again. Afterwards the object is as
-   * if moved from. It is a cancellation point. Inside a function that the library calls:
-   * errc::reentrant.
+   * timeout_ms is how many milliseconds to wait; 0 only looks, and a negative number waits without
+   * a limit. With errc::timeout it returns how many threads still have a value, and may be called
+   * again. The object is as if moved from. It is a cancellation point. Inside a function that the
+   * library calls it fails with errc::reentrant.
    */
   std::size_t drain(int timeout_ms, std::error_code &error) {
     ways_ = endings();
@@ -274,16 +283,16 @@ class thread_local_ptr {
   }
 
   /**
-   * Returns a value that tls::take_all() has handed over, without its deleter, if it was this object's;
-   * it is yours. Returns null if it was another object's. Call it once for each value.
+   * Call it in tls::take_all() with each value. Returns the value without its deleter, which is
+   * yours, if it was one of this object; null if it was not. Call it once for each value.
    */
   T *taken(tls_key_t key, void *value) const noexcept {
     return key == key_.handle() && value != nullptr ? detail::hand_over<T>(value) : nullptr;
   }
 
   /**
-   * For the C functions about the key: its name, draining it. As a value they see the address, or,
-   * for one with a deleter of its own or at an odd address, an odd number.
+   * The key, for C functions such as tls_key_name(). C functions find the address as the value. For
+   * a value with a deleter of its own, or at an odd address, they find an odd number.
    */
   tls_key_t native_handle() const noexcept { return key_.handle(); }
 
