@@ -211,7 +211,7 @@ fn lines_of_code(name: &str, text: &str) -> usize {
 fn the_sources_are_of_a_size_to_read() {
     let files = sources();
     let lines: usize = files.iter().map(|(name, text)| lines_of_code(name, text)).sum();
-    assert!(lines <= 13_200, "src has {lines} lines without its tests and C's documentation");
+    assert!(lines <= 13_350, "src has {lines} lines without its tests and C's documentation");
     for (name, text) in files {
         let lines = text.lines().count();
         assert!(lines <= 600, "{name} has {lines} lines");
