@@ -176,8 +176,10 @@ done
 for ((i = 0; i < ${#files[@]}; i += 3)); do
   destination=$ROOT${files[i + 2]}
   install -d "$(dirname "$destination")"
-  install -m "${files[i]}" "${files[i + 1]}" "$destination.new"
-  mv -f "$destination.new" "$destination"
+  # A man page that has several names has links for them.
+  if [ -L "${files[i + 1]}" ]; then cp -P "${files[i + 1]}" "$destination.new"
+  else install -m "${files[i]}" "${files[i + 1]}" "$destination.new"; fi
+  mv -fT "$destination.new" "$destination"
 done
 for ((i = 0; i < ${#links[@]}; i += 2)); do
   ln -sfn "${links[i + 1]}" "$ROOT${links[i]}"
