@@ -106,12 +106,17 @@ stage() {
   install -m "$1" "$2" "$stage/.$3.$$"
   mv -f "$stage/.$3.$$" "$stage/$3"
 }
+# link TARGET NAME: the same; a program may look for it at any time.
+link() {
+  ln -s "$1" "$stage/.$2.$$"
+  mv -fT "$stage/.$2.$$" "$stage/$2"
+}
 version=$(package_version)
 mkdir -p "$stage"
 stage 644 "$work/libthreadlocalmap.a" libthreadlocalmap.a
 stage 755 "$folder/libthreadlocalmap.so.$version" "libthreadlocalmap.so.$version"
-ln -sfn "libthreadlocalmap.so.$version" "$stage/libthreadlocalmap.so.0"
-ln -sfn libthreadlocalmap.so.0 "$stage/libthreadlocalmap.so"
+link "libthreadlocalmap.so.$version" libthreadlocalmap.so.0
+link libthreadlocalmap.so.0 libthreadlocalmap.so
 if [ -n "$depfile" ]; then
   # Cargo has a rule for each of its files, or for one.
   rule=$(head -n 1 "${archive%.a}.d")

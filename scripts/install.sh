@@ -162,8 +162,9 @@ else
   # As `make && sudo make install` has it, where cargo is the user's and not root's.
   newest=$stage/libthreadlocalmap.so.$version
   [ -f "$newest" ] || fail "no $CARGO, and nothing is built: run make all first, as the user who has cargo, or see https://rustup.rs"
-  [ "$(cat "$stage/target")" = "${CARGO_BUILD_TARGET:-}" ] ||
-    fail "no $CARGO, and $stage is built for ${CARGO_BUILD_TARGET:+another target than }${CARGO_BUILD_TARGET:-a target of its own}: run make all first, as the user who has cargo"
+  target=$(cat "$stage/target")
+  [ "$target" = "${CARGO_BUILD_TARGET:-}" ] ||
+    fail "no $CARGO, and $stage is built for ${target:-this machine}, not for ${CARGO_BUILD_TARGET:-this machine}: run make all first, as the user who has cargo"
   changed=$(find src build.rs Cargo.toml Cargo.lock .cargo -newer "$newest" -type f 2>/dev/null | head -n 1) || true
   [ -z "$changed" ] || fail "no $CARGO, and $changed is newer than what is built: run make all first, as the user who has cargo"
 fi
@@ -175,8 +176,10 @@ done
 for ((i = 0; i < ${#files[@]}; i += 3)); do
   destination=$ROOT${files[i + 2]}
   install -d "$(dirname "$destination")"
-  install -m "${files[i]}" "${files[i + 1]}" "$destination.new"
-  mv -f "$destination.new" "$destination"
+  # A man page that has several names has links for them.
+  if [ -L "${files[i + 1]}" ]; then cp -P "${files[i + 1]}" "$destination.new"
+  else install -m "${files[i]}" "${files[i + 1]}" "$destination.new"; fi
+  mv -fT "$destination.new" "$destination"
 done
 for ((i = 0; i < ${#links[@]}; i += 2)); do
   ln -sfn "${links[i + 1]}" "$ROOT${links[i]}"

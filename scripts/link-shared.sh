@@ -21,8 +21,12 @@ new=$folder/.libthreadlocalmap.$$
 # take NAME: what is at $new gets this name, at once: a program that starts now finds the old or the new one.
 take() { mv -fT "$new" "$folder/$1"; }
 
+# Every exported function is asked for: cargo's profile dev has them in many objects of the archive.
+wanted=()
+for name in $(grep -oE '\<(tls|tlm|threadlocalmap)_[a-z0-9_]+;' src/capi/exports.map); do wanted+=("-Wl,--undefined=${name%;}"); done
+
 # One segment for all that is only read, instead of three with gaps between them: 9 KB of the file.
-"${compiler[@]}" "$@" -shared -o "$new" -Wl,--undefined=tls_get "$archive" -Wl,--version-script=src/capi/exports.map \
+"${compiler[@]}" "$@" -shared -o "$new" "${wanted[@]}" "$archive" -Wl,--version-script=src/capi/exports.map \
   -Wl,-soname,libthreadlocalmap.so.0 -Wl,-z,nodelete -Wl,-Bsymbolic-functions \
   -Wl,-z,relro -Wl,-z,now -Wl,-z,noseparate-code -Wl,--gc-sections -Wl,--as-needed -Wl,-O1 ||
   fail "$CC cannot link $archive: is it a compiler for the target that cargo built for? CC= names another one"

@@ -130,32 +130,34 @@ fn what_is_installed_is_where_cargo_says_and_not_what_an_older_build_left() {
         fs::create_dir_all(place).expect("the scratch directory is ours");
     }
     // What an older build left where cargo has its files by itself.
-    let (so, archive) = ("libthreadlocalmap.so", "libthreadlocalmap.a");
-    fs::copy(plain().archive(), target.join("release").join(archive)).expect("it is installed");
-    fs::write(target.join("release").join(so), "stale").expect("the scratch directory is ours");
+    let archive = "libthreadlocalmap.a";
+    let file = concat!("libthreadlocalmap.so.", env!("CARGO_PKG_VERSION"));
+    for name in [archive, file] {
+        let stale = target.join("release").join(name);
+        fs::write(stale, "stale").expect("the scratch directory is ours");
+    }
     fs::copy(plain().archive(), elsewhere.join(archive)).expect("it is installed");
-    fs::write(elsewhere.join(so), "the new one").expect("the scratch directory is ours");
     let install = |cargo: String| {
         let mut install = make(&["install", &cargo]);
         install.arg(format!("PREFIX={}", prefix.display())).env("CARGO_TARGET_DIR", &target);
         process::try_output_of(&mut install)
     };
 
-    let (new_so, new_archive) = (elsewhere.join(so), elsewhere.join(archive));
-    let two = [&*new_so, &*new_archive, &target.join("release").join(so)];
+    let new = elsewhere.join(archive);
+    let two = [&*new, &target.join("release").join(archive)];
     let message = install(cargo_that_says(&folder, &two)).expect_err("there are two builds");
     assert!(message.contains("CARGO_BUILD_TARGET=TRIPLE chooses one"), "{message}");
-    let message = install(cargo_that_says(&folder, &[&new_archive])).expect_err("no .so is built");
-    assert!(message.contains("cargo has built no libthreadlocalmap.so"), "{message}");
-    let gone = [&*new_archive, &folder.join("gone").join(so)];
-    let message = install(cargo_that_says(&folder, &gone)).expect_err("it is not there");
+    let message = install(cargo_that_says(&folder, &[])).expect_err("nothing is built");
+    assert!(message.contains("cargo has built no libthreadlocalmap.a"), "{message}");
+    let gone = folder.join("gone").join(archive);
+    let message = install(cargo_that_says(&folder, &[&gone])).expect_err("it is not there");
     assert!(message.contains("cargo says that it is there, and it is not"), "{message}");
     assert!(!prefix.exists(), "something is installed");
 
-    install(cargo_that_says(&folder, &[&new_so, &new_archive]))
-        .unwrap_or_else(|message| panic!("{message}"));
-    let file = prefix.join(concat!("lib/libthreadlocalmap.so.", env!("CARGO_PKG_VERSION")));
-    assert_eq!(fs::read_to_string(file).ok().as_deref(), Some("the new one"));
+    install(cargo_that_says(&folder, &[&new])).unwrap_or_else(|message| panic!("{message}"));
+    let installed = |name: &str| fs::read(prefix.join("lib").join(name)).expect("it is installed");
+    assert!(installed(file).starts_with(b"\x7fELF"), "the shared library is the stale one");
+    assert!(installed(archive).starts_with(b"!<arch>"), "the archive is the stale one");
 }
 
 #[test]
