@@ -160,6 +160,10 @@
 #include <stdint.h>
 #include "threadlocalmap_symbols.h"
 
+/* For generators of bindings: they read variables, and no macros that use macros. In C and C++,
+ * the macro of this name stands for it. */
+static const uint64_t TLS_KEY_NONE = 0;
+
 #ifdef __cplusplus
 extern "C" {
 #endif /* __cplusplus */
@@ -293,7 +297,7 @@ const char *tls_err_name(int error);
 typedef uint64_t tls_key_t;
 
 /** A handle that never names a key. */
-#define TLS_KEY_NONE ((tls_key_t)0)
+#define TLS_KEY_NONE UINT64_C(0)
 
 /** The value was destroyed because another value was set in its place. */
 #define TLS_REASON_REPLACED 1

@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # What fails soonest, then what takes longest, so that the end is short.
-ALL='setup format docs clippy instructions valgrind schedules rust aarch64 cpp benches fuzz sanitizers soak plain_tls pools helgrind plot examples things python install abi demo'
+ALL='setup format docs clippy instructions valgrind schedules rust aarch64 cpp benches fuzz sanitizers soak plain_tls pools helgrind plot examples things python install abi packaging demo'
 # Of these steps there is more than a check has time for: CHECK_DEEP=1 (make check-deep) runs all of it.
 DEEP=${CHECK_DEEP:-}
 
@@ -225,6 +225,8 @@ step_abi() {
   headline 'The binary interface, beside that of the release'
   scripts/abi.sh
 }
+
+step_packaging() { ci/packaging.sh; }
 
 step_demo() {
   headline 'The demo program, once over the examples'

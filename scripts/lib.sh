@@ -52,6 +52,8 @@ fail() { printf '%s%s: %s%s\n' "$RED" "${0##*/}" "$*" "$PLAIN" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 # Of C or of C++.
 have_header() { printf '#if !__has_include(<%s>)\n#error\n#endif\n' "$1" | "$CC" -E - >/dev/null 2>&1; }
+# Of Debian, and installed.
+have_package() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 
 # Every SKIPPED line ends up in the summary of `make check`.
 SKIPS=${SKIPS:-}

@@ -12,7 +12,7 @@ pkg-config              pkg-config              the check of the pkg-config file
 aarch64-linux-gnu-gcc   gcc-aarch64-linux-gnu   the aarch64 checks
 aarch64-linux-gnu-g++   g++-aarch64-linux-gnu   the aarch64 checks in C++
 qemu-aarch64            qemu-user               running on aarch64
-cmake                   cmake                   the install tests with CMake
+cmake                   cmake                   the install tests with CMake, and the packages of Conan and vcpkg
 meson                   meson                   the install tests with Meson
 ninja                   ninja-build             the install tests with Ninja and Meson
 cargo-cinstall          cargo-c                 the install test with cargo-c
@@ -21,6 +21,11 @@ abidiff                 abigail-tools           the comparison with the ABI of t
 node                    nodejs                  the test of add-ons in workers of Node
 mandoc                  mandoc                  the check of the man pages
 doxygen                 doxygen                 the HTML site
+bindgen                 bindgen                 the check of the header by bindgen
+dpkg-buildpackage       dpkg-dev                the Debian packages
+dh                      debhelper               the Debian packages
+dh_python3              dh-python               the Debian packages
+lintian                 lintian                 the check of the Debian packages by lintian
 '
 # header, Debian package, what is skipped without it
 LIBRARIES='
@@ -36,6 +41,11 @@ asio.hpp                libasio-dev             the test on the thread pool of A
 thread_pool/thread_pool.hpp libthread-pool-dev  the test on a pool of C++ futures
 node/node_api.h         libnode-dev             the test of add-ons in workers of Node
 '
+# Debian packages without a command, and what is skipped without them
+MODULES='
+python3-hatchling           the Debian packages
+pybuild-plugin-pyproject    the Debian packages
+'
 
 for needed in "$CARGO" "$CC" "${CXX:-c++}" make; do
   have "$needed" || fail "$needed is needed: install cargo, a C and C++ compiler and make (on Debian: apt-get install build-essential; cargo 1.82 or newer from rustup.rs)"
@@ -48,6 +58,9 @@ missing() {
   while read -r header package what; do
     if [ -n "$header" ] && ! have_header "$header"; then printf '%s\t%s\t%s\n' "$header" "$package" "$what"; fi
   done <<<"$LIBRARIES"
+  while read -r package what; do
+    if [ -n "$package" ] && ! have_package "$package"; then printf '%s\t%s\t%s\n' "$package" "$package" "$what"; fi
+  done <<<"$MODULES"
   if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     printf '%s\t%s\t%s\n' 'venv of python3' python3-venv 'the tests of the Python module'
   fi

@@ -133,6 +133,42 @@ fn the_inlined_calls_compile_with_every_optimisation_and_as_position_independent
     check_all(outcomes);
 }
 
+/// For C, whatever a constant is used for there. (For Rust: `tests/bindgen.rs`.)
+const NO_KEY: &str = "\
+#include <threadlocalmap.h>
+#if TLS_KEY_NONE != 0
+#error
+#endif
+#ifdef __cplusplus
+#include <type_traits>
+static_assert(std::is_same<decltype(TLS_KEY_NONE), tls_key_t>::value, \"type\");
+#else
+_Static_assert(_Generic(TLS_KEY_NONE, tls_key_t: 1, default: 0), \"type\");
+#endif
+tls_key_t key = TLS_KEY_NONE;
+int is_none(tls_key_t other);
+int is_none(tls_key_t other)
+{
+    switch (other) {
+    case TLS_KEY_NONE:
+        return 1;
+    default:
+        return 0;
+    }
+}
+";
+
+#[test]
+fn the_number_of_no_key_is_a_constant_for_the_compiler_and_the_preprocessor() {
+    let directory = scratch("header-no-key");
+    let source = write(&directory, "no_key.c", NO_KEY);
+    let object = directory.join("no_key.o");
+    check_all(
+        [Standard::c("c11"), Standard::cpp("c++11"), Standard::cpp("c++20")]
+            .map(|standard| compile(&source, standard, &library::include(), &STRICTER, &object)),
+    );
+}
+
 /// The code of an object, as the disassembler shows it.
 fn code_of(object: &Path) -> String {
     let mut command = tool("OBJDUMP", "objdump");
@@ -296,7 +332,7 @@ fn as_c_has_it(line: &str) -> String {
         Some((macro_name, number)) if line.starts_with("#define TLS_") => {
             format!("{macro_name} (-{number})")
         }
-        _ if line == "#define TLS_KEY_NONE 0" => "#define TLS_KEY_NONE ((tls_key_t)0)".to_owned(),
+        _ if line == "#define TLS_KEY_NONE 0" => "#define TLS_KEY_NONE UINT64_C(0)".to_owned(),
         _ => line.to_owned(),
     };
     line + "\n"

@@ -6,7 +6,8 @@ Idea: cargo builds it, as `make lib` does; the wheel has it beside the modules, 
 Its tag is py3-none-PLATFORM: one wheel for all versions.
 
 Invariants: the sources are those of the repository that this folder is in, or, in a source distribution,
-those in its folder `crate`. A wheel without the library is not built.
+those in its folder `crate`. A wheel without the library is built only if THREADLOCALMAP_WITHOUT_LIBRARY=1 asks
+for it: distributions have the library in a package of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class LibraryHook(BuildHookInterface):  # type: ignore[type-arg]
     """Called by hatchling before it writes a wheel or a source distribution."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        if self.target_name != "wheel":
+        if self.target_name != "wheel" or os.environ.get("THREADLOCALMAP_WITHOUT_LIBRARY") == "1":
             return
         build_data["pure_python"] = False
         build_data["tag"] = "py3-none-" + re.sub(r"[^0-9A-Za-z]", "_", sysconfig.get_platform())
