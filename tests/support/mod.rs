@@ -23,8 +23,8 @@ pub(crate) mod manual_pages;
 pub(crate) mod manual_site;
 pub(crate) mod process;
 pub(crate) mod sections;
-pub(crate) mod symbols;
 pub(crate) mod suite;
+pub(crate) mod symbols;
 pub(crate) mod tools;
 
 use std::fs;
