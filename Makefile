@@ -42,10 +42,11 @@ help:
 	@echo '               connections, contexts and secrets kept for each thread and object, with'
 	@echo '               these libraries: who made them, who destroyed them, what is left'
 	@echo 'make check     run all tests: format, clippy, docs, tests, the C suite,'
-	@echo '               fuzzing inputs, instructions, valgrind, aarch64, examples, things, install, benches. STEPS="format clippy" runs only those'
+	@echo '               fuzzing inputs, instructions, valgrind, aarch64, examples, install, benches. Each step is a file, ci/STEP.sh; STEPS="format clippy" runs only those'
 	@echo 'make check-deep'
-	@echo '               what make check has no time for: every program under valgrind and helgrind both'
-	@echo '               shared and static, the largest schedules with all their preemptions, every Python. Nightly.'
+	@echo '               what make check has no time for: every program as C11, C17 and C++17, under valgrind,'
+	@echo '               helgrind and on aarch64, both shared and static; the C++ tests with clang; the largest'
+	@echo '               schedules with all their preemptions; every Python. Nightly.'
 	@echo 'make fuzz      search for inputs that break it, FUZZ_SECONDS=60 in all; make fuzz-corpus keeps what'
 	@echo '               was found on the way'
 	@echo 'make fuzz-mutations'
@@ -112,7 +113,7 @@ check:
 	@scripts/check.sh $(STEPS)
 
 check-deep:
-	@CHECK_DEEP=1 scripts/check.sh $(or $(STEPS),setup valgrind schedules helgrind python)
+	@CHECK_DEEP=1 scripts/check.sh $(or $(STEPS),setup valgrind schedules rust aarch64 cpp plain_tls helgrind python)
 
 fuzz:
 	@scripts/fuzz.sh $(FUZZ_TARGETS)

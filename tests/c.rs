@@ -11,9 +11,10 @@
 //! |---|---|
 //! | `CC`, `CXX`, `CFLAGS`, `CXXFLAGS` | the compilers, as for the `cc` crate |
 //! | `THREADLOCALMAP_C_RUNNER` | put in front of each program, such as `valgrind ...`; C17 only then, with fewer repetitions |
-//! | `THREADLOCALMAP_C_LINKAGE` | `alternate`: links what comes of each standard one way only, in turn shared and static; so under a runner every second program is linked with the shared library |
+//! | `THREADLOCALMAP_C_LINKAGE` | `alternate`: each program is linked with one library only, in turn the shared and the static one, and, without a runner, compiled and run as C11 or C17, in turn; as the other and as C++17 it is looked at for errors and warnings only |
 //! | `THREADLOCALMAP_TEST_SCALE` | divides the number of repetitions; 100 with a runner |
 //! | `THREADLOCALMAP_DEEP` | if not empty: all variants of a program, where a scale or a runner leave every 11th |
+//! | `THREADLOCALMAP_TEST_STRIDE` | another number than 11 |
 //! | `THREADLOCALMAP_LIB_DIR` | tests an installed copy and builds none |
 //! | `THREADLOCALMAP_INCLUDE_DIR` | the header's directory, if not `include` |
 
@@ -99,15 +100,23 @@ fn directory() -> PathBuf {
     scratch(&format!("{kind}{words}"))
 }
 
-/// How a program of one of the variants is linked: both ways, or, for runs that take long
-/// and where the library does the same in both, one way, which the next one is not.
-fn linkages(name: &str, variant: usize) -> Vec<Linkage> {
+/// How a program of one of the variants is linked and run: both ways, or, where there is
+/// no time for all of them, one of the ways to compile and link it, which the next
+/// programs are not. None: it is compiled only.
+fn linkages(name: &str, variant: usize, variants: usize) -> Vec<Linkage> {
     match env::var("THREADLOCALMAP_C_LINKAGE").as_deref() {
         Err(_) | Ok("") => Linkage::BOTH.to_vec(),
         Ok("alternate") => {
             let mut all = CPP_PROGRAMS.iter().chain(C_PROGRAMS);
             let place = all.position(|other| *other == name).expect("it is in a list");
-            vec![Linkage::BOTH[(place + variant) % 2]]
+            // The last of several is C++17, which does what C17 does.
+            let runs = variants.saturating_sub(1).max(1);
+            let linkage = Linkage::BOTH[place / runs % 2];
+            if variant == place % runs {
+                vec![linkage]
+            } else {
+                vec![]
+            }
         }
         Ok(other) => panic!("THREADLOCALMAP_C_LINKAGE={other}: alternate, or nothing"),
     }
@@ -124,12 +133,16 @@ fn run_program(name: &str, extension: &str, variants: &[Variant]) {
     let mut failures = Vec::new();
     for (number, Variant { standard, flags }) in variants.iter().enumerate() {
         let object = directory.join(format!("{}.o", standard.name));
-        let flags = flags.iter().copied().chain([shared.as_str()]);
+        let linkages = linkages(name, number, variants.len());
+        let mut flags = [*flags, &[shared.as_str()]].concat();
+        if linkages.is_empty() {
+            flags.push("-fsyntax-only");
+        }
         if let Err(message) = compile(source, *standard, &library().include, flags, &object) {
             failures.push(message);
             continue;
         }
-        for linkage in linkages(name, number) {
+        for linkage in linkages {
             let program = directory.join(format!("{}-{}", standard.name, linkage.name()));
             let log = program.with_extension("log");
             let outcome = link(&[&object], *standard, library(), linkage, &program)

@@ -1,6 +1,6 @@
 """CPython's own test_threading_local, all of it, with threadlocalmap.local in the place of its locals.
 
-The file is the interpreter's, or the one that scripts/python.sh has fetched for it.
+The file is the interpreter's, or the one that ci/python.sh has fetched for it.
 """
 
 import importlib.util

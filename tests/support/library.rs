@@ -146,7 +146,7 @@ pub(crate) fn built(mut command: Command, extension: &str) -> PathBuf {
 
 /// A program asks for the SONAME, and cargo's file has another name. Programs that
 /// another test process runs may look for it at any time, so it is never gone.
-fn link_as_soname(shared: &Path, directory: &Path) {
+pub(crate) fn link_as_soname(shared: &Path, directory: &Path) {
     let link = directory.join(SONAME);
     if fs::read_link(&link).is_ok_and(|target| target == shared) {
         return;

@@ -61,14 +61,17 @@ apart_run(void (*test)(void), const char *name, const char *variant)
 #define RUN_APART_AS(test, variant) apart_run(test, #test, variant)
 
 /* Runs one of hundreds of variants; under a runner, where each takes a second,
- * every 11th of them, unless THREADLOCALMAP_DEEP asks for all (make check-deep). */
+ * every 11th of them, or every THREADLOCALMAP_TEST_STRIDE-th (a prime, so that all
+ * that variants are made of are met), unless THREADLOCALMAP_DEEP asks for all (make
+ * check-deep). */
 static inline void
 apart_run_of_many(void (*test)(void), const char *name, const char *variant)
 {
     static size_t number;
     const char *deep = getenv("THREADLOCALMAP_DEEP");
+    const char *stride = getenv("THREADLOCALMAP_TEST_STRIDE");
 
-    if (number++ % 11 == 0 || getenv("THREADLOCALMAP_TEST_SCALE") == NULL ||
+    if (number++ % (stride != NULL ? strtoul(stride, NULL, 10) : 11) == 0 || getenv("THREADLOCALMAP_TEST_SCALE") == NULL ||
         (deep != NULL && *deep != '\0'))
         apart_run(test, name, variant);
 }

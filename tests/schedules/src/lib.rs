@@ -17,7 +17,7 @@
 //! README.md has the tables: which scenarios there are, and what they find.
 
 #[cfg(not(modelled))]
-compile_error!("build with RUSTFLAGS='--cfg modelled' (scripts/check.sh schedules does)");
+compile_error!("build with RUSTFLAGS='--cfg modelled' (ci/schedules.sh does)");
 
 pub mod memory;
 pub mod oracle;

@@ -3,9 +3,9 @@
 //! Each scenario is a script for two or three threads; `runner` has what must
 //! hold after each. The number is that of preemptions: a scenario with more
 //! threads is played with fewer. `1 of 2`: `make check` plays it with one, in
-//! seconds, and `make check-deep` with two (THREADLOCALMAP_DEEP=1), in a minute
-//! or so. THREADLOCALMAP_MORE_PREEMPTIONS=1 plays each with one more. README.md
-//! has the table of roles.
+//! seconds, and `make check-deep` with two (THREADLOCALMAP_DEEP=1).
+//! THREADLOCALMAP_MORE_PREEMPTIONS=1 plays each with one more. README.md has the
+//! table of roles.
 
 use threadlocalmap_schedules::script::{Rules, Script};
 use threadlocalmap_schedules::weak::{check, is_deep};
@@ -47,7 +47,7 @@ scenarios! {
     a_linker_and_one_that_unlinks: OWNER, 4, ["attach | set", "set | remove"];
     two_that_unlink: OWNER, 4, ["set | remove", "set | remove"];
     two_releasers: OWNER, 4, ["set | release", "set | release"];
-    a_releaser_with_a_value_and_a_thread_that_exits: OWNER, 3, ["set | release", "set | exit"];
+    a_releaser_with_a_value_and_a_thread_that_exits: OWNER, 2 of 3, ["set | release", "set | exit"];
     a_releaser_that_is_not_attached_and_a_thread_that_exits: OWNER, 3, ["release", "set | exit"];
     a_releaser_and_a_thread_that_detaches: OWNER, 3, ["attach | release", "set | detach"];
     a_releaser_that_exits_and_an_owner_that_expunges: OWNER, 3, ["set | release exit", "set | expunge"];
@@ -66,7 +66,7 @@ scenarios! {
     a_releaser_and_an_owner_with_a_waker: OWNER, 3, ["attach | release", "waker set | expunge"];
     a_releaser_and_a_thread_with_wakers: OWNER, 3, ["attach | release", "waker set | waker"];
     a_hook_and_a_releaser_of_its_owner: OWNER, 4, ["hook | exit", "release"];
-    a_hook_and_a_releaser_with_a_value_of_its_owner: OWNER, 3, ["hook set | exit", "set | release"];
+    a_hook_and_a_releaser_with_a_value_of_its_owner: OWNER, 2 of 3, ["hook set | exit", "set | release"];
     a_hook_and_a_drainer_of_its_owner: OWNER, 3, ["hook | exit", "release | drain"];
     a_hook_whose_owners_slot_serves_another_key: OWNER, 3, ["hook | exit", "release create"];
     a_releaser_and_a_map_that_changes_threads: OWNER, 3, ["switch set back | release", "switch set back"];
@@ -79,12 +79,12 @@ scenarios! {
     a_releaser_of_any_and_an_owner_that_expunges: ANY, 3, ["set | release", "set | expunge"];
     a_releaser_of_any_and_an_owner_that_sets_again: ANY, 3, ["release", "set | set"];
     a_releaser_of_any_and_an_owner_that_takes: ANY, 3, ["attach | release", "set | take"];
-    a_releaser_of_any_and_an_owner_that_removes: ANY, 3, ["set | release", "set | remove"];
+    a_releaser_of_any_and_an_owner_that_removes: ANY, 2 of 3, ["set | release", "set | remove"];
     a_releaser_of_any_and_a_late_linker: ANY, 3, ["set | release", "get"];
-    a_releaser_of_any_and_a_thread_that_exits: ANY, 3, ["set | release", "set | exit"];
+    a_releaser_of_any_and_a_thread_that_exits: ANY, 2 of 3, ["set | release", "set | exit"];
     a_releaser_of_any_and_a_slot_that_serves_another_key: ANY, 2 of 3, ["set | release create", "set | set"];
     a_purger_and_an_owner_that_sets_again: ANY, 3, ["set | purge", "set | set"];
-    a_purger_and_an_owner_that_gets: ANY, 3, ["set | purge", "set | get"];
+    a_purger_and_an_owner_that_gets: ANY, 2 of 3, ["set | purge", "set | get"];
     a_purger_and_an_owner_that_removes: ANY, 3, ["attach | purge", "set | remove"];
     a_purger_and_a_thread_that_exits: ANY, 3, ["purge", "set | exit"];
     a_purger_and_a_releaser: ANY, 3, ["set | purge", "set | release"];
@@ -117,8 +117,8 @@ scenarios! {
     a_purger_of_owners_and_one_that_removes: ENUMERABLE, 3, ["attach | purge", "set | remove"];
     a_purger_of_owners_and_one_that_takes: ENUMERABLE, 3, ["purge", "set | take"];
     a_purger_of_owners_and_one_that_exits: ENUMERABLE, 3, ["purge", "set | exit"];
-    a_purger_of_owners_and_a_releaser: ENUMERABLE, 3, ["set | purge", "set | release"];
-    a_purger_of_owners_and_a_drainer: ENUMERABLE, 3, ["purge release", "set | expunge drain"];
+    a_purger_of_owners_and_a_releaser: ENUMERABLE, 2 of 3, ["set | purge", "set | release"];
+    a_purger_of_owners_and_a_drainer: ENUMERABLE, 2 of 3, ["purge release", "set | expunge drain"];
     a_purger_of_owners_and_one_with_a_waker: ENUMERABLE, 3, ["attach | purge", "waker set | expunge"];
     two_purgers_of_owners: ENUMERABLE, 3, ["set | purge", "set | purge"];
     a_purger_of_owners_and_a_visitor: ENUMERABLE, 3, ["set | purge", "set | visit"];
@@ -183,24 +183,24 @@ scenarios! {
 
 scenarios! {
     a_releaser_and_a_scope_that_covers: OWNER, 3, ["release", "set | begin set end"];
-    a_releaser_and_a_scope_that_ends: OWNER, 3, ["attach | release", "set begin set | end"];
+    a_releaser_and_a_scope_that_ends: OWNER, 2 of 3, ["attach | release", "set begin set | end"];
     a_releaser_and_a_scope_that_hides: OWNER, 3, ["release", "set begin | remove end"];
     a_releaser_and_a_covered_value_that_is_expunged: OWNER, 3, ["set | release", "set begin set | expunge"];
     a_releaser_and_a_thread_that_exits_in_a_scope: OWNER, 2, ["release", "set begin set | exit"];
     a_releaser_in_a_scope_and_an_owner: OWNER, 3, ["set begin set | release", "set | expunge"];
     a_releaser_of_any_and_a_scope_that_covers: ANY, 3, ["release", "set begin | set"];
-    a_releaser_of_any_and_a_scope_that_ends: ANY, 3, ["attach | release", "set begin set | end"];
+    a_releaser_of_any_and_a_scope_that_ends: ANY, 2 of 3, ["attach | release", "set begin set | end"];
     a_releaser_of_any_and_a_thread_that_exits_in_a_scope: ANY, 2, ["release", "set begin set | exit"];
     a_purger_and_a_scope_that_ends: ANY, 3, ["purge", "set begin set | end"];
     a_purger_and_a_scope_that_hides: ANY, 3, ["purge", "set begin | remove end"];
     a_visitor_and_a_scope_that_covers: ENUMERABLE, 3, ["visit", "set begin | set"];
     a_visitor_and_a_scope_that_ends: ENUMERABLE, 3, ["visit", "set begin set | end"];
     a_visitor_of_any_and_a_scope_that_ends: BOTH, 3, ["visit", "set begin set | end"];
-    a_visitor_and_a_thread_that_exits_in_a_scope: ENUMERABLE, 3, ["visit", "set begin set | exit"];
+    a_visitor_and_a_thread_that_exits_in_a_scope: ENUMERABLE, 2 of 3, ["visit", "set begin set | exit"];
     one_that_takes_all_and_a_scope_that_ends: ENUMERABLE, 3, ["scrape", "set begin set | end"];
     a_releaser_and_a_workers_value_in_a_scope: WORKER, 3, ["release", "set begin | set end"];
     a_releaser_and_a_capture: INHERITED, 3, ["release", "set | capture free"];
-    a_releaser_and_one_that_enters_a_context: INHERITED, 3, ["release", "set capture | enter end"];
+    a_releaser_and_one_that_enters_a_context: INHERITED, 2 of 3, ["release", "set capture | enter end"];
     a_releaser_and_one_that_frees_a_context: INHERITED, 3, ["set | release", "set capture | free"];
     a_releaser_and_a_task: INHERITED, 2, ["release", "set submit | run"];
     a_releaser_and_a_task_that_is_cancelled: INHERITED, 3, ["attach | release", "set submit | cancel"];
@@ -210,14 +210,14 @@ scenarios! {
     a_task_of_one_thread_run_by_another: INHERITED, 3, ["set submit | remove", "run"];
     a_purger_and_a_capture: ANY_INHERITED, 3, ["purge", "set | capture free"];
     a_releaser_of_any_and_a_capture: ANY_INHERITED, 3, ["release", "set | capture"];
-    a_releaser_of_any_and_a_copy_that_sets: ANY_INHERITED, 3, ["release", "set | recapture"];
-    a_releaser_and_a_copy_that_sets: ENUMERABLE_INHERITED, 3, ["release", "set | recapture"];
+    a_releaser_of_any_and_a_copy_that_sets: ANY_INHERITED, 2 of 3, ["release", "set | recapture"];
+    a_releaser_and_a_copy_that_sets: ENUMERABLE_INHERITED, 2 of 3, ["release", "set | recapture"];
     a_releaser_of_any_and_a_task: ANY_INHERITED, 2, ["release", "set submit | run"];
     a_visitor_and_a_capture: ENUMERABLE_INHERITED, 3, ["visit", "set | capture"];
     a_visitor_and_one_that_enters_a_context: ENUMERABLE_INHERITED, 3, ["visit", "set capture | enter end"];
     one_that_takes_all_and_a_capture: ENUMERABLE_INHERITED, 3, ["scrape", "set | capture"];
     two_threads_and_a_scope_that_moves: OWNER, 3, ["switch begin set back | switch end back", "switch set back"];
-    a_releaser_and_a_scope_that_moves: OWNER, 3, ["release", "switch set begin set back | switch end back"];
+    a_releaser_and_a_scope_that_moves: OWNER, 2 of 3, ["release", "switch set begin set back | switch end back"];
     a_releaser_of_any_and_a_map_that_moves: ANY, 3, ["attach | release", "switch set back | switch set back"];
     a_purger_and_a_map_that_moves: ANY, 3, ["purge", "switch set back | switch remove back"];
     a_visitor_and_a_map_that_moves: ENUMERABLE, 3, ["visit", "switch set back | switch set back"];

@@ -34,11 +34,13 @@ static PLAYED: Mutex<Option<HashSet<String>>> = Mutex::new(None);
 const PREEMPTIONS: usize = 3;
 
 /// Whether `weak.rs` plays the scenario of this text as it is, with as many
-/// preemptions at least.
+/// preemptions at least (in `make check-deep`, where it has fewer before).
 fn is_in_weak(scenario: &str) -> bool {
     let (rules, parts) = scenario.split_once(", ").expect("rules and parts");
     (PREEMPTIONS..10).any(|preemptions| {
-        include_str!("weak.rs").contains(&format!(": {rules}, {preemptions}, {parts};"))
+        let (text, fewer) = (include_str!("weak.rs"), preemptions - 1);
+        text.contains(&format!(": {rules}, {preemptions}, {parts};"))
+            || text.contains(&format!(": {rules}, {fewer} of {preemptions}, {parts};"))
     })
 }
 

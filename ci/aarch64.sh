@@ -6,7 +6,7 @@
 #      qemu-user. That takes Rust's standard library for aarch64: from rustup when it has the
 #      target, else from Debian's packages, unpacked below the target folder and nowhere else.
 # shellcheck source=scripts/lib.sh
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 TRIPLE=aarch64-unknown-linux-gnu
 WORK=$TARGET/aarch64
@@ -119,15 +119,17 @@ build_for_aarch64() {
     build_library_in "$LIBRARY" --target $TRIPLE --target-dir "$WORK/build"
 }
 
-# run_program NAME SOURCE: linked shared and static, and run: in turn one of them, with CHECK_DEEP both.
+# run_program NAME SOURCE: linked with the shared and with the static library, and run: in turn one of
+# them, with CHECK_DEEP both.
 run_program() {
   local program="$WORK/$1" way
-  $CROSS-gcc -std=c11 -O2 -D_GNU_SOURCE -Iinclude -Itests/c/support "$2" -o "$program-shared" -L"$LIBRARY" -lthreadlocalmap -pthread
-  $CROSS-gcc -std=c11 -O2 -D_GNU_SOURCE -Iinclude -Itests/c/support "$2" -o "$program-static" "$LIBRARY/libthreadlocalmap.a" \
-    -pthread -ldl
-  local ways=(shared static)
+  # shellcheck disable=SC2034 # by their names, below
+  local ways=(shared static) shared=(-L"$LIBRARY" -lthreadlocalmap) static=("$LIBRARY/libthreadlocalmap.a")
   [ -n "${CHECK_DEEP:-}" ] || ways=("${ways[ran % 2]}")
+  $CROSS-gcc -std=c11 -O2 -D_GNU_SOURCE -Iinclude -Itests/c/support -c "$2" -o "$program.o"
   for way in "${ways[@]}"; do
+    local -n library=$way
+    $CROSS-gcc "$program.o" -o "$program-$way" "${library[@]}" -pthread -ldl
     if ! timeout 300 "${QEMU[@]}" -E LD_LIBRARY_PATH="$LIBRARY" "$program-$way" >"$program.log" 2>&1; then
       tail -n 20 "$program.log"
       fail "aarch64: $2, linked $way, failed under qemu-user"
@@ -142,7 +144,8 @@ have qemu-aarch64 || { skipped 'aarch64: running the C suite (no qemu-aarch64; D
 find_rust || { skipped "aarch64: running the C suite (no Rust standard library for $TRIPLE here)"; exit 0; }
 build_for_aarch64
 # qemu runs them some ten times slower than the machine.
-export THREADLOCALMAP_TEST_SCALE=${THREADLOCALMAP_TEST_SCALE:-20}
+if [ -n "${CHECK_DEEP:-}" ]; then scale=20; else scale=60; fi
+export THREADLOCALMAP_TEST_SCALE=${THREADLOCALMAP_TEST_SCALE:-$scale}
 ran=0
 for source in tests/c/*/*.c examples/hello.c; do
   run_program "$(basename "$source" .c)" "$source"

@@ -4,7 +4,7 @@
 # PYTHONS='python3.9 /opt/x/bin/python3' names the interpreters; without it, those on PATH and pyenv's are.
 # In make check it is the oldest and the newest of them; make check-deep takes all.
 # shellcheck source=scripts/lib.sh
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 WORK=$(realpath -m "$TARGET/python")
 mkdir -p "$WORK"

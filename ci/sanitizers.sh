@@ -7,7 +7,7 @@
 # Left out: programs that bring an allocator, and those that count or use up pthread keys, which the
 # sanitizers have some of themselves.
 # shellcheck source=scripts/lib.sh
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 WORK=$TARGET/sanitizers
 THREADED='abandoned_callbacks abandoned_visits dump_dead_races dump_fd_signals dump_races enumerate enumerate_many enumerate_races exit_races exit_rounds

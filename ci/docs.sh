@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# The documentation of the Rust sources, private items included.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/../scripts/lib.sh"
+
+headline 'Documentation, every warning an error'
+RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' "$CARGO" doc --locked --no-deps --document-private-items

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# The examples (tests/examples.rs), those with other libraries as far as these are here.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/../scripts/lib.sh"
+
+headline 'Examples: no warning, they do what they say, nothing leaks'
+# needs TEST HEADER PACKAGE
+needs() {
+  have_header "$2" && return
+  skipped "examples/$1 (no $2: $3)"
+  skips+=(--skip "$1" --exact)
+}
+skips=()
+needs sqlite sqlite3.h libsqlite3-dev
+needs zstd zdict.h libzstd-dev
+needs openssl openssl/evp.h libssl-dev
+"$CARGO" test --locked --test examples -- ${skips[@]+"${skips[@]}"}

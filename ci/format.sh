@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Whether all Rust sources are as rustfmt has them.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/../scripts/lib.sh"
+
+headline 'Format'
+if ! "$CARGO" fmt --version >/dev/null 2>&1; then skipped 'format: cargo has no fmt (rustup component add rustfmt)'; exit 0; fi
+"$CARGO" fmt --all --check
+for package in tools/plot benches tests/schedules fuzz fuzz/hunter; do
+  "$CARGO" fmt --manifest-path "$package/Cargo.toml" --check
+done
+say 'as rustfmt has it'

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# An installed copy, and programs that use it.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/../scripts/lib.sh"
+
+headline 'Installing: with make, CMake, Meson and cargo-c, and using what is installed'
+"$CARGO" test --locked --test install

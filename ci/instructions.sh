@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# How many instructions our own paths take.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/../scripts/lib.sh"
+
+headline 'The instructions of our own paths, beside the committed numbers'
+if ! have valgrind; then skipped 'the instructions of our paths (no valgrind)'; exit 0; fi
+scripts/instructions.sh

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# The library under model checkers (tests/schedules/README.md).
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/../scripts/lib.sh"
+
+headline 'The protocol between threads: every schedule of a few steps, random ones of many'
+# A build of its own: there the model checker stands behind every shared word.
+# Not deep: the largest scenarios have one preemption fewer. What is weakened must be found all the same.
+RUSTFLAGS='--cfg modelled' THREADLOCALMAP_DEEP=${CHECK_DEEP:-} "$CARGO" test --locked \
+  --manifest-path tests/schedules/Cargo.toml --target-dir "$TARGET/schedules"

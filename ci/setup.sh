@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Installs what the other steps use; names what is missing.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/../scripts/lib.sh"
+
+exec scripts/setup.sh

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Everything at once, for a while: nothing is left, nothing grows.
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/../scripts/lib.sh"
+
+headline 'A soak of a minute and a half'
+# A minute's work, with another step beside it.
+scripts/soak.sh 90
