@@ -19,7 +19,8 @@ fn functions(code: &str) -> Vec<Function<'_>> {
     let mut inside = false;
     for line in code.lines() {
         if let Some(name) = line.split_once(" <").and_then(|(_, rest)| rest.strip_suffix(">:")) {
-            inside = name.starts_with("loop_");
+            // A part that gcc has moved away, as it is never hot, has a point in its name.
+            inside = name.starts_with("loop_") && !name.contains('.');
             if inside {
                 found.push(Function { name, code: Vec::new() });
             }
