@@ -37,10 +37,15 @@ fn sources() -> BTreeMap<String, String> {
     files
 }
 
-/// A source up to its module of tests, which stands last.
+/// A source up to its module of tests, which stands last; and without its licence line, which is
+/// in every file and nothing to read.
 fn without_tests(text: &str) -> String {
     let end = text.find("\n#[cfg(test)]\nmod tests {").unwrap_or(text.len());
-    text[..end].to_owned()
+    let text = &text[..end];
+    match text.split_once('\n') {
+        Some((first, rest)) if first.starts_with("// SPDX-License-Identifier") => rest.to_owned(),
+        _ => text.to_owned(),
+    }
 }
 
 /// The `use` statements of a file, one line each, without its documentation.
