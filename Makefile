@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # The library itself is built by cargo; this drives the rest. `make` alone shows what there is.
 
 CARGO  ?= cargo

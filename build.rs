@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which thread-local storage there is, link arguments of the shared library,
 //! and two facts for the test harness.
 //!

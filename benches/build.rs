@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Builds what is measured: the library, as a release, and the C kernels, as
 //! a user would compile them.
 //!

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # Checks aarch64 on an x86-64 machine, as far as its tools allow, and says how far that was:
 #   1. the header, as C11 and C++17, with the cross compiler; and that its inlined hit really reads
 #      the thread register (tpidr_el0) and calls nothing;

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # The C++ header (tests/cpp.rs), as far as compilers and sanitizers are here. The tests run with clang, and
 # as C++17 without a sanitizer, in make check-deep only: before, clang looks for errors and warnings.
 # shellcheck source=scripts/lib.sh

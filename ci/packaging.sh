@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # packaging.sh [PART...]: what distributions make of the library, each part tried as its users do.
 #
 #   bindgen   the header, read by bindgen: every constant, function and structure

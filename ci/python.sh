@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # The Python module, on each CPython of 3.9 or newer that is found here: `pip install ./bindings/python`
 # into a virtual environment below the target folder, its tests, CPython's own of threading.local, mypy.
 # PYTHONS='python3.9 /opt/x/bin/python3' names the interpreters; without it, those on PATH and pyenv's are.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # Runs the C suite under gcc's sanitizers:
 #   1. ThreadSanitizer, over the threaded part. The library is instrumented as well. Nothing is
 #      suppressed.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # What `make install` puts in place (scripts/install.sh), put there by CMake. tests/install.rs compares the two.
 
 set(_libdir "${CMAKE_INSTALL_FULL_LIBDIR}")

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A counter for each thread, and a sum that any thread may compute while the
  * threads continue to count.

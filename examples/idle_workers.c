@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The workers of a pool sleep, an object dies, and the workers wake up and free
  * their values of it.

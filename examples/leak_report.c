@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A report of the values that are left when a pool shuts down, in four lines:
  * print() and a call of tls_dump().

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # debian.sh FOLDER: writes Debian's source tree of what git tracks here, FOLDER/threadlocalmap-VERSION, and
 # its .orig.tar.gz beside it. dpkg-buildpackage in that tree makes the packages.
 #

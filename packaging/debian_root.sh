@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # debian_root.sh FOLDER TREE: installs FOLDER's packages in a throw-away root, runs TREE's debian/tests there,
 # upgrades to packages of a higher version, removes and purges them. Called as root.
 #

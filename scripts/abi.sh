@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # abi.sh [--write]: compares the functions, types and symbols of the shared library, built with debug information,
 # with those of the release in tests/abi (abidiff). What is new may be there; what was there must be as it was.
 # --write describes the library as it is now, for a new release: docs/abi.md says when.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # bench.sh [OPTION...]: the benchmark with these options, beside the peers that are installed; then its
 # charts. A full run, without options, writes docs/benchmarks.md and its pictures anew. QUICK=1: everything
 # in a few rounds, to see that it works; the page goes below target/bench. `make bench` calls it;

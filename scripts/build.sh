@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # build.sh OPTION... [CARGO-OPTION...]: builds the shared and the static library. `make all`, CMake and Meson
 # call it.
 #   --stage FOLDER       puts them there, under the names that they are installed by

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # check.sh [STEP...]: the steps named, or all of them; stops when one has failed. A step is a file,
 # ci/STEP.sh. Two at a time, begun in order, because most of them have phases that keep one core busy
 # only. What a step prints is shown when it has ended; until then, a line each minute says how far it

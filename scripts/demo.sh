@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # The demo: the same work with the buffers of a pool's threads kept in four ways, one after the
 # other, then a table and a chart of the four. `make demo` builds what it needs and calls it.
 #   DEMO_FOLDER     the folder to work through (default: this repository)

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # fuzz.sh [TARGET...]: searches for inputs that fail, FUZZ_SECONDS (60) in all, from the corpus on.
 # fuzz.sh --merge [TARGET...]: makes the corpus anew: the fewest and smallest inputs, of those in it
 # and those found since, that reach all that these reach together. Inputs that somebody has given a

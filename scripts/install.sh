@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # install.sh [--uninstall | --built FOLDER]: puts the library, its headers, its man pages and what build
 # systems find it by below PREFIX, LIBDIR, INCLUDEDIR and MANDIR (of the environment), and these below
 # DESTDIR; or removes exactly these files. `make install`, `make uninstall` and Meson call it.

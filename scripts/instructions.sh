@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # instructions.sh [--accept]: counts the instructions of our own paths (benches/paths) under callgrind, and
 # compares them with the committed numbers. More than 5 %, and more than 2 instructions, above is a failure.
 # --accept writes the numbers that it finds to the file instead. benches/README.md says how to read them.

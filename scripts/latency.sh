@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # latency.sh: how long the longest single calls take on a thread with a million values (benches/paths/latency.c).
 # A table, and the same in target/bench/latency.json. `make latency` calls it; benches/README.md says how to read it.
 # shellcheck source=scripts/lib.sh

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # link-shared.sh ARCHIVE FOLDER [FLAG...]: links the shared library from the static one, with the version of each
 # symbol, and puts it into the folder under its three names. The flags are the compiler's, as --sysroot=.
 #

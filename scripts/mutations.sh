@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # mutations.sh [PATCH...]: whether the hunter (fuzz/hunter) finds the faults that it is for.
 #
 # Each fuzz/mutations/*.patch puts a fault back. It is applied to a copy of the tree, the hunter is

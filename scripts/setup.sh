@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # Installs what `make check` uses besides cargo, a C and C++ compiler and make. On Debian and its
 # like, and only as root or where sudo asks no password; elsewhere it says what is missing. Nothing
 # here is needed to build or use the library, and each missing tool skips only its own checks.

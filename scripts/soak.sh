@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # soak.sh [SECONDS]: builds tests/soak against the shared library and runs it for so long (300);
 # `make soak MINUTES=` calls it. Pools, churn, threads that end, forks and plugin reloads all at once;
 # at the end nothing may be left and nothing may have grown. Status 1 and a sentence otherwise.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Weak-keyed thread locals with explicit cleanup, for C and C++ thread pools.
 //!
 //! The JDK's `ThreadLocalMap` as a C library. A thread that dies takes its

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a program that was compiled against an earlier header relies on:
 //! `docs/abi.md` promises it.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The header, read by bindgen: what Rust programs get of it.
 //!
 //! bindgen evaluates macros itself, and knows neither casts nor macros that call

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The C test suite: every program in `tests/c`, compiled and run. They lie in
 //! folders by the chapters of the header.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The codes that functions return are those that the header's texts name.
 //!
 //! Every program of the C suite is compiled once more, with `tests/c/support/codes.h`

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `tests/cpp/coroutines.cpp`: C++20 coroutines that are resumed on different
 //! threads, with the inlined look-ups and with the exported functions, linked with the shared
 //! and with the static library.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The C++ header: its tests with gcc and with clang, as C++17 and C++20, under the
 //! sanitizers, without exceptions; what must not compile; plug-ins that are unloaded;
 //! and that a get in a loop is compiled without a call.

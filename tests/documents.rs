@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the documents say and show, held against the sources.
 //!
 //! A page shows C and C++ in blocks with a mark, a comment on the line above:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What `tls_dump` writes is JSON, as `docs/dump.schema.json` describes it.
 //!
 //! C programs print reports; here they are parsed, checked against the schema

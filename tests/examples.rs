@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The examples: no warning, and they do what they say.
 //!
 //! What the documents show, `examples/hello.c` among it, is run by `tests/documents.rs`,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The header: that it compiles, and says what it should.
 //!
 //! `THREADLOCALMAP_WRITE_HEADER=1 cargo test --test header` writes

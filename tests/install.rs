@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An installed copy, used as its users use it.
 //!
 //! A C project takes a library that its build system finds at the first try. So

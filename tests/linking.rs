@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the library needs of a system, what it shows of itself, and how C
 //! programs link it.
 //!

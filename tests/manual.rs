@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The man pages: that they are what the header says, and are well formed. The
 //! HTML site: that Doxygen makes it without a warning, and that its links and
 //! its search work.

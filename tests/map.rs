@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The map alone: thresholds, stale entries in every position, and a model.
 //!
 //! Keys here are made from a wanted home, so that runs can be laid out by

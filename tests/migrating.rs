@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `bindings/c/include/threadlocalmap_pthread.h`: programs for pthread keys and
 //! `tss_t`, compiled as they are and with that header.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The library against a plain model: 1.6 million random operations.
 //!
 //! # What is run

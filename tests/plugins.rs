@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Plugins: shared objects that are opened and closed while threads run.
 //!
 //! The sources are in `tests/plugins`. What they need of the library differs:

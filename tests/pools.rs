@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Thread pools that we did not write, as their distributions ship them.
 //!
 //! For each pool two programs: `tests/pools/NAME.c` (or `.cpp`), which shows

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The structure of `src`, held against what `docs/architecture.md` says of it:
 //! floors, no circles, one place that destroys, and files of a size to read.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Real threads: keys that are shared, released under their users, and left
 //! behind by threads that end.
 //!

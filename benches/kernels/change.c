@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What changes the calling thread's map, and what cleans it. */
 #include <threadlocalmap.h>
 

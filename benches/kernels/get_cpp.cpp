@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 /* What the C++ header makes of a get: the same loop over one object, whose key is read anew each
  * time, as the C kernels read theirs. The objects are made and ended once for each call of a kernel. */
 #include <threadlocalmap.hpp>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* tls_get as another language has it: a call of the exported function. */
 #define TLS_NO_INLINE
 #include <threadlocalmap.h>

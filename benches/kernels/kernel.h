@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What a kernel is, for all the C files of this folder.
  *
  * A kernel is the loop that is timed: it does `operations` operations and

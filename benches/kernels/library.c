@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The library's calls that need its structs, for the Rust side of the
  * benchmark: so that the header alone says what they look like. */
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The peers that need no library but libc: pthread keys, a raw __thread
  * variable, and the loop with nothing in it.
  *

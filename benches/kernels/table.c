@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The kernels of one place, by name. */
 #include "kernel.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Scopes, contexts, tasks, and maps that move. What a loop needs beside its
  * keys it makes before it begins: that is once for thousands of operations. */
 #include <stdlib.h>

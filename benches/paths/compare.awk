@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # compare.awk COMMITTED FOUND: says which paths have other instructions than were committed. Its status is 1 if one
 # has more than 5 %, and more than 2, above; if one was not committed; or if one that was is not there.
 FILENAME == ARGV[1] { if (!/^#/) committed[$1] = $2; next }

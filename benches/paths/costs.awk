@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # costs.awk OPERATIONS COSTS...: the instructions of one operation of each path. OPERATIONS has lines of a path and
 # how many operations run_2n() does more than run_n(); COSTS are callgrind's outputs, without numbers for names.
 # In these, each function has its calls: the callee, "calls=", and a line with what they cost, callees included.

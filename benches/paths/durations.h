@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* How long calls took, in several repetitions, and what is printed of them. */
 #ifndef PATHS_DURATIONS_H
 #define PATHS_DURATIONS_H

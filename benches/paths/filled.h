@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What latency.c measures among: a thread with very many values, many of them stale. */
 #ifndef PATHS_FILLED_H
 #define PATHS_FILLED_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Threads that sleep, and do one thing each time they are woken.
  *
  * Each has a map of its own, so each can have a value under a key. One does

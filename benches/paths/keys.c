@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Keys, and what they do to other threads' values: made, released, visited, purged. */
 #include "path.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* latency FILE: how long single calls take on a thread with very many values (filled.h), the longest before
  * all. A table on the terminal, and the same as JSON in FILE. benches/README.md says how to read it.
  *

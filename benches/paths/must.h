@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What must hold, or the program's figures mean nothing: it says what did not, and ends. */
 #ifndef PATHS_MUST_H
 #define PATHS_MUST_H

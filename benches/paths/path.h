@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What a path is: a named function that does one operation of the library again and again, and what
  * there has to be before it begins.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Runs every path (path.h), each in a process of its own, for scripts/instructions.sh, which has callgrind
  * count what run_n() and run_2n() call. Prints, for each, how many operations lie between the two.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What is around a task: scopes, contexts, tasks and maps. */
 #include "path.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The calling thread's own values: found, set and taken away. */
 #include "path.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Holds what was measured against the bars, and is what `--json` writes.
 
 use serde::Serialize;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Other threads: the one that makes the process multi-threaded, and groups of
 //! idle ones that use the library.
 

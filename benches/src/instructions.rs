@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Counts instructions instead of timing.
 //!
 //! A count is the same on a busy machine as on an idle one, so it can be

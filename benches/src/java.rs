@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What OpenJDK's ThreadLocal took (`java/Peers.java`), beside ours.
 //!
 //! It ran in a process of its own, before this one: so there is one figure for each row and no

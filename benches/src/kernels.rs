@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The C kernels, found by name in the program and in the shared object.
 //!
 //! See `kernels/kernel.h` for what a kernel is and why there are four

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The library's functions as the Rust side of the benchmark needs them: to
 //! prepare and to check, never inside of what is timed.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the figures were taken on.
 
 use std::ffi::CStr;

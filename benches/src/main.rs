@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! threadlocalmap beside its peers, in one run, against the bars of its design.
 //!
 //! How it hangs together: a *contender* (`contenders`) is one piece of work that

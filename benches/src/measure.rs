@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs the rows in rounds.
 //!
 //! In each round every row is measured once: ours and its peers one right

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What values and keys take in memory, ours and peers', by what the C library's allocator has
 //! handed out, its own headers included.
 //!

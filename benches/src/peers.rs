@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who is measured: this library through each of its doors, and the peers that are installed here.
 
 use std::ffi::c_int;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the terminal shows.
 
 use crate::checks::Check;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Medians and quartiles.
 //!
 //! On a shared machine single figures are worthless: another guest's work, a

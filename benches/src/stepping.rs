@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The proof that a loop that is timed does what it says: the instructions that one more operation
 //! costs, counted in this very run.
 //!

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Puts the shared library into the wheel.
 
 Problem: the module is Python, and works with any CPython of 3.9 or newer; the library is made for a platform.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* TLS_RECLAIM_ANY: the thread that releases the key destroys all threads' values. */
 #include "pool.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* exit() destroys nothing; tls_thread_detach() does. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The child of a fork lets go of its thread's values, which are the parent's to destroy. */
 #include "pool.h"
 

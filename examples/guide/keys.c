@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The same with a key for each document: what leak.c leaks is freed by the workers. */
 #include "pool.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The problem: each worker keeps a buffer for each document, under a pthread key. */
 #include "pool.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A fiber has a map of its own, and its values wherever it runs. */
 #include "pool.h"
 

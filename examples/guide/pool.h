@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A pool of two workers, for the programs of docs/guide.md.
  *

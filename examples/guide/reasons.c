@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A destroy callback is called once for each value, on the thread that has it, with the reason. */
 #include "pool.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Values set inside a scope are destroyed when it closes; values they shadowed come back. */
 #include <stdio.h>
 #include <stdlib.h>

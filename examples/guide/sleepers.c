@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A worker that sleeps is woken when a key dies, and destroys its value. */
 #include "pool.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A task takes its submitter's values along, and leaves its worker as it was. */
 #include "pool.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A counter in each thread, and the sum over all of them. */
 #include "pool.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A thread's cipher contexts for one session: the session's secret is in them, expanded to the
  * key schedule of AES-256. */
 #ifndef CIPHER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* OpenSSL cipher contexts: one for each session and thread that serves it.
  *
  * Any worker may serve any session. Setting a key up costs more than sealing a small record, so each

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _XOPEN_SOURCE 700
 #include "document.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The files of a folder, and a document: one file being worked on by several workers at once. */
 #ifndef DOCUMENT_H
 #define DOCUMENT_H

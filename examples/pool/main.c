@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Counts the words of every file below a folder with a pool of threads.
  *
  * Each file is a document that several workers share, chunk by chunk; each of them keeps a scratch

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Counts of what was made and freed, and by which worker thread; and samples over time. The counting
  * of words does not depend on them. */
 #ifndef METER_H

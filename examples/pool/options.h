@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef OPTIONS_H
 #define OPTIONS_H
 

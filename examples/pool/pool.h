@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A fixed pool of threads with one bounded queue.
  *
  * It does not know thread-locals. Like most pools it has one hook: after_task, which each worker

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The result of a run, as a table, and as JSON to compare several runs. */
 #ifndef REPORT_H
 #define REPORT_H

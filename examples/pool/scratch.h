@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A scratch buffer, which one thread needs while it counts the words of one document. */
 #ifndef SCRATCH_H
 #define SCRATCH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Where a document's scratch buffers are kept, one for each thread. The variants of this program
  * differ in this only. */
 #ifndef STORE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A pthread key for each document.
  *
  * pthread_key_delete() runs no destructors, and no function reaches another thread's value. If the

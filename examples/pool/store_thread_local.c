@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A thread_local table from an object's address to this thread's value for it, as programs often
  * have it.
  *

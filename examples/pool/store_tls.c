@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A key of this library for each document. When the document is finished, its key is released:
  * the buffers that other workers still have for it are stale from that moment, and each worker
  * frees its own after its current task. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Boost.Asio's thread_pool: an executor that makes every function a task with a scope of its own,
 // and a sweep that wakes the workers when a parser has ended while they slept.
 #include <boost/asio.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // C++20 coroutines on Asio's pool: each session has a map of its own, and with it its buffer of the
 // parser, on whatever thread it runs.
 #include <asio.hpp>

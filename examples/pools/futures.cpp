@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A pool that is made of std::function and std::future. It copies what it is given, so it gets a
 // tls::shared_task.
 #include <threadlocalmap/shared_task.hpp>

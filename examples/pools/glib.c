@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* GLib's GThreadPool, whose threads move from pool to pool. With the adapter, tasks leave nothing in
  * them; g_thread_pool_stop_unused_threads() ends the threads, and the values that they kept. */
 #include <threadlocalmap_glib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Threads that glibc makes to call you when a timer expires: each has a buffer of its own for a
  * parser, and frees it when the call is over. There is nothing to wrap, and nothing to register. */
 #include <signal.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* libuv's pool: work that leaves nothing in its worker, and workers that the loop wakes when a parser
  * has ended while they sleep. */
 #include <threadlocalmap_uv.h>

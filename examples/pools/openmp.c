@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* OpenMP: a loop whose threads keep a buffer each, and one call that frees the buffers of all threads
  * after the parser has ended. */
 #include <threadlocalmap_openmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What the examples do on each pool: parsers count the words of texts. Each parser keeps a buffer for
  * each thread that uses it, and the buffers end with the parser. */
 #ifndef PARSER_H

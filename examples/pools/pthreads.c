@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A pool of plain pthreads (examples/pool/pool.c): tasks that leave nothing in their worker, and
  * workers that expunge after each task and in pool_drain(). */
 #include "../pool/pool.h"

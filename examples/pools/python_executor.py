@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """A ThreadPoolExecutor counts the words of documents. Each worker has a parser of its own for each
 document; when a document is closed, its parsers go, and the workers stay.
 

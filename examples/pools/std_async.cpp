@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // std::async: tasks take the inherited values of the thread that made them along, and leave nothing in
 // the thread that runs them.
 #include <future>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // oneTBB: each thread has a scope while it is in an arena, so the buffers that it makes there are freed
 // when it leaves; and tasks that have a scope each.
 #include <tbb/parallel_for.h>

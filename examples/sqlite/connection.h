@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A connection to an SQLite database, with its prepared statements: one thread's.
  *
  * It is opened with SQLITE_OPEN_NOMUTEX: SQLite takes no lock for it, and no two threads may ever

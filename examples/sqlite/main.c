@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* SQLite connections: one for each database and thread that uses it.
  *
  * A server keeps the database of a customer open while the customer works with it. Any worker may

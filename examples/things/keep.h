@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Where an object keeps a thing for each thread that uses it: a connection, a context, a buffer.
  * There are two ways, and the two runs of an example differ in this only. */
 #ifndef KEEP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A pthread key for each object. pthread_key_delete() calls no destructor, and no function reaches
  * another thread's value: the worker that closes the object destroys its own thing, and the other
  * workers' things are lost. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A key of this library for each object. Closing the object releases the key: the things that other
  * workers have for it are stale from that moment, and each worker destroys its own after its
  * current task. The object's memory goes with the last of them. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Counts which thread has made and which has destroyed the things that threads keep. */
 #ifndef LEDGER_H
 #define LEDGER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A pool of threads works on objects that it shares, once with each way to keep things, and compares
  * the two. The exit status depends on the counts of this library's way only. */
 #ifndef WORK_H

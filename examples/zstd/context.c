@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* For ZSTD_customMem: contexts whose memory is counted. */
 #define ZSTD_STATIC_LINKING_ONLY
 #include "context.h"

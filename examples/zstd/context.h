@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A thread's zstd contexts for one dictionary: to compress with it, and back. */
 #ifndef CONTEXT_H
 #define CONTEXT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* zstd contexts: one for each dictionary and thread that uses it.
  *
  * A store of small records compresses each family of them with a dictionary that was trained on

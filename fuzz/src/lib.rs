@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Byte strings as programs that call threadlocalmap.
 //!
 //! Every byte string is a program, and the same one always does the same. So a

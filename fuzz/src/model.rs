@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One thread and several maps, against the plain model of `tests/model`.
 //!
 //! `tests/model.rs` says what is compared, and when. Here bytes decide what is

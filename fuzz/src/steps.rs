@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Byte strings as steps.
 //!
 //! Three bytes make a step, so that what is inserted, removed or changed by a

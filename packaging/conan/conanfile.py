@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """threadlocalmap for Conan 2: `conan create .` in this folder.
 
 Problem: the sources are two folders up, and cargo builds them, which Conan has no tool for.

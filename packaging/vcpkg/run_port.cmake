@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # Runs the port without vcpkg: cmake -DLINKAGE=static|dynamic -DPACKAGES=FOLDER -P run_port.cmake
 #
 # vcpkg's functions are replaced by some that do what its manual says of them, as far as this port uses

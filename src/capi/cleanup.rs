@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Explicit cleanup, and the ends of threads.
 
 use core::ffi::{c_int, c_void};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The numbers of the API. They never change; new ones are appended.
 
 use core::ffi::c_int;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Error numbers as text.
 
 use core::ffi::{c_char, c_int};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Keys: making, keeping and releasing them.
 
 use core::ffi::{c_char, c_int, c_void};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Maps that move between threads.
 
 use core::ffi::c_int;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The exports: thin, and documented for readers of C.
 //!
 //! The `///` texts of this module become `include/threadlocalmap.h`, the man

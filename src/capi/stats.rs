@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the library holds and has done.
 
 use core::ffi::c_int;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The second name of each export: `tlm_set` for `tls_set`.
 //!
 //! # Problem

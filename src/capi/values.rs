@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The calling thread's values.
 
 use core::ffi::{c_int, c_void};

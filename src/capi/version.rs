@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The version of the library, as opposed to the header's.
 
 use core::ffi::{c_char, c_int};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A call of this library that is calling back, in its thread's chain.
 //!
 //! A callback may never return: its thread may end inside it, or the process

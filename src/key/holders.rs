@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The holders of one key: the records that learn of its death.
 //!
 //! # The problem

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Keys: handles, slots, references, and who has a value under which.
 //!
 //! # The problem

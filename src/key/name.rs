@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A key's name, for reports: copied when the key is made, copied out when
 //! somebody asks, and freed with the key's lock, so that nobody is reading it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! All slots of the process: found by index, taken and given back.
 //!
 //! ```text

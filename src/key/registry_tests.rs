@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The registry alone, without maps.
 
 use core::ptr::NonNull;

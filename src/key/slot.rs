@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One key's place: its life in one atomic word, its options, its holders.
 //!
 //! The life of a key is drawn in `docs/architecture.md`. A slot is *free*; its key is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The one word that says whether a key lives, and what keeps it alive.
 //!
 //! ```text

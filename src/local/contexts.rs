@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A captured context: an array of handles and copied values.
 //!
 //! A context belongs to no thread. After the capture it changes no more until it is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Scopes: what a set finds, and how an outer value is covered and comes back.
 //!
 //! # The idea

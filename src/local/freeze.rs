@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Maps that stand still while all values of a key are looked at.
 //!
 //! # The problem

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which maps and contexts have values of a key, dead or alive.
 //!
 //! # The problem

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a program has registered for a thread: hooks of its end, and wakers.
 //!
 //! A hook is the thread's alone. Of wakers there is a list that never changes.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where a map learns that keys of its entries have died.
 //!
 //! Many releasers post links of the map's records, each with some key's lock;

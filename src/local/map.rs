@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A map: the table, its records by age, and its inbox.
 //!
 //! # The idea

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! All maps and contexts of the process, and what those that are gone have done.
 //!
 //! Each map is in one list, with one lock, from its first value to its end; what

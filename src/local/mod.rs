@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One map and its thread: records, their states, and what ends them.
 //!
 //! ```text

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A map's records: where they come from, and go to.
 //!
 //! Records come in slabs, so that a value costs no header of the allocator's and

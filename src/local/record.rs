@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A record: one entry of one map, and the one byte that says where it is.
 //!
 //! # The states

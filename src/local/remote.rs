@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Everything that another thread may do to a map: post, take, look.
 //!
 //! # The problem

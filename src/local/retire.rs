@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The end of a value: the one place that calls a destroy callback, and the only
 //! one that ends an entry.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A map's records that are known stale: the youngest is the first to be ended.
 //!
 //! # The problem

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The sums over all maps, as the header has them.
 //!
 //! One structure for those who add up and for C: its texts are the header's.

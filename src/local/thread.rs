@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A thread: its own map, the map that it works on, and its calls in progress.
 //!
 //! ```text

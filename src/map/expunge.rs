@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Taking entries out: one, a run's stale ones, a sample, all stale ones.
 //!
 //! # Why closing a gap keeps every key reachable

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The `ThreadLocalMap`: one open-addressing table, for one thread.
 //!
 //! # The problem

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Growing, shrinking, and the sweep before growing.
 //!
 //! | | when | to |

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The table's memory: entries, and behind them the numbers of the owner's records.
 //!
 //! ```text

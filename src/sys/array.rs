@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An array that grows, of memory that may run out.
 //!
 //! Owners keep their records by age, their open scopes, the keys of a capture and the

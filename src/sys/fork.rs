@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Being there when the process forks.
 
 use super::memory::OutOfMemory;

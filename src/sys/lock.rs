@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A lock that can stand in a `static` and that tools understand.
 //!
 //! A `pthread_mutex_t` of the default kind. Every critical section in this

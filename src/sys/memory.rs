@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Memory that may run out.
 //!
 //! The library allocates from the C library and from nowhere else: running

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Everything that differs by platform, and nothing else.
 //!
 //! A few small seams; no other module names an operating system, a C library or

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A build for model checkers: `--cfg modelled`, for `tests/schedules` alone.
 //!
 //! # The idea

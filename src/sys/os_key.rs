@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One OS key: how the library learns that a thread ends.
 //!
 //! The C library calls a pthread key's destructor on every ending thread that

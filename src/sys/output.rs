@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Writing to a descriptor, in any state of the process.
 //!
 //! Also in a handler of a signal, between any two instructions of the thread: so no

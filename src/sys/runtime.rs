@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Rust wants of a program that has not its standard library: two symbols.
 //!
 //! The library needs the C library and nothing else, so that a C program links

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The words that two threads may touch, named once.
 //!
 //! Every other module imports them from here, so that a build for a model

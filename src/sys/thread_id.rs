@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The operating system's number for the calling thread.
 
 /// The calling thread's id as tools such as `top -H` and `gdb` show it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Threads that wait until nobody has a value under a key any more, with an end to it.
 //!
 //! The one who ends a value would have to wake them, at the cost of a fence in a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Contexts and tasks: the values that a task takes along from the thread that
 //! submits it.
 //!

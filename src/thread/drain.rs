@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Waiting: until nobody has a value under a key any more, or until nobody looks at
 //! the thread's own.
 //!

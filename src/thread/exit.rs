@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The end of a thread: hooks, then values, in rounds.
 //!
 //! ```text

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Stale values: expunging them, and waking those who can.
 
 use super::hooks;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Hooks of a thread's end, and wakers: what a program has registered is called.
 //!
 //! # The idea

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Making a key, and releasing it.
 
 use core::mem::size_of;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a thread does: one file a chapter of the header.
 //!
 //! # The problem

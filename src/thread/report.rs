@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What there is: the calling thread's entries, who has values of a key, and everything as
 //! JSON.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Scopes and tasks: a worker is after a task as it was before.
 //!
 //! A set inside a scope does not replace an outer value but covers it; so do a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A few threads' records that are always there, for calls that can't be refused.
 //!
 //! A release, and the end of a context or a task, must be done even where memory has

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Maps that are not a thread's own: made, switched to, destroyed.
 //!
 //! For threads that are not the operating system's (fibers, coroutines), and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Handing over everything that a thread has, undestroyed: what the child of a fork
 //! needs, whose values are the parent's to end, and a process that is about to leave.
 //!

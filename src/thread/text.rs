@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A report's text as it goes out: through a buffer, to a function or to a descriptor.
 //!
 //! Nothing is allocated: what a function that is called never returns to is a frame that

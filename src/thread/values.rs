@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The calling thread's values: get, set, swap, take, remove.
 //!
 //! A hit needs the hot slot alone: no thread, no attachment, no lock. What it can't

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Going over all threads' values: looking at them, taking or destroying them.
 //!
 //! With the key's lock and the map's, a value is marked, and the mark of the one

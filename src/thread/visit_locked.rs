@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Looking at all threads' values at one instant, with the key's lock.
 //!
 //! A visit without a lock ([`super::visit`]) sees each value at a moment of its own: a sum

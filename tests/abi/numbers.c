@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The sizes and numbers of version 0.1.0, which programs have compiled into them. Within a SONAME, a
  * line here changes only where a structure that says its size has got a new member at its end: then

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A program of version 0.1.0: it uses what that version has, the inlined calls first of all. Compiled
  * once, its object must run on every later library of the same SONAME, whatever has become of the

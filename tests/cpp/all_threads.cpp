@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // all_threads(): what is visited, what is promised meanwhile, and what is refused.
 #include "support.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // tls::atomic_ptr: what users of RocksDB's ThreadLocalPtr expect.
 #include "support.hpp"
 

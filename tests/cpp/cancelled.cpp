@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A thread is cancelled, or exits, in the middle of what the library has called: glibc unwinds its
 // stack through the library, and the thread's values end as always.
 #include "support.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // C++20 coroutines that are resumed on different threads, through the C header.
 //
 // Each has a map of its own, which the one who resumes it switches to: its values are there on every

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A guard or a scope that ends on another thread than it began on says so: compiled without NDEBUG it
 // ends the program, with NDEBUG it changes nothing. A program of its own, compiled both ways.
 #include <cstdio>

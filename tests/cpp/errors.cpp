@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // tls::errc, its category, and that every failure comes as it should.
 #include "support.hpp"
 

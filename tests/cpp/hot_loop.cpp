@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Loops that read values, for tests/cpp.rs to look at: none may have a call in it. The
 // compiler must believe that all memory changes in each round, as in a caller that does something.
 #include <threadlocalmap.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // tls::local: what users of folly::ThreadLocal and tbb::enumerable_thread_specific expect.
 #include "support.hpp"
 

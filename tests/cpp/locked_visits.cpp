@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // all_threads().for_each_locked(): all values as they are at one instant, and what its function may do.
 #include "support.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whether the loops of `hot_loop.cpp` look a value up without a call.
 //!
 //! A loop is what a conditional jump backwards spans. The one that matters reads

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // tls::map: the values of a coroutine, on whatever thread it runs.
 #include "support.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A shared object that uses the header, with all its symbols hidden but one: see object.hpp.
 #include "object.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // What the two shared objects of shared_objects.cpp give out: each is object.cpp, compiled with
 // hidden symbols and another OBJECT_NAME.
 #ifndef OBJECT_HPP

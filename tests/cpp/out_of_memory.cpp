@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Memory runs out, at each single allocation of a call: it says so, nothing is lost, and made again
 // with memory it works. A program of its own, because its allocator is everybody's.
 #ifndef _GNU_SOURCE

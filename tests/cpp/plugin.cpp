@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A plug-in that has static objects, and uses everything in the header. Its symbols are visible. (Not
 // that it makes a std::string from a char pointer: that alone keeps it in a program in C, if libstdc++
 // is bound to the constructor here.)

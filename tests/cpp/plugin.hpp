@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 /* What the plug-in of unload.cpp and unload_plain.c gives out: plugin.cpp, compiled as g++ does without
  * any flags for symbols. Of C and of C++. */
 #ifndef PLUGIN_HPP

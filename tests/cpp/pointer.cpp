@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // tls::thread_local_ptr: what users of boost::thread_specific_ptr and folly::ThreadLocalPtr expect.
 #include "support.hpp"
 

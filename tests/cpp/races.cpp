@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Real threads that make, replace, move and drop values while others end the objects.
 #include "support.hpp"
 

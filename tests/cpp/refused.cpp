@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // What must not compile, and what the compiler says then. The makefile compiles each case, and looks
 // for the words after "says:" in what comes; case 0 is right.
 #include <threadlocalmap.hpp>

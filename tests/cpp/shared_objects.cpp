@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The header in two shared objects, each with its symbols hidden; and in one that is opened late.
 #include "support.hpp"
 

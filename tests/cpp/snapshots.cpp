@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // all_threads(): once for each thread whatever deleters its values have; copies, their number, and
 // what is said where there is nothing to iterate over.
 #include "support.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // What the tests share: a value that counts its lives, and a thread that does what it is told.
 //
 // Catch2's assertions belong to the main thread. What other threads find is handed back to it, by

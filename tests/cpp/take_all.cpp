@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // tls::take_all: every value of the thread is handed over, and none is ended. On threads of the tests
 // alone: the main thread has values of other tests.
 #include "support.hpp"

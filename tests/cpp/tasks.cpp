@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // tls::scope, tls::context and tls::task: a worker is after a task what it was before it.
 #include "support.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Cleanup of the calling thread: expunging, and hooks at its end.
 #include "support.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Two translation units in one program: the other one is units_other.cpp.
 #include "support.hpp"
 

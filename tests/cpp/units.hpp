@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // One program of two translation units that share an object, its class and its functions.
 #ifndef UNITS_HPP
 #define UNITS_HPP

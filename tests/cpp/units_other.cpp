@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The other translation unit of units.cpp.
 #include "units.hpp"
 

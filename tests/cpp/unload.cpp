@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A plug-in that uses the header is unmapped by dlclose(), and nothing is called of it afterwards.
 //
 //     unload PLUGIN owners|any ROUNDS

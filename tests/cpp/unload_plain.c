@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A program in C, where libstdc++ comes and goes with the plug-in: the plug-in is unmapped, too. */
 #include <dlfcn.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Values of every type, made and ended in every way.
 #include "support.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The whole header with -fno-exceptions and -fno-rtti, where Catch2 can't be: a program of its own.
 #include <atomic>
 #include <chrono>

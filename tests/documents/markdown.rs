@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The pages of this repository, and enough of Markdown to check them: fenced blocks
 //! and their marks, prose, tables, links, and the anchors of headings.
 //!

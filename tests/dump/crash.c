@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Prints the report of a handler of SIGSEGV, which came from inside a destroy callback;
  * tests/dump.rs reads it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Prints a report of everything that a report can have, and nothing else: see
  * tests/dump.rs, which says what must be in it.

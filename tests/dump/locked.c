@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Prints the report of a thread that has the lock of the list of all maps, which it wants
  * itself; tests/dump.rs reads it.

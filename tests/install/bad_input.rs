@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What cannot work: the message says what to do, and nothing is installed.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! cargo-c: `cargo cinstall` of whichever version is here. Debian's knows no
 //! registry but the index of old, so the dependencies lie beside a copy of the
 //! sources, as a distribution has them.

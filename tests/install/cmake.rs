@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! CMake: the installed package, and the source tree in another project.
 
 use std::env;

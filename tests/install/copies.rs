@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The installed copies that the tests share, and how commands run beside them.
 
 use std::collections::BTreeMap;

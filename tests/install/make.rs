@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `make install` and `make uninstall`: what they do to a folder that has other
 //! files, how programs find the library afterwards, and who may build.
 

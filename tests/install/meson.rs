@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Meson: the installed package by its pkg-config file, the source tree as a
 //! subproject, and `meson install`.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is installed, and programs that are built with `cc`, with and without
 //! pkg-config.
 

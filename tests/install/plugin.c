@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A shared object that is loaded at run time and has the static library inside. */
 #include <threadlocalmap.h>
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # Programs that need each of the targets, and a plugin with the static library inside.
 add_executable(shared "${SOURCES}/examples/hello.c")
 target_link_libraries(shared PRIVATE threadlocalmap::threadlocalmap Threads::Threads)

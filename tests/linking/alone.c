@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A program that is linked with the archive and nothing else: a value of a
  * thread that ends, a dead key's value, and the dump, which formats numbers.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Another library that is written in Rust, with the standard library in it,
 //! for a C program that links both as archives.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * N04: two static libraries of Rust's in one C program. The other one brings
  * the standard library along, and unwinds.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What the programs of this folder share. They are ordinary code for pthread
  * keys: they name nothing of this library, and are compiled once as they are

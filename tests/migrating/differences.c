@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What differs from the system's functions, as threadlocalmap_pthread.h says.
  * Compiled with that header only.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What POSIX promises of pthread keys, and what programs rely on beside: run
  * with the system's functions and with this library's, it prints the same.

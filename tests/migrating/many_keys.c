@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * 5,000 pthread keys, and four threads that each have a value under each.
  * The system's functions end this at its limit, with EAGAIN and status 2.

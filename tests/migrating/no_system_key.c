@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A process whose true pthread keys are used up before it makes the first one
  * of this library's. Destructors could not run, and pthread_key_create() says

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * pthread keys and the ends of processes: exit(), the main thread's
  * pthread_exit(), fork(). Each is done in a child, which tells by its exit

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What C11 promises of tss_t. <threads.h> stands first, as the header asks of
  * C++ programs.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The plain model's changes of one value: set, swap, take, remove.
 
 use threadlocalmap::error::{Error, Reason};

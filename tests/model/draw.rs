@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How cases are drawn, and how many.
 
 use std::iter::repeat_n;

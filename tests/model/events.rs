@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What callbacks of the model's keys do: they write down that they were called.
 //!
 //! Values are numbers in the shape of pointers, no two alike, so an event says

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where cases run: one at a time, each in threads of its own.
 //!
 //! The library's state is the process's. So a case has the whole process: a

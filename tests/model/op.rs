@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What steps and callbacks do in the cases of `reentrant.rs`, and how it is
 //! drawn.
 

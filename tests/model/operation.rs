@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a case does: operations.
 //!
 //! An operation names keys and maps by a number that means something in every

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The plain model's other threads: what a call does in maps that are not the
 //! current one.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Callbacks that call back: what may not be lost, and not happen twice.
 //!
 //! Here the destroy, init and user_free callbacks of a key do something

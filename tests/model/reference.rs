@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The plain model: what the library promises, said in two ordered maps.
 //!
 //! No hashing, no slots, no inboxes: a map is its live entries and its stale ones,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The runner's scopes, contexts and tasks.
 
 use core::ffi::c_void;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs a case against the library and against the plain model at once.
 //!
 //! After each call the runner compares the answer, every callback that was

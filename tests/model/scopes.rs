@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The plain model's scopes, contexts and tasks: a scope is a number, what it
 //! hides is a list, and a context is a list of copies.
 

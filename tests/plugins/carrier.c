@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A plugin that brings a static copy of the library of its own, and exports
  * the functions of it that reopen.c asks for. */
 #include <threadlocalmap.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* N11: opens starter.c, which uses the library in its constructor.
  *
  *     constructor PLUGIN

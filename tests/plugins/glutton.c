@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Takes BYTES of the room that the C library keeps for libraries with
  * initial-exec thread-local storage that are loaded late. */
 

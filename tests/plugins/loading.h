@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Shared objects that a test program opens, looks into and closes. */
 #ifndef LOADING_H
 #define LOADING_H

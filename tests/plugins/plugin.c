@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A plugin: a shared object with a key whose callbacks are in it. When it is
  * unloaded, so are they.

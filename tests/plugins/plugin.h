@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What plugin.c exports, and how a program finds it. */
 #ifndef PLUGIN_H
 #define PLUGIN_H

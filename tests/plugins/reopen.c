@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * N01, N02, F21: the library itself is opened, used on threads that know
  * nothing of it, and closed before they end; again and again, while one worker

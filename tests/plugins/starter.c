@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * N11: a plugin that uses the library while it is being loaded: its constructor
  * starts a thread, which sets a value and ends, and waits for it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * N06, P07: the library is opened late, when others have taken room for
  * thread-local storage.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A plugin with a static copy of the library, to be opened beside another one.
  * Its functions are reached through a table of its own, so that it does not
  * depend on how symbols are bound; the calls in it do. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What twins.c calls of a plugin that has a copy of the library of its own. */
 #ifndef TWIN_H
 #define TWIN_H

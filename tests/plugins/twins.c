@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Opens two plugins, each with a static copy of the library, so that the symbols
  * of both are for everybody ("global") or not ("local"). Whether the two share

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * N03: the program has the library linked in statically, a plugin is linked
  * with the shared one, and handles cross from one to the other.

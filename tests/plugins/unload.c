@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * T73: a plugin goes away while threads that had its values go on.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The thread_pool of Asio without Boost.
 #include <asio.hpp>
 

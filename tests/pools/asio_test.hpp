@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The thread pool of Asio, for Boost's and for the one without Boost: `net` is the namespace.
 #ifndef ASIO_TEST_HPP
 #define ASIO_TEST_HPP

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Boost.Asio's thread_pool.
 #include <boost/asio.hpp>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // C++20 coroutines on a pool (Asio's, with co_spawn): each has a map of its own, and what it keeps
 // there goes with it from thread to thread.
 #include <asio.hpp>

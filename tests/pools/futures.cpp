@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // thread_pool::ThreadPool (Debian: libthread-pool-dev), one of the many pools that are made of
 // std::thread, std::function and std::future: it copies what it is given, and has no hook.
 //

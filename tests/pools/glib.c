@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* GLib's GThreadPool: a pool with threads of its own, and pools that share theirs. */
 #include "pool_test.h"
 

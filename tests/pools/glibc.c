@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * glibc's own threads: those that it makes to call a function of yours when a
  * timer expires or an asynchronous read is done (SIGEV_THREAD). They are

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* libuv's one pool, uv_queue_work(): no hook, threads that end with the process, and work that
  * only the loop's thread may post. */
 #include "pool_test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* OpenMP: the threads of a team stay for the next region, and nobody is told. */
 #include "pool_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What the tests of thread pools share: objects that come and go while tasks of a pool use them,
  * and what must hold afterwards.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A pool made of plain pthreads, with a queue of its own: examples/pool/pool.c. It has a hook after
  * each task, which it also calls when it is told to drain. */
 #include "pool_test.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // std::async: a thread for each task (libstdc++), or none: then it runs where get() is called.
 #include "pool_test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // oneTBB: arenas that workers enter and leave as there is work; they are told with an observer.
 #include "pool_test.h"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Each test leaves as many keys, values, contexts and maps as it has found."""
 
 import gc

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What the tests share: threads that are waited for, objects that note where they end, scripts."""
 
 from __future__ import annotations

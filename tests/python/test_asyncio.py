@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Tasks of asyncio: each has values of its own, which end with it."""
 
 import asyncio

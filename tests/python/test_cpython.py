@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """CPython's own test_threading_local, all of it, with threadlocalmap.local in the place of its locals.
 
 The file is the interpreter's, or the one that ci/python.sh has fetched for it.

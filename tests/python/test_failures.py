@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Each function of the library fails once at each place: nothing is changed, and nothing is lost.
 
 What fails is the function's answer, TLS_ERR_NO_MEMORY, and it is not called.

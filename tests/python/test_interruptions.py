@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Code that runs between any two steps of the module: a signal's handler, a finalizer that the collector calls.
 
 Problem: it comes in at random, and once in many thousands of runs just where it does harm.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """threadlocalmap.local beside threading.local: the same answers, beyond what CPython's own tests ask."""
 
 import _threading_local

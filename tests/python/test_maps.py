@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Maps: values of greenlets, generators, and tasks of loops that are not asyncio's."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Pools: task() and wrap(), contexts that are used again, workers that are left as they were."""
 
 import functools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """The interpreter's exit, forks, subinterpreters, signals, and a library that is not there."""
 
 import sys

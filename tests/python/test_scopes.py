@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Scopes: what they hide and end, and when they are refused."""
 
 import contextlib

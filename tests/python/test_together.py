@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Everything at once: loops on several threads, tasks that are cancelled, keys that are closed, forks, collections."""
 
 from support import script

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Values of threads: whose they are, where and when they end, what errors say."""
 
 import _thread

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Objects of all threads under one key, and all objects of one thread: visits that stop, scrape, take_all, explicit."""
 
 import threading

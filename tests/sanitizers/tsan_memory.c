@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * rustc's ThreadSanitizer instrumentation calls these three by name; gcc's
  * run-time library has them only as interceptors of memcpy, memmove and memset.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Forks while everything else goes on. The child uses the library and ends with _exit. */
 #include "soak.h"
 

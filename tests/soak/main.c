@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* soak --seconds N --plugin FILE [--csv FILE]: runs all parties together and checks what is left.
  * Status 0: nothing was wrong; 1: something was, and a sentence says what; 2: wrong usage. */
 #include "soak.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Short-lived objects, each with its own key, on the workers of two pools: the library's purpose.
  *
  * A feeder makes an object and some tasks on it. The tasks get, set, swap, take and remove its

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A plugin, as a program would load it: linked with the shared library, and unloaded for real. */
 #include "plugin.h"
 

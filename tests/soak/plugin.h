@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What reloads.c and the plugin know of one another. The plugin is code that comes and goes: its
  * key's callbacks are in it. */
 #ifndef SOAK_PLUGIN_H

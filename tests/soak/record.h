@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Samples over time: printed, written to a file, and checked. */
 #ifndef SOAK_RECORD_H
 #define SOAK_RECORD_H

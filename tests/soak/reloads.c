@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A plugin that is loaded, used by both pools, and unloaded, again and again.
  *
  * Its key is released while workers still have values under it, whose callbacks are the plugin's

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A soak: everything that a long-lived process does with the library, all at once, for as long as
  * it has to. Nothing may be left, nothing may grow.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Threads that come and end in every way, and one that makes and drops keys all the time. */
 #include "soak.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Values: counted, and marked, so that one that is destroyed twice or used afterwards is noticed. */
 #include "soak.h"
 

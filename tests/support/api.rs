@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The C API as the Rust tests call it: the exported functions, with a `Result`
 //! where C has a number. Nothing here goes past the exports.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The C and C++ compilers.
 //!
 //! The `cc` crate knows which they are (`CC`, `CXX`, cross compilers) and what

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The functions that a C header declares, found by reading it.
 //!
 //! Enough of C for a header that cbindgen writes: comments, preprocessor

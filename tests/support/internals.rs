@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the Rust tests look at behind the C API: all of it, and in one place.
 
 #![allow(dead_code)] // each test uses a part

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The invariants of a map's table and records, as code.
 
 #![allow(dead_code)] // the table's tests have no map

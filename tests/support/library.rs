@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The library under test: shared, static, and the header.
 //!
 //! Cargo is asked to build it as `make` does and where it has put the archive;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The manual: what the header says, as a structure.
 //!
 //! The header is read, and not the Rust sources, because it has everything in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Texts in mdoc, the language of man pages: <https://mandoc.bsd.lv/mdoc/>.
 //!
 //! 1. Nothing of a text can be taken for a command: a line does not begin with

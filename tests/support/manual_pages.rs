@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The man pages: one for each function, and threadlocalmap(7) with the rest.
 //!
 //! 1. Every item of the header is on a page: a function on its own; a type on

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Doxygen makes the HTML site of: the header, the pages of `docs`, the
 //! chapters of the header's head as a page, and the examples.
 //!

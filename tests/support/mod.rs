@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the test programs that drive a C compiler share.
 //!
 //! * [`declarations`]: what a header declares.

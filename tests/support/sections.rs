@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The order of the header: the declarations that cbindgen writes, put into the
 //! sections of `src/capi/sections.txt`.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The programs of the C suite: `tests/c/<chapter>/<name>.c`, or `.cpp`.
 //!
 //! A chapter is a heading of the header, such as "OTHER THREADS". What the

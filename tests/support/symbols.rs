@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The symbols that the dynamic linker sees in a shared library.
 
 use std::env;

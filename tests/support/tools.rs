@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tools that a check needs and a machine may not have.
 
 use std::env;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What becomes of every value, whichever threads do it.
 //!
 //! Values are numbers in the shape of pointers and keys are labels in the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Maps that go from thread to thread, as those of fibers do.
 
 use core::ffi::{c_int, c_void};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Stale counts: exact in every thread as soon as a release has returned.
 //!
 //! Workers obey commands, one at a time, and answer each; the channel

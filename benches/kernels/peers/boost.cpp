@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 /* boost::thread_specific_ptr. A handle is the object's address. The end of an object leaves other
  * threads' values where they are, so it is not among those that release keys. */
 #include <boost/thread/tss.hpp>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* tss_t of C11's <threads.h>. As with pthread keys, replacing a value is done by hand. */
 #include <threads.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* GPrivate of GLib. It is made for static variables and can't be destroyed, and each takes a
  * pthread key for good; so many of them would leave none for the others of this run. The pthread
  * key of each is therefore found out and deleted here: glibc hands out the lowest free number. */

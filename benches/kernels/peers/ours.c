@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* This library as a C program has it: the hit inlined from the header. Compiled into the program,
  * and with -fPIC into a shared object. */
 #include "ours.h"

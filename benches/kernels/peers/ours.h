@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* This library's C functions as a peer; `ours.c` and `ours_exported.c` say which. */
 #include <stdlib.h>
 #include <threadlocalmap.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 /* This library as a C++ program has it: thread_local_ptr. A handle is the object's address. */
 #include <threadlocalmap.hpp>
 

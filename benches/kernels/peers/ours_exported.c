@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* This library as another language has it: every get is a call. */
 #define TLS_NO_INLINE
 #undef BENCH_PLACE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A peer: what it can do, as loops that are the same for all peers.
  *
  * Each file of this folder is one of those who keep a value for each thread and object, this

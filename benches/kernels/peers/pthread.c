@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* pthread keys. Nothing destroys a value when another one is stored, so replacing one is done by
  * hand: get, set, destroy. */
 #include <pthread.h>

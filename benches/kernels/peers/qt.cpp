@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 /* QThreadStorage of Qt, with pointers, which it deletes. A handle is the object's address. The end
  * of an object leaves other threads' values where they are, so it is not among those that release
  * keys; and a thread must take its own away first. */

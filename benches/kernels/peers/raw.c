@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A `__thread` variable: one, whose number the linker knows. It has no keys, so all keys are it. */
 #include "peer.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 /* oneTBB's default: no native key, one hash table for each object. */
 #include <memory>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* enumerable_thread_specific of oneTBB; `tbb.cpp`, `tbb_key.cpp` and `tbb_malloc.cpp` say of which kind.
  * It keeps the value itself, not a pointer to it. A thread can't take its own value away. */
 #include <new>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 /* The default with the C library's allocator, which can be asked what it has handed out. */
 #include <memory>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Very many threads at once, and very many keys: each with its own value, and
 //! nothing left afterwards.
 

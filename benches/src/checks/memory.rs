@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What threads and their values take, when there are many more keys than any
 //! thread has values.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Promises that are checked and not timed: what is there while much is going
 //! on, and what is left when it is done.
 

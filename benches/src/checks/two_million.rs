@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Two million keys, the JDK's case: made, set and dropped on one thread, they
 //! leave a JDK `ThreadLocalMap` with 4,194,304 slots for ever.
 //! Here the table must be at its minimum afterwards, and every value destroyed.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Any contender, among idle threads that use the library, or beside
 //! many live keys.
 

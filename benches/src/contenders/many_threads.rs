@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Any peer's work that crosses threads: the end of a key that others hold values under, and the
 //! sum over all threads' values.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What can be measured: ours and the peers' work behind one trait.
 //!
 //! A contender owns what its work needs. It makes it in `prepare` and takes all

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Any peer's loops on one thread: reading, storing, and the life of a key.
 
 use std::ffi::{c_int, c_void};

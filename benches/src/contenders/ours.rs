@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The library's own operations, through the C kernels.
 
 use std::ffi::c_void;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Kernels that need no keys made: the empty loop, a raw `__thread`.
 
 use super::Contender;

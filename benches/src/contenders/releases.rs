@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The release of keys that some of many idle threads have a value under.
 
 use std::sync::Arc;

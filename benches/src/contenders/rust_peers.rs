@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The peers from the Rust world: the `thread_local` crate, and std's `thread_local!`.
 //!
 //! Their code is inlined into this program and optimised with it (one unit, whole program), which

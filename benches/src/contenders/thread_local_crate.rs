@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The `thread_local` crate: per-object thread locals of the Rust world.
 //!
 //! Its code is inlined into this program and optimised with it (one unit,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Any peer's threads that begin, store and end; and very many keys.
 
 use std::ffi::c_void;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The two tables that tell all at once: who is fastest in each row, and which bars are met.
 
 use super::figure;

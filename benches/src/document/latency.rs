@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The longest single calls, from the file that the trace of latency has written.
 
 use std::fs;

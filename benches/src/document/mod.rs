@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `docs/benchmarks.md`: what a run has found beside the peers, for a reader who did not see the
 //! run.
 //!

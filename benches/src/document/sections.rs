@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The rows, section by section: a picture, and for each row a table and what there is to say.
 
 use super::bars::fastest_other;

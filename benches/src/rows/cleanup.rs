@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Asking for stale entries when there are none: what a pool does after every
 //! task, nearly always in vain.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The rows: what is measured beside what, and what is asked of it.
 //!
 //! To add a row, add a function to one of the modules below and a line to its

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! This library beside every peer, across threads, and with very many keys.
 
 use super::peers_one_thread::beside_all;

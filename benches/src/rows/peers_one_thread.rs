@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! This library beside every peer, on one thread: reading, storing, and the life of a key.
 
 use super::{Row, Section, Story};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Costs that must not grow: with threads, and with keys.
 //!
 //! The same operation is measured beside many and beside few, in one round, and

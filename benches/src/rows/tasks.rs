@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Scopes, contexts, tasks, and maps that move: what a pool or a scheduler does
 //! around every task.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Thread-locals for objects that end before the threads do: libthreadlocalmap for Python.
 
 Problem: `threading.local` keeps what a thread has stored until the thread ends, and the threads of a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Cleanup that the program asks for: of stale objects, and of all objects of a thread.
 
 Problem: a worker that sleeps keeps what dead keys have left in it.

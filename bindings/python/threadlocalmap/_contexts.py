@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Contexts and tasks: the objects that a task gets from the code that submits it.
 
 Problem: a pool's worker, or a task that was made elsewhere, has none of its submitter's values.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Keys, under which each thread, task or Map stores an object of its own.
 
 Problem: objects end before the threads do. What a thread has stored for such an object stays until the

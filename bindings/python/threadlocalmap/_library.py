@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """The shared library: where it is found, how its functions are called, what its errors say.
 
 Problem: the functions of libthreadlocalmap take numbers and addresses, and answer with codes. It has

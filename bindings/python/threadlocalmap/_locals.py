@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """`local`, a replacement of threading.local.
 
 Problem: threading.local's attributes live until their thread ends or the object does. It is used

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Maps: objects for code that is neither a thread nor a task of asyncio.
 
 Problem: the coroutines of other event loops, greenlets, generators and callbacks take turns on a

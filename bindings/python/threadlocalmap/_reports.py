@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Reports: counts, and which threads have a value under which key.
 
 Problem: a leak is seen as a number that grows; to find it, one wants to know where.

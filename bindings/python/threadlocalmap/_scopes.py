@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Scopes: objects stored inside are destroyed at the end, and the objects that they hid are visible again.
 
 Problem: a `with` statement may be left open by a generator between two of its items, or by a

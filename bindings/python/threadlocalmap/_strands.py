@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Whose values are meant: the thread's, an asyncio task's, or those of a Map that was entered.
 
 Problem: a thread runs many coroutines, generators and greenlets in turn. Were their values the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Objects that the library keeps, and the calls in which it lets go of them.
 
 Problem: what C stores is a pointer. It must not be an object's address: the same object stored twice

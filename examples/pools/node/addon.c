@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A Node add-on in several workers: what belongs to a worker is a value of its thread, and work in
  * libuv's pool leaves nothing in the pool's threads.

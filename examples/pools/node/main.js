@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // node main.js ADDON: workers that load the add-on come and go, together and one after the other.
 const { Worker, isMainThread, workerData } = require('worker_threads');
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Allocations that fail.
 //!
 //! The library allocates with `calloc` alone. This one stands before the C

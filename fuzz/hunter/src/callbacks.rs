@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the library calls.
 //!
 //! Each callback first checks what it was called with against the shadow, then

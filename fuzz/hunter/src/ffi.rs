@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The library as C sees it.
 //!
 //! The hunter must build against any inside of the library: so it declares the

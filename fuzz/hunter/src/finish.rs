@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What must hold when nothing moves: at a standstill, and at the end.
 //!
 //! While threads run, a count is out of date when it is compared. So counts are

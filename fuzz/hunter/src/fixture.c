@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The threads of this program take turns: one runs at a time, and the turn changes at pauses, as `schedule` says.
  * A value is the address of a record, which says whether it was ended. Build:
  *   cc -std=gnu11 -Iinclude THIS.c target/release/libthreadlocalmap.a -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc */

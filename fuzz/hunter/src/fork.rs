@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A fork, at any operation and in any callback.
 //!
 //! The child goes on with the forking thread's program, alone: every function

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A call or a callback that a thread is in.
 //!
 //! A check often depends on where it is made: which call has called this

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Inputs, made by chance.
 //!
 //! Bytes that are drawn evenly make programs in which nothing meets anything:

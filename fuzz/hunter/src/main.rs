@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The hunter: looks for programs that the library does not keep its word to.
 //!
 //! ```text

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What each operation does: one call of the library, and its checks.
 
 use core::ffi::{c_int, c_void};

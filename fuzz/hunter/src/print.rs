@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A program as a C program.
 //!
 //! Who mends a fault wants it without the hunter: in C, with the header alone,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an input says.
 //!
 //! A search needs inputs that stay meaningful when a part of them is cut out or

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How a run says what is wrong.
 //!
 //! A run is a process of its own, because a fault may crash it, hang it or

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One run, in a process of its own.
 //!
 //! The process is forked from one that has never called the library, so every

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Operations on scopes, contexts, tasks and maps that move.
 //!
 //! What these make is used by several threads at once, and ended by one: so each

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs by the thousand.
 //!
 //! A finding is only worth something when it can be had again. So each one is

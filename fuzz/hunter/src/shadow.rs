@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What must be true of every value and key, kept beside the library.
 //!
 //! Callbacks run on any thread, inside one another, and some never return. A

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What several threads use, and one ends.
 //!
 //! The library leaves it to its user that nobody frees a context or destroys a

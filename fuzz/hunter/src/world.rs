@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The threads of a run, and whose turn it is.
 //!
 //! A fault that depends on the order of threads must fail again, to be shrunk

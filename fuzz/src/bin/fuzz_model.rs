@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! LibFuzzer's way in: see `scripts/fuzz.sh`.
 #![no_main]
 

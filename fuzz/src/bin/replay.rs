@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Plays inputs again, without the fuzzer: `replay corpus/threads FILE...`.
 //!
 //! Each argument is a file or a folder of files; the folder that a file is in

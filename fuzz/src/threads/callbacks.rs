@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the callbacks of a case's keys do: they write to the shadow, and read on in
 //! the program unless they are quiet.
 

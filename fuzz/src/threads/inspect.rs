@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A look at what the calling thread can see, before and after everything.
 
 use super::schedule::world;

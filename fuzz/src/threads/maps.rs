@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Maps that move between the threads, and threads that give up theirs.
 
 use threadlocalmap::error::Error;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Real threads that take turns, and callbacks that call the library.
 //!
 //! A byte string says which thread does what next; also in the middle of a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What threads do, and how it is read from a byte string.
 
 use crate::steps::{steps, Step};

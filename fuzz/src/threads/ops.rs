@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Does what a turn says, and asserts what the library answers.
 
 use core::ffi::c_void;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who has the turn.
 //!
 //! One thread runs at a time: the one that has the turn. It reads the program

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The shadow: what becomes of every value, key, hook and map.
 //!
 //! The order of events is the library's business here, and a model of it would be

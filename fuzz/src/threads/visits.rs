@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Calls that visit, take or purge all values of a key.
 
 use threadlocalmap::error::Error;

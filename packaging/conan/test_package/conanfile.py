@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Builds and runs programs that use the package, by find_package() and by pkg-config's file."""
 
 import os

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A value of a key that has died is destroyed, once. The packages' tests run it. */
 #include <stdio.h>
 #include <threadlocalmap.h>

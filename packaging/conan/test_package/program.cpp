@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The C++ headers: each thread has a value of its own.
 #include <string>
 #include <thread>

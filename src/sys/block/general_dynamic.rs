@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The block in general-dynamic thread-local storage, by assembly.
 //!
 //! For the feature `global-dynamic`. The distance from the thread pointer is

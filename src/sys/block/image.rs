@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The block in the thread-local storage of this library, defined by assembly.
 //!
 //! The symbol is hidden: two copies of the library in one process (one linked

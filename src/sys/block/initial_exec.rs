@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The block in initial-exec thread-local storage, by assembly.
 //!
 //! Linkers relax the sequences below to local-exec where the library ends up in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! This library's own words of thread-local storage.
 //!
 //! # The problem

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The block as a plain `thread_local!` without a destructor.
 //!
 //! For processors without the assembly, for Miri and for model checkers. The

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A library that uses ours, through the header. */
 #include "counter.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A program with functions of its own that have names of ours: it knows nothing of our library, which
  * a library that it uses brings along.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Callbacks that never return, because their thread ends inside them:
  * pthread_exit, or a cancellation point while a cancellation is pending. The

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Destroy callbacks that use the library: every function, the own key too. */
 #include "acting_key.h"
 

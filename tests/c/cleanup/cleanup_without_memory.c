@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Calls that can't be refused, on threads that are not attached, with no memory left:
  * a release, and the end of a context or a task. Their callbacks may end the thread,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A thread ends inside a callback (pthread_exit, cancellation), and code that
  * runs before the library's own end of the thread goes on using the library on

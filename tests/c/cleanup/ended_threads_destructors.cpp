@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 /*
  * What ended_threads.c shows, with C++ destructors as the code that goes on
  * using the library: those of objects on the thread's stack, which run while

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The end of a thread that is interrupted. A thread is cancelled, or calls
  * pthread_exit, while the library already ends its values: the C library then

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Values that destroy callbacks set while their thread ends or detaches. */
 #include "acting_key.h"
 

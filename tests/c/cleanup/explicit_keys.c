@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * TLS_KEY_EXPLICIT: no call but those that are there for it destroys stale values, so
  * a destroy callback may take a lock that the callers of all others hold.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Stale entries: values of keys that died while another thread held them. */
 #include "worker.h"
 

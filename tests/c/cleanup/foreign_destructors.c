@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Somebody else's pthread keys, whose destructors use the library while the
  * thread ends: before and after the library's own cleanup, in every pass.

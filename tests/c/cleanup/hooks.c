@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * tls_thread_hook(): hooks before and after a thread's values, wakers, and hooks that
  * belong to a key: none of them is called when the key has died, and who drains the key

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * tls_thread_hook() without memory: at each single allocation it says so and changes
  * nothing; and what is registered is called although memory has run out.

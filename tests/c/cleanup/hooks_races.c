@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Plug-ins that are unloaded while threads of others register their hooks, release keys,
  * are woken and end: nothing of a plug-in is called after the drain of its key.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Destructors of other pthread keys that use the library, in each of the C
  * library's four passes over a thread's destructors. What is set there ends,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A process that has used up its pthread keys before it comes to this library.
  * Everything works but one thing: the end of a thread cannot be seen, so a

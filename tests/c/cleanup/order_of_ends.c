@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The order of ends: what was set later depends on what was set before, so of all
  * that is stale when a call begins, the youngest ends first, on whatever

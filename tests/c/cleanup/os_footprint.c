@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What the library asks of the system: one pthread key for the whole process,
  * made on first use; no thread, and no thread-local destructors.

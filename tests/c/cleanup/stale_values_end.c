@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Stale values and the calls that come upon them. What a call's sweep of the
  * table finds is ended or stays counted: tls_stale_count() says how many values

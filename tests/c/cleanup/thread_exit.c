@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What happens when a thread ends or detaches: hooks, values, their order. */
 #include "test.h"
 

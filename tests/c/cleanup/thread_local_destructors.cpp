@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 /*
  * C++ objects that use the library while they are destroyed: thread_local ones
  * at the end of their thread, before the library's own cleanup; those of the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Arguments that are wrong, missing, or from another version of the header. */
 #include "test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Error codes, their names and texts; the version. */
 #include "test.h"
 

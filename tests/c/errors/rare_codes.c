@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Moments in which functions answer what they seldom do: without memory, inside
  * of scopes, and in callbacks of values that are given up. A call that fails has

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Numbers that are no good: sizes of structures that end inside a member, and
  * handles that were never keys. All functions give them the same error, and no

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Every way in which a process can end while its threads are using the
  * library, each in a process of its own: this program runs itself once for

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The end of the process. As with pthread keys, exit() and a return from
  * main() destroy nothing; who wants the main thread's values destroyed calls

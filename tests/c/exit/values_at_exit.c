@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A process that ends while its main thread has many values, of all kinds. Nothing is
  * destroyed then, and to a leak checker (make check runs this under valgrind and under

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A process that forks. The child has the forking thread's values, and nobody
  * else's: those are not destroyed in it, and their callbacks do not run.

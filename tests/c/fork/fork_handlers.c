@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The program's own fork handlers (pthread_atfork) call the library, in the
  * forking process and in the child; and they take the program's locks, which

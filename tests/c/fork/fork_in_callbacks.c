@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Forks at the moments when the library is in the middle of something: inside
  * each kind of callback, and while other threads are inside one. The call goes

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Forks in the middle of captures, of scopes that begin and end, and of tasks:
  * inside their callbacks, and while other threads are inside one. The call goes

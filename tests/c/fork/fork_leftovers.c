@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What the threads of the forking process were doing does not go on in the
  * child: nobody visits there, purges, captures or waits. The child's keys have

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * N13: a process forks again and again while its threads are anywhere inside
  * the library: making, setting, releasing, expunging, visiting, ending. Each

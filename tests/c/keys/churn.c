@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Keys by the million that come and go: everything stays small and exact. */
 #include "worker.h"
 

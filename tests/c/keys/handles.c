@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Handles: live, dead, never given out, and references to keys. */
 #include "worker.h"
 

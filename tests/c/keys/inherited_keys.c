@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Any number of TLS_KEY_INHERIT keys, in any order: init and copy callbacks
  * that set others of them, nested as deep as one likes, never make the library

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The init callback: what tls_get makes when there is no value yet. */
 #include "test.h"
 

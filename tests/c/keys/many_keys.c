@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A million live keys, all with a value in one thread and some in another. */
 #include "worker.h"
 

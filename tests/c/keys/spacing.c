@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * T28: keys whose numbers lie a power of two apart, as a program makes that
  * creates its keys in groups and uses one of each. They must not fall on each

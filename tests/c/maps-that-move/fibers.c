@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Functions whose stack goes on on another thread, in the middle. What a compiler
  * or this library may keep over such a switch is right on every thread; what is

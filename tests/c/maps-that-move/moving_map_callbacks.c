@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Callbacks and maps that move: what a callback may not do, how a map ends,
  * and what a thread that ends inside a callback leaves of the maps that it had.

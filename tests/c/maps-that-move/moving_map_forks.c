@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A process that forks while it has maps that move. The child has those that
  * the forking thread is in or that are nobody's; one that another thread was in

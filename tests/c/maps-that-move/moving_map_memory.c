@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Memory runs out in the calls about maps that move, at each single allocation:
  * the call says so and has changed nothing, and works when there is memory.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Scopes, contexts, tasks and init in maps that move: a scope belongs to its
  * map and waits there, a context is taken from the current map, and what init

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Maps that a program makes for its fibers: each is one thread's at a time,
  * keeps its values and its inbox while it is nobody's, and ends them on the one who

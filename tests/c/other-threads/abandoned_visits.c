@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Calls about other threads' values whose thread ends inside them: a visitor
  * that never returns, a release on a thread that had never used the library,

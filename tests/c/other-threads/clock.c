@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * tls_key_drain() waits by a clock that nobody sets. Here the clock of the day
  * is set back and forth during the wait: this program defines clock_gettime(),

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A thread ends inside a visitor, which a destroy callback of the visited entry has
  * called; and the user_free that its exit comes to sets the visited key, so that the

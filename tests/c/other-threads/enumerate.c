@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Visiting and taking all threads' values. What becomes of a value whose owner
  * ends it while it is visited: its end is deferred, and comes once, where and

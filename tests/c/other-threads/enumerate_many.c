@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Visits of many threads' values. The threads set and end all at the same time,
  * ordered by the library's atomics alone; enumerate.c has what is ordered by

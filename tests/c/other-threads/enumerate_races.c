@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Visits while the visited threads go on: they set, replace, remove, grow
  * their tables for other keys, and end. Nobody waits for a visitor, no visitor

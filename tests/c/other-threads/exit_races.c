@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Threads end, in every way, while others do everything that can be done to
  * all threads' values of the same key: visit, take, purge, drain, release.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A key's destroy callback sets the key again in every round of an end (of a
  * thread, its detaching, a map, a scope), so that the last value is given up

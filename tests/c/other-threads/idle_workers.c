@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Keys whose values only their own thread may end, on threads that sleep: a
  * notice wakes them, and tls_key_drain waits until they are done.

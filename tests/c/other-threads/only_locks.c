@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Threads that visit, set, take and capture at the same time, and share nothing
  * but what the library's locks order, and the number of those who look at a value:

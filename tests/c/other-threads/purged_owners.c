@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * tls_key_purge() of a key whose values end on their own threads: all are stale at
  * once, each owner is told and destroys its own, and the next get makes a new value.

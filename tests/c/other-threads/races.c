@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Threads that do things to one key at the same time. The one who wins, every
  * value ends exactly once and nobody sees another key's value.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * TLS_RECLAIM_ANY: the thread that gives the last reference back ends every
  * thread's value before the call returns, and a purge does so while the key

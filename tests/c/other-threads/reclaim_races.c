@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * T42, T43, F25: a key dies, or is purged, while its owners set, remove, take,
  * replace, detach and end. Every value ends once, and no look-up returns one

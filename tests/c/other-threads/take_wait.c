@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * tls_take_wait() and tls_swap_wait(): a value that another thread visits is handed over
  * when the visitor has returned, or the time has passed.

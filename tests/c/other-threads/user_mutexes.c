@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * N12, R10: a mutex of the user's is held around a call of the library on one
  * thread, and wanted by a callback on another. That deadlocks where a library

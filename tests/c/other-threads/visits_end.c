@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A visit of all threads' values comes to its end, whatever the threads do
  * meanwhile: each thread that has a value at every moment is met once, also if

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * tls_for_each_locked(): all threads' values as they are at one instant. Owners that
  * would change one wait; the visitor is refused what would need a lock.

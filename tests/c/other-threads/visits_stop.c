@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A visitor that wants no more: the visit ends there, nobody else is visited or
  * loses a value, and what the visitor has returned is the call's answer. Whatever

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * tls_dump(): what it says, who may be called meanwhile, and that looking
  * changes nothing. (That it is JSON of the documented shape: tests/dump.rs.)

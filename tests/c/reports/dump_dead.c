@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Who still has values of a dead key: in a report, and one by one after a drain
  * whose time was up. And how long ago the key died, in deaths.

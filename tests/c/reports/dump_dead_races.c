@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Reports and looks at holders, of dead keys too, while the slabs of records that they go
  * over come and go: threads set many values, drop them, let keys die, move between maps,

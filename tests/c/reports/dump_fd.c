@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * tls_dump_fd(): the report of tls_dump(), to a descriptor of any kind; and with each lock
  * of the library held in turn, by the very thread that asks: it waits for none.

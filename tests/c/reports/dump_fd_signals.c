@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * tls_dump_fd() in handlers of signals: of a crash inside a destroy callback, of a timer
  * that comes anywhere in this library, and between any two instructions.

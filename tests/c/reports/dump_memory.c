@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Reports without memory: tls_dump(), tls_dump_fd() and their like need none.
  */

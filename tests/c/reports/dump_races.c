@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Reports while other threads set, remove, release and end: the one who has the
  * sole value of a key is entered where all can see it just then, and still every

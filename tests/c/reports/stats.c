@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Each number of tls_stats, where it must change and where it must not. */
 #include "worker.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * N08: signal handlers that read values while their thread is anywhere inside
  * the library: in the middle of an insert, of a removal that moves entries, of

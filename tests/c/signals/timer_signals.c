@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * N08, with a timer: a signal that comes when it likes, every few dozen
  * microseconds, while its thread allocates, sets, lets its table grow and

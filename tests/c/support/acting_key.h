@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A key whose destroy callback does what a test says (prepare), and some other
  * keys for it to do it with.

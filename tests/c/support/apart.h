@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Tests that run apart: each in a process of its own, so that one that crashes
  * or hangs fails by itself, and finds the library as no other test has used

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Notes which codes the library's functions are seen to return. tests/codes.rs
  * includes it in front of each program of the suite, with a macro for each

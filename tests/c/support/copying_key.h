@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Keys whose values a context takes along: numbered objects on the heap, of
  * which a copy has its original's number plus 1000. All are counted; who reads

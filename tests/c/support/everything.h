@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Every function of the library, used once and checked: for processes and
  * moments in which nothing may have broken.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * An allocator that fails on demand. Defined in the executable, it takes the
  * place of the C library's for the shared and for the static library alike.

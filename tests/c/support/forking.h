@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Children of a test: forked, and waited for. */
 #ifndef FORKING_H
 #define FORKING_H

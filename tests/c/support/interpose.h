@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Programs that bring their own definition of one of the C library's functions.
  * In the executable it takes the place of the C library's, for the shared and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What code does with the library that runs late on a thread: cleanup
  * handlers, destructors of other pthread keys and of C++ objects. It uses every

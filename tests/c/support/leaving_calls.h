@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Calls whose callback ends the calling thread: pthread_exit, or a cancellation
  * point with a cancellation pending. Each is made on a thread of its own, which

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Values that are numbered as they are made, and each of which must end once:
  * by its destroy callback, or in the hands of the one who took it.

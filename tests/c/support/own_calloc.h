@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * calloc() and free() of a program's own, which is what the library calls: the
  * program defines own_calloc() and own_free(), and these may call real_calloc()

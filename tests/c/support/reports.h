@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Reports of tls_dump() and tls_dump_fd(), kept, and what they say of a key.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A visitor that notes which small values it has seen, and how often. */
 #ifndef SEEN_H
 #define SEEN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What the test programs share: checks that NDEBUG cannot switch off, a log
  * of destroy callbacks, and threads.

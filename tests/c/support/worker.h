@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A thread that does what it is told, one call at a time, while the teller
  * waits: scripts over two threads read from top to bottom.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Copy callbacks that fail, that call the library, or that end their thread: in
  * a capture, when a scope is begun, when a task is made. And destroy callbacks

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * How long what a context has lives: keys that die before it is used or freed,
  * threads that have gone, many threads that use it at the same time, and who

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What a context takes along, and what of it is there in a scope that is begun
  * with it. Keys that die, threads and callbacks have their own programs.

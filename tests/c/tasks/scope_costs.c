@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What scopes and contexts cost, in what is touched and allocated; and how many
  * may be open.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Keys that die, or are purged, while a scope hides values of them; and tables
  * that grow and shrink meanwhile.

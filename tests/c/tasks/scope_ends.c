@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The end of a scope, when callbacks are in the way: they set values, open
  * scopes, release keys, end other scopes, or end their thread. And scopes that

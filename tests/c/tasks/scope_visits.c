@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Other threads look at values that a scope hides, or take them: enumerable
  * keys. What is visited at the moment is hidden, comes back and is deferred as

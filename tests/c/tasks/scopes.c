@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Scopes: what a task sets ends with it, what it hides is back as it was. On
  * one thread, with keys that live; keys that die are in scope_deaths.c.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The function of a task may do anything: switch the map and return, open
  * scopes in either map, end its thread, run other tasks. When tls_task_run()

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Tasks: a function in a scope of its own, with what was captured where it was
  * made. On workers, where it was made, never; and functions that do what they

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * T75 for scopes, contexts and tasks: memory runs out at each single allocation
  * of each call, as in allocation_failure.c. A failed call says so and has

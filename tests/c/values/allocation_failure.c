@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * T75: memory runs out, at each single allocation that the library makes.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * An allocator that calls the library from inside the library's own
  * allocations, with any function: while a table grows or shrinks, a thread

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * N20: an allocator that keeps a count for each thread in this library, and so
  * calls it back from inside its own allocations: while a thread attaches, a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* How large a thread's table is, and when that changes. */
 #include "worker.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A value that has left the library leaves no trace in its memory: a leak checker that
  * found its address there would take a value that was handed over, and then lost, for

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * tls_for_each_local(): the calling thread's values that a get would find, the
  * oldest first, whatever the visit does meanwhile.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What tls_get() and tls_try_get() return is alive when they return, whatever
  * callbacks ran meanwhile: destroy callbacks of stale values that the call came

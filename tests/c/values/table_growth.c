@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * While one thread's table grows, threads that use other keys go on, also if
  * somebody wants to visit or end a value in that table meanwhile.

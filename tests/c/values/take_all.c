@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * tls_take_all(): every value of the thread is handed over once and is destroyed by
  * nobody, whatever else stands around it: scopes, dead keys, visitors, callbacks that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Each thread has its own values, the one who made the thread. */
 #include "test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Values of the calling thread: set, get, swap, take, remove. */
 #include "test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What must work when there is no memory at all: everything that reads or ends
  * values. And what is done all the time does not even ask for any.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Unloads plugin.c while a thread has a value of its key, and then lets the thread end.
  *

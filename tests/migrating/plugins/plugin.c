@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A plug-in that knows pthread keys only, and deletes its own when it is unloaded. */
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Each of these lines is wrong, and mypy must say so: else the types say nothing."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What a typed program writes: mypy --strict has nothing to say about it. Never run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The protocol between this library's threads, under model checkers.
 //!
 //! What runs is the library's own code, built with `--cfg modelled`: there every

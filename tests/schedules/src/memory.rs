@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Finds uses of memory that was freed, or never allocated.
 //!
 //! The library keeps freed memory until the execution is over, so an address

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The oracle: every value and every key of an execution, what has become of
 //! them, and what must hold of them.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Places of the library that a test weakens.
 //!
 //! A test that passes shows little until it has been seen to fail. So each

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Random schedules, for more threads and more steps than all schedules can be
 //! played of: the checker is shuttle.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The runner: plays a script, one thread for each part, and then the end of
 //! everything; and checks what must hold after any schedule.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the threads of a scenario do, written as words.
 //!
 //! ```text

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every schedule, and every value that a weak memory model lets a load see:
 //! the checker is loom.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! More threads and more steps than `weak.rs` can play all schedules of: random
 //! ones, from fixed seeds.
 //!

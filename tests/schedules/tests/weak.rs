@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who can meet whom, in every schedule and under a weak memory model.
 //!
 //! Each scenario is a script for two or three threads; `runner` has what must

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Each ordering and each lock that the proof leans on, made weaker: a scenario
 //! must fail.
 //!

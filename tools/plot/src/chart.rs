@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The SVG: live bytes over time, one line for each run, and below it what came of each.
 
 use crate::run::{Run, Sample};

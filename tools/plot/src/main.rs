@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Compares the runs of `examples/pool`: a table on the terminal, and one SVG of the memory that
 //! each run's scratch buffers took over time. Draws what `make bench` found beside the peers and about
 //! many threads, and what `make soak` recorded.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One run of `examples/pool`, read from its files and checked.
 
 use serde::Deserialize;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the benchmark's calls cost beside so many other threads: one line for each call.
 
 use crate::style::{

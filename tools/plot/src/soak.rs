@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A soak over time: the memory of the process, and how many values are alive.
 
 use crate::style::{text, title, write_svg, Area, Drawn, COLOURS, FAINT, GRID, INK, TITLE_HEIGHT};

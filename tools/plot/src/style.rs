@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the charts share: colours, texts, writing the file.
 
 use plotters::coord::Shift;

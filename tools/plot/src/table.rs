@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The comparison as a table of plain text: a row for each measure, a column for each run.
 
 use crate::run::Run;

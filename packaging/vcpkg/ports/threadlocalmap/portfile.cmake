@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # An overlay port: it builds the repository that it is in.
 #
 #     vcpkg install threadlocalmap --overlay-ports=packaging/vcpkg/ports

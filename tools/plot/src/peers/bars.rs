@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One row: a bar for each of those who were measured, the best one first.
 
 use super::{capital, figure, is_ours, LIMIT, OURS};

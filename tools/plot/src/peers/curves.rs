@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One operation over the number of threads: a line for each of those who were measured.
 
 use super::{capital, figure, is_ours, LIMIT, OURS};

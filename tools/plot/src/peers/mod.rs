@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the benchmark found beside the peers: one picture for each section of its page. Rows that differ in the
 //! number of threads alone are curves; each other row is a bar for each of those who were measured.
 
