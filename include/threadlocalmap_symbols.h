@@ -1,5 +1,6 @@
-/*
- * threadlocalmap_symbols.h - the linker's names of the functions. Included by threadlocalmap.h; do
+/**
+ * @file
+ * threadlocalmap_symbols.h - the linker's names of the functions. threadlocalmap.h includes it; do
  * not include it yourself.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
