@@ -35,9 +35,9 @@ impl Schema {
         let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
         compiler.set_default_draft(Draft::V2020_12);
         let name = "dump.schema.json";
-        let index = (compiler.add_resource(name, schema))
-            .and_then(|()| compiler.compile(name, &mut schemas))
-            .map_err(|error| format!("{error:#}"))?;
+        let described = |error| format!("{error:#}");
+        compiler.add_resource(name, schema).map_err(described)?;
+        let index = compiler.compile(name, &mut schemas).map_err(described)?;
         Ok(Self { schemas, index })
     }
 
