@@ -166,7 +166,7 @@ fn the_number_of_no_key_is_a_constant_for_the_compiler_and_the_preprocessor() {
     let object = directory.join("no_key.o");
     check_all(
         [Standard::c("c11"), Standard::cpp("c++11"), Standard::cpp("c++20")]
-            .map(|standard| compile(&source, standard, &library::include(), &STRICTER, &object)),
+            .map(|standard| compile(&source, standard, &library::include(), STRICTER, &object)),
     );
 }
 
