@@ -22,6 +22,8 @@ fi
 CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=2 build_library_in "$WORK/release" --target-dir "$WORK"
 if [ "${1:-}" = --write ]; then
   abidw --no-corpus-path --no-comp-dir-path --no-show-locs "$WORK/release/libthreadlocalmap.so" --out-file "$description"
+  # Where cargo keeps crates here says nothing of the library.
+  sed -i "s#path='/[^']*/registry/src/[^/']*/#path='#; s#path='/rustc/[0-9a-f]*/#path='rustc/#" "$description"
   say "$description is written: commit it with the release"
 else
   # Other bits of the status: the tool failed (1, 2), there is a difference (4), an incompatible one (8).
