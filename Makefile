@@ -4,6 +4,9 @@
 CARGO  ?= cargo
 CC     ?= cc
 PREFIX ?= /usr/local
+ifeq ($(origin prefix),command line)
+$(error the variables have capitals here: PREFIX=$(prefix))
+endif
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man

@@ -2,7 +2,7 @@
 /*
  * Fibers that move from thread to thread, each with a map of its own.
  *
- *     cc examples/fibers.c -Iinclude -Ltarget/release -lthreadlocalmap -pthread
+ *     cc examples/fibers.c -Iinclude -Ltarget/dist -lthreadlocalmap -pthread
  *
  * A thread-local variable belongs to a thread: a fiber that yields on one thread
  * and continues on another finds the other thread's variable there. Here each

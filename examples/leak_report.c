@@ -3,7 +3,7 @@
  * A report of the values that are left when a pool shuts down, in four lines:
  * print() and a call of tls_dump().
  *
- *     cc examples/leak_report.c -Iinclude -Ltarget/release -lthreadlocalmap -pthread
+ *     cc examples/leak_report.c -Iinclude -Ltarget/dist -lthreadlocalmap -pthread
  *
  * Four workers serve three sessions, each of which keeps a buffer in each
  * worker that serves it. Two sessions are closed; the third is forgotten. When

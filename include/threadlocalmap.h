@@ -160,10 +160,6 @@
 #include <stdint.h>
 #include "threadlocalmap_symbols.h"
 
-/* For generators of bindings: they read variables, and no macros that use macros. In C and C++,
- * the macro of this name stands for it. */
-static const uint64_t TLS_KEY_NONE = 0;
-
 #ifdef __cplusplus
 extern "C" {
 #endif /* __cplusplus */

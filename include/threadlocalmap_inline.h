@@ -25,6 +25,13 @@
 extern "C" {
 #endif
 
+/* Private: a number or a pointer as a pointer of this type, without a warning in C++. */
+#ifdef __cplusplus
+#define TLS_PRIVATE_AS(type, value) reinterpret_cast<type>(value)
+#else
+#define TLS_PRIVATE_AS(type, value) ((type)(const void *)(value))
+#endif
+
 /* Private: one entry of a table, layout 1. */
 struct tls_private_entry_v1 {
   uint64_t key;
@@ -68,7 +75,7 @@ tls_private_home(ptrdiff_t offset, tls_key_t key) {
                    : "+&r"(at)
                    : "r"(offset)
                    : "cc");
-  return (const struct tls_private_entry_v1 *)at;
+  return TLS_PRIVATE_AS(const struct tls_private_entry_v1 *, at);
 }
 
 /* Where the thread's stale count is. */
@@ -92,21 +99,21 @@ __attribute__((always_inline, unused)) static inline uint64_t
 tls_private_word(ptrdiff_t offset, int index) {
   const char *thread_pointer;
   __asm__ volatile("mrs %0, tpidr_el0" : "=r"(thread_pointer));
-  return __atomic_load_n((const uint64_t *)(const void *)(thread_pointer + offset) + index,
+  return __atomic_load_n(TLS_PRIVATE_AS(const uint64_t *, thread_pointer + offset) + index,
                          __ATOMIC_RELAXED);
 }
 
 /* The entry at the key's home. */
 __attribute__((always_inline, unused)) static inline const struct tls_private_entry_v1 *
 tls_private_home(ptrdiff_t offset, tls_key_t key) {
-  return (const struct tls_private_entry_v1 *)(tls_private_word(offset, 0) +
-                                               (key & tls_private_word(offset, 1)));
+  return TLS_PRIVATE_AS(const struct tls_private_entry_v1 *,
+                        tls_private_word(offset, 0) + (key & tls_private_word(offset, 1)));
 }
 
 /* Where the thread's stale count is. */
 __attribute__((always_inline, unused)) static inline const size_t *
 tls_private_stale(ptrdiff_t offset) {
-  return (const size_t *)tls_private_word(offset, 2);
+  return TLS_PRIVATE_AS(const size_t *, tls_private_word(offset, 2));
 }
 
 #endif

@@ -6,9 +6,9 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * The library has each function under two names: tls_set, for all who find functions by name, and
- * tlm_set, which a program that includes the header calls when it says tls_set(). So a program, or
- * another library in it, may have a function tls_set of its own: nobody gets the wrong one. A
- * breakpoint on tls_set stops at both.
+ * tlm_set, which a source that includes the header calls when it says tls_set(). So a program, or
+ * a library in it, may have a function tls_set of its own: who includes the header calls this
+ * library all the same. Debuggers and profilers show tlm_set. See docs/abi.md.
  */
 #ifndef THREADLOCALMAP_SYMBOLS_H
 #define THREADLOCALMAP_SYMBOLS_H
@@ -67,5 +67,14 @@
 #pragma redefine_extname tls_version tlm_version
 #pragma redefine_extname tls_version_string tlm_version_string
 #endif
+
+/* For generators of bindings: they read variables, and no macros that use macros. In C and C++,
+ * the macro of this name stands for it. */
+/*! @cond */
+#ifdef __GNUC__
+__attribute__((unused))
+#endif
+static const uint64_t TLS_KEY_NONE = 0;
+/*! @endcond */
 
 #endif

@@ -48,7 +48,10 @@ writable() {
   [ -d "$folder" ] || fail "$1: $folder is not a folder"
   [ -w "$folder" ] || fail "$1: no right to write to $folder: run it as root (sudo make install), or give a PREFIX= of your own"
 }
-for folder in "$LIBDIR" "$INCLUDEDIR" "$MANDIR"; do writable "$ROOT$folder"; done
+for folder in "$LIBDIR" "$LIBDIR/pkgconfig" "$LIBDIR/cmake/threadlocalmap" "$INCLUDEDIR" "$INCLUDEDIR/threadlocalmap" \
+  "$INCLUDEDIR/threadlocalmap_pthread" "$MANDIR/man3" "$MANDIR/man7"; do
+  writable "$ROOT$folder"
+done
 
 # ---- The files --------------------------------------------------------------------
 
@@ -76,8 +79,15 @@ add 644 "$LIBDIR/pkgconfig" "$work/threadlocalmap.pc"
 add 644 "$LIBDIR/cmake/threadlocalmap" "$work/threadlocalmapConfig.cmake" "$work/threadlocalmapConfigVersion.cmake"
 links=("$LIBDIR/libthreadlocalmap.so.0" "libthreadlocalmap.so.$version" "$LIBDIR/libthreadlocalmap.so" libthreadlocalmap.so.0)
 
-# versions: the shared libraries of our SONAME that are installed, of any version.
-versions() { compgen -G "$ROOT$LIBDIR/libthreadlocalmap.so.0.*" || true; }
+# versions: the shared libraries of our SONAME that are installed, of any version. Their debug information, and
+# what a debugger loads for them, are other people's.
+versions() {
+  local file
+  [ -d "$ROOT$LIBDIR" ] || return 0
+  for file in "$ROOT$LIBDIR"/libthreadlocalmap.so.0.*; do
+    if [[ ${file##*/} =~ ^libthreadlocalmap\.so\.0\.[0-9]+\.[0-9]+$ ]]; then printf '%s\n' "$file"; fi
+  done
+}
 
 # from_template FILE NAME=TEXT...
 from_template() {

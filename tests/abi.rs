@@ -195,6 +195,19 @@ fn functions_of_a_program_and_of_the_library_that_share_a_name_do_not_mix() {
     }
 }
 
+/// The same, and the library that uses ours has the archive inside.
+#[test]
+fn functions_do_not_mix_either_where_the_archive_is_inside_a_library() {
+    let counter = compiled("own_names/counter.c", C11, &["-fPIC", "-O2"]);
+    let program = compiled("own_names/program.c", C11, &["-O2"]);
+    let files = [counter.as_path(), &library().archive];
+    let flags = ["-shared", "-Wl,-z,nodelete"];
+    let shared = link("libcounter_inside.so", &files, &flags).expect("it links");
+    let files = [program.as_path(), &shared];
+    let linked = link("own_names_inside", &files, &["-rdynamic", "-Wl,-rpath,$ORIGIN"]);
+    run(&linked.unwrap_or_else(|message| panic!("{message}")), None);
+}
+
 /// Not silently the one or the other.
 #[test]
 fn the_archive_and_a_program_that_share_a_name_are_an_error_of_the_linker() {

@@ -7,7 +7,7 @@
  *
  * `make demo` runs them all. By hand, from the root of the repository:
  *   make all
- *   cc -std=c11 -Iinclude examples/pool/[a-z]*.c target/release/libthreadlocalmap.a -o pool
+ *   cc -std=c11 -Iinclude examples/pool/[a-z]*.c target/dist/libthreadlocalmap.a -o pool
  *   ./pool --help
  */
 #define _XOPEN_SOURCE 700

@@ -27,7 +27,7 @@ use crate::thread::hooks::{self, When};
 /// Threads: any. Blocks: no. Runs: destroy callbacks of the stale values. Signals: not safe.
 /// @return The number of values that it destroyed.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_expunge")]
 pub extern "C" fn tls_expunge() -> usize {
     match block::stale_count() {
         0 => 0,
@@ -54,7 +54,7 @@ fn expunge_some(budget: usize) -> usize {
 /// Threads: any. Blocks: no. Runs: at most `budget` destroy callbacks. Signals: not safe.
 /// @return The number of values that it destroyed.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_expunge_some")]
 pub extern "C" fn tls_expunge_some(budget: usize) -> usize {
     expunge_some(budget)
 }
@@ -67,7 +67,7 @@ pub extern "C" fn tls_expunge_some(budget: usize) -> usize {
 /// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
 /// @return The number of stale values.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_stale_count")]
 pub extern "C" fn tls_stale_count() -> usize {
     block::stale_count()
 }
@@ -92,7 +92,7 @@ pub extern "C" fn tls_stale_count() -> usize {
 ///   detected. The thread is attached and values work, but call tls_thread_detach() before it ends.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_thread_attach")]
 pub extern "C" fn tls_thread_attach() -> c_int {
     code(attach::attach_in_full())
 }
@@ -107,7 +107,7 @@ pub extern "C" fn tls_thread_attach() -> c_int {
 /// @return TLS_OK, also if the thread is not attached, or an error code:
 /// @retval TLS_ERR_REENTRANT Called inside a callback of this library.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_thread_detach")]
 pub extern "C" fn tls_thread_detach() -> c_int {
     code(attach::detach())
 }
@@ -129,7 +129,7 @@ pub extern "C" fn tls_thread_detach() -> c_int {
 /// @retval TLS_ERR_LIMIT No pthread key is left, so the end of this thread can't be detected.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_at_thread_exit")]
 pub extern "C" fn tls_at_thread_exit(
     r#fn: Option<unsafe extern "C" fn(arg: *mut c_void)>,
     arg: *mut c_void,
@@ -160,7 +160,7 @@ fn add_exit_hook(when: When, hook: Hook) -> Result<(), Error> {
 /// @retval TLS_ERR_EXITING The thread is past its last cleanup.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_thread_on_stale")]
 pub extern "C" fn tls_thread_on_stale(
     notify: Option<unsafe extern "C" fn(arg: *mut c_void)>,
     arg: *mut c_void,
@@ -230,7 +230,7 @@ versioned!(tls_hook_options_t: size, when, flags, r#fn, arg, owner);
 ///   returned for a TLS_HOOK_ON_STALE hook.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_thread_hook")]
 pub unsafe extern "C" fn tls_thread_hook(options: *const tls_hook_options_t) -> c_int {
     if options.is_null() {
         return Error::Invalid.number();
@@ -271,7 +271,7 @@ pub unsafe extern "C" fn tls_thread_hook(options: *const tls_hook_options_t) -> 
 ///
 /// Threads: the value's. Blocks: as the destructor does. Runs: the destructor. Signals: not safe.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_destroy_at_exit")]
 pub unsafe extern "C" fn tls_destroy_at_exit(value: *mut c_void, reason: c_int, user: *mut c_void) {
     let at_exit = [TLS_REASON_THREAD_EXIT, TLS_REASON_DETACHED, TLS_REASON_MAP_DESTROYED];
     if user.is_null() || !at_exit.contains(&reason) {
@@ -293,7 +293,7 @@ pub unsafe extern "C" fn tls_destroy_at_exit(value: *mut c_void, reason: c_int, 
 /// @return The distance from the thread pointer, which is the same for all threads; 0 if this build
 ///   has no hot slot, so that every get makes the call.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_hot_offset_v1")]
 pub extern "C" fn tls_hot_offset_v1() -> isize {
     block::offset()
 }

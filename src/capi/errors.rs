@@ -14,7 +14,7 @@ use crate::error::Error;
 /// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
 /// @return The sentence, never NULL; "unknown error" if the number is not a code.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_strerror")]
 pub extern "C" fn tls_strerror(error: c_int) -> *const c_char {
     if error == 0 {
         return c"success".as_ptr();
@@ -32,7 +32,7 @@ pub extern "C" fn tls_strerror(error: c_int) -> *const c_char {
 /// @return The name, for example "TLS_ERR_DEAD_KEY", never NULL; "TLS_ERR_UNKNOWN" if the number is
 ///   not a code.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_err_name")]
 pub extern "C" fn tls_err_name(error: c_int) -> *const c_char {
     if error == 0 {
         return c"TLS_OK".as_ptr();

@@ -43,7 +43,7 @@ use crate::thread::{attach, report};
 /// @retval TLS_ERR_LIMIT write has stopped the report.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_dump")]
 pub extern "C" fn tls_dump(
     write: Option<
         unsafe extern "C" fn(bytes: *const c_char, length: usize, arg: *mut c_void) -> c_int,
@@ -76,7 +76,7 @@ pub extern "C" fn tls_dump(
 /// @retval TLS_ERR_INVALID fd is not open for writing.
 /// @retval TLS_ERR_LIMIT fd did not take the whole report.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_dump_fd")]
 pub extern "C" fn tls_dump_fd(fd: c_int) -> c_int {
     // Asks for no thread: that might build the library's state anew, in a fork's child.
     code(report::dump_to(fd))
@@ -105,7 +105,7 @@ pub extern "C" fn tls_dump_fd(fd: c_int) -> c_int {
 /// @retval TLS_ERR_BAD_KEY The handle has never named a key.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_for_each_holder")]
 pub extern "C" fn tls_for_each_holder(
     key: tls_key_t,
     visit: Option<
@@ -135,7 +135,7 @@ pub extern "C" fn tls_for_each_holder(
 /// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_for_each_local")]
 pub extern "C" fn tls_for_each_local(
     visit: Option<unsafe extern "C" fn(key: tls_key_t, value: *mut c_void, arg: *mut c_void)>,
     arg: *mut c_void,

@@ -172,7 +172,7 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
 /// @retval TLS_ERR_LIMIT 4,294,967,294 keys live.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_key_create")]
 pub unsafe extern "C" fn tls_key_create(
     key: *mut tls_key_t,
     options: *const tls_key_options_t,
@@ -223,7 +223,7 @@ unsafe fn create(key: *mut tls_key_t, options: *const tls_key_options_t) -> c_in
 /// @retval TLS_ERR_DEAD_KEY The key is dead, and can't be revived.
 /// @retval TLS_ERR_LIMIT The key has 4,194,303 references.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_key_retain")]
 pub extern "C" fn tls_key_retain(key: tls_key_t) -> c_int {
     code(key::find(key).and_then(|slot| slot.retain(handle::generation(key))))
 }
@@ -252,7 +252,7 @@ pub extern "C" fn tls_key_retain(key: tls_key_t) -> c_int {
 /// @retval TLS_ERR_DEAD_KEY The key is dead: it was released too often.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_key_release")]
 pub extern "C" fn tls_key_release(key: tls_key_t) -> c_int {
     code(match attach::ready() {
         Some(thread) => keys::release(thread, key),
@@ -281,7 +281,7 @@ fn release(key: tls_key_t) -> Result<(), Error> {
 /// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
 /// @return true if the key is live; false if it is dead, or if the number has never named a key.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_key_is_live")]
 pub extern "C" fn tls_key_is_live(key: tls_key_t) -> bool {
     key::live(key).is_ok()
 }
@@ -300,7 +300,7 @@ pub extern "C" fn tls_key_is_live(key: tls_key_t) -> bool {
 /// @retval TLS_ERR_DEAD_KEY The key is dead.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_key_name")]
 pub unsafe extern "C" fn tls_key_name(
     key: tls_key_t,
     buffer: *mut c_char,

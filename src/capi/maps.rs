@@ -28,7 +28,7 @@ fn pointer(map: Option<NonNull<Map>>) -> *mut tls_map_t {
 /// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_map_create")]
 pub unsafe extern "C" fn tls_map_create(map: *mut *mut tls_map_t) -> c_int {
     let create = || {
         attach::current()?;
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn tls_map_create(map: *mut *mut tls_map_t) -> c_int {
 /// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
 /// @retval TLS_ERR_EXITING The thread is past its last cleanup.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_map_destroy")]
 pub unsafe extern "C" fn tls_map_destroy(map: *mut tls_map_t) -> c_int {
     let Some(map) = NonNull::new(map.cast()) else { return TLS_OK };
     let thread = attach::attached();
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn tls_map_destroy(map: *mut tls_map_t) -> c_int {
 /// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
 /// @retval TLS_ERR_EXITING The thread is past its last cleanup.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_map_switch")]
 pub unsafe extern "C" fn tls_map_switch(
     map: *mut tls_map_t,
     previous: *mut *mut tls_map_t,
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn tls_map_switch(
 /// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
 /// @return The map; NULL if it is the thread's own.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_map_current")]
 pub extern "C" fn tls_map_current() -> *mut tls_map_t {
     pointer(attach::current().ok().flatten().and_then(Thread::switched_map))
 }

@@ -18,7 +18,7 @@ use crate::thread::{attach, drain, expunge, visit, visit_locked};
 /// Threads: any. Blocks: no. Runs: destroy callbacks, and wakers. Signals: not safe.
 /// @return The number of values that it destroyed.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_expunge_all_threads")]
 pub extern "C" fn tls_expunge_all_threads() -> usize {
     attach::current().map_or(0, expunge::expunge_all_threads)
 }
@@ -58,7 +58,7 @@ pub extern "C" fn tls_expunge_all_threads() -> usize {
 /// @retval TLS_ERR_EXITING A TLS_RECLAIM_ANY key only: the thread is past its last cleanup.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_key_purge")]
 pub unsafe extern "C" fn tls_key_purge(key: tls_key_t, destroyed: *mut usize) -> c_int {
     let purged = attach::current().and_then(|it| visit::purge(it, attach::attached, key));
     // SAFETY: The caller: null, or it can be written.
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn tls_key_purge(key: tls_key_t, destroyed: *mut usize) ->
 /// @retval TLS_ERR_BAD_KEY The handle has never named a key.
 /// @retval TLS_ERR_REENTRANT Called inside a callback of this library.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_key_drain")]
 pub unsafe extern "C" fn tls_key_drain(
     key: tls_key_t,
     timeout_ms: c_int,
@@ -142,7 +142,7 @@ pub type tls_visit_fn =
 /// @retval TLS_ERR_EXITING The thread is past its last cleanup.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_for_each")]
 pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_void) -> c_int {
     let visit = visit.ok_or(Error::Invalid);
     number(visit.and_then(|visit| {
@@ -184,7 +184,7 @@ pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_
 /// @retval TLS_ERR_EXITING The thread is past its last cleanup.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator, or by a visitor of this function.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_for_each_locked")]
 pub extern "C" fn tls_for_each_locked(
     key: tls_key_t,
     visit: tls_visit_fn,
@@ -221,7 +221,7 @@ pub extern "C" fn tls_for_each_locked(
 /// @retval TLS_ERR_EXITING The thread is past its last cleanup.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_scrape")]
 pub extern "C" fn tls_scrape(key: tls_key_t, take: tls_visit_fn, arg: *mut c_void) -> c_int {
     let take = take.ok_or(Error::Invalid);
     number(take.and_then(|take| {

@@ -27,7 +27,7 @@ versioned!(tls_stats_t:
 /// @retval TLS_ERR_INVALID stats is NULL, or its size is too small or ends inside a member.
 /// @retval TLS_ERR_REENTRANT Called inside a visitor of tls_for_each_locked().
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_stats")]
 pub unsafe extern "C" fn tls_stats(stats: *mut tls_stats_t) -> c_int {
     if stats.is_null() {
         return Error::Invalid.number();

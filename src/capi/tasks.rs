@@ -52,7 +52,7 @@ pub struct tls_task_t(());
 /// @retval TLS_ERR_LIMIT 65,534 scopes are open.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_scope_begin")]
 pub unsafe extern "C" fn tls_scope_begin(
     scope: *mut tls_scope_t,
     context: *mut tls_context_t,
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn tls_scope_begin(
 /// @retval TLS_ERR_INVALID The scope is not open in the calling thread's map.
 /// @retval TLS_ERR_REENTRANT An outer call on this thread is ending the scope.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_scope_end")]
 pub extern "C" fn tls_scope_end(scope: tls_scope_t) -> c_int {
     let thread = attach::current().and_then(|thread| thread.ok_or(Error::Invalid));
     code(thread.and_then(|thread| scope::end(thread, scope)))
@@ -111,7 +111,7 @@ pub extern "C" fn tls_scope_end(scope: tls_scope_t) -> c_int {
 /// @retval TLS_ERR_EXITING The thread is past its last cleanup.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_context_capture")]
 pub unsafe extern "C" fn tls_context_capture(context: *mut *mut tls_context_t) -> c_int {
     let capture = || Ok(context::capture(attach::attached()?)?.as_ptr().cast());
     // SAFETY: The caller: null, or it can be written.
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn tls_context_capture(context: *mut *mut tls_context_t) -
 ///
 /// Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_context_free")]
 pub unsafe extern "C" fn tls_context_free(context: *mut tls_context_t) {
     if let Some(context) = NonNull::new(context.cast()) {
         // SAFETY: The caller: a context that is not freed yet.
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn tls_context_free(context: *mut tls_context_t) {
 /// @retval TLS_ERR_EXITING The thread is past its last cleanup.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_task_create")]
 pub unsafe extern "C" fn tls_task_create(
     task: *mut *mut tls_task_t,
     r#fn: Option<unsafe extern "C" fn(arg: *mut c_void)>,
@@ -184,7 +184,7 @@ pub unsafe extern "C" fn tls_task_create(
 /// Threads: any, also the submitting thread. Blocks: no. Runs: fn and destroy callbacks. Signals:
 /// not safe.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_task_run")]
 pub unsafe extern "C" fn tls_task_run(task: *mut c_void) {
     if let Some(task) = NonNull::new(task.cast()) {
         // SAFETY: The caller: a task that is neither run nor cancelled yet.
@@ -218,7 +218,7 @@ fn end_task(scope: Option<u64>) {
 ///
 /// Threads: any. Blocks: no. Runs: destroy callbacks. Signals: not safe.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_task_cancel")]
 pub unsafe extern "C" fn tls_task_cancel(task: *mut tls_task_t) {
     if let Some(task) = NonNull::new(task.cast()) {
         // SAFETY: The caller: a task that is neither run nor cancelled yet.

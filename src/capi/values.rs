@@ -33,7 +33,7 @@ use crate::thread::{attach, drain, take_all};
 /// else is not safe.
 /// @return The value, or NULL.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_get")]
 pub extern "C" fn tls_get(key: tls_key_t) -> *mut c_void {
     match values::hit(key) {
         Some(value) => value,
@@ -70,7 +70,7 @@ fn get_anywhere(key: tls_key_t) -> Result<*mut c_void, Error> {
 /// Threads: any. Blocks: no. Runs: nothing. Signals: safe on an attached thread.
 /// @return The value, or NULL.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_get_existing")]
 pub extern "C" fn tls_get_existing(key: tls_key_t) -> *mut c_void {
     match values::hit(key) {
         Some(value) => value,
@@ -102,7 +102,7 @@ fn get_existing_after_miss(key: tls_key_t) -> *mut c_void {
 /// @retval TLS_ERR_EXITING The thread is past its last cleanup. The init callback was not run.
 /// @retval TLS_ERR_INVALID value is NULL.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_try_get")]
 pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) -> c_int {
     // SAFETY: The caller: null, or it can be written.
     unsafe { store(value, || key::live(key).and_then(|_| get_anywhere(key))) }
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn tls_try_get(key: tls_key_t, value: *mut *mut c_void) ->
 /// @retval TLS_ERR_EXITING The thread is past its last cleanup.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_set")]
 pub extern "C" fn tls_set(key: tls_key_t, value: *mut c_void) -> c_int {
     match values::set_over(key, value) {
         Over::Stored => TLS_OK,
@@ -189,7 +189,7 @@ fn attached_for(key: tls_key_t) -> Result<&'static Thread, Error> {
 /// @retval TLS_ERR_EXITING The thread is past its last cleanup.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_swap")]
 pub unsafe extern "C" fn tls_swap(
     key: tls_key_t,
     value: *mut c_void,
@@ -220,7 +220,7 @@ pub unsafe extern "C" fn tls_swap(
 ///   shadow none.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_take")]
 pub unsafe extern "C" fn tls_take(key: tls_key_t, old: *mut *mut c_void) -> c_int {
     let take = || attach::current().and_then(|thread| values::take(thread, key));
     // SAFETY: The caller: null, or it can be written.
@@ -249,7 +249,7 @@ pub unsafe extern "C" fn tls_take(key: tls_key_t, old: *mut *mut c_void) -> c_in
 /// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
 /// @retval TLS_ERR_EXITING The thread is past its last cleanup.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_swap_wait")]
 pub unsafe extern "C" fn tls_swap_wait(
     key: tls_key_t,
     value: *mut c_void,
@@ -284,7 +284,7 @@ pub unsafe extern "C" fn tls_swap_wait(
 /// @retval TLS_ERR_EXITING Inside a scope only: the scope is destroying its last values, and can
 ///   shadow none.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_take_wait")]
 pub unsafe extern "C" fn tls_take_wait(
     key: tls_key_t,
     old: *mut *mut c_void,
@@ -314,7 +314,7 @@ pub unsafe extern "C" fn tls_take_wait(
 ///   shadow none.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_remove")]
 pub extern "C" fn tls_remove(key: tls_key_t) -> c_int {
     code(attach::current().and_then(|thread| values::remove(thread, key)))
 }
@@ -332,7 +332,7 @@ pub extern "C" fn tls_remove(key: tls_key_t) -> c_int {
 /// @retval TLS_ERR_NO_MEMORY Inside a scope only. Nothing was removed.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_remove_all")]
 pub extern "C" fn tls_remove_all() -> c_int {
     code(attach::current().and_then(|thread| thread.map_or(Ok(()), values::remove_all)))
 }
@@ -366,7 +366,7 @@ pub type tls_take_fn =
 ///   fork, by the visitor that forked. Those stay, and all others were handed over.
 /// @retval TLS_ERR_REENTRANT Called by the memory allocator.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_take_all")]
 pub extern "C" fn tls_take_all(take: tls_take_fn, arg: *mut c_void) -> c_int {
     let take = take.ok_or(Error::Invalid);
     code(take.and_then(|take| match attach::current()? {

@@ -23,7 +23,7 @@ const NUMBER: c_int = part(env!("CARGO_PKG_VERSION_MAJOR")) * 10_000
 /// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
 /// @return The number major * 10000 + minor * 100 + patch.
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_version")]
 pub extern "C" fn tls_version() -> c_int {
     NUMBER
 }
@@ -35,7 +35,7 @@ pub extern "C" fn tls_version() -> c_int {
 /// Threads: any. Blocks: no. Runs: nothing. Signals: safe.
 /// @return The version, for example "0.1.0".
 /// @since 0.1.0
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "tlm_version_string")]
 pub extern "C" fn tls_version_string() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }

@@ -64,15 +64,19 @@ fn uninstall_leaves_neither_files_nor_folders_of_ours() {
 #[test]
 fn an_install_takes_the_place_of_another_version() {
     for other in ["libthreadlocalmap.so.0.0.9", "libthreadlocalmap.so.0.99.0"] {
-        let prefix = fresh("another-version");
+        // A pattern of the shell's, if it were taken for one.
+        let prefix = fresh("another-version").join("p[x]");
         let lib = prefix.join("lib");
         write(&lib.join(other), "another version\n");
+        let of_a_debugger = lib.join("libthreadlocalmap.so.0.1.0-gdb.py");
+        write(&of_a_debugger, "# other people's\n");
         write(&lib.join("libthreadlocalmap.so.1.0.0"), "another SONAME\n");
         symlink(other, lib.join(SONAME)).expect("the scratch directory is ours");
         let output = install(&prefix);
         assert!(output.contains(&format!("removed {other}")), "{output}");
         assert!(!lib.join(other).exists(), "{other} is still there");
         assert!(lib.join("libthreadlocalmap.so.1.0.0").exists(), "another SONAME's is gone");
+        assert!(of_a_debugger.exists(), "a debugger's file is gone: {output}");
         let target = fs::read_link(lib.join(SONAME)).expect("the SONAME's link");
         let file = concat!("libthreadlocalmap.so.", env!("CARGO_PKG_VERSION"));
         assert_eq!(target, Path::new(file));
