@@ -112,7 +112,8 @@ fn source(name: &str) -> PathBuf {
 
 fn compiled(name: &str, standard: Standard, flags: &[&str]) -> PathBuf {
     let stem = name.replace('/', "-");
-    let object = scratch("abi").join(format!("{stem}-{}.o", standard.name));
+    // Tests run beside each other: each has objects of its own.
+    let object = scratch("abi").join(format!("{stem}-{}{}.o", standard.name, flags.concat()));
     compile(&source(name), standard, &library().include, flags, &object)
         .unwrap_or_else(|message| panic!("{message}"));
     object
