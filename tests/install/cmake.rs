@@ -49,7 +49,9 @@ fn run_programs(folder: &Path) {
     assert!(needed("shared").contains("[libthreadlocalmap.so.0]"), "{}", needed("shared"));
     assert!(!needed("static").contains("libthreadlocalmap"), "{}", needed("static"));
     // What has the archive inside must stay loaded; a program is never unloaded.
-    assert!(needed("libplugin.so").contains("NODELETE"), "{}", needed("libplugin.so"));
+    for plugin in ["libplugin.so", "libouter.so"] {
+        assert!(needed(plugin).contains("NODELETE"), "{plugin}: {}", needed(plugin));
+    }
     assert!(!needed("static").contains("NODELETE"), "{}", needed("static"));
 }
 

@@ -23,7 +23,8 @@ fn consumer(folder: &Path) -> PathBuf {
     let project = folder.join("project");
     fs::create_dir_all(project.join("subprojects")).expect("the scratch directory is ours");
     let build_file = source_root().join("tests/install/meson/meson.build");
-    for file in [build_file, hello("c"), hello("cpp")] {
+    let plugin = source_root().join("tests/install/plugin.c");
+    for file in [build_file, plugin, hello("c"), hello("cpp")] {
         let name = file.file_name().expect("a file");
         fs::copy(&file, project.join(name)).expect("the scratch directory is ours");
     }
@@ -48,6 +49,9 @@ fn build_and_run(project: &Path, options: &[String], pkg_config: Option<&Path>) 
         let text = process::output_of(readelf.arg("--dynamic").arg(folder.join(program)));
         assert_eq!(text.contains("[libthreadlocalmap.so.0]"), linked, "{program}: {text}");
     }
+    let mut readelf = command("readelf");
+    let text = process::output_of(readelf.arg("--dynamic").arg(folder.join("libplugin.so")));
+    assert!(text.contains("NODELETE") && !text.contains("[libthreadlocalmap"), "{text}");
 }
 
 #[test]
