@@ -5,7 +5,7 @@
 //!
 //! A program may have a function `tls_set` of its own, and use a library that
 //! uses ours. The dynamic linker knows one `tls_set` only: the program's. It
-//! would be called in place of ours, and nobody would be told.
+//! would be called in place of ours, without an error.
 //!
 //! # Idea
 //!
