@@ -119,9 +119,12 @@ part_conan() {
     "$here/bin/pip" install -q -r packaging/conan/requirements.txt >"$WORK/conan.log" 2>&1 ||
       { skipped 'the recipe of Conan (no conan: pip could not install it)'; return; }
   fi
+  # Make exports CC=cc, a name that Conan cannot tell the compiler from; without it, Conan asks cc itself.
+  [ "$CC" != cc ] || export -n CC
   export CONAN_HOME=$here/home
   rm -rf "$CONAN_HOME"
   to_log conan-profile "$here/bin/conan" profile detect
+  grep -q '^compiler=' "$WORK/conan-profile.log" || fail "Conan does not know the compiler CC=$CC: see $WORK/conan-profile.log"
   say "$("$here/bin/conan" --version)"
   for shared in True False; do
     # Its test's files go below the home, not into the tree.
