@@ -155,15 +155,25 @@ tell_dynamic_linker() {
 # ---- What is asked for ------------------------------------------------------------
 
 if [ -n "$uninstall" ]; then
-  for ((i = 0; i < ${#files[@]}; i += 3)); do rm -f "$ROOT${files[i + 2]}"; done
-  for ((i = 0; i < ${#links[@]}; i += 2)); do rm -f "$ROOT${links[i]}"; done
-  versions | while read -r file; do rm -f "$file"; done
+  ours=()
+  for ((i = 0; i < ${#files[@]}; i += 3)); do ours+=("$ROOT${files[i + 2]}"); done
+  for ((i = 0; i < ${#links[@]}; i += 2)); do ours+=("$ROOT${links[i]}"); done
+  while read -r file; do ours+=("$file"); done < <(versions)
+  installed=''
+  for file in "${ours[@]}"; do
+    # A link may point to a file that has gone.
+    if [ -e "$file" ] || [ -L "$file" ]; then rm -f "$file"; installed=yes; fi
+  done
   # The folders that are ours alone.
   for folder in "$INCLUDEDIR/threadlocalmap" "$INCLUDEDIR/threadlocalmap_pthread" "$LIBDIR/cmake/threadlocalmap"; do
     [ ! -d "$ROOT$folder" ] || rmdir --ignore-fail-on-non-empty "$ROOT$folder"
   done
-  say "removed threadlocalmap from $ROOT$INCLUDEDIR, $ROOT$LIBDIR and $ROOT$MANDIR"
-  tell_dynamic_linker
+  if [ -n "$installed" ]; then
+    say "removed threadlocalmap from $ROOT$INCLUDEDIR, $ROOT$LIBDIR and $ROOT$MANDIR"
+    tell_dynamic_linker
+  else
+    say "threadlocalmap is not installed in $ROOT$INCLUDEDIR, $ROOT$LIBDIR or $ROOT$MANDIR: nothing to remove"
+  fi
   exit
 fi
 
