@@ -178,6 +178,7 @@ fn a_program_runs_right_after_make_install_into_usr_local() {
         make --no-print-directory install PREFIX=/usr/local
         "${CC:-cc}" examples/hello.c -lthreadlocalmap -o "$FOLDER/hello"
         "$FOLDER/hello"
+        make --no-print-directory uninstall PREFIX=/usr/local >"$FOLDER/uninstalled"
     "#;
     let mut world = command("unshare");
     world.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
@@ -185,6 +186,9 @@ fn a_program_runs_right_after_make_install_into_usr_local() {
     let output = process::output_of(&mut world);
     assert!(output.contains("ran ldconfig: programs find the shared library"), "{output}");
     assert!(output.ends_with("worker: the key now gives NULL\n"), "{output}");
+    let output = fs::read_to_string(folder.join("uninstalled")).expect("it was uninstalled");
+    assert!(output.contains("ran ldconfig"), "{output}");
+    assert!(!output.contains("programs find"), "the library is no longer there: {output}");
 }
 
 // ---- Who builds, and where --------------------------------------------------------
