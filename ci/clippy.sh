@@ -4,8 +4,8 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
 
-headline 'Clippy, every warning an error'
-if ! "$CARGO" clippy --version >/dev/null 2>&1; then skipped 'clippy: cargo has no clippy (rustup component add clippy)'; exit 0; fi
+headline 'Clippy: each warning is an error'
+if ! "$CARGO" clippy --version >/dev/null 2>&1; then skipped 'clippy (cargo has no clippy: rustup component add clippy)'; exit 0; fi
 # As programs link it, without the standard library; then with it, and all tests.
 "$CARGO" clippy --locked -- -D warnings
 "$CARGO" clippy --locked --all-targets -- -D warnings

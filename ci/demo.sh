@@ -4,9 +4,9 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
 
-headline 'The demo program, once over the examples'
+headline 'The demo program, with the folder of the examples'
 make --no-print-directory pool
-# This library must count right and leak nothing; the others may leak, but not fail.
+# With this library, the program must count correctly and leak nothing. Otherwise it may leak, but not fail.
 "$TARGET/demo/pool" --with tls --threads 8 --repeat 20 --chunk 1 examples
 for with in '--with pthread' '--with pthread --keep-keys' '--with thread_local'; do
   status=0

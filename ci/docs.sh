@@ -4,5 +4,5 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
 
-headline 'Documentation, every warning an error'
+headline 'Documentation of the Rust sources: each warning is an error'
 RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' "$CARGO" doc --locked --no-deps --document-private-items

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# The examples (tests/examples.rs), those with other libraries as far as these are here.
+# The examples (tests/examples.rs), those with other libraries if the library is installed.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
 
-headline 'Examples: no warning, they do what they say, nothing leaks'
+headline 'Examples: they compile without a warning, print what they should, and leak nothing'
 # needs TEST HEADER PACKAGE
 needs() {
   have_header "$2" && return

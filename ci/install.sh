@@ -4,5 +4,5 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
 
-headline 'Installing: with make, CMake, Meson and cargo-c, and using what is installed'
+headline 'Installation with make, CMake, Meson and cargo-c, and programs that use the installed files'
 "$CARGO" test --locked --test install

@@ -4,6 +4,6 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
 
-headline 'The instructions of our own paths, beside the committed numbers'
-if ! have valgrind; then skipped 'the instructions of our paths (no valgrind)'; exit 0; fi
+headline 'The instructions of the library'\''s paths, compared with the committed numbers'
+if ! have valgrind; then skipped 'the instructions of the paths (no valgrind)'; exit 0; fi
 scripts/instructions.sh

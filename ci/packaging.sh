@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# packaging.sh [PART...]: what distributions make of the library, each part tried as its users do.
+# packaging.sh [PART...]: tests the packages of distributions and package managers, as their users build them.
 #
 #   bindgen   the header, read by bindgen: every constant, function and structure
-#   debian    packages by dpkg-buildpackage, lintian, and a throw-away root that they are installed in
+#   debian    packages by dpkg-buildpackage, lintian, and a temporary root that they are installed in
 #   conan     conan create, with the shared and with the static library
 #   vcpkg     the port, run without vcpkg, and a program that finds what it installs
 #
-# A part whose tools are missing is skipped, and says which package has them. packaging/README.md says
-# what each part leaves open.
+# If a tool is missing, its part is skipped, and the message names the package that has the tool.
+# packaging/README.md says what each part does not test.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
 
 WORK=$(realpath -m "$TARGET/packaging")
 mkdir -p "$WORK"
-CARGO=$(command -v "$CARGO") || fail 'no cargo: see https://rustup.rs'
+CARGO=$(command -v "$CARGO") || fail 'cargo was not found: see https://rustup.rs'
 VERSION=$(sed -n '/^\[package\]/,/^version/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 export CARGO
 
@@ -22,22 +22,22 @@ export CARGO
 to_log() {
   local log=$WORK/$1.log
   shift
-  "$@" >"$log" 2>&1 || { tail -n 30 "$log"; fail "$1 failed; the whole of it is in $log"; }
+  "$@" >"$log" 2>&1 || { tail -n 30 "$log"; fail "$1 failed; the full log is $log"; }
 }
 
 part_bindgen() {
-  headline 'bindgen: every constant, function and structure of the header'
+  headline 'bindgen: each constant, function and structure of the header'
   local tool=${BINDGEN:-bindgen}
   if ! have "$tool"; then skipped 'bindgen on the header (no bindgen: bindgen)'; return; fi
   say "$("$tool" --version)"
   echo 'int number;' >"$WORK/bindgen.h"
-  "$tool" "$WORK/bindgen.h" >"$WORK/bindgen.log" 2>&1 || { skipped 'bindgen on the header (it finds no libclang: clang)'; return; }
+  "$tool" "$WORK/bindgen.h" >"$WORK/bindgen.log" 2>&1 || { skipped 'bindgen on the header (bindgen finds no libclang: clang)'; return; }
   "$CARGO" test --locked --quiet --test bindgen
 }
 
 # ---- Debian -----------------------------------------------------------------------
 
-# Debian's Python and no other finds the tools that build the module.
+# Only Debian's Python finds the tools that build the module.
 DEBIAN_PATH=/usr/sbin:/usr/bin:/sbin:/bin:$(dirname "$CARGO")
 
 # The packages that have what is missing.
@@ -57,14 +57,14 @@ build_debian() {
     PATH=$DEBIAN_PATH CARGO_TARGET_DIR=$WORK/cargo dpkg-buildpackage -d -uc -us "$@")
 }
 
-# The most likely of the failures has words of its own.
+# The most likely failure has a message of its own.
 explain_debian_failure() {
   local log=$WORK/debian-build.log
   tail -n 40 "$log"
   if grep -q '^dpkg-gensymbols: \(error\|warning\): some .*symbols' "$log"; then
-    fail 'the library exports other symbols than packaging/debian/libthreadlocalmap0.symbols lists: see the lines with + (the library has them) and - (the list has them) above'
+    fail 'the exported symbols differ from packaging/debian/libthreadlocalmap0.symbols: see the lines above with + (only in the library) and - (only in the list)'
   fi
-  fail "dpkg-buildpackage failed; the whole of its log is $log"
+  fail "dpkg-buildpackage failed; the full log is $log"
 }
 
 check_lintian() {
@@ -73,23 +73,23 @@ check_lintian() {
   # Deep: the source package, too, which has the crates in it.
   [ -z "${CHECK_DEEP:-}" ] || packages=("$FOLDER"/*.changes)
   problems=$(lintian --fail-on error,warning --display-level '>=warning' "${packages[@]}" 2>&1) ||
-    { printf '%s\n' "$problems"; fail 'lintian has found errors or warnings'; }
-  say "lintian: no error, no warning; overridden: $(cat packaging/debian/*.lintian-overrides | grep -v '^#' | cut -d ' ' -f 2 | sort -u | paste -sd ' ')"
+    { printf '%s\n' "$problems"; fail 'lintian reports errors or warnings'; }
+  say "lintian: no errors and no warnings; overrides: $(cat packaging/debian/*.lintian-overrides | grep -v '^#' | cut -d ' ' -f 2 | sort -u | paste -sd ' ')"
 }
 
 try_in_root() {
   local why=''
-  [ "$(id -u)" -eq 0 ] || why='only root can make a throw-away root'
+  [ "$(id -u)" -eq 0 ] || why='only root can make a temporary root'
   have unshare || why='no unshare: util-linux'
   have pkg-config || why='no pkg-config: pkg-config'
-  [ -n "$why" ] || unshare --mount true 2>/dev/null || why='this container allows no mount'
+  [ -n "$why" ] || unshare --mount true 2>/dev/null || why='mounting is not permitted here'
   [ -n "$why" ] || grep -qw overlay /proc/filesystems || modprobe overlay 2>/dev/null || why='this kernel has no overlayfs'
   if [ -n "$why" ]; then skipped "installing the Debian packages ($why)"; return; fi
   packaging/debian_root.sh "$FOLDER" "$FOLDER/threadlocalmap-$VERSION"
 }
 
 part_debian() {
-  headline 'Debian: the packages, lintian, and a throw-away root'
+  headline 'Debian: the packages, lintian, and installation in a temporary root'
   local missing package
   missing=$(debian_missing)
   if [ -n "$missing" ]; then skipped "the Debian packages (not installed: ${missing% })"; return; fi
@@ -99,7 +99,7 @@ part_debian() {
   to_log debian-source build_debian -S
   build_debian -b >"$WORK/debian-build.log" 2>&1 || explain_debian_failure
   for package in libthreadlocalmap0 libthreadlocalmap-dev python3-threadlocalmap; do
-    compgen -G "$FOLDER/${package}_$VERSION-*.deb" >/dev/null || fail "no package $package was built"
+    compgen -G "$FOLDER/${package}_$VERSION-*.deb" >/dev/null || fail "the package $package was not built"
   done
   say "dpkg-buildpackage: $(basename -a "$FOLDER"/*.dsc "$FOLDER"/*.deb | paste -sd ' ')"
   check_lintian
@@ -134,8 +134,8 @@ part_conan() {
       to_log "conan-shared-$shared" "$here/bin/conan" create . -o "&:shared=$shared" \
         -c tools.cmake.cmake_layout:test_folder="\$TMP" -c tools.cmake.cmaketoolchain:user_presets=
     )
-    [ "$(grep -c '^threadlocalmap [0-9.]*$' "$WORK/conan-shared-$shared.log")" = 1 ] || fail 'the test program printed no version'
-    say "conan create . -o shared=$shared: its programs in C and C++ run"
+    [ "$(grep -c '^threadlocalmap [0-9.]*$' "$WORK/conan-shared-$shared.log")" = 1 ] || fail 'the test program has not printed the version'
+    say "conan create . -o shared=$shared: the test programs in C and C++ run"
   done
 }
 
@@ -176,26 +176,26 @@ part_vcpkg() {
     package=$WORK/vcpkg-$linkage
     CARGO_TARGET_DIR=$WORK/cargo to_log "vcpkg-$linkage" cmake -DLINKAGE=$linkage -DPACKAGES="$package" -P packaging/vcpkg/run_port.cmake
     different=$(diff <(vcpkg_files $linkage | sort) <(cd "$package" && find . -not -type d -not -path './include/*' | sed 's/^..//' | sort)) ||
-      fail "the package has other files than it should (<): $different"
+      fail "the files of the package differ from the expected ones (<): $different"
     different=$(diff <(cd include && ls) <(cd "$package/include" && ls) | grep '^<') && fail "headers are missing: $different"
     rm -rf "$package.user"
     to_log "vcpkg-user-$linkage" cmake -S packaging/vcpkg/user -B "$package.user" -DCMAKE_PREFIX_PATH="$package"
     to_log "vcpkg-user-build-$linkage" cmake --build "$package.user"
-    [ "$("$package.user/main")" = "threadlocalmap $VERSION" ] || fail 'the program that uses the package does not run'
-    say "$linkage: find_package() and a program"
+    [ "$("$package.user/main")" = "threadlocalmap $VERSION" ] || fail 'the program that uses the package fails'
+    say "$linkage: a program with find_package() runs"
     have pkg-config || { skipped "the port's pkg-config file (no pkg-config: pkg-config)"; continue; }
     # No --static: vcpkg's users do not say it.
     flags=$(PKG_CONFIG_PATH=$package/lib/pkgconfig pkg-config --cflags --libs threadlocalmap)
     # shellcheck disable=SC2086
     "$CC" packaging/conan/test_package/program.c $flags -o "$package.user/by-pkg-config"
-    LD_LIBRARY_PATH=$package/lib "$package.user/by-pkg-config" >/dev/null || fail 'the program that pkg-config gives the flags of does not run'
+    LD_LIBRARY_PATH=$package/lib "$package.user/by-pkg-config" >/dev/null || fail 'the program that is built with the flags of pkg-config fails'
   done
 }
 
 parts=("$@")
 [ ${#parts[@]} -gt 0 ] || parts=(bindgen debian conan vcpkg)
 for part in "${parts[@]}"; do
-  declare -F "part_$part" >/dev/null || fail "no part $part; there are: bindgen debian conan vcpkg"
+  declare -F "part_$part" >/dev/null || fail "unknown part $part; the parts are: bindgen debian conan vcpkg"
   start=$SECONDS
   "part_$part"
   say "($part: $((SECONDS - start)) s)"

@@ -4,7 +4,7 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
 
-headline 'The plot of the demo: clippy and tests'
+headline 'The chart program of the demo: clippy and tests'
 if "$CARGO" clippy --version >/dev/null 2>&1; then
   "$CARGO" clippy --locked --manifest-path tools/plot/Cargo.toml --target-dir "$TARGET/plot" --all-targets -- -D warnings
 fi

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Thread pools of other libraries (tests/pools.rs), those whose headers are here.
+# Thread pools of other libraries (tests/pools.rs), if their headers are installed.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
 
-headline 'Thread pools of others: values end with their task or object, on their thread'
+headline 'Thread pools of other libraries: values are destroyed with their task or object, on their own thread'
 # needs TEST HEADER PACKAGE
 needs() {
   have_header "$2" && return

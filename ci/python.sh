@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# The Python module, on each CPython of 3.9 or newer that is found here: `pip install ./bindings/python`
+# The Python module, with each CPython of 3.9 or newer that is installed: `pip install ./bindings/python`
 # into a virtual environment below the target folder, its tests, CPython's own of threading.local, mypy.
 # PYTHONS='python3.9 /opt/x/bin/python3' names the interpreters; without it, those on PATH and pyenv's are.
 # In make check it is the oldest and the newest of them; make check-deep takes all.
@@ -10,9 +10,9 @@
 WORK=$(realpath -m "$TARGET/python")
 mkdir -p "$WORK"
 export PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
-# What is tested is what was installed.
+# The tests must use the installed module.
 unset PYTHONPATH PYTHONHOME THREADLOCALMAP_LIBRARY
-# How cargo builds must not depend on where pip builds.
+# The folder in which pip builds must not affect how cargo builds.
 CARGO_TARGET_DIR=$(realpath "$TARGET")
 export CARGO_TARGET_DIR
 
@@ -58,12 +58,12 @@ check_python() {
   fi
   if ! "$here/bin/pip" install -q -r tests/python/requirements.txt >"$WORK/log" 2>&1; then
     tail -n 3 "$WORK/log"
-    fail "Python $version: pip can't install what tests/python/requirements.txt has"
+    fail "Python $version: pip can't install the packages of tests/python/requirements.txt"
   fi
   if [ -z "$WHEEL" ]; then
     rm -rf "$WORK/wheel"
     "$here/bin/pip" wheel -q --no-deps -w "$WORK/wheel" ./bindings/python
-    WHEEL=$(compgen -G "$WORK/wheel/threadlocalmap-*-py3-none-*.whl") || fail 'pip made no wheel for all versions of Python 3'
+    WHEEL=$(compgen -G "$WORK/wheel/threadlocalmap-*-py3-none-*.whl") || fail 'pip has not built a wheel for all versions of Python 3'
     "$python" -m zipfile -l "$WHEEL" >"$WORK/log"
     grep -q 'threadlocalmap/libthreadlocalmap.so.0' "$WORK/log" || fail "the library is not in $WHEEL"
     say "$(basename "$WHEEL")"
@@ -72,7 +72,7 @@ check_python() {
   file=$(testing_file "$python" "$version")
   (cd tests/python && CPYTHON_TEST_THREADING_LOCAL=$file timeout 600 "$here/bin/python" -m pytest -q -p no:cacheprovider -ra .) ||
     fail "Python $version: a test failed"
-  say "Python $version: as above"
+  say "Python $version: all tests passed"
   ran=$((ran + 1))
   LAST=$here
 }

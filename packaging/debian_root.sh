@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# debian_root.sh FOLDER TREE: installs FOLDER's packages in a throw-away root, runs TREE's debian/tests there,
+# debian_root.sh FOLDER TREE: installs FOLDER's packages in a temporary root, runs TREE's debian/tests there,
 # upgrades to packages of a higher version, removes and purges them. Called as root.
 #
 # The root is this system itself, with a layer in memory over it that takes all changes (overlayfs, in a
@@ -56,8 +56,8 @@ outside() {
   chroot "$space/root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
     bash "$HERE/tree/packaging/debian_root.sh" --inside
   left=$(leftovers "$space/layer")
-  [ -z "$left" ] || fail "after the purge, this is left or changed: $left"
-  say 'purged: nothing is left'
+  [ -z "$left" ] || fail "after the purge, these files are left or changed: $left"
+  say 'purged: no file is left'
 }
 
 # ---- Inside -----------------------------------------------------------------------
@@ -73,9 +73,9 @@ versions() {
 # use VERSION: all packages have it, and do what they are for.
 use() {
   local test
-  [ "$(versions | sort | uniq -c | xargs)" = "3 $1" ] || fail "installed are the versions: $(versions | xargs)"
+  [ "$(versions | sort | uniq -c | xargs)" = "3 $1" ] || fail "these versions are installed: $(versions | xargs)"
   ldconfig -p | grep -q 'libthreadlocalmap.so.0 .*=> /lib/.*\|libthreadlocalmap.so.0 .*=> /usr/lib/' ||
-    fail 'the dynamic linker does not know the library'
+    fail 'the dynamic linker does not find the library'
   for test in c python; do
     "debian/tests/$test" || fail "debian/tests/$test failed"
   done
@@ -88,16 +88,16 @@ inside() {
   later=$(dpkg-deb -f "$HERE"/later/libthreadlocalmap0_*.deb Version)
   quietly dpkg -i "$HERE"/now/*.deb
   use "$now"
-  say "installed $now: programs in C, shared and static, and Python use it"
+  say "installed $now: a C program (shared and static) and Python use it"
   quietly dpkg -i "$HERE"/later/*.deb
   use "$later"
-  say "upgraded to $later: the same"
+  say "upgraded to $later: they still use it"
   # shellcheck disable=SC2086
   files=$(dpkg -L $PACKAGES | sort -u | while read -r file; do if [ ! -d "$file" ]; then printf '%s\n' "$file"; fi; done)
-  [ "$(wc -l <<<"$files")" -gt 40 ] || fail "the packages have few files: $files"
+  [ "$(wc -l <<<"$files")" -gt 40 ] || fail "the packages have too few files: $files"
   # shellcheck disable=SC2086
   quietly dpkg -r $PACKAGES
-  for file in $files; do [ ! -e "$file" ] || fail "removed, but $file is there"; done
+  for file in $files; do [ ! -e "$file" ] || fail "$file is left after the removal"; done
   # shellcheck disable=SC2086
   quietly dpkg -P $PACKAGES
 }

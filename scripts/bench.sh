@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# bench.sh [OPTION...]: the benchmark with these options, beside the peers that are installed; then its
-# charts. A full run, without options, writes docs/benchmarks.md and its pictures anew. QUICK=1: everything
-# in a few rounds, to see that it works; the page goes below target/bench. `make bench` calls it;
-# benches/README.md says how to read the result.
+# bench.sh [OPTION...]: runs the benchmark with these options, with all peers that are installed, and then
+# draws its charts. A run without options writes docs/benchmarks.md and its pictures. QUICK=1: a few rounds
+# only, to test that everything works; the page is written below target/bench. `make bench` calls it;
+# benches/README.md says how to read the results.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# header, peer: what build.rs looks for. It looks again when this list of what is here changes.
+# The headers that build.rs looks for. It looks again when the list of those that are installed changes.
 HEADERS='boost/thread/tss.hpp tbb/enumerable_thread_specific.h glib-2.0/glib.h qt6/QtCore/QThreadStorage qt5/QtCore/QThreadStorage'
 here=''
 for header in $HEADERS; do
@@ -40,16 +40,16 @@ fi
 java_peer() {
   rm -f "$out/java.txt"
   if ! have javac || ! have java; then
-    say "not installed, and left out: OpenJDK's ThreadLocal (Debian: apt-get install default-jdk-headless)"
+    say "OpenJDK's ThreadLocal is left out, because it is not installed (Debian: apt-get install default-jdk-headless)"
     return
   fi
-  say "OpenJDK's ThreadLocal, in its own process"
+  say "measuring OpenJDK's ThreadLocal, in a separate process"
   if javac -d "$out/java" benches/java/Peers.java &&
     java -cp "$out/java" Peers ${quick:+--quick} >"$out/java.part"; then
     mv "$out/java.part" "$out/java.txt"
     options+=(--java "$out/java.txt")
   else
-    say "left out: OpenJDK's ThreadLocal; its program does not run here"
+    say "OpenJDK's ThreadLocal is left out, because its program failed"
   fi
 }
 case " $* " in
@@ -63,17 +63,17 @@ esac
 status=0
 "$CARGO" run --locked --release --manifest-path benches/Cargo.toml -- "${options[@]}" || status=$?
 if [ -n "$json" ] && [ -e "$json" ]; then
-  say "everything that was found: $json"
-  # Building what draws takes longer than a quick run.
+  say "all results: $json"
+  # Building the chart program takes longer than a quick run.
   if [ -z "$quick" ] || [ -x "$TARGET/plot/release/plot" ]; then
     make --no-print-directory plot
     if grep -q '"line":' "$json"; then
       "$TARGET/plot/release/plot" --scale "$json" --svg "$out/scale.svg"
-      say "cost against threads, as a chart: $out/scale.svg"
+      say "chart of the cost by the number of threads: $out/scale.svg"
     fi
     if [ -n "$page" ]; then
       "$TARGET/plot/release/plot" --peers "$json" --folder "${page%.md}"
-      say "the page and its pictures: $page, ${page%.md}/"
+      say "page and pictures: $page, ${page%.md}/"
     fi
   fi
 fi

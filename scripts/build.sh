@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # build.sh OPTION... [CARGO-OPTION...]: builds the shared and the static library. `make all`, CMake and Meson
 # call it.
-#   --stage FOLDER       puts them there, under the names that they are installed by
-#   --dev                in cargo's profile `dev`; without it, `release`
-#   --compiler CC        for the machine that this C compiler compiles for; it links the shared library
-#   --compiler-flag F    a flag of this compiler, as --sysroot=FOLDER
-#   --depfile FILE NAME  writes a rule for ninja: on which sources its output NAME depends
+#   --stage FOLDER       puts them into this folder, under their installed names
+#   --dev                uses cargo's profile `dev`; without it, `release`
+#   --compiler CC        builds for the machine that this C compiler compiles for, and links with it
+#   --compiler-flag F    passes a flag to this compiler, such as --sysroot=FOLDER
+#   --depfile FILE NAME  writes a rule for ninja, with the sources that its output NAME depends on
 #
 # Cargo decides where its files are: CARGO_BUILD_TARGET, CARGO_TARGET_DIR and .cargo/config.toml move them.
-# So cargo is asked, and what an older build left elsewhere is never taken.
+# So the script asks cargo, and never uses files of an older build in another folder.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -32,7 +32,7 @@ done
 [ -n "$stage" ] || fail '--stage FOLDER is missing'
 
 have "$CARGO" ||
-  fail "no $CARGO: Rust 1.82 or newer builds the library: https://rustup.rs, or a package (Debian: apt-get install cargo)"
+  fail "$CARGO was not found: install Rust 1.82 or newer from https://rustup.rs, or as a package (Debian: apt-get install cargo)"
 for tool in ar nm; do have "$tool" || fail "no $tool (Debian: apt-get install binutils)"; done
 
 work=$(mktemp -d)
@@ -62,8 +62,8 @@ fi
 
 if ! cargo_library ${profile[@]+"${profile[@]}"} --message-format=json-render-diagnostics \
   ${options[@]+"${options[@]}"} >"$work/messages"; then
-  have cc || say 'There is no cc to link with (Debian: apt-get install gcc libc6-dev).' >&2
-  fail 'cargo has not built the library: its message is above'
+  have cc || say 'cc was not found; cargo links with it (Debian: apt-get install gcc libc6-dev)' >&2
+  fail 'cargo has not built the library: see its message above'
 fi
 
 # built EXTENSION: the one file of this kind that cargo says it has built, or that was up to date.
@@ -71,10 +71,10 @@ built() {
   local files
   files=$(grep '"reason":"compiler-artifact"' "$work/messages" | grep -oE "\"/[^\"]*/libthreadlocalmap\\.$1\"" | tr -d '"' | sort -u) || true
   case $files in
-  '') fail "cargo has built no libthreadlocalmap.$1; this build is for Linux" ;;
+  '') fail "cargo has built no libthreadlocalmap.$1; this script builds for Linux only" ;;
   *$'\n'*) fail "cargo has built for more than one target; CARGO_BUILD_TARGET=TRIPLE chooses one:"$'\n'"$files" ;;
   esac
-  [ -f "$files" ] || fail "$files: cargo says that it is there, and it is not"
+  [ -f "$files" ] || fail "cargo reports the file $files, but it does not exist"
   printf '%s\n' "$files"
 }
 archive=$(built a)
@@ -125,4 +125,4 @@ if [ -n "$depfile" ]; then
 fi
 # What install.sh compares with where there is no cargo.
 printf '%s\n' "${CARGO_BUILD_TARGET:-}" >"$stage/target"
-say "built: $folder; to link with: $stage"
+say "built in $folder; installed names in $stage"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# The demo: the same work with the buffers of a pool's threads kept in four ways, one after the
-# other, then a table and a chart of the four. `make demo` builds what it needs and calls it.
-#   DEMO_FOLDER     the folder to work through (default: this repository)
-#   DEMO_DOCUMENTS  as often as it takes until so many documents have come together (20000)
+# The demo: runs the same work four times, with four ways to keep the buffers of a pool's threads, and
+# then prints a table and draws a chart. `make demo` builds the programs and calls it.
+#   DEMO_FOLDER     the folder whose files are read (default: this repository)
+#   DEMO_DOCUMENTS  the number of documents (20000); the folder is read again until they are reached
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -13,7 +13,7 @@ folder=${DEMO_FOLDER:-.}
 documents=${DEMO_DOCUMENTS:-20000}
 [ -x "$pool" ] || fail "$pool is not built: make demo builds it"
 
-# run_pool NAME OPTION...: 3 says that buffers leaked or words were counted wrong.
+# run_pool NAME OPTION...: status 3 means that buffers leaked or words were counted wrong.
 run_pool() {
   local name=$1 status=0
   shift
@@ -22,7 +22,7 @@ run_pool() {
     status=$?
   case $status in
   0) ;;
-  3) [ "$name" != tls ] || fail 'with this library a buffer leaked or a word was counted wrong: please report it' ;;
+  3) [ "$name" != tls ] || fail 'a buffer leaked, or words were counted wrong, with this library: please report it' ;;
   *) fail "pool $* ended with status $status" ;;
   esac
 }
@@ -32,7 +32,7 @@ run_pool pthread --with pthread
 run_pool pthread-kept --with pthread --keep-keys
 run_pool thread_local --with thread_local
 
-headline 'The four runs side by side'
+headline 'The results of the four runs'
 "$TARGET/plot/release/plot" --svg "$out/live-bytes.svg" \
   "$out"/{tls,pthread,pthread-kept,thread_local}.json
 printf '\n%smake demo: four runs done in %s s; the chart: %s%s\n' "$BOLD" "$SECONDS" "$out/live-bytes.svg" "$PLAIN"

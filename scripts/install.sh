@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# install.sh [--uninstall | --built FOLDER]: puts the library, its headers, its man pages and what build
-# systems find it by below PREFIX, LIBDIR, INCLUDEDIR and MANDIR (of the environment), and these below
-# DESTDIR; or removes exactly these files. `make install`, `make uninstall` and Meson call it.
+# install.sh [--uninstall | --built FOLDER]: installs the library, its headers, its man pages and the files for
+# build systems below PREFIX, LIBDIR, INCLUDEDIR and MANDIR (from the environment), and these below DESTDIR;
+# or removes exactly these files. `make install`, `make uninstall` and Meson call it.
 #
-# 1. It installs what cargo builds for the sources as they are now, or nothing. --built: that is there.
-# 2. The installed tree may be moved: its files name each other by relative paths.
-# 3. A file takes the place of an older one at once; programs that run keep the one they have.
+# 1. It installs what cargo builds from the current sources, or nothing. With --built, FOLDER has the files.
+# 2. The installed tree may be moved: its files refer to each other by relative paths.
+# 3. A new file replaces an old one in one step; running programs keep the old file.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -33,7 +33,7 @@ for name in PREFIX LIBDIR INCLUDEDIR MANDIR; do
   '~'*) fail "$name=$folder: the shell has not expanded the ~: give an absolute path, such as $name=\"\$HOME/tls\"" ;;
   *) fail "$name=$folder is a relative path: give an absolute one, such as $name=\"\$PWD/$folder\"" ;;
   esac
-  # pkg-config and CMake give these a meaning of their own, and have no way to write them plainly.
+  # These have a special meaning in files of pkg-config and CMake, and can't be escaped there.
   case $folder in
   *[[:cntrl:]\"\'\`\\\$\#\;\@]*)
     fail "$name=$folder: the path has a character that pkg-config or CMake files cannot hold (a quote, \\, \$, #, ;, @ or a control character)" ;;
@@ -41,12 +41,12 @@ for name in PREFIX LIBDIR INCLUDEDIR MANDIR; do
   printf -v "$name" %s "$(realpath -ms "$folder")"
 done
 
-# writable FOLDER: it, or the folder that it would be made in.
+# writable FOLDER: fails unless the folder, or the one in which it would be made, is writable.
 writable() {
   local folder=$1
   while [ ! -e "$folder" ] && [ ! -L "$folder" ]; do folder=$(dirname "$folder"); done
   [ -d "$folder" ] || fail "$1: $folder is not a folder"
-  [ -w "$folder" ] || fail "$1: no right to write to $folder: run it as root (sudo make install), or give a PREFIX= of your own"
+  [ -w "$folder" ] || fail "$1: no permission to write to $folder: run it as root (sudo make install), or choose another PREFIX="
 }
 for folder in "$LIBDIR" "$LIBDIR/pkgconfig" "$LIBDIR/cmake/threadlocalmap" "$INCLUDEDIR" "$INCLUDEDIR/threadlocalmap" \
   "$INCLUDEDIR/threadlocalmap_pthread" "$MANDIR/man3" "$MANDIR/man7"; do
@@ -55,7 +55,7 @@ done
 
 # ---- The files --------------------------------------------------------------------
 
-# MODE, source and destination of each file, three words a file.
+# For each file three words: its mode, source and destination.
 files=()
 # add MODE FOLDER FILE...
 add() {
@@ -72,15 +72,15 @@ add 644 "$MANDIR/man7" docs/man/man7/*.7
 shopt -u nullglob
 add 644 "$LIBDIR" "$stage/libthreadlocalmap.a"
 add 755 "$LIBDIR" "$stage/libthreadlocalmap.so.$version"
-# Made from templates, below.
+# These are made from templates, below.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 add 644 "$LIBDIR/pkgconfig" "$work/threadlocalmap.pc"
 add 644 "$LIBDIR/cmake/threadlocalmap" "$work/threadlocalmapConfig.cmake" "$work/threadlocalmapConfigVersion.cmake"
 links=("$LIBDIR/libthreadlocalmap.so.0" "libthreadlocalmap.so.$version" "$LIBDIR/libthreadlocalmap.so" libthreadlocalmap.so.0)
 
-# versions: the shared libraries of our SONAME that are installed, of any version. Their debug information, and
-# what a debugger loads for them, are other people's.
+# versions: prints the installed shared libraries with our SONAME, of any version. Their debug information and
+# their files for debuggers belong to other packages.
 versions() {
   local file
   [ -d "$ROOT$LIBDIR" ] || return 0
@@ -114,7 +114,7 @@ make_package_files() {
 
 # ---- The dynamic linker -----------------------------------------------------------
 
-# Not on everybody's PATH. LDCONFIG names another one.
+# It may not be on PATH. LDCONFIG names another one.
 find_ldconfig() {
   local command
   for command in "${LDCONFIG:-ldconfig}" /sbin/ldconfig /usr/sbin/ldconfig; do
@@ -122,7 +122,7 @@ find_ldconfig() {
   done
 }
 
-# searched LDCONFIG FOLDER: the dynamic linker looks for libraries there.
+# searched LDCONFIG FOLDER: whether the dynamic linker searches the folder.
 searched() {
   local folder
   while read -r folder; do
@@ -132,62 +132,73 @@ searched() {
   return 1
 }
 
-# How programs find the library from now on.
+# Updates the dynamic linker's cache, or says how programs find the library.
 tell_dynamic_linker() {
   local ldconfig
-  # Below DESTDIR is not where programs look; a package's own scripts call ldconfig.
+  # Programs do not search below DESTDIR; the scripts of a package call ldconfig.
   [ -z "$ROOT" ] || return 0
   ldconfig=$(find_ldconfig)
   if ! searched "$ldconfig" "$LIBDIR"; then
     [ -z "$uninstall" ] || return 0
-    say "The dynamic linker does not search $LIBDIR. A program that is linked with the shared library"
-    say "starts when it is linked with   -Wl,-rpath,'$LIBDIR'"
-    say "or run with                     LD_LIBRARY_PATH='$LIBDIR'"
+    say "The dynamic linker does not search $LIBDIR. To use the shared library,"
+    say "link programs with              -Wl,-rpath,'$LIBDIR'"
+    say "or run them with                LD_LIBRARY_PATH='$LIBDIR'"
   elif [ -z "$ldconfig" ]; then
     return 0
   elif [ "$(id -u)" -eq 0 ] && "$ldconfig"; then
-    say "ran ldconfig: programs find the shared library in $LIBDIR"
+    if [ -n "$uninstall" ]; then say 'ran ldconfig'
+    else say "ran ldconfig: programs find the shared library in $LIBDIR"; fi
   elif [ -z "$uninstall" ]; then
     say "Programs find the shared library in $LIBDIR after: sudo ldconfig"
   fi
 }
 
-# ---- What is asked for ------------------------------------------------------------
+# ---- Uninstall or install ---------------------------------------------------------
 
 if [ -n "$uninstall" ]; then
-  for ((i = 0; i < ${#files[@]}; i += 3)); do rm -f "$ROOT${files[i + 2]}"; done
-  for ((i = 0; i < ${#links[@]}; i += 2)); do rm -f "$ROOT${links[i]}"; done
-  versions | while read -r file; do rm -f "$file"; done
-  # The folders that are ours alone.
+  ours=()
+  for ((i = 0; i < ${#files[@]}; i += 3)); do ours+=("$ROOT${files[i + 2]}"); done
+  for ((i = 0; i < ${#links[@]}; i += 2)); do ours+=("$ROOT${links[i]}"); done
+  while read -r file; do ours+=("$file"); done < <(versions)
+  installed=''
+  for file in "${ours[@]}"; do
+    # A link may point to a file that does not exist.
+    if [ -e "$file" ] || [ -L "$file" ]; then rm -f "$file"; installed=yes; fi
+  done
+  # Only this library uses these folders.
   for folder in "$INCLUDEDIR/threadlocalmap" "$INCLUDEDIR/threadlocalmap_pthread" "$LIBDIR/cmake/threadlocalmap"; do
     [ ! -d "$ROOT$folder" ] || rmdir --ignore-fail-on-non-empty "$ROOT$folder"
   done
-  say "removed threadlocalmap from $ROOT$INCLUDEDIR, $ROOT$LIBDIR and $ROOT$MANDIR"
-  tell_dynamic_linker
+  if [ -n "$installed" ]; then
+    say "removed threadlocalmap from $ROOT$INCLUDEDIR, $ROOT$LIBDIR and $ROOT$MANDIR"
+    tell_dynamic_linker
+  else
+    say "threadlocalmap is not installed in $ROOT$INCLUDEDIR, $ROOT$LIBDIR or $ROOT$MANDIR: nothing to remove"
+  fi
   exit
 fi
 
 if [ -z "$build" ] || "$CARGO" --version >/dev/null 2>&1; then
   [ -z "$build" ] || scripts/build.sh --stage "$stage"
 else
-  # As `make && sudo make install` has it, where cargo is the user's and not root's.
+  # With `make && sudo make install`, the user may have cargo and root may not.
   newest=$stage/libthreadlocalmap.so.$version
-  [ -f "$newest" ] || fail "no $CARGO, and nothing is built: run make all first, as the user who has cargo, or see https://rustup.rs"
+  [ -f "$newest" ] || fail "$CARGO was not found, and nothing is built: run make all first, as the user who has cargo, or see https://rustup.rs"
   target=$(cat "$stage/target")
   [ "$target" = "${CARGO_BUILD_TARGET:-}" ] ||
-    fail "no $CARGO, and $stage is built for ${target:-this machine}, not for ${CARGO_BUILD_TARGET:-this machine}: run make all first, as the user who has cargo"
+    fail "$CARGO was not found, and $stage is built for ${target:-this machine}, not for ${CARGO_BUILD_TARGET:-this machine}: run make all first, as the user who has cargo"
   changed=$(find src build.rs Cargo.toml Cargo.lock .cargo -newer "$newest" -type f 2>/dev/null | head -n 1) || true
-  [ -z "$changed" ] || fail "no $CARGO, and $changed is newer than what is built: run make all first, as the user who has cargo"
+  [ -z "$changed" ] || fail "$CARGO was not found, and $changed is newer than what is built: run make all first, as the user who has cargo"
 fi
 
 make_package_files
 for ((i = 0; i < ${#files[@]}; i += 3)); do
-  [ -f "${files[i + 1]}" ] || fail "${files[i + 1]} is missing: it should have been built"
+  [ -f "${files[i + 1]}" ] || fail "${files[i + 1]} does not exist: it should have been built"
 done
 for ((i = 0; i < ${#files[@]}; i += 3)); do
   destination=$ROOT${files[i + 2]}
   install -d "$(dirname "$destination")"
-  # A man page that has several names has links for them.
+  # A man page with several names has a link for each.
   if [ -L "${files[i + 1]}" ]; then cp -P "${files[i + 1]}" "$destination.new"
   else install -m "${files[i]}" "${files[i + 1]}" "$destination.new"; fi
   mv -fT "$destination.new" "$destination"
@@ -195,7 +206,7 @@ done
 for ((i = 0; i < ${#links[@]}; i += 2)); do
   ln -sfn "${links[i + 1]}" "$ROOT${links[i]}"
 done
-# One of another version would be what ldconfig has the SONAME's link point to, if its number is higher.
+# If a library of another version has a higher number, ldconfig would make the SONAME's link point to it.
 versions | while read -r file; do
   [ "$file" = "$ROOT$LIBDIR/libthreadlocalmap.so.$version" ] || { rm -f "$file"; say "removed ${file##*/}, of another version"; }
 done

@@ -8,18 +8,18 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-[ $# -ge 2 ] || fail 'give the static library and a folder'
+[ $# -ge 2 ] || fail 'usage: link-shared.sh ARCHIVE FOLDER [FLAG...]'
 archive=$1 folder=$2
 shift 2
-[ -f "$archive" ] || fail "$archive is not there: make all builds it"
-[ -d "$folder" ] || fail "$folder is no folder"
+[ -f "$archive" ] || fail "$archive does not exist: make all builds it"
+[ -d "$folder" ] || fail "$folder is not a folder"
 # A command with flags, or one whose path may have blanks.
 if have "$CC"; then compiler=("$CC"); else read -ra compiler <<<"$CC"; fi
-have "${compiler[0]:-}" || fail "$CC is needed to link the library: install it (on Debian: apt-get install gcc), or name another compiler with CC="
+have "${compiler[0]:-}" || fail "$CC was not found; the library is linked with it: install it (Debian: apt-get install gcc), or name another compiler with CC="
 version=$(package_version)
 new=$folder/.libthreadlocalmap.$$
 
-# take NAME: what is at $new gets this name, at once: a program that starts now finds the old or the new one.
+# take NAME: renames $new to this name in one step: a program that starts now finds the old or the new file.
 take() { mv -fT "$new" "$folder/$1"; }
 
 # Every exported function is asked for: cargo's profile dev has them in many objects of the archive.

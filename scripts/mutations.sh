@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# mutations.sh [PATCH...]: whether the hunter (fuzz/hunter) finds the faults that it is for.
+# mutations.sh [PATCH...]: tests that the hunter (fuzz/hunter) finds known faults.
 #
-# Each fuzz/mutations/*.patch puts a fault back. It is applied to a copy of the tree, the hunter is
-# built against that, and must find something within MUTATION_SECONDS (600). Finding nothing is a
-# failure. So is finding something in the tree as it is, in the time that all were searched
-# together, at least a minute. HUNTER_FLAGS: more flags of the hunter's.
+# Each fuzz/mutations/*.patch puts a fault into the library. The patch is applied to a copy of the tree, and the
+# hunter is built with it. It must find a failure within MUTATION_SECONDS (600). Then it searches the unchanged
+# tree for as long as all patches took together, at least a minute, and must find none. HUNTER_FLAGS: more flags
+# for the hunter.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -21,8 +21,8 @@ if [ ${#patches[@]} -eq 0 ]; then
   shopt -u nullglob
 fi
 
-# copy: the tree as it is, changes that are not committed included. Files that are the same keep
-# their times, so that cargo builds no more than it must.
+# copy: copies the tree, with changes that are not committed. Files that are the same keep their times, so that
+# cargo builds only what has changed.
 copy() {
   mkdir -p "$tree"
   rm -rf "$work/fresh"
@@ -39,8 +39,8 @@ build() {
   "$CARGO" build --locked --quiet --release --manifest-path "$tree/fuzz/hunter/Cargo.toml" --target-dir "$work/build"
 }
 
-# hunt SECONDS: status 0 if it finds nothing, 1 if it finds something. What many threads at once must
-# meet is played as that first; then both ways of running take turns.
+# hunt SECONDS: status 0 if it finds no failure, 1 if it finds one. Inputs that need many threads at the same time
+# run first; then it runs programs with threads in turns and at the same time.
 hunt() {
   local status=0
   # shellcheck disable=SC2086
@@ -49,7 +49,7 @@ hunt() {
   # shellcheck disable=SC2086
   "$work/build/release/hunter" search --seconds "$1" --corpus fuzz/corpus/hunter --found "$work/found" \
     ${HUNTER_FLAGS:-} >"$work/log" 2>&1 || status=$?
-  [ "$status" -le 1 ] || { tail -n 20 "$work/log"; fail "the hunter ends with status $status"; }
+  [ "$status" -le 1 ] || { tail -n 20 "$work/log"; fail "the hunter ended with status $status"; }
   return "$status"
 }
 
@@ -60,10 +60,10 @@ for patch in "${patches[@]}"; do
   name=$(basename "$patch" .patch)
   headline "Mutation $name"
   copy
-  # In a folder below another repository, git apply would take that one's root.
+  # In a folder below another repository, git apply would use the root of that repository.
   GIT_CEILING_DIRECTORIES=$work git -C "$tree" apply --verbose "$(realpath "$patch")" 2>/dev/null ||
-    fail "$patch does not apply: write it anew"
-  # Whatever time the patched files have, they are newer than what was built.
+    fail "$patch does not apply: write it again"
+  # The patched files must be newer than what was built.
   find "$tree/src" -name '*.rs' -exec touch {} +
   build
   from=$SECONDS
@@ -79,15 +79,15 @@ for patch in "${patches[@]}"; do
 done
 
 least=60
-[ "${#patches[@]}" -gt 0 ] || say 'no fuzz/mutations/*.patch yet'
-headline 'The tree as it is'
+[ "${#patches[@]}" -gt 0 ] || say 'there is no fuzz/mutations/*.patch'
+headline 'The unchanged tree'
 copy
 find "$tree/src" -name '*.rs' -exec touch {} +
 build
 if [ "$searched" -lt $least ]; then searched=$least; fi
-if hunt "$searched"; then say "nothing found in $searched s"; else
+if hunt "$searched"; then say "no failure found in $searched s"; else
   tail -n 60 "$work/log"
-  fail 'the hunter finds something in the tree as it is'
+  fail 'the hunter has found a failure in the unchanged tree'
 fi
 printf '\n%s%s%s' "$BOLD" "$table" "$PLAIN"
-[ "$missed" -eq 0 ] || fail "$missed of ${#patches[@]} mutations are not found"
+[ "$missed" -eq 0 ] || fail "$missed of ${#patches[@]} mutations were not found"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Installs what `make check` uses besides cargo, a C and C++ compiler and make. On Debian and its
-# like, and only as root or where sudo asks no password; elsewhere it says what is missing. Nothing
-# here is needed to build or use the library, and each missing tool skips only its own checks.
+# Installs the tools that `make check` uses in addition to cargo, a C and C++ compiler and make: on Debian and
+# systems derived from it, as root or if sudo asks for no password. Otherwise it prints what is missing. None of
+# these tools is needed to build or use the library. If a tool is missing, only its own checks are skipped.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# command, Debian package, what is skipped without it
+# command, Debian package, checks that are skipped without it
 TOOLS='
 valgrind                valgrind                the C suite under valgrind
 pkg-config              pkg-config              the check of the pkg-config file
@@ -28,7 +28,7 @@ dh                      debhelper               the Debian packages
 dh_python3              dh-python               the Debian packages
 lintian                 lintian                 the check of the Debian packages by lintian
 '
-# header, Debian package, what is skipped without it
+# header, Debian package, checks that are skipped without it
 LIBRARIES='
 catch2/catch.hpp        catch2                  the C++ tests
 sqlite3.h               libsqlite3-dev          the example with SQLite
@@ -42,14 +42,14 @@ asio.hpp                libasio-dev             the test on the thread pool of A
 thread_pool/thread_pool.hpp libthread-pool-dev  the test on a pool of C++ futures
 node/node_api.h         libnode-dev             the test of add-ons in workers of Node
 '
-# Debian packages without a command, and what is skipped without them
+# Debian packages without a command, and checks that are skipped without them
 MODULES='
 python3-hatchling           the Debian packages
 pybuild-plugin-pyproject    the Debian packages
 '
 
 for needed in "$CARGO" "$CC" "${CXX:-c++}" make; do
-  have "$needed" || fail "$needed is needed: install cargo, a C and C++ compiler and make (on Debian: apt-get install build-essential; cargo 1.82 or newer from rustup.rs)"
+  have "$needed" || fail "$needed was not found: install cargo, a C and C++ compiler and make (Debian: apt-get install build-essential; cargo 1.82 or newer from https://rustup.rs)"
 done
 
 missing() {
@@ -85,20 +85,20 @@ if have apt-get && [ "$as_root" != none ]; then
   one_by_one() {
     local package
     for package in "${packages[@]}" libc6-dev-arm64-cross; do
-      install "$package" || say "$package: apt-get cannot install it; going on without."
+      install "$package" || say "apt-get can not install $package; continuing without it"
     done
   }
   log=$(mktemp)
-  # A package list may never have been fetched here, or be too old: fetch it when it is needed.
+  # The list of packages may be missing or too old: update it if the installation fails.
   if ! install; then
     $as_root apt-get update -qq >>"$log" 2>&1 || true
-    # One that does not exist here, or does not fit what is installed, is not to hold back the others.
+    # If one package does not exist or has a conflict, install the others one by one.
     install || one_by_one
   fi
   rm -f "$log"
 else
   headline 'Tools for some checks are missing'
-  say "As root: apt-get install ${packages[*]}"
+  say "To install them, as root: apt-get install ${packages[*]}"
 fi
 while IFS=$'\t' read -r command package what; do
   if [ -n "$command" ]; then say "no $command ($package): without it, $what will be skipped"; fi

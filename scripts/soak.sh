@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# soak.sh [SECONDS]: builds tests/soak against the shared library and runs it for so long (300);
-# `make soak MINUTES=` calls it. Pools, churn, threads that end, forks and plugin reloads all at once;
-# at the end nothing may be left and nothing may have grown. Status 1 and a sentence otherwise.
+# soak.sh [SECONDS]: builds tests/soak with the shared library and runs it for this time (300);
+# `make soak MINUTES=` calls it. Pools, short-lived keys and threads, forks and plug-in reloads run at the same
+# time. At the end nothing may be left, and nothing may have grown; otherwise the status is 1.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -24,19 +24,19 @@ for source in tests/soak/*.c; do
 done
 "$CC" "${flags[@]}" "${sources[@]}" examples/pool/pool.c -o "$out/soak" "${link[@]}"
 
-say "for $seconds s; samples: $out/soak.csv"
+say "running for $seconds s; the samples are in $out/soak.csv"
 status=0
 timeout --foreground $((seconds + 120)) \
   "$out/soak" --seconds "$seconds" --plugin "$out/plugin.so" --csv "$out/soak.csv" || status=$?
 case $status in
 0 | 1) ;;
-124) printf '%ssoak: FAILED: it did not end within two minutes after its time: a party hangs%s\n' "$RED" "$PLAIN" >&2 ;;
-2) fail 'the soak could not begin' ;;
-*) printf '%ssoak: FAILED: it crashed with status %s; to see where: gdb --args %s --seconds %s --plugin %s%s\n' \
+124) printf '%ssoak: FAILED: it did not end within two minutes after its time limit: one of its threads hangs%s\n' "$RED" "$PLAIN" >&2 ;;
+2) fail 'the soak test could not start' ;;
+*) printf '%ssoak: FAILED: it crashed with status %s; to find the place: gdb --args %s --seconds %s --plugin %s%s\n' \
   "$RED" "$status" "$out/soak" "$seconds" "$out/plugin.so" "$PLAIN" >&2 ;;
 esac
 plot=$TARGET/plot/release/plot
 if [ -x "$plot" ] && [ -s "$out/soak.csv" ] && "$plot" --soak "$out/soak.csv" --svg "$out/soak.svg"; then
-  say "RSS and live values over time, as a chart: $out/soak.svg"
+  say "chart of RSS and live values: $out/soak.svg"
 fi
 exit $status

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Puts the shared library into the wheel.
 
-Problem: the module is Python, and works with any CPython of 3.9 or newer; the library is made for a platform.
+Problem: the module is written in Python and works with every CPython of 3.9 or newer, but the shared library
+is built for one platform.
 
-Idea: cargo builds it, as `make lib` does; the wheel has it beside the modules, where they look first.
-Its tag is py3-none-PLATFORM: one wheel for all versions.
+Idea: cargo builds the library, as `make lib` does. The wheel has it in the folder of the modules, which is
+where they look first. The tag of the wheel is py3-none-PLATFORM: there is one wheel for all versions of Python.
 
-Invariants: the sources are those of the repository that this folder is in, or, in a source distribution,
-those in its folder `crate`. A wheel without the library is built only if THREADLOCALMAP_WITHOUT_LIBRARY=1 asks
-for it: distributions have the library in a package of its own.
+Invariants: the sources are those of the repository that contains this folder or, in a source distribution,
+those in its folder `crate`. A wheel without the library is built only if THREADLOCALMAP_WITHOUT_LIBRARY is 1;
+Linux distributions need this, because they have a separate package for the library.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class LibraryHook(BuildHookInterface):  # type: ignore[type-arg]
         if not crate.is_dir():
             crate = here.parent.parent
         if not (crate / "Cargo.toml").is_file():
-            raise RuntimeError("the library's sources are not here: build in the repository, or from a source distribution")
+            raise RuntimeError("the sources of the library were not found: build in the repository, or from a source distribution")
         cargo = os.environ.get("CARGO", "cargo")
         if shutil.which(cargo) is None:
             raise RuntimeError("threadlocalmap builds its library with cargo, which was not found: see https://rustup.rs")

@@ -59,6 +59,27 @@ fn uninstall_leaves_neither_files_nor_folders_of_ours() {
     }
 }
 
+/// A wrong PREFIX must not look like a success.
+#[test]
+fn uninstall_says_that_nothing_was_installed() {
+    let prefix = fresh("uninstall-nothing");
+    let uninstall =
+        || process::output_of(make(&["uninstall"]).arg(format!("PREFIX={}", prefix.display())));
+    write(&prefix.join(OF_OTHERS[0]), "of others\n");
+    let output = uninstall();
+    assert!(output.contains("threadlocalmap is not installed"), "{output}");
+    assert!(!output.contains("removed threadlocalmap"), "{output}");
+    assert_eq!(names(&prefix), OF_OTHERS[..1]);
+
+    // A part is enough, even a link to a library that has gone.
+    fs::create_dir_all(prefix.join("lib")).expect("the scratch directory is ours");
+    symlink("libthreadlocalmap.so.0.0.9", prefix.join("lib").join(SONAME))
+        .expect("the scratch directory is ours");
+    let output = uninstall();
+    assert!(output.contains("removed threadlocalmap from"), "{output}");
+    assert_eq!(names(&prefix), OF_OTHERS[..1]);
+}
+
 /// ldconfig would have the SONAME's link point to the highest number, so a
 /// library of another version must go; one of another SONAME stays.
 #[test]
@@ -157,6 +178,7 @@ fn a_program_runs_right_after_make_install_into_usr_local() {
         make --no-print-directory install PREFIX=/usr/local
         "${CC:-cc}" examples/hello.c -lthreadlocalmap -o "$FOLDER/hello"
         "$FOLDER/hello"
+        make --no-print-directory uninstall PREFIX=/usr/local >"$FOLDER/uninstalled"
     "#;
     let mut world = command("unshare");
     world.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
@@ -164,6 +186,9 @@ fn a_program_runs_right_after_make_install_into_usr_local() {
     let output = process::output_of(&mut world);
     assert!(output.contains("ran ldconfig: programs find the shared library"), "{output}");
     assert!(output.ends_with("worker: the key now gives NULL\n"), "{output}");
+    let output = fs::read_to_string(folder.join("uninstalled")).expect("it was uninstalled");
+    assert!(output.contains("ran ldconfig"), "{output}");
+    assert!(!output.contains("programs find"), "the library is no longer there: {output}");
 }
 
 // ---- Who builds, and where --------------------------------------------------------

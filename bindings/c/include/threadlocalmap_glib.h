@@ -45,14 +45,14 @@ extern "C" {
 
 /** A pool, and the function that its tasks run. */
 typedef struct tls_g_thread_pool {
-    GThreadPool *pool;  /**< For the functions that have no counterpart here. */
+    GThreadPool *pool;  /**< For the functions of GLib that have no counterpart here. */
     GFunc func;         /**< The function. */
     gpointer user_data; /**< Its second argument. */
 } tls_g_thread_pool_t;
 
 /* Private: an item of GLib's queue. */
 typedef struct tls_g_item {
-    tls_task_t *task; /* if NULL, run(data) is all there is to do */
+    tls_task_t *task; /* if NULL, only run(data) is called */
     void (*run)(void *data);
     GFunc func;
     gpointer data;
@@ -128,8 +128,8 @@ tls_g_thread_pool_new(GFunc func, gpointer user_data, gint max_threads, gboolean
  * @param data The data of the task.
  * @param[out] error Receives the error, as in GLib. It may be NULL.
  *
- * @return TRUE; FALSE with the error set if no thread could be started. The task is in the queue
- *   then, too.
+ * @return TRUE; FALSE with the error set if no thread could be started. In both cases the task is
+ *   in the queue.
  */
 static inline gboolean
 tls_g_thread_pool_push(tls_g_thread_pool_t *pool, gpointer data, GError **error)
@@ -163,7 +163,7 @@ tls_g_thread_pool_post(void *pool, void (*run)(void *argument), void *argument)
 
     item->run = run;
     item->data = argument;
-    /* FALSE means that no thread could be started; the item is in the queue all the same. */
+    /* FALSE means that no thread could be started; the item is in the queue nevertheless. */
     (void)g_thread_pool_push(((tls_g_thread_pool_t *)pool)->pool, item, NULL);
     return 0;
 }
@@ -173,7 +173,7 @@ tls_g_thread_pool_post(void *pool, void (*run)(void *argument), void *argument)
  *
  * @param task What GLib calls the sort function with.
  *
- * @return The data; NULL if the task is of tls_g_thread_pool_post().
+ * @return The data; NULL if the task was posted with tls_g_thread_pool_post().
  */
 static inline gpointer
 tls_g_thread_pool_data(gconstpointer task)

@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * OpenMP keeps a team's threads for the next region, and has no hook for the begin and the end of a
+ * OpenMP keeps a team's threads for the next region, and has no hook for the start and the end of a
  * thread. To leave no values behind, open a scope in each region, and wrap each task:
  *
  *     #pragma omp parallel                                 a region: each thread in a scope
@@ -39,7 +39,7 @@ extern "C" {
 /**
  * Expunges on each thread of a team.
  *
- * Call it outside of regions, on the thread that begins them, because each thread that begins
+ * Call it outside of regions, on the thread that starts them, because each thread that starts
  * regions has a team of its own.
  *
  * @param threads The number of threads that the largest region had; 0 for as many as a region has

@@ -24,9 +24,9 @@
  *   A new key has the value NULL on every thread. Neither pthread_setspecific() on a key that has a
  *   value nor pthread_key_delete() calls a destructor, on any thread, now or later: you still free
  *   what the values of a deleted key point to. (The library's own tls_key_release() does destroy
- *   them; docs/migrating.md describes how to go on to it.) Destructors run on the thread that ends,
- *   however it ends. The value is NULL already when its destructor runs, and a NULL value has no
- *   destructor. While destructors set values, they run again, in at most
+ *   them; docs/migrating.md describes how to change to it.) Destructors run on the thread that
+ *   ends, however it ends. The value is NULL already when its destructor runs, and a NULL value has
+ *   no destructor. While destructors set values, they run again, in at most
  *   PTHREAD_DESTRUCTOR_ITERATIONS (4) rounds. exit() runs no destructor. The child of a fork() has
  *   the values of the thread that forked.
  *
@@ -39,7 +39,7 @@
  *     that have a pthread_key_t in a structure or a parameter, such as libuv's uv_key_t: include
  *     those before this one.
  *   - The number of a deleted key is never used again. With it, setting and deleting return EINVAL,
- *     and getting returns NULL, for ever. 0 is never a key.
+ *     and getting always returns NULL. 0 is never a key.
  *   - PTHREAD_KEYS_MAX and sysconf(_SC_THREAD_KEYS_MAX) are still the system's. If a program has a
  *     limit of its own because of them, this limit stays too.
  *   - Destructors run in the reverse order of the first set. (POSIX leaves the order open; glibc

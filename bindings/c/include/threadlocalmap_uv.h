@@ -44,7 +44,7 @@
 extern "C" {
 #endif
 
-/** Takes the place of uv_work_t. Like a uv_work_t, it is in use until `after` is called. */
+/** Replaces uv_work_t. Like a uv_work_t, it is in use until `after` is called. */
 typedef struct tls_uv_work {
     uv_work_t request;      /**< The request, for libuv's functions. It is the first member. */
     tls_task_t *task;       /**< Private; NULL when the task runs or has run. */
@@ -217,7 +217,8 @@ tls_uv_threads(void)
 }
 
 /**
- * Prepares sweeps on this loop, which begin when a worker that watches gets stale values.
+ * Prepares sweeps on this loop. A sweep begins when a worker that called tls_uv_workers_watch()
+ * gets stale values.
  *
  * @param loop The loop that posts the tasks.
  * @param[out] workers See tls_uv_workers_t for how long it must exist.

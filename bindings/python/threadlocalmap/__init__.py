@@ -1,29 +1,30 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Thread-locals for objects that end before the threads do: libthreadlocalmap for Python.
 
-Problem: `threading.local` keeps what a thread has stored until the thread ends, and the threads of a
-pool do not end. In asyncio one thread runs many tasks, which would all see the same values.
+Problem: `threading.local` keeps the objects of a thread until the thread ends, and the threads of a pool
+do not end. In asyncio, one thread runs many tasks, which would all see the same objects.
 
 Idea: each object has a Key. When the key is closed or collected, the objects that threads have stored
-under it become stale. Each thread destroys its own: in expunge(), at the end of a task, when it next
-stores or misses an object, or when it ends. A task of asyncio has objects of its own, which end with it.
+under it become stale. Each thread destroys its own stale objects: in expunge(), at the end of a task, when
+it next stores an object or finds none, or when it ends. Each task of asyncio has objects of its own, which
+are destroyed when the task ends.
 
     class Document:
         def __init__(self):
             self.buffers = threadlocalmap.Key(name="buffer", destroy=Buffer.close)
 
     document.buffers.set(Buffer())                      # this thread's own
-    pool.submit(threadlocalmap.task(work), document)    # the worker is afterwards as it was before
+    pool.submit(threadlocalmap.task(work), document)    # then restores the worker's objects
     pool.map(threadlocalmap.wrap(work), documents)      # the same for each call
-    document.buffers.close()                            # with the document
+    document.buffers.close()                            # when the document ends
 
 `pip install ./bindings/python` builds the library and puts it into the wheel. Without a wheel, set
-THREADLOCALMAP_LIBRARY to the path of the shared library, or install libthreadlocalmap.so.0 where the
-system finds it. This module needs Python 3.9 or newer, and only the standard library.
+THREADLOCALMAP_LIBRARY to the path of the shared library, or install libthreadlocalmap.so.0 in a folder
+that the dynamic linker searches. This module needs Python 3.9 or newer, and only the standard library.
 
-Invariants: an object is referred to exactly as long as the library keeps its value. It is dropped, and
-`destroy` is called, on the thread that stored it. For threads of `threading`, workers of executors
-included, that is before join() returns. The main thread's objects are destroyed at the interpreter's
+Invariants: the module refers to an object exactly as long as the library keeps its value. The reference is
+dropped, and `destroy` is called, on the thread that stored the object. For threads of `threading`, workers of
+executors included, this happens before join() returns. The main thread's objects are destroyed at the interpreter's
 exit; those of daemon threads are not. docs/pools-python.md has the details.
 """
 

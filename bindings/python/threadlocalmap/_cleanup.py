@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Cleanup that the program asks for: of stale objects, and of all objects of a thread.
+"""Cleanup on request: of stale objects, and of all objects of a thread.
 
-Problem: a worker that sleeps keeps what dead keys have left in it.
+Problem: a worker that sleeps keeps the objects of dead keys.
 
-Idea: the library knows the number of them without looking. Inside a task or Map both its values and
-the thread's are meant, because keys with worker=True are the thread's everywhere.
+Idea: the library counts the stale values of each thread. Inside a task or Map, the functions work on its values
+and on those of the thread, because objects of keys with worker=True belong to the thread everywhere.
 
-Invariants: what the library has let go of is destroyed before a function returns.
+Invariants: when a function returns, each object whose value the library has given up is destroyed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def expunge() -> int:
 
 
 def stale_count() -> int:
-    """How many stale objects expunge() would destroy: objects whose key was closed."""
+    """Returns how many stale objects expunge() would destroy: objects whose key was closed."""
     strand = current(check=False)
     count: int = call(None, library.tls_stale_count)[0]
     if strand.address is not None:
@@ -37,7 +37,7 @@ def stale_count() -> int:
 
 
 def detach() -> None:
-    """Destroys all objects of the calling thread, as its end would. The thread may store objects again."""
+    """Destroys all objects of the calling thread, as at its end. The thread may store objects again."""
     strand = current(check=False)
     if strand is not own():
         raise Error(ERR_BUSY, f"{strand.name} runs on this thread: a thread is detached outside of tasks and maps")
@@ -49,8 +49,8 @@ def take_all() -> list[Any]:
     destroying them: the youngest first, hidden and stale ones included.
 
     Use it in the child of a fork, whose objects are the parent's to destroy, and in a process that is
-    about to exit without its destroy callbacks. It is refused where C code has values on the thread,
-    because they would be lost.
+    about to exit without its destroy callbacks. If C code has values on the thread, it raises an Error,
+    because those values would be lost.
     """
     strand = current()
     map = strand.map()

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Contexts and tasks: the objects that a task gets from the code that submits it.
 
-Problem: a pool's worker, or a task that was made elsewhere, has none of its submitter's values.
+Problem: a worker of a pool, or a task that was made elsewhere, does not have the values of its submitter.
 
-Idea: a Context is one of the library's: copies of the values of copy= keys, made by `copy` on the thread
-that captures. It is used again and again, also by several threads at the same time: each time a scope
-begins with copies of the copies. A task() runs once, and is given the captured objects themselves.
+Idea: a Context is a context of the library: copies of the values of copy= keys, made by `copy` on the thread
+that captures them. It may be used any number of times, also by several threads at the same time; each time a
+scope begins with copies of the copies. A task() runs once, and gets the captured objects themselves.
 
-Invariants: the library's context is freed once, by the thread that closes it, or by the last one that is just
-beginning a scope with it. To begin, one first counts oneself in and then looks whether it is there; to
-close, one first takes it away and then looks whether somebody is counted in.
+Invariants: the library's context is freed once, by the thread that closes it or, if other threads are
+beginning scopes with it at that moment, by the last of them. A thread that begins a scope first adds itself to
+the users, and then checks that the context is open. A thread that closes the context first removes its address,
+and then checks whether there are users.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ R = TypeVar("R")
 
 
 class Context:
-    """Copies of the objects that copy= keys have here. Any thread may use them, any number of times:
+    """Copies of the current objects of copy= keys. Any thread may use them, any number of times:
     `context.run(function, argument)`, or `with Scope(context):`.
     """
 
     def __init__(self) -> None:
         self._here: list[int] = []  # its address, while it is open
-        self._left: list[int] = []  # its address, when it was closed while somebody used it
+        self._left: list[int] = []  # its address, if it was closed while it was in use
         self._users: list[None] = []
         address = POINTER()
         code, now = call(current().map(), library.tls_context_capture, address)
@@ -53,7 +54,7 @@ class Context:
             raise
 
     def run(self, function: Callable[P, R], /, *arguments: P.args, **named: P.kwargs) -> R:
-        """Calls a function in a scope with copies of what was captured, and expunges afterwards."""
+        """Calls a function in a scope with copies of the captured objects, and expunges afterwards."""
         try:
             with Scope(self):
                 return function(*arguments, **named)
@@ -112,9 +113,10 @@ def _refuse_generators(what: str, function: Callable[..., Any]) -> None:
 def wrap(function: Callable[P, R]) -> Callable[P, R]:
     """Wraps a function for any number of calls: `pool.map(wrap(function), arguments)`.
 
-    Each call, on any thread, also on several at once, is in a scope of its own, with copies of the
-    values that the copy= keys have here; afterwards the thread expunges. Results and exceptions pass
-    through. A coroutine function may be awaited anywhere, or be given to a task.
+    Each call runs in a scope of its own, with copies of the objects that copy= keys have where wrap() is
+    called; after the call the thread expunges. Calls may run on any thread, and on several at the same time.
+    Results and exceptions pass through. The result of a coroutine function may be awaited anywhere, or be
+    passed to a task.
     """
     _refuse_generators("wrap", function)
     context = Context()
@@ -139,7 +141,7 @@ def wrap(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class _Once(Context):
-    """A context that is used once: its objects are given away, not copied again."""
+    """A context that is used once: its objects are handed over and not copied again."""
 
     def _enter(self, scope: Scope, strand: Strand, *, move: bool = True) -> None:
         super()._enter(scope, strand, move=move)
@@ -176,8 +178,8 @@ class _Task:
 def task(function: Callable[P, R]) -> Callable[P, R]:
     """Wraps a function for one call: `pool.submit(task(function), argument)`.
 
-    It works as wrap() does, but the call gets the copies that were made here, and they are not copied
-    again. If it is never called, because its future was cancelled, it drops the copies.
+    It works as wrap() does, but the call gets the copies that task() makes, and they are not copied again.
+    If it is never called, for example because its future was cancelled, the copies are destroyed with it.
     """
     _refuse_generators("task", function)
     return _Task(function)

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Keys, under which each thread, task or Map stores an object of its own.
 
-Problem: objects end before the threads do. What a thread has stored for such an object stays until the
-thread ends, and the threads of a pool do not end.
+Problem: objects end before the threads do. The values that a thread has stored for such an object stay until
+the thread ends, and the threads of a pool do not end.
 
 Idea: each object has a Key. When the key is closed or collected, the objects that were stored under it
 become stale, and each thread destroys its own.
 
 Invariants:
-- A key is released once. Its objects are in its table, where the collector sees them: an object
-  that refers to its own key does not keep it.
-- Objects of a key with copy= are carried: `_strands.carried` says what the strand has under it.
+- A key is released once. Its objects are in its table, where the garbage collector finds them: an object that
+  refers to its own key does not keep the key alive.
+- Objects of a key with copy= are carried: `_strands.carried` returns the object of the strand.
 """
 
 from __future__ import annotations
@@ -29,23 +29,24 @@ D = TypeVar("D")
 R = TypeVar("R")
 
 _no_copy = COPY()
-_STOP = 1  # what a visit returns to be the last
+_STOP = 1  # a visitor returns it to end the visit
 
 
 class Key(Generic[T]):
     """A key, under which each thread, task of asyncio or Map stores an object of its own.
 
-    name: reports show it.
-    destroy(object, reason): called once for each object, on the thread that stored it. What it raises
-      goes to sys.unraisablehook.
-    copy(object): called when a task is made, also one of asyncio, and returns the object that the task
-      gets of its submitter's object.
-    worker=True: objects belong to the thread, for caches. Scopes and tasks do not affect them.
-    enumerable=True: for_each() and scrape() reach the objects of all threads.
+    name: the name that reports show.
+    destroy(object, reason): called once for each object, on the thread that stored it. If it raises an
+      exception, the exception is passed to sys.unraisablehook.
+    copy(object): returns the object that a task gets. It is called with the submitter's object, for tasks of
+      pools and of asyncio.
+    worker=True: objects belong to the thread and not to its tasks; for caches. Scopes and tasks do not affect
+      them.
+    enumerable=True: for_each() and scrape() find the objects of all threads.
     explicit=True: when the key is closed, its objects are destroyed only in expunge(), and at the end of
       their thread, task, scope or Map. No get() or set() of another key destroys them.
 
-    A key that is collected is closed.
+    When a key is garbage collected, it is closed.
     """
 
     def __init__(
@@ -107,7 +108,8 @@ class Key(Generic[T]):
         """The object of the calling thread, task or Map, or default."""
         strand, table = self._strand(), self._values
         if strand.home is None and table.cell.table is None and not busy():
-            # The short way: a look-up that destroys nothing and switches nothing. None: look again.
+            # The fast path: a look-up that destroys nothing and switches no map. If it finds None, the code
+            # below looks again.
             value = table.values.get(library.tls_get_existing(self._key))
             if value is not None and value.object is not ABSENT:
                 return value.object
@@ -117,15 +119,15 @@ class Key(Generic[T]):
             if code == ERR_ABSENT:
                 return default
             self._check(code)
-            if number.value is None:  # hidden
+            if number.value is None:  # shadowed
                 return default
             value = table.values.get(number.value)
             object = ABSENT if value is None else value.object
             if object is not ABSENT:
                 return object
-            if number.value in table.values:  # it is not copied yet
+            if number.value in table.values:  # the copy is not made yet
                 return default
-            # A signal's handler has replaced or removed it, just now.
+            # A signal handler has replaced or removed the object meanwhile: try again.
 
     def set(self, object: T) -> None:
         """Stores an object for the calling thread, task or Map, and destroys the one that it replaces."""
@@ -150,9 +152,9 @@ class Key(Generic[T]):
     @overload
     def take(self, default: D) -> Union[T, D]: ...
     def take(self, default: Any = None) -> Any:
-        """Removes the object without destroying it, and returns it; if there is none, returns default. An
-        object that was stored outside of the open scope is hidden until the scope ends, and default
-        is returned."""
+        """Removes the object without destroying it, and returns it; if there is none, returns default. If the
+        object was stored outside of the open scope, it is shadowed until the scope ends, and default is
+        returned."""
         number, map, inside = POINTER(), self._strand().map(), carried()
         code = perform(map, library.tls_take, self._key, number)
         if code == ERR_ABSENT:
@@ -167,8 +169,8 @@ class Key(Generic[T]):
     def for_each(self, visit: Callable[[T], Optional[R]]) -> Optional[R]:
         """Calls visit(object) with each object of a key with enumerable=True, of all threads, tasks and Maps.
 
-        The first result that is not None ends the visit and is returned. An exception of visit ends it
-        too. An object that is being visited is not destroyed: if its thread replaces or removes it, or
+        The first result that is not None ends the visit and is returned. An exception of visit ends the visit
+        and is raised. An object that is being visited is not destroyed: if its thread replaces or removes it, or
         ends, its destruction is deferred.
         """
         self._enumerable("for_each")

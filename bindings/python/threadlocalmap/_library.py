@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The shared library: where it is found, how its functions are called, what its errors say.
+"""The shared library: where it is found, how its functions are called, and its errors.
 
-Problem: the functions of libthreadlocalmap take numbers and addresses, and answer with codes. It has
-one set of callbacks in a process, while Python may have several interpreters in it.
+Problem: the functions of libthreadlocalmap take numbers and addresses, and return codes. A process has one
+library and one set of its callbacks, but it may have several Python interpreters.
 
-Idea: ctypes, without letting go of the GIL: no function that is used here waits. A code becomes an
-Error that has the constant's name, the library's sentence, and what the caller knows beyond that.
+Idea: ctypes, without releasing the GIL, because no function that is used here waits. A code becomes an Error
+with the name of the constant, and with the caller's explanation or the library's sentence.
 
-Invariants: the module is imported by the main interpreter only, because a callback has to find the
-interpreter that it belongs to. Every function that is called has its signature in _SIGNATURES.
+Invariants: only the main interpreter imports the module, because a callback can't find out which interpreter
+it belongs to. Every function that is called has its signature in _SIGNATURES.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Optional
 
 SONAME = "libthreadlocalmap.so.0"
 
-# Why a value was destroyed: what the callback of a key is told.
+# The reasons: why a value was destroyed.
 REPLACED, REMOVED, KEY_DEAD, PURGED, SCOPE_END, THREAD_EXIT, DETACHED, MAP_DESTROYED = range(1, 9)
 
 OK, ERR_DEAD_KEY, ERR_INVALID, ERR_ABSENT, ERR_REENTRANT = 0, -2, -3, -5, -7
@@ -101,13 +101,13 @@ def _refuse_subinterpreters() -> None:
     functions.PyInterpreterState_Main.restype = POINTER
     if functions.PyInterpreterState_Get() != functions.PyInterpreterState_Main():
         raise ImportError(
-            "threadlocalmap works in the main interpreter only: the library calls back on threads "
-            "that end, and could not say which interpreter their objects are of"
+            "threadlocalmap works in the main interpreter only: the library calls back when threads end, "
+            "and can't find out which interpreter their objects belong to"
         )
 
 
 def _path() -> str:
-    """The one that is asked for, else the one in the wheel, else the system's."""
+    """The library that THREADLOCALMAP_LIBRARY names; otherwise the one in the wheel; otherwise the system's."""
     asked = os.environ.get("THREADLOCALMAP_LIBRARY")
     beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), SONAME)
     if asked:
@@ -135,7 +135,7 @@ library = _load()
 
 
 class Error(Exception):
-    """A function of the library has failed: `code` is TLS_ERR_*, `name` that constant's name."""
+    """A function of the library has failed. `code` is the TLS_ERR_* number, `name` the name of the constant."""
 
     def __init__(self, code: int, why: Optional[str] = None) -> None:
         super().__init__(code, why)

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""`local`, a replacement of threading.local.
+"""`local`, a replacement for threading.local.
 
-Problem: threading.local's attributes live until their thread ends or the object does. It is used
-everywhere, so a replacement has to do the same in every corner: subclasses whose __init__ is called
-once on each thread, __slots__, descriptors, cycles, threads that end.
+Problem: the attributes of a threading.local live until their thread or the object ends. Programs use
+threading.local in many ways, so a replacement must behave in the same way in all cases: subclasses whose
+__init__ is called once on each thread, __slots__, descriptors, cycles, threads that end.
 
-Idea: each thread's attributes are a dictionary that the thread has under a worker key of the local. An
-attribute is looked up as object does it, with that dictionary in the place of the instance's own.
-So there is nothing to be swapped, and no lock.
+Idea: the attributes of a thread are a dictionary, which the thread stores under a worker key of the local. An
+attribute is looked up as `object` does it, with this dictionary in place of the instance's dictionary. So no
+dictionary is exchanged, and no lock is needed.
 
 Invariants:
-- The dictionaries are in the local's table, so that the collector sees through a local, and they
-  go with it on whatever thread that is, as threading.local's do.
-- A dictionary whose thread has not got through __init__ is dropped, and made anew at the next access.
-- Neither scopes, tasks nor maps make a difference: it is the thread that counts.
+- The dictionaries are in the local's table, where the garbage collector finds them. They are dropped together
+  with the local, on any thread, as those of threading.local are.
+- If __init__ fails on a thread, the thread's dictionary is dropped, and made again at the next access.
+- Scopes, tasks and maps have no effect: attributes belong to the thread.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class _Attributes:
 
 
 class _LocalKey(Key["dict[str, Any]"]):
-    """Its objects go with it, and not with their threads."""
+    """When it is dropped, its objects are dropped too, on any thread. (Objects of other keys stay until their
+    threads destroy them.)"""
 
     def _make(self, table: Table) -> Table:
         return super()._make(Table(None, None, kept=False))
@@ -58,7 +59,7 @@ def _of_class(cls: type, name: str) -> Any:
 
 
 _NOTHING: Any = object()
-_attributes: Any  # the slot of `local`, which its own look-up does not go through
+_attributes: Any  # the slot of `local`; it is used directly, and not through __getattribute__
 
 
 def _dictionary(self: local) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def _dictionary(self: local) -> dict[str, Any]:
 
 
 class local:
-    """As threading.local: each thread has attributes of its own."""
+    """Does what threading.local does: each thread has attributes of its own."""
 
     __slots__ = ("__attributes", "__weakref__")
 
@@ -87,7 +88,7 @@ class local:
             raise TypeError("Initialization arguments are not supported")
         self = object.__new__(cls)
         made = _Attributes(arguments, named)
-        made.key.set({})  # on this thread __init__ is called by the one who makes it
+        made.key.set({})  # on this thread, the caller of __new__ calls __init__
         _attributes.__set__(self, made)
         return self
 

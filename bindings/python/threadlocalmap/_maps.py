@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Maps: objects for code that is neither a thread nor a task of asyncio.
 
-Problem: the coroutines of other event loops, greenlets, generators and callbacks take turns on a
-thread, and nothing tells the library which of them runs.
+Problem: the coroutines of other event loops, greenlets, generators and callbacks take turns on a thread, and
+the library can't detect which of them runs.
 
-Idea: a Map is entered, and what is inside of it is the context of contextvars: a greenlet has a
-context of its own, and so has a task of each event loop that knows contextvars. A generator has none;
-`generator` enters a Map for each of its steps.
+Idea: code enters a Map, and the context of contextvars is then inside it. Each greenlet has a context of its
+own, and so has each task of an event loop that supports contextvars. A generator has none: `generator` enters
+a Map for each of its steps.
 
-Invariants: a Map is entered on one thread at a time. What it carries for tasks that are made inside is
-in the context that has entered it, and here while none has.
+Invariants: a Map is entered on one thread at a time. The values that it carries for tasks that are made inside
+are in the context that has entered it; while no context has, they are in the Map.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ R = TypeVar("R")
 
 
 class Map:
-    """Objects of its own for code that is neither a thread nor a task of asyncio.
+    """Gives code that is neither a thread nor a task of asyncio objects of its own.
 
         with Map() as map:          # or map.run(function, argument), any number of times
-            key.set(1)              # stored in the map, and not for the thread
-        map.close()                 # destroys its objects, as does dropping the map
+            key.set(1)              # stored in the map, and not on the thread
+        map.close()                 # destroys its objects; dropping the map does the same
 
     A Map begins with copies of the objects that copy= keys have where the Map is made. A `with` block
-    may contain an await, because the context of contextvars is inside of the Map and not the thread.
-    Objects of keys with worker=True stay those of the thread.
+    may contain an await, because the context of contextvars is inside the Map, and not the thread.
+    Objects of keys with worker=True still belong to the thread.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Map:
         strand = Strand("this map", own(), carried(), is_task=False)
         self._carried: Carried = strand.begin()
         self._owner = StrandOwner(strand)
-        self._within: list[Strand] = []  # the thread, for each with
+        self._within: list[Strand] = []  # the thread, once for each open `with`
 
     def __enter__(self) -> Map:
         strand, thread, within = self._owner.strand, own(), self._within
@@ -69,12 +69,12 @@ class Map:
         self._carried = those
 
     def run(self, function: Callable[P, R], /, *arguments: P.args, **named: P.kwargs) -> R:
-        """Calls a function inside of the map."""
+        """Calls a function inside the map."""
         with self:
             return function(*arguments, **named)
 
     def close(self) -> None:
-        """Destroys its objects, on the calling thread. A second call has no effect."""
+        """Destroys the map's objects, on the calling thread. A second call has no effect."""
         if self._within:
             raise Error(ERR_BUSY, f"this map is entered, in {self._within[0].name}: leave it first")
         self._owner.strand.end()
@@ -85,7 +85,7 @@ class Map:
 
 
 class _Generator(Generator[Any, Any, Any]):
-    """Each step of a generator, in a Map."""
+    """A generator of which each step runs in a Map."""
 
     def __init__(self, steps: GeneratorType[Any, Any, Any]) -> None:
         self._steps = steps
@@ -126,7 +126,7 @@ class _Generator(Generator[Any, Any, Any]):
 
 
 class _AsyncGenerator(AsyncGenerator[Any, Any]):
-    """Each step of an asynchronous generator, in a Map."""
+    """An asynchronous generator of which each step runs in a Map."""
 
     def __init__(self, steps: AsyncGeneratorType[Any, Any]) -> None:
         self._steps = steps
@@ -165,9 +165,9 @@ class _AsyncGenerator(AsyncGenerator[Any, Any]):
 def generator(function: Callable[P, R]) -> Callable[P, R]:
     """Decorates a generator function, asynchronous or not: each of its generators gets a Map.
 
-    The code that takes the items does not see the objects of the generator, and is not inside of the
-    scopes that the generator opens. The generator begins with copies of the objects that copy= keys have
-    where it is made. Its objects end with it.
+    The code that takes the items does not see the objects of the generator, and is not inside the scopes
+    that the generator opens. The generator begins with copies of the objects that copy= keys have where it
+    is made. Its objects are destroyed when it ends.
     """
     make: Any = _AsyncGenerator if inspect.isasyncgenfunction(function) else _Generator
     if make is _Generator and not inspect.isgeneratorfunction(function):

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Reports: counts, and which threads have a value under which key.
 
-Problem: a leak is seen as a number that grows; to find it, one wants to know where.
+Problem: a leak shows as a number that grows. To find it, a program must know which thread and which key it is.
 
-Idea: tls_stats() and tls_dump(), as Python's own objects.
+Idea: tls_stats() and tls_dump() return Python objects.
 
-Invariants: the figures are the whole process's, C code's included.
+Invariants: the counts are those of the whole process, C code included.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def stats() -> dict[str, int]:
 
 
 def dump() -> dict[str, Any]:
-    """Returns the report of tls_dump(), which docs/dump.schema.json describes. Values are numbers of this
-    module."""
+    """Returns the report of tls_dump(), which docs/dump.schema.json describes. The values in it are numbers
+    that this module has given to the objects."""
     parts: list[bytes] = []
 
     def write(text: int, length: int, _argument: object) -> int:

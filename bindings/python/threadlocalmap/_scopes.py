@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Scopes: objects stored inside are destroyed at the end, and the objects that they hid are visible again.
+"""Scopes: objects stored inside are destroyed at the end; objects they shadowed become visible again.
 
-Problem: a `with` statement may be left open by a generator between two of its items, or by a
-coroutine that waits, while others run on the same thread: they would be inside, too.
+Problem: a generator can leave a `with` statement open between two of its items, and a coroutine can leave it
+open while it waits. Other code that runs on the same thread meanwhile would be inside the scope, too.
 
-Idea: a scope is one of the library's, in the map of its strand. A task of asyncio and a Map have maps of
-their own, and may hold theirs over an await. Elsewhere the context of contextvars says which scope
-is its innermost, and one that is used in another context is refused, saying why. In a
-generator it is refused at once, because the caller has the generator's context.
+Idea: a scope is a scope of the library, in the map of its strand. A task of asyncio and a Map have maps of their
+own, and their scopes may be open during an await. Elsewhere the context of contextvars has its innermost scope;
+a key that is used in another context while a scope is open raises an Error with the reason. A scope in a
+generator raises an Error when it is entered, because a generator runs in the context of its caller.
 
 Invariants:
-- Scopes end in order. One that is left too early, or in another strand, is due: it ends as soon as
-  its strand next looks and it is the innermost.
-- What destroy callbacks store while a scope ends, ends with it, in at most 4 rounds.
+- Scopes end in order. A scope that is left too early, or in another strand, is due: it ends when its strand next
+  uses the module and the scope is the innermost one.
+- Objects that destroy callbacks store while a scope ends are destroyed with it, in at most 4 rounds.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
 def _opener(frame: Optional[FrameType]) -> Optional[FrameType]:
-    """Who has opened a scope: contextlib's helpers, and the functions that it makes managers of, have
-    not, because their yield is the body of a with statement."""
+    """Returns the frame that has opened a scope. Frames of contextlib, and of the functions that it makes
+    context managers of, are skipped, because their yield is the body of a with statement."""
     while frame is not None:
         driver = frame.f_back
         if _is_of(frame, "contextlib") or (frame.f_code.co_flags & _GENERATOR and _is_of(driver, "contextlib")):
@@ -54,12 +54,12 @@ def _place(frame: Optional[FrameType]) -> str:
 
 
 class Scope:
-    """`with Scope():` objects stored inside are destroyed at the end of the block, and the objects that
-    they hid are visible again.
+    """`with Scope():` objects stored inside are destroyed at the end of the block; objects they shadowed
+    become visible again.
 
-    With a Context, its copies are set inside. Make a Scope for each `with`. A Scope in a generator is
-    refused, because the code that takes the items would be inside of it too; across_yield=True allows
-    it. Functions under @contextlib.contextmanager are not refused.
+    With a Context, copies of its objects are stored inside. Make a new Scope for each `with`. In a generator,
+    a Scope raises an Error when it is entered, because the code that takes the items would be inside it too;
+    across_yield=True allows it. Functions with @contextlib.contextmanager may open scopes.
     """
 
     def __init__(self, context: Optional[Context] = None, *, across_yield: bool = False) -> None:
@@ -67,7 +67,7 @@ class Scope:
         self._across_yield = across_yield
         self._strand: Optional[Strand] = None
         self._scope = 0
-        self._outside: tuple[Carried, Carried] = (NOTHING, NOTHING)  # what is carried, before its begin and after
+        self._outside: tuple[Carried, Carried] = (NOTHING, NOTHING)  # what is carried, before and after its begin
         self.due = False
         self.where = ""
 
@@ -115,7 +115,7 @@ class Scope:
     ) -> None:
         strand = self._strand
         if strand is None:
-            if self.due:  # it has ended meanwhile
+            if self.due:  # the scope has ended meanwhile
                 self.due = False
                 return
             raise RuntimeError("this scope is not open")
@@ -134,12 +134,12 @@ class Scope:
                 ERR_BUSY,
                 f"the scope opened at {self.where} can't be ended before the one that was opened in it at "
                 f"{strand.scopes[-1].where}: a generator, a coroutine or an ExitStack leaves them in another order. "
-                "It ends when that has ended",
+                "It ends when that scope has ended",
             )
         self.end()
 
     def end(self) -> None:
-        """Ends it, the innermost one, and then those around it that are due."""
+        """Ends the scope, which must be the innermost one, and then those around it that are due."""
         strand = self._strand
         assert strand is not None and strand.scopes[-1] is self
         map, inside = strand.map(), carried()
@@ -159,7 +159,7 @@ class Scope:
 
 
 def _finish(strand: Strand, now: Call) -> None:
-    """Calls destroy, in a scope of its own each time that there is something to be destroyed."""
+    """Calls destroy for what has ended, in a new scope for each round."""
     for _ in range(ROUNDS - 1):
         if not now.ended:
             return

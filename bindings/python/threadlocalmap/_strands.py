@@ -1,26 +1,27 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Whose values are meant: the thread's, an asyncio task's, or those of a Map that was entered.
+"""Which values a call uses: those of the thread, of an asyncio task, or of a Map that was entered.
 
-Problem: a thread runs many coroutines, generators and greenlets in turn. Were their values the
-thread's, one request would see another's user, and end the other's scope.
+Problem: a thread runs many coroutines, generators and greenlets in turn. If their values belonged to the
+thread, one request would see the user of another, and end its scope.
 
-Idea: a strand is a line of execution with values of its own: a thread, an asyncio task, what is run
-inside a Map. A task's and a Map's values are in a map of tls_map_create(), which is attached for each
-call (_values.call) and for no longer. Which strand it is says the context of contextvars, and asyncio's
-current task, at each call anew: there is nothing to be switched when a task or greenlet is.
-A new strand begins with copies of the values of copy= keys, as they were in the context that it
-was made in: `carried` is a snapshot of them that goes along with each copy of a context.
+Idea: a strand is a line of execution with values of its own: a thread, an asyncio task, or the code inside a
+Map. The values of a task or Map are in a map of tls_map_create(), which is attached only during each call
+(_values.call). Each call finds the strand from the context of contextvars and from asyncio's current task, so
+nothing needs to be switched when a task or greenlet is. A new strand begins with copies of the values of copy=
+keys, as they were in the context that it was made in: `carried` is a snapshot of them, which each copy of a
+context contains.
 
 Invariants:
 - A strand's map is attached to a thread only inside _values.call.
-- A strand ends once; what its destroy callbacks store meanwhile ends with it, in at most 4 rounds.
-- The objects of a task or Map that is dropped are destroyed on the thread that it ran on last, if
-  that is one of threading's and lives; else where it is dropped.
-- Scopes of a strand are a stack; on strands that are no tasks the innermost is the context's, too.
-- A signal's handler, or a finalizer that the collector calls, may use keys between any two steps of
-  this module, on the same thread and in the same context. So who makes what a strand or a thread has
-  one of, puts it there with one call of setdefault(), and drops his own if there was one; who takes it
-  away does so with one pop(); and a change of `_state` is made anew on top of one that came in between.
+- A strand ends once. Objects that its destroy callbacks store meanwhile are destroyed with it, in at most 4
+  rounds.
+- If a task or Map is dropped, its objects are destroyed on the thread that it ran on last, if that is a live
+  thread of `threading`; otherwise on the thread that drops it.
+- The scopes of a strand are a stack. On strands that are not tasks, the context has the innermost scope, too.
+- A signal handler, or a finalizer that the garbage collector calls, may use keys between any two steps of this
+  module, on the same thread and in the same context. Therefore, if a strand or a thread has one object of a
+  kind, the object is stored with one call of setdefault() (and dropped if there was one already) and removed
+  with one pop(); and a change of `_state` is repeated if another change came in between.
 """
 
 from __future__ import annotations
@@ -51,31 +52,31 @@ NOTHING: Carried = {}
 
 
 class State(NamedTuple):
-    """What a context of contextvars has. It is one variable, so that it changes in one step."""
+    """The data of one context of contextvars. It is one variable, so that it changes in one step."""
 
-    entered: Optional[Entered] = None  # the Map that it is inside of
-    carried: Carried = NOTHING  # the values of copy= keys that a strand made in it gets copies of
-    scope: Optional[Scope] = None  # the innermost, on strands that are no tasks
+    entered: Optional[Entered] = None  # the Map that the context is inside
+    carried: Carried = NOTHING  # values of copy= keys; a strand that is made in the context gets copies
+    scope: Optional[Scope] = None  # the innermost scope, on strands that are not tasks
 
 
 _BEGINNING = State()
 _state: contextvars.ContextVar[State] = contextvars.ContextVar("threadlocalmap", default=_BEGINNING)
-over: list[None] = []  # not empty: the interpreter is ending, and no callback can run any more
+over: list[None] = []  # not empty when the interpreter ends and no callback can run any more
 
 
 def carried() -> Carried:
-    """The values of copy= keys that a strand made in this context would get copies of."""
+    """Returns the values of copy= keys that a strand made in this context would get copies of."""
     return _state.get().carried
 
 
 def switch_state(state: State) -> State:
-    """Sets it, and returns what it was until then."""
+    """Sets the state, and returns the state that it replaces."""
     before = _state.set(state).old_value
     return _BEGINNING if before is contextvars.Token.MISSING else before
 
 
 def change_state(changed: Callable[[State], State]) -> None:
-    """Changes it; anew, on top of what a signal's handler has made of it meanwhile, if it has."""
+    """Changes the state. If a signal handler has changed it meanwhile, applies the change to the new state."""
     before = expected = _state.get()
     while True:
         after = changed(before)
@@ -94,17 +95,17 @@ def set_innermost(scope: Optional[Scope]) -> None:
 
 
 def joined(before: Carried, after: Carried) -> Carried:
-    """What is carried outside of a scope: what was read just before and just after its begin."""
+    """Returns what is carried outside a scope, from what was carried just before and just after its begin."""
     return before if before is after else {**before, **{key: pair for key, pair in after.items() if pair[0].has(pair[1])}}
 
 
 def carry_stored(key: int, table: Table, value: Value) -> None:
-    """A value was stored: it is carried, if nobody has replaced or removed it meanwhile."""
+    """Call it when a value was stored. The value is carried, unless it was replaced or removed meanwhile."""
     change_carried(lambda before: {**before, key: (table, value)} if table.has(value) else before)
 
 
 def carry_removed(key: int, inside: Carried) -> None:
-    """The value of a key was removed; `inside` was carried before that. What was stored after it stays."""
+    """Call it when the value of a key was removed; `inside` was carried before that. Later values stay."""
 
     def without(before: Carried) -> Carried:
         pair = before.get(key)
@@ -116,8 +117,8 @@ def carry_removed(key: int, inside: Carried) -> None:
 
 
 def carry_again(there: Carried, here: Carried) -> None:
-    """A scope has begun or ended: what is carried on the other side, and what was stored there just now.
-    `here` was carried before that."""
+    """Call it when a scope has begun or ended. From then on, `there` is carried, and what was stored since;
+    `here` was carried before."""
 
     def again(before: Carried) -> Carried:
         later = {key: pair for key, pair in before.items() if pair is not here.get(key) and pair[0].has(pair[1])}
@@ -136,14 +137,14 @@ class Strand:
     def __init__(self, name: str, home: Optional[Strand], inherited: Carried, *, is_task: bool) -> None:
         self.name = name
         self.is_task = is_task
-        self.place: dict[None, int] = {}  # has the address of its map; none: not made yet, or the thread's own
-        self.inherited = dict(inherited)  # what it is still to have copies of
+        self.place: dict[None, int] = {}  # the address of its map; empty if there is none yet, and for threads
+        self.inherited = dict(inherited)  # values of which it has no copies yet
         self.scopes: list[Scope] = []
-        self.moving = False  # the innermost scope is being changed: the context does not say yet which it is
+        self.moving = False  # the innermost scope is being changed, and the context does not have it yet
         self.ended = False
-        self.home = home  # the thread that it ran on last; of a thread: None
-        self.watched = False  # a thread whose end is seen
-        self.dropped: list[Strand] = []  # a thread's: what was dropped elsewhere and is to end here
+        self.home = home  # the thread that it ran on last; None for a thread
+        self.watched = False  # whether it is a thread whose end is detected
+        self.dropped: list[Strand] = []  # for a thread: strands that other threads dropped, to be ended here
         if home is not None:
             _strands.add(self)
 
@@ -152,7 +153,7 @@ class Strand:
         return self.place.get(None)
 
     def map(self) -> Optional[int]:
-        """The map to call the library with; made when first asked for."""
+        """Returns the map to call the library with, which is made at the first call."""
         if self.home is None:
             return None
         if self.ended:
@@ -175,8 +176,8 @@ class Strand:
         return address
 
     def _inherit(self, address: int, carry: Callable[[int, Table, Optional[Value], Carried], None]) -> None:
-        """Makes copies of what it inherits. Each is taken by one: by this call, or by the handler of a
-        signal or a `copy` that uses the strand meanwhile."""
+        """Makes copies of the inherited values. Each is taken once: by this call, or by a signal handler or a
+        `copy` that uses the strand meanwhile."""
         for key in list(self.inherited):
             pair = self.inherited.pop(key, None)
             if pair is None:
@@ -189,7 +190,7 @@ class Strand:
                     now.finish()
                     check(code)
             except BaseException:
-                self.inherited[key] = pair  # for the next who asks
+                self.inherited[key] = pair  # the next call tries again
                 raise
             carry(key, table, copied, before)
 
@@ -200,7 +201,7 @@ class Strand:
                 carry_stored(key, table, copied)
 
     def begin(self) -> Carried:
-        """Makes its map, with copies of what it inherits: these."""
+        """Makes its map, with copies of the inherited values, and returns the copies."""
         mine: dict[int, tuple[Table, Value]] = {}
 
         def note(key: int, table: Table, copied: Optional[Value], _before: Carried) -> None:
@@ -215,7 +216,7 @@ class Strand:
         return mine
 
     def _destroy_map(self) -> bool:
-        """Whether it had one."""
+        """Returns whether there was a map."""
         address = self.place.pop(None, None)
         if address is None:
             return False
@@ -226,7 +227,7 @@ class Strand:
         return True
 
     def check(self) -> None:
-        """Error, if the innermost scope is one of another context: it is held over a switch."""
+        """Raises an Error if the innermost scope belongs to another context: it is held over a switch."""
         while self.scopes and self.scopes[-1].due:
             self.scopes[-1].end()
         if self.scopes and not self.is_task and not self.moving and self.scopes[-1] is not _state.get().scope:
@@ -238,7 +239,7 @@ class Strand:
             )
 
     def end(self) -> None:
-        """Ends the values of a task or Map, and what their destroy callbacks store in it meanwhile."""
+        """Destroys the values of a task or Map, and those that destroy callbacks store in it meanwhile."""
         if self.ended:
             return
         before = switch_state(_state.get()._replace(entered=Entered(self), scope=None))
@@ -254,10 +255,10 @@ class Strand:
         finally:
             _state.set(before)
         self.ended = True
-        self._destroy_map()  # there is one if a signal's handler has just stored something
+        self._destroy_map()  # there is a map again if a signal handler has just stored something
 
     def abandon(self) -> None:
-        """Nobody refers to its task or Map any more: it ends, on its own thread if that can be."""
+        """Ends the strand when its task or Map was dropped, on its own thread if possible."""
         if self.address is None:
             self.ended = True
         if self.ended:
@@ -272,7 +273,7 @@ class Strand:
 
 
 def end_dropped(home: Strand) -> None:
-    """Ends what was dropped elsewhere."""
+    """Ends strands of this thread that other threads have dropped."""
     while home.dropped and not busy():
         try:
             strand = home.dropped.pop()
@@ -282,14 +283,15 @@ def end_dropped(home: Strand) -> None:
 
 
 class Entered:
-    """That a context is inside a Map: not its copies, if they are another task's or run on another thread."""
+    """Records that a context is inside a Map. Copies of the context that belong to another task, or that run on
+    another thread, are not inside."""
 
     __slots__ = ("strand", "thread", "task", "outside")
 
     def __init__(self, strand: Strand) -> None:
         self.strand = strand
         self.thread = own()
-        self.outside = _BEGINNING  # what the context had before
+        self.outside = _BEGINNING  # the state of the context before
         task = current_task()
         self.task = None if task is None else weakref.ref(task)
 
@@ -298,7 +300,7 @@ class Entered:
 
 
 class StrandOwner:
-    """Has a strand, and ends it when it is dropped itself."""
+    """Owns a strand, and ends it when it is dropped itself."""
 
     __slots__ = ("strand",)
 
@@ -324,7 +326,7 @@ def current_task() -> Optional[Task[Any]]:
 
 
 def current(*, check: bool = True) -> Strand:
-    """The strand that the calling code runs in."""
+    """Returns the strand that the calling code runs in."""
     thread = own()
     if thread.dropped:
         end_dropped(thread)
@@ -358,7 +360,7 @@ def _task_is_done(task: Task[Any]) -> None:
 
 
 def enter(strand: Strand, those: Carried) -> None:
-    """From now on the context is inside a Map."""
+    """Enters a Map: the context is inside it from now on."""
     entered, within = Entered(strand), _state.get().entered
     if within is not None and within.strand is strand:
         entered.outside = State(within)
@@ -369,7 +371,7 @@ def enter(strand: Strand, those: Carried) -> None:
 
 
 def leave(strand: Strand) -> Optional[Carried]:
-    """The context is where it was before; what it has carried inside. None: it was not inside."""
+    """Leaves a Map, and returns what was carried inside; None if the context was not inside."""
     within = _state.get().entered
     if within is None or within.strand is not strand:
         return None
@@ -383,8 +385,9 @@ def leave(strand: Strand) -> Optional[Carried]:
 
 
 def own() -> Strand:
-    """The calling thread's. Watches the thread's end, if it is one of threading's: Python forgets
-    others' state each time that they leave Python, which is not their end."""
+    """Returns the strand of the calling thread. For a thread of `threading`, it makes sure that the end of the
+    thread is detected. For other threads it does not: Python drops their thread state each time that they leave
+    Python, and this is not their end."""
     try:
         strand: Strand = _local.strand
     except AttributeError:
@@ -404,15 +407,15 @@ def own() -> Strand:
 
 
 class _ThreadEnd:
-    """Detaches its thread when Python is done with it: before join() returns, and while the
-    thread still has its Python state. The library itself would do it a little later."""
+    """Detaches its thread when Python ends it: before join() returns, and while the thread still has its Python
+    state. The library itself would do this a little later."""
 
     def __init__(self, strand: Strand) -> None:
         self.thread = get_ident()
         self.strand = strand
 
     def __del__(self, get_ident: Callable[[], int] = get_ident, over: list[None] = over) -> None:
-        # A child process drops the other threads' on the thread that forked.
+        # In the child of a fork, the forking thread drops these objects of the other threads.
         if get_ident() == self.thread and not over:
             end_thread(self.strand)
 
@@ -430,7 +433,7 @@ def end_thread(strand: Strand) -> None:
 
 
 def detach_thread(strand: Strand) -> None:
-    """Ends a thread's values, and again what their destroy callbacks store."""
+    """Destroys the values of a thread, and those that destroy callbacks store meanwhile."""
     for _ in range(ROUNDS):
         strand.scopes.clear()
         inside = carried()
@@ -450,7 +453,7 @@ def _all(those: weakref.WeakSet[Strand]) -> list[Strand]:
 
 
 def _at_exit() -> None:
-    """The main thread's; exit() would destroy nothing, and after this no callback could run."""
+    """Destroys the main thread's objects, because exit() destroys nothing and callbacks can't run later."""
     thread = own()
     for strand in _all(_strands):
         home = strand.home
@@ -473,8 +476,8 @@ def _after_fork_here() -> None:
 
 
 def _after_fork_in_child() -> None:
-    """Other threads are not here: what is theirs ends where it is dropped. Nor is asyncio's loop, as
-    asyncio sees it: the code that goes on is still in its task."""
+    """Other threads do not exist in the child: their strands end where they are dropped. asyncio has no running
+    loop in the child, but the code that continues is still in its task."""
     thread, strand = own(), _forking.pop(get_ident(), None)
     _forking.clear()
     _ending.clear()

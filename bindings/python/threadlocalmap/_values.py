@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Objects that the library keeps, and the calls in which it lets go of them.
+"""The objects under the library's values, and the calls in which the library gives them up.
 
-Problem: what C stores is a pointer. It must not be an object's address: the same object stored twice
-is two values, and Python's garbage collector must see who refers to whom, or an object that refers
-to its own key is never freed. And a callback in the middle of a call of the library may not switch
-maps, which any use of a key by a `destroy` may have to.
+Problem: the library stores a pointer. It can't be the address of an object: an object that is stored twice is
+two values, and the garbage collector must see all references, or an object that refers to its own key is never
+freed. Also, a callback inside a call of the library may not switch maps, but a `destroy` that uses a key may
+need this.
 
-Idea: what C sees of a value is a number, never used again. Its object is in the table of its key, so
-that the collector sees key -> table -> object. A callback of C's only notes which numbers have ended,
-or which have been copied, in the call that is in progress on its thread; `destroy` and `copy` are
-called when that call has returned and the thread has its map back.
+Idea: the library stores a number, which is never used again. The object is in the table of its key, so that the
+collector sees key -> table -> object. A callback of the library only records, in the call that is in progress
+on its thread, which numbers were destroyed or copied. `destroy` and `copy` are called when that call has
+returned and the thread has its own map again.
 
 Invariants:
 - As long as the library has a number, `_cells` has it, and its object is in its table.
-- A cell holds its table weakly while the key lives, strongly afterwards, until the last object is out.
-- A callback that no call of this module waits for (a thread that ends in C, C code that expunges)
-  destroys at once.
-- `_calls` has the innermost call of each thread that is inside one; it is the thread's own entry.
+- A cell refers to its table weakly while the key lives, and strongly afterwards, until the table is empty.
+- If a callback runs outside the calls of this module (a thread that ends in C, C code that expunges), it
+  destroys the object at once.
+- `_calls` has the innermost call of each thread that is inside one; only the thread changes its entry.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from typing import Any, Callable, Optional
 from ._library import COPY, DESTROY, ERR_INIT, ERR_REENTRANT, KEY_DEAD, OK, POINTER, Error, check, library
 
 ABSENT: Any = object()
-"""No object: it has ended, or is not copied yet."""
+"""No object: it was destroyed, or the copy is not made yet."""
 
 numbers = itertools.count(1)
 
 
 class Value:
-    """An object under a number. Contexts of contextvars may refer to it after its end."""
+    """An object with its number. Contexts of contextvars may refer to it after the object was destroyed."""
 
     __slots__ = ("number", "object")
 
@@ -67,7 +67,7 @@ class Table:
         return number
 
     def copied(self, object: Any) -> Any:
-        """A copy: Error, if `copy` raises, or takes values of its own key along."""
+        """Returns a copy. Raises an Error if `copy` raises an exception, or copies values of its own key."""
         assert self.copy is not None
         mark = get_ident(), self.key
         if mark in _copying:
@@ -81,16 +81,16 @@ class Table:
             _copying.discard(mark)
 
     def has(self, value: Value) -> bool:
-        """Whether the library has it still."""
+        """Returns whether the library still has the value."""
         return value.number in self.values and value.number not in _ended
 
     def forget(self, number: int) -> Value:
-        """The library does not have it, or not any more."""
+        """Removes and returns a value that the library does not have, or has no longer."""
         del _cells[number]
         return self.values.pop(number)
 
     def keep(self) -> None:
-        """The key goes away: from now on the objects live until their threads destroy them."""
+        """Call it when the key is closed or dropped. The objects then live until their threads destroy them."""
         self.cell.table = self
         early, self.cell.early = self.cell.early or [], None
         for number, reason in early:
@@ -100,30 +100,30 @@ class Table:
 
 
 class Cell:
-    """How a number finds its table: weakly, so that the table may be garbage with its key."""
+    """Finds the table of a number. The reference is weak, so that the table can be collected with its key."""
 
     __slots__ = ("weak", "table", "early")
 
     def __init__(self, table: Table, kept: bool) -> None:
         self.weak = weakref.ref(table)
         self.table: Optional[Table] = None
-        # What ends between the moment when the collector has cleared `weak` and keep(), which it
-        # calls next. None: the objects go with the table, and no destroy is called.
+        # Values that end between the moment when the collector clears `weak` and its call of keep().
+        # If None, the objects are dropped with the table, and destroy is not called.
         self.early: Optional[list[tuple[int, int]]] = [] if kept else None
 
 
 _cells: dict[int, Cell] = {}
-_ended: set[int] = set()  # what the library has let go of, until finish()
-_copying: set[tuple[int, int]] = set()  # threads, and the keys whose copy they are in
+_ended: set[int] = set()  # numbers that the library has given up, until finish()
+_copying: set[tuple[int, int]] = set()  # threads, and the keys whose copy they are calling
 
 
 def report(function: Callable[[], object]) -> None:
-    """Calls it; what it raises goes to sys.unraisablehook, as from any callback."""
+    """Calls a function; an exception is passed to sys.unraisablehook, as for any callback."""
     ctypes.CFUNCTYPE(None)(function)()
 
 
 def finish(number: int, reason: int) -> None:
-    """The library has let go of a number: its object's end."""
+    """Ends the object of a number that the library has given up."""
     _ended.discard(number)
     cell = _cells.pop(number, None)
     if cell is None:
@@ -141,7 +141,7 @@ def finish_value(table: Table, number: int, reason: int) -> None:
         table.cell.table = None
     object, destroy = value.object, table.destroy
     if destroy is not None or reason == KEY_DEAD:
-        value.object = ABSENT  # for contexts that would give it to a task
+        value.object = ABSENT  # contexts must not pass it to a task
     if destroy is not None and object is not ABSENT:
         try:
             destroy(object, reason)
@@ -165,19 +165,19 @@ class Call:
     __slots__ = ("map", "base", "ended", "copied")
 
     def __init__(self, map: Optional[int], base: Optional[int]) -> None:
-        self.map, self.base = map, base  # attached now; attached outside of all calls of this module
-        self.ended: list[int] = []  # numbers and reasons in turn: plain integers, which start no collection
+        self.map, self.base = map, base  # the map that is attached now, and outside all calls of this module
+        self.ended: list[int] = []  # numbers and reasons in turn; integers do not start a garbage collection
         self.copied: list[int] = []  # new numbers and old ones in turn
 
     def finish(self) -> int:
-        """Ends what the library has let go of; how many."""
+        """Ends the objects that the library has given up, and returns how many."""
         ended, self.ended = self.ended, []
         for index in range(0, len(ended), 2):
             finish(ended[index], ended[index + 1])
         return len(ended) // 2
 
     def fill(self, *, move: bool = False) -> dict[int, tuple[Table, Value]]:
-        """Makes the copies whose numbers the library has, and says of which keys they are."""
+        """Makes the copies for the numbers that the library has, and returns them by key."""
         pairs, self.copied = self.copied, []
         filled = {}
         for index in range(0, len(pairs), 2):
@@ -202,13 +202,13 @@ def lookup(number: int) -> Optional[tuple[Table, Value]]:
 
 
 _calls: dict[int, Call] = {}
-BETWEEN = -1  # the map is being switched: a signal's handler that comes in between switches itself
+BETWEEN = -1  # the map is being switched; a signal handler that runs now must switch it itself
 
 
 def call(map: Optional[int], function: Callable[..., Any], *arguments: Any) -> tuple[Any, Call]:
-    """Calls a function of the library with a map of tls_map_create() attached; None: the thread's own.
+    """Calls a function of the library with a map of tls_map_create() attached; None is the thread's own map.
 
-    The map is attached for the call only, so that C code on the thread always finds its own.
+    The map is attached during the call only, so that C code on the thread always has the thread's map.
     """
     thread = get_ident()
     outer = _calls.get(thread)
@@ -245,26 +245,26 @@ def _leave(thread: int, outer: Optional[Call]) -> None:
 
 
 _CANNOT_SWITCH = (
-    "a callback, a signal's handler or a finalizer that runs in the middle of a call of the library "
-    "can't use values of another task or map than the one that is in use"
+    "a callback, a signal handler or a finalizer that runs inside a call of the library "
+    "can use only the values of the task or map that the call uses"
 )
 
 
 def perform(map: Optional[int], function: Callable[..., Any], *arguments: Any) -> Any:
-    """As call(); ends what the library lets go of."""
+    """Does what call() does, and ends the objects that the library has given up."""
     result, now = call(map, function, *arguments)
     now.finish()
     return result
 
 
 def store(map: Optional[int], key: int, table: Table, object: Any) -> tuple[int, Value, Call]:
-    """tls_set() of a new number: its code, and with a failed one the object is not kept."""
+    """Calls tls_set() with a new number for the object. If it fails, the object is not kept."""
     number = table.add(object)
     value = table.values[number]
     try:
         code, now = call(map, library.tls_set, key, number)
     except BaseException:
-        # A signal's handler may have raised it when the library had the number already.
+        # A signal handler may have raised the exception after the library has stored the number.
         found = POINTER()
         if perform(map, library.tls_try_get, key, found) != OK or found.value != number:
             table.forget(number)
@@ -275,13 +275,13 @@ def store(map: Optional[int], key: int, table: Table, object: Any) -> tuple[int,
 
 
 def perform_here(function: Callable[..., Any], *arguments: Any) -> Any:
-    """As perform(), with the map that is attached, whatever it is: for finalizers."""
+    """Does what perform() does, with the map that is attached now. For finalizers."""
     outer = _calls.get(get_ident())
     return perform(None if outer is None else outer.map, function, *arguments)
 
 
 def busy() -> bool:
-    """Whether the calling thread is in the middle of a call."""
+    """Returns whether the calling thread is inside a call."""
     return bool(_calls) and get_ident() in _calls
 
 
@@ -298,10 +298,10 @@ def _on_end(number: int, reason: int, _user: object) -> None:
 def _on_copy(number: int, copied: Any, _user: object) -> int:
     now = _calls.get(get_ident())
     found = lookup(number)
-    if found is None:  # a signal's handler has just replaced or removed it: the copy is hidden
+    if found is None:  # a signal handler has just replaced or removed it: the copy is NULL
         copied[0] = None
         return OK
-    if now is None:  # C code captures, or begins a scope with what it has captured
+    if now is None:  # C code captures a context, or begins a scope with one
         now = Call(None, None)
     table = found[0]
     new = table.add(ABSENT)
@@ -319,13 +319,13 @@ def _on_copy(number: int, copied: Any, _user: object) -> int:
 
 
 callbacks = (DESTROY(_on_end), COPY(_on_copy))
-# The library may call these for as long as the process lives: they must outlive this module.
+# The library may call these until the process ends, so they must outlive this module.
 for _callback in callbacks:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(_callback))
 
 
 def _after_fork() -> None:
-    """Other threads' calls are not in progress here, and their numbers may become new threads'."""
+    """In the child, the calls of other threads are not in progress, and new threads may get their numbers."""
     _copying.intersection_update({mark for mark in _copying if mark[0] == get_ident()})
     mine = _calls.get(get_ident())
     _calls.clear()
