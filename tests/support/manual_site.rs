@@ -265,7 +265,8 @@ pub(crate) fn with_head(header: &str) -> String {
         let is_title = !text.is_empty()
             && text
                 .chars()
-                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == ' ' || c == '\'');
+                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || " ',-".contains(c))
+            && text.starts_with(|c: char| c.is_ascii_uppercase());
         if text.starts_with("SPDX-") {
             lines.next();
         } else if let Some((_, brief)) = text.split_once(" - ").filter(|_| out.ends_with("@file\n"))
@@ -408,10 +409,10 @@ mod tests {
 
     #[test]
     fn the_head_of_a_header_becomes_the_text_of_its_page() {
-        let head = "/**\n * @file\n * x.h - does it.\n *\n * SPDX-x\n *\n * Text.\n *\n * WHAT IT'S\n *   Word.\n\
+        let head = "/**\n * @file\n * x.h - does it.\n *\n * SPDX-x\n *\n * Text.\n *\n * WHAT IT'S, PLUG-INS\n *   Word.\n\
             \x20*       code\n *\n * End.\n */\nint x;\n";
         let expected =
-            "/**\n * @file\n * @brief Does it.\n *\n * Text.\n *\n * @par What it's\n * Word.\n\
+            "/**\n * @file\n * @brief Does it.\n *\n * Text.\n *\n * @par What it's, plug-ins\n * Word.\n\
             \x20*     code\n *\n * End.\n */\nint x;\n";
         assert_eq!(with_head(head), expected);
     }

@@ -62,10 +62,10 @@
  *   threads, because code of the shared object destroys them. This includes the values of a static
  *   tls::local. In a function that the program calls before dlclose(), drain each object:
  *
- *       object.drain(timeout, error) == 0      no thread has a value, and no destructor runs
+ *       object.drain(timeout, error) == 0 && !error   no thread has a value, no destructor runs
  *
- *   With options::any_thread_destroys(), drain() waits for another thread only if that thread is
- *   making or destroying a value at this moment. Without this option, the other threads must
+ *   With tls::options::any_thread_destroys(), drain() waits for another thread only if that thread
+ *   is making or destroying a value at this moment. Without this option, the other threads must
  *   expunge or end during the call: pass a timeout, and call drain() again if it expires. Without
  *   drain(), a plug-in may be unloaded only if no thread has a value.
  *

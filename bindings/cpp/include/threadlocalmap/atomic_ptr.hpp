@@ -1,7 +1,6 @@
 /**
  * @file
- * threadlocalmap/atomic_ptr.hpp - a pointer that each thread has for itself, and that other threads
- * may exchange.
+ * threadlocalmap/atomic_ptr.hpp - a pointer for each thread that other threads may exchange.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */

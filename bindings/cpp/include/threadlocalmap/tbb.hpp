@@ -9,7 +9,7 @@
  *
  * While the observer exists, a scope is open on each thread that is in the arena. When a thread
  * leaves the arena, the values that it set there are destroyed, and it expunges. Values of objects
- * with options::worker() (TLS_KEY_WORKER) remain. A worker leaves the arena when there is no work
+ * with tls::options::worker() (TLS_KEY_WORKER) remain. A worker leaves the arena when there is no work
  * for it. A thread that calls execute() leaves when execute() returns.
  *
  * To run each task in a scope of its own, with the context of the thread that submits it, wrap the
@@ -19,7 +19,7 @@
  *
  * WORKERS THAT SLEEP
  *   A worker that sleeps is in no arena and runs no function of the program. Its stale values of
- *   objects with options::worker() are destroyed when it next leaves an arena, or when it ends
+ *   objects with tls::options::worker() are destroyed when it next leaves an arena, or when it ends
  *   (tbb::finalize). Values that any thread may destroy (TLS_RECLAIM_ANY) do not wait for it.
  */
 #ifndef THREADLOCALMAP_TBB_HPP
