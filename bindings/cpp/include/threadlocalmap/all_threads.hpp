@@ -59,7 +59,7 @@ struct there_are_no_iterators_use_for_each_or_iterate_over_snapshot;
  * - errc::no_memory: memory could not be allocated
  * - errc::exiting: the thread is past its last cleanup
  *
- * @tparam T the type of the values
+ * @tparam T The type of the values.
  */
 template <class T>
 class all_threads_view {
@@ -68,9 +68,9 @@ class all_threads_view {
    * Makes a view of the values of a key. Programs call the member function all_threads() of an
    * object instead.
    *
-   * @param values the key of the object
-   * @param has_boxes whether values of the key may have deleters of their own, as those of a
-   *   thread_local_ptr
+   * @param values The key of the object.
+   * @param has_boxes Whether values of the key may have deleters of their own, as those of a
+   *   thread_local_ptr.
    */
   explicit all_threads_view(tls_key_t values, bool has_boxes = false) noexcept
       : values_(values), has_boxes_(has_boxes) {}
@@ -79,10 +79,10 @@ class all_threads_view {
    * Calls `f` with each value. If `f` throws, it is not called again, and the caller receives the
    * exception.
    *
-   * @tparam F a function that is called as `f(T &)` or as `f(T &, std::uint64_t)`
-   * @param f the function. Its second argument is the operating system's number of the thread that
-   *   has the value
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @tparam F A function that is called as `f(T &)` or as `f(T &, std::uint64_t)`.
+   * @param f The function. Its second argument is the operating system's number of the thread that
+   *   has the value.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   template <class F>
   void for_each(F &&f, std::error_code &error) const {
@@ -106,10 +106,10 @@ class all_threads_view {
    * If `f` throws, it is not called again. The caller receives the exception after the locks are
    * released.
    *
-   * @tparam F a function that is called as `f(T &)` or as `f(T &, std::uint64_t)`
-   * @param f the function. Its second argument is the operating system's number of the thread that
-   *   has the value
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @tparam F A function that is called as `f(T &)` or as `f(T &, std::uint64_t)`.
+   * @param f The function. Its second argument is the operating system's number of the thread that
+   *   has the value.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   template <class F>
   void for_each_locked(F &&f, std::error_code &error) const {
@@ -120,12 +120,12 @@ class all_threads_view {
    * Computes `result = f(result, value)` for each value. If `f` throws, it is not called again, and
    * the caller receives the exception.
    *
-   * @tparam Result the type of the result
-   * @tparam F a function that is called as `f(Result, T &)`
-   * @param result the first result
-   * @param f the function
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return the last result. After an error, or if no thread has a value, the first one
+   * @tparam Result The type of the result.
+   * @tparam F A function that is called as `f(Result, T &)`.
+   * @param result The first result.
+   * @param f The function.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The last result. After an error, or if no thread has a value, the first one.
    */
   template <class Result, class F>
   Result reduce(Result result, F f, std::error_code &error) const {
@@ -137,10 +137,10 @@ class all_threads_view {
    * Calls `f` with each value, and collects the results. If `f` throws, it is not called again, and
    * the caller receives the exception.
    *
-   * @tparam F a function that is called as `f(T &)`. It must not return a pointer to the value
-   * @param f the function
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return a std::vector of the results; empty after an error
+   * @tparam F A function that is called as `f(T &)`. It must not return a pointer to the value.
+   * @param f The function.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return A std::vector of the results; empty after an error.
    */
   template <class F>
   auto collect(F f, std::error_code &error) const {
@@ -154,8 +154,8 @@ class all_threads_view {
   /**
    * Copies all values. T must be copy-constructible.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return a std::vector of the copies; empty after an error
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return A std::vector of the copies; empty after an error.
    */
   auto snapshot(std::error_code &error) const {
     static_assert(std::is_copy_constructible_v<T>,
@@ -167,8 +167,8 @@ class all_threads_view {
   /**
    * Counts the threads that have a value, by visiting each value.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return the number of threads; 0 after an error
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The number of threads; 0 after an error.
    */
   std::size_t size(std::error_code &error) const {
     std::size_t count = 0;
@@ -187,10 +187,10 @@ class all_threads_view {
    * Calls `f` with each value. If `f` throws, it is not called again, and the caller receives the
    * exception.
    *
-   * @tparam F a function that is called as `f(T &)` or as `f(T &, std::uint64_t)`
-   * @param f the function. Its second argument is the operating system's number of the thread that
-   *   has the value
-   * @throws std::system_error with one of the errors of this class
+   * @tparam F A function that is called as `f(T &)` or as `f(T &, std::uint64_t)`.
+   * @param f The function. Its second argument is the operating system's number of the thread that
+   *   has the value.
+   * @throws std::system_error with one of the errors of this class.
    */
   template <class F>
   void for_each(F &&f) const {
@@ -200,10 +200,10 @@ class all_threads_view {
   /**
    * Calls `f` with all values as they are at one instant, like the overload with a std::error_code.
    *
-   * @tparam F a function that is called as `f(T &)` or as `f(T &, std::uint64_t)`
-   * @param f the function. Its second argument is the operating system's number of the thread that
-   *   has the value
-   * @throws std::system_error with one of the errors of this class
+   * @tparam F A function that is called as `f(T &)` or as `f(T &, std::uint64_t)`.
+   * @param f The function. Its second argument is the operating system's number of the thread that
+   *   has the value.
+   * @throws std::system_error with one of the errors of this class.
    */
   template <class F>
   void for_each_locked(F &&f) const {
@@ -215,12 +215,12 @@ class all_threads_view {
    * Computes `result = f(result, value)` for each value. If `f` throws, it is not called again, and
    * the caller receives the exception.
    *
-   * @tparam Result the type of the result
-   * @tparam F a function that is called as `f(Result, T &)`
-   * @param result the first result
-   * @param f the function
-   * @return the last result; the first one if no thread has a value
-   * @throws std::system_error with one of the errors of this class
+   * @tparam Result The type of the result.
+   * @tparam F A function that is called as `f(Result, T &)`.
+   * @param result The first result.
+   * @param f The function.
+   * @return The last result; the first one if no thread has a value.
+   * @throws std::system_error with one of the errors of this class.
    */
   template <class Result, class F>
   Result reduce(Result result, F f) const {
@@ -233,10 +233,10 @@ class all_threads_view {
    * Calls `f` with each value, and collects the results. If `f` throws, it is not called again, and
    * the caller receives the exception.
    *
-   * @tparam F a function that is called as `f(T &)`. It must not return a pointer to the value
-   * @param f the function
-   * @return a std::vector of the results
-   * @throws std::system_error with one of the errors of this class
+   * @tparam F A function that is called as `f(T &)`. It must not return a pointer to the value.
+   * @param f The function.
+   * @return A std::vector of the results.
+   * @throws std::system_error with one of the errors of this class.
    */
   template <class F>
   auto collect(F f) const {
@@ -249,8 +249,8 @@ class all_threads_view {
   /**
    * Copies all values. T must be copy-constructible.
    *
-   * @return a std::vector of the copies
-   * @throws std::system_error with one of the errors of this class
+   * @return A std::vector of the copies.
+   * @throws std::system_error with one of the errors of this class.
    */
   auto snapshot() const {
     std::error_code error;
@@ -262,8 +262,8 @@ class all_threads_view {
   /**
    * Counts the threads that have a value, by visiting each value.
    *
-   * @return the number of threads
-   * @throws std::system_error with one of the errors of this class
+   * @return The number of threads.
+   * @throws std::system_error with one of the errors of this class.
    */
   std::size_t size() const {
     std::size_t count = 0;

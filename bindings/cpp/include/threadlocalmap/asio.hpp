@@ -84,8 +84,8 @@ struct in_one_map {
  * An executor that wraps the functions that it executes. tls::scoped() and tls::in_map() return it.
  * It has the properties of the executor inside. It can be copied.
  *
- * @tparam Inner the type of the executor inside
- * @tparam Wrap a function that is called with a function and returns the wrapped function
+ * @tparam Inner The type of the executor inside.
+ * @tparam Wrap A function that is called with a function and returns the wrapped function.
  */
 template <class Inner, class Wrap>
 class wrapping_executor {
@@ -96,8 +96,8 @@ class wrapping_executor {
   /**
    * Makes an executor.
    *
-   * @param inner the executor that runs the wrapped functions
-   * @param wrap the function that wraps them
+   * @param inner The executor that runs the wrapped functions.
+   * @param wrap The function that wraps them.
    */
   explicit wrapping_executor(Inner inner, Wrap wrap = Wrap()) noexcept
       : inner_(std::move(inner)), wrap_(std::move(wrap)) {}
@@ -105,10 +105,10 @@ class wrapping_executor {
   /**
    * Wraps a function, and executes it with the executor inside.
    *
-   * @tparam F the type of the function
-   * @param f the function
+   * @tparam F The type of the function.
+   * @param f The function.
    * @throws std::system_error if the task for the function could not be made; and what the executor
-   *   inside throws
+   *   inside throws.
    */
   template <class F>
   void execute(F &&f) const {
@@ -125,10 +125,10 @@ class wrapping_executor {
   /**
    * Returns the value of a property of the executor inside.
    *
-   * @tparam Property the type of the property
-   * @tparam Executor the type of the executor inside; do not specify it
-   * @param property the property
-   * @return the value of the property
+   * @tparam Property The type of the property.
+   * @tparam Executor The type of the executor inside; do not specify it.
+   * @param property The property.
+   * @return The value of the property.
    */
   template <class Property, class Executor = const Inner &>
   auto query(const Property &property) const
@@ -140,10 +140,10 @@ class wrapping_executor {
   /**
    * Returns an executor that has a property and wraps functions in the same way.
    *
-   * @tparam Property the type of the property
-   * @tparam Executor the type of the executor inside; do not specify it
-   * @param property the property
-   * @return the executor
+   * @tparam Property The type of the property.
+   * @tparam Executor The type of the executor inside; do not specify it.
+   * @param property The property.
+   * @return The executor.
    */
   template <class Property, class Executor = const Inner &>
   auto require(const Property &property) const
@@ -157,10 +157,10 @@ class wrapping_executor {
    * Returns an executor that wraps functions in the same way and has a property, if the executor
    * inside supports the property.
    *
-   * @tparam Property the type of the property
-   * @tparam Executor the type of the executor inside; do not specify it
-   * @param property the property
-   * @return the executor
+   * @tparam Property The type of the property.
+   * @tparam Executor The type of the executor inside; do not specify it.
+   * @param property The property.
+   * @return The executor.
    */
   template <class Property, class Executor = const Inner &>
   auto prefer(const Property &property) const
@@ -173,9 +173,9 @@ class wrapping_executor {
   /**
    * Compares two executors.
    *
-   * @param a the first executor
-   * @param b the second executor
-   * @return whether the executors inside are equal and both wrap functions in the same way
+   * @param a The first executor.
+   * @param b The second executor.
+   * @return Whether the executors inside are equal and both wrap functions in the same way.
    */
   friend bool operator==(const wrapping_executor &a, const wrapping_executor &b) noexcept {
     return a.inner_ == b.inner_ && a.wrap_ == b.wrap_;
@@ -184,9 +184,9 @@ class wrapping_executor {
   /**
    * Compares two executors.
    *
-   * @param a the first executor
-   * @param b the second executor
-   * @return whether they are different
+   * @param a The first executor.
+   * @param b The second executor.
+   * @return Whether they are different.
    */
   friend bool operator!=(const wrapping_executor &a, const wrapping_executor &b) noexcept {
     return !(a == b);
@@ -201,9 +201,9 @@ class wrapping_executor {
  * Returns an executor that runs each function as a tls::task: in a scope, with the context of the
  * thread that submits the function.
  *
- * @tparam Executor the type of the executor
- * @param executor the executor that runs the functions
- * @return the new executor
+ * @tparam Executor The type of the executor.
+ * @param executor The executor that runs the functions.
+ * @return The new executor.
  */
 template <class Executor>
 wrapping_executor<Executor, detail::in_scope> scoped(Executor executor) {
@@ -213,10 +213,10 @@ wrapping_executor<Executor, detail::in_scope> scoped(Executor executor) {
 /**
  * Returns an executor that runs each function in a map. Only one function may run at a time.
  *
- * @tparam Executor the type of the executor
- * @param executor the executor that runs the functions, for example a strand
- * @param own the map; it must outlive the functions
- * @return the new executor
+ * @tparam Executor The type of the executor.
+ * @param executor The executor that runs the functions, for example a strand.
+ * @param own The map; it must outlive the functions.
+ * @return The new executor.
  */
 template <class Executor>
 wrapping_executor<Executor, detail::in_one_map> in_map(Executor executor, const map &own) {

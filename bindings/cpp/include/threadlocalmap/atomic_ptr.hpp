@@ -89,7 +89,7 @@ int make_cell(void **made, void *) noexcept {
  * An object can be moved and swapped, and cannot be copied. An object that was moved from has no
  * pointers, and functions that would store one fail with errc::bad_key.
  *
- * @tparam T the type that the pointers point to
+ * @tparam T The type that the pointers point to.
  */
 template <class T>
 class atomic_ptr {
@@ -101,25 +101,25 @@ class atomic_ptr {
   /**
    * Makes an object whose values are destroyed with `delete`.
    *
-   * @throws std::system_error with errc::no_memory or errc::limit
+   * @throws std::system_error with errc::no_memory or errc::limit.
    */
   atomic_ptr() : atomic_ptr(options<T>()) {}
 
   /**
    * Makes an object with options, whose values are destroyed with `delete`.
    *
-   * @param asked the options
+   * @param asked The options.
    * @throws std::system_error with errc::invalid if `asked` has options::inherited(), and with
-   *   errc::no_memory or errc::limit
+   *   errc::no_memory or errc::limit.
    */
   explicit atomic_ptr(options<T> asked) : atomic_ptr(asked, detail::by_delete()) {}
 
   /**
    * Makes an object whose values are destroyed with a deleter.
    *
-   * @tparam Deleter a function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`
-   * @param deleter the deleter; if it is a null pointer, values are not destroyed
-   * @throws std::system_error with errc::no_memory or errc::limit
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param deleter The deleter; if it is a null pointer, values are not destroyed.
+   * @throws std::system_error with errc::no_memory or errc::limit.
    */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   explicit atomic_ptr(Deleter deleter) : atomic_ptr(options<T>(), std::move(deleter)) {}
@@ -127,18 +127,18 @@ class atomic_ptr {
   /**
    * Makes an object that does not destroy its values.
    *
-   * @throws std::system_error with errc::no_memory or errc::limit
+   * @throws std::system_error with errc::no_memory or errc::limit.
    */
   explicit atomic_ptr(std::nullptr_t) : atomic_ptr(options<T>(), nullptr) {}
 
   /**
    * Makes an object with options, whose values are destroyed with a deleter.
    *
-   * @tparam Deleter a function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`
-   * @param asked the options
-   * @param deleter the deleter; if it is a null pointer, values are not destroyed
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param asked The options.
+   * @param deleter The deleter; if it is a null pointer, values are not destroyed.
    * @throws std::system_error with errc::invalid if `asked` has options::inherited(), and with
-   *   errc::no_memory or errc::limit
+   *   errc::no_memory or errc::limit.
    */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   atomic_ptr(options<T> asked, Deleter deleter) {
@@ -151,9 +151,9 @@ class atomic_ptr {
   /**
    * Makes an object with options that does not destroy its values.
    *
-   * @param asked the options
+   * @param asked The options.
    * @throws std::system_error with errc::invalid if `asked` has options::inherited(), and with
-   *   errc::no_memory or errc::limit
+   *   errc::no_memory or errc::limit.
    */
   atomic_ptr(options<T> asked, std::nullptr_t)
       : atomic_ptr(asked, static_cast<void (*)(T *)>(nullptr)) {}
@@ -163,7 +163,7 @@ class atomic_ptr {
    * Makes an object whose values are destroyed with `delete`. After an error the object is as if
    * moved from.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   explicit atomic_ptr(std::error_code &error) : atomic_ptr(options<T>(), error) {}
 
@@ -171,8 +171,8 @@ class atomic_ptr {
    * Makes an object with options, whose values are destroyed with `delete`. After an error the
    * object is as if moved from.
    *
-   * @param asked the options
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param asked The options.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   atomic_ptr(options<T> asked, std::error_code &error) { make(asked, detail::by_delete(), error); }
 
@@ -180,10 +180,10 @@ class atomic_ptr {
    * Makes an object with options, whose values are destroyed with a deleter. After an error the
    * object is as if moved from.
    *
-   * @tparam Deleter a function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`
-   * @param asked the options
-   * @param deleter the deleter; if it is a null pointer, values are not destroyed
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param asked The options.
+   * @param deleter The deleter; if it is a null pointer, values are not destroyed.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   atomic_ptr(options<T> asked, Deleter deleter, std::error_code &error) {
@@ -194,8 +194,8 @@ class atomic_ptr {
    * Makes an object with options that does not destroy its values. After an error the object is as
    * if moved from.
    *
-   * @param asked the options
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param asked The options.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   atomic_ptr(options<T> asked, std::nullptr_t, std::error_code &error) {
     make(asked, static_cast<void (*)(T *)>(nullptr), error);
@@ -204,7 +204,7 @@ class atomic_ptr {
   /**
    * Moves all threads' pointers. No other thread may use either object during the call.
    *
-   * @param other the object to move from
+   * @param other The object to move from.
    */
   atomic_ptr(atomic_ptr &&other) noexcept
       : end_(std::exchange(other.end_, nullptr)),
@@ -215,8 +215,8 @@ class atomic_ptr {
    * Moves all threads' pointers. The values that this object had are destroyed as by the
    * destructor. No other thread may use either object during the call.
    *
-   * @param other the object to move from
-   * @return this object
+   * @param other The object to move from.
+   * @return This object.
    */
   atomic_ptr &operator=(atomic_ptr &&other) noexcept {
     atomic_ptr(std::move(other)).swap(*this);
@@ -226,7 +226,7 @@ class atomic_ptr {
   /**
    * Exchanges all threads' pointers. No other thread may use either object during the call.
    *
-   * @param other the object to exchange with
+   * @param other The object to exchange with.
    */
   void swap(atomic_ptr &other) noexcept {
     std::swap(end_, other.end_);
@@ -237,15 +237,15 @@ class atomic_ptr {
   /**
    * Exchanges all threads' pointers of two objects, like `one.swap(other)`.
    *
-   * @param one the first object
-   * @param other the second object
+   * @param one The first object.
+   * @param other The second object.
    */
   friend void swap(atomic_ptr &one, atomic_ptr &other) noexcept { one.swap(other); }
 
   /**
    * Returns the calling thread's pointer.
    *
-   * @return the pointer; null if the thread has none, or if the object was moved from
+   * @return The pointer; null if the thread has none, or if the object was moved from.
    */
   T *get() const noexcept {
     auto *const own = static_cast<detail::cell<T> *>(tls_get_existing(key_.handle()));
@@ -255,7 +255,7 @@ class atomic_ptr {
   /**
    * Returns whether the calling thread has a pointer that is not null.
    *
-   * @return whether get() is not null
+   * @return Whether get() is not null.
    */
   explicit operator bool() const noexcept { return get() != nullptr; }
 
@@ -263,9 +263,9 @@ class atomic_ptr {
    * Replaces the calling thread's pointer with `value`, and returns the old pointer, which is
    * yours. After an error nothing has changed, and `value` is yours.
    *
-   * @param value the new pointer; may be null
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return the old pointer; null if there was none, and after an error
+   * @param value The new pointer; may be null.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The old pointer; null if there was none, and after an error.
    */
   T *exchange(T *value, std::error_code &error) {
     detail::cell<T> *const own = provide(error);
@@ -276,11 +276,11 @@ class atomic_ptr {
    * Replaces the calling thread's pointer with `value` if it is `expected`. Then the old pointer is
    * yours. After an error nothing has changed.
    *
-   * @param[in,out] expected the pointer to compare with; if the thread's pointer is another one, it
-   *   is stored here
-   * @param value the new pointer; may be null
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return whether the pointer was replaced; false after an error
+   * @param[in,out] expected The pointer to compare with; if the thread's pointer is another one, it
+   *   is stored here.
+   * @param value The new pointer; may be null.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return Whether the pointer was replaced; false after an error.
    */
   bool compare_exchange(T *&expected, T *value, std::error_code &error) {
     detail::cell<T> *const own = provide(error);
@@ -292,8 +292,8 @@ class atomic_ptr {
    * value is destroyed, unless it is the same. After an error nothing has changed, and `value` is
    * yours.
    *
-   * @param value the new pointer; may be null
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param value The new pointer; may be null.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   void reset(T *value, std::error_code &error) {
     detail::cell<T> *const own = provide(error);
@@ -316,10 +316,10 @@ class atomic_ptr {
    * the caller receives the exception. Any thread may call this function, and several threads may
    * call it at once: each pointer is passed to one of them.
    *
-   * @tparam Take a function that is called as `take(T *)`
-   * @param take the function
-   * @param replacement the new pointer of each thread; may be null
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @tparam Take A function that is called as `take(T *)`.
+   * @param take The function.
+   * @param replacement The new pointer of each thread; may be null.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   template <class Take>
   void scrape(Take &&take, T *replacement, std::error_code &error) const {
@@ -338,10 +338,10 @@ class atomic_ptr {
    * while `f` runs. There is no function with locks like all_threads_view::for_each_locked(),
    * because exchanges are atomic and wait for no lock.
    *
-   * @tparam F a function that is called as `f(T *)`
-   * @param f the function. If it throws, it is not called again, and the caller receives the
-   *   exception
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @tparam F A function that is called as `f(T *)`.
+   * @param f The function. If it throws, it is not called again, and the caller receives the
+   *   exception.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   template <class F>
   void for_each(F &&f, std::error_code &error) const {
@@ -358,10 +358,10 @@ class atomic_ptr {
    * Replaces the calling thread's pointer with `value`, and returns the old pointer, which is
    * yours. If the function throws, nothing has changed, and `value` is yours.
    *
-   * @param value the new pointer; may be null
-   * @return the old pointer; null if there was none
+   * @param value The new pointer; may be null.
+   * @return The old pointer; null if there was none.
    * @throws std::system_error with errc::bad_key if the object was moved from, with
-   *   errc::no_memory, and with errc::exiting if the thread is past its last cleanup
+   *   errc::no_memory, and with errc::exiting if the thread is past its last cleanup.
    */
   T *exchange(T *value) {
     T *old = nullptr;
@@ -373,12 +373,12 @@ class atomic_ptr {
    * Replaces the calling thread's pointer with `value` if it is `expected`. Then the old pointer is
    * yours.
    *
-   * @param[in,out] expected the pointer to compare with; if the thread's pointer is another one, it
-   *   is stored here
-   * @param value the new pointer; may be null
-   * @return whether the pointer was replaced
+   * @param[in,out] expected The pointer to compare with; if the thread's pointer is another one, it
+   *   is stored here.
+   * @param value The new pointer; may be null.
+   * @return Whether the pointer was replaced.
    * @throws std::system_error with errc::bad_key if the object was moved from, with
-   *   errc::no_memory, and with errc::exiting if the thread is past its last cleanup
+   *   errc::no_memory, and with errc::exiting if the thread is past its last cleanup.
    */
   bool compare_exchange(T *&expected, T *value) {
     bool done = false;
@@ -392,9 +392,9 @@ class atomic_ptr {
    * value is destroyed, unless it is the same. If the function throws, nothing has changed, and
    * `value` is yours.
    *
-   * @param value the new pointer; may be null
+   * @param value The new pointer; may be null.
    * @throws std::system_error with errc::bad_key if the object was moved from, with
-   *   errc::no_memory, and with errc::exiting if the thread is past its last cleanup
+   *   errc::no_memory, and with errc::exiting if the thread is past its last cleanup.
    */
   void reset(T *value) {
     required([&](auto &error) { reset(value, error); }, "tls::atomic_ptr::reset");
@@ -404,10 +404,10 @@ class atomic_ptr {
    * Replaces every thread's pointer that is not null with `replacement`, and calls `take` with each
    * old pointer, like the overload with a std::error_code.
    *
-   * @tparam Take a function that is called as `take(T *)`
-   * @param take the function
-   * @param replacement the new pointer of each thread
-   * @throws std::system_error with one of the errors of all_threads_view
+   * @tparam Take A function that is called as `take(T *)`.
+   * @param take The function.
+   * @param replacement The new pointer of each thread.
+   * @throws std::system_error with one of the errors of all_threads_view.
    */
   template <class Take>
   void scrape(Take &&take, T *replacement = nullptr) const {
@@ -418,9 +418,9 @@ class atomic_ptr {
    * Calls `f` with every thread's pointer that is not null, like the overload with a
    * std::error_code.
    *
-   * @tparam F a function that is called as `f(T *)`
-   * @param f the function
-   * @throws std::system_error with one of the errors of all_threads_view
+   * @tparam F A function that is called as `f(T *)`.
+   * @param f The function.
+   * @throws std::system_error with one of the errors of all_threads_view.
    */
   template <class F>
   void for_each(F &&f) const {
@@ -432,10 +432,10 @@ class atomic_ptr {
    * Releases the key of the object, as its destructor does, and waits until no thread has a pointer
    * and no deleter runs. See thread_local_ptr::drain().
    *
-   * @param timeout_ms how many milliseconds to wait; 0 does not wait, and a negative number waits
-   *   without a limit
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return how many threads still have a pointer; 0 also after an error other than errc::timeout
+   * @param timeout_ms How many milliseconds to wait; 0 does not wait, and a negative number waits
+   *   without a limit.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return How many threads still have a pointer; 0 also after an error other than errc::timeout.
    */
   std::size_t drain(int timeout_ms, std::error_code &error) {
     std::size_t left = 0;
@@ -447,10 +447,10 @@ class atomic_ptr {
    * Returns the pointer in a value that tls::take_all() has passed to a function, if it is a value
    * of this object. The pointer is yours. Call it once for each value.
    *
-   * @param key the key that tls::take_all() has passed
-   * @param value the value that tls::take_all() has passed
-   * @return the pointer; null if the value is not one of this object, or if the pointer in it is
-   *   null
+   * @param key The key that tls::take_all() has passed.
+   * @param value The value that tls::take_all() has passed.
+   * @return The pointer; null if the value is not one of this object, or if the pointer in it is
+   *   null.
    */
   T *taken(tls_key_t key, void *value) const noexcept {
     if (key != key_.handle() || value == nullptr) return nullptr;
@@ -461,7 +461,7 @@ class atomic_ptr {
   /**
    * Returns the key of the object, for C functions such as tls_key_name().
    *
-   * @return the key; TLS_KEY_NONE if the object was moved from
+   * @return The key; TLS_KEY_NONE if the object was moved from.
    */
   tls_key_t native_handle() const noexcept { return key_.handle(); }
 

@@ -80,8 +80,8 @@ class category_type final : public std::error_category {
   /**
    * Returns the text of an error, which is that of tls_strerror().
    *
-   * @param value the number of the error, for example that of a tls::errc
-   * @return the text
+   * @param value The number of the error, for example that of a tls::errc.
+   * @return The text.
    */
   std::string message(int value) const override {
     std::string text;
@@ -93,8 +93,8 @@ class category_type final : public std::error_category {
    * Returns the standard's condition that is equal to an error. For example, errc::no_memory
    * compares equal to std::errc::not_enough_memory.
    *
-   * @param value the number of the error
-   * @return the condition; one of this category if the standard has none
+   * @param value The number of the error.
+   * @return The condition; one of this category if the standard has none.
    */
   std::error_condition default_error_condition(int value) const noexcept override {
     switch (value) {
@@ -119,7 +119,7 @@ class category_type final : public std::error_category {
  * symbols. A plug-in that no other object is linked to may have a category of its own. So compare
  * errors with tls::errc, which recognises all of them.
  *
- * @return the category
+ * @return The category.
  */
 TLS_PRIVATE_ONE_IN_PROCESS const std::error_category &category() noexcept;
 
@@ -132,8 +132,8 @@ TLS_PRIVATE_ONE_IN_PROCESS const std::error_category &category() noexcept {
 /**
  * Makes a std::error_code of an error of this library.
  *
- * @param error the error
- * @return the std::error_code, whose category is category()
+ * @param error The error.
+ * @return The std::error_code, whose category is category().
  */
 inline std::error_code make_error_code(errc error) noexcept {
   return std::error_code(static_cast<int>(error), category());
@@ -143,9 +143,9 @@ inline std::error_code make_error_code(errc error) noexcept {
  * Returns whether a std::error_code is a given error of this library. It recognises the errors of a
  * plug-in that has a category of its own.
  *
- * @param code the std::error_code
- * @param error the error of this library
- * @return whether they are the same error
+ * @param code The std::error_code.
+ * @param error The error of this library.
+ * @return Whether they are the same error.
  */
 inline bool operator==(const std::error_code &code, errc error) noexcept {
   return code.value() == static_cast<int>(error) &&
@@ -156,18 +156,18 @@ inline bool operator==(const std::error_code &code, errc error) noexcept {
 /**
  * Returns whether a std::error_code is a given error of this library.
  *
- * @param error the error of this library
- * @param code the std::error_code
- * @return whether they are the same error
+ * @param error The error of this library.
+ * @param code The std::error_code.
+ * @return Whether they are the same error.
  */
 inline bool operator==(errc error, const std::error_code &code) noexcept { return code == error; }
 
 /**
  * Returns whether a std::error_code is something else than a given error of this library.
  *
- * @param code the std::error_code
- * @param error the error of this library
- * @return whether they are different
+ * @param code The std::error_code.
+ * @param error The error of this library.
+ * @return Whether they are different.
  */
 inline bool operator!=(const std::error_code &code, errc error) noexcept {
   return !(code == error);
@@ -176,9 +176,9 @@ inline bool operator!=(const std::error_code &code, errc error) noexcept {
 /**
  * Returns whether a std::error_code is something else than a given error of this library.
  *
- * @param error the error of this library
- * @param code the std::error_code
- * @return whether they are different
+ * @param error The error of this library.
+ * @param code The std::error_code.
+ * @return Whether they are different.
  */
 inline bool operator!=(errc error, const std::error_code &code) noexcept {
   return !(code == error);

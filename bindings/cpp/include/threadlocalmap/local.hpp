@@ -54,7 +54,7 @@ inline namespace TLS_PRIVATE_MODE {
  * in a shared object that is unloaded, its values must be destroyed on all threads first, because
  * code of the shared object destroys them: see drain().
  *
- * @tparam T the type of the values
+ * @tparam T The type of the values.
  */
 template <class T>
 class local {
@@ -68,26 +68,26 @@ class local {
   /**
    * Makes an object whose values are made by `T()`.
    *
-   * @throws std::system_error with errc::no_memory or errc::limit
+   * @throws std::system_error with errc::no_memory or errc::limit.
    */
   local() : local(options<T>()) {}
 
   /**
    * Makes an object with options, whose values are made by `T()`.
    *
-   * @param asked the options
+   * @param asked The options.
    * @throws std::system_error with errc::invalid if the options exclude each other, and with
-   *   errc::no_memory or errc::limit
+   *   errc::no_memory or errc::limit.
    */
   explicit local(options<T> asked) : local(asked, detail::by_default<T>()) {}
 
   /**
    * Makes an object whose values are made by a factory, and destroyed with `delete`.
    *
-   * @tparam Factory a function that is called as `factory()`, and returns a T, a
-   *   `std::unique_ptr<T>` or a `T *` made with `new`
-   * @param factory the factory
-   * @throws std::system_error with errc::no_memory or errc::limit
+   * @tparam Factory A function that is called as `factory()`, and returns a T, a
+   *   `std::unique_ptr<T>` or a `T *` made with `new`.
+   * @param factory The factory.
+   * @throws std::system_error with errc::no_memory or errc::limit.
    */
   template <class Factory, class = detail::enable_factory<Factory, T>>
   explicit local(Factory factory) : local(options<T>(), std::move(factory)) {}
@@ -95,12 +95,12 @@ class local {
   /**
    * Makes an object with options, whose values are made by a factory, and destroyed with `delete`.
    *
-   * @tparam Factory a function that is called as `factory()`, and returns a T, a
-   *   `std::unique_ptr<T>` or a `T *` made with `new`
-   * @param asked the options
-   * @param factory the factory
+   * @tparam Factory A function that is called as `factory()`, and returns a T, a
+   *   `std::unique_ptr<T>` or a `T *` made with `new`.
+   * @param asked The options.
+   * @param factory The factory.
    * @throws std::system_error with errc::invalid if the options exclude each other, and with
-   *   errc::no_memory or errc::limit
+   *   errc::no_memory or errc::limit.
    */
   template <class Factory, class = detail::enable_factory<Factory, T>>
   local(options<T> asked, Factory factory)
@@ -109,12 +109,12 @@ class local {
   /**
    * Makes an object whose values are made by a factory, and destroyed by a deleter.
    *
-   * @tparam Factory a function that is called as `factory()`, and returns a T, a
-   *   `std::unique_ptr<T>` or a `T *`
-   * @tparam Deleter a function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`
-   * @param factory the factory
-   * @param deleter the deleter; if it is a null pointer, values are not destroyed
-   * @throws std::system_error with errc::no_memory or errc::limit
+   * @tparam Factory A function that is called as `factory()`, and returns a T, a
+   *   `std::unique_ptr<T>` or a `T *`.
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param factory The factory.
+   * @param deleter The deleter; if it is a null pointer, values are not destroyed.
+   * @throws std::system_error with errc::no_memory or errc::limit.
    */
   template <class Factory, class Deleter, class = detail::enable_factory<Factory, T>,
             class = detail::enable_deleter<Deleter, T>>
@@ -124,14 +124,14 @@ class local {
   /**
    * Makes an object with options, whose values are made by a factory, and destroyed by a deleter.
    *
-   * @tparam Factory a function that is called as `factory()`, and returns a T, a
-   *   `std::unique_ptr<T>` or a `T *`
-   * @tparam Deleter a function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`
-   * @param asked the options
-   * @param factory the factory
-   * @param deleter the deleter; if it is a null pointer, values are not destroyed
+   * @tparam Factory A function that is called as `factory()`, and returns a T, a
+   *   `std::unique_ptr<T>` or a `T *`.
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param asked The options.
+   * @param factory The factory.
+   * @param deleter The deleter; if it is a null pointer, values are not destroyed.
    * @throws std::system_error with errc::invalid if the options exclude each other, and with
-   *   errc::no_memory or errc::limit
+   *   errc::no_memory or errc::limit.
    */
   template <class Factory, class Deleter, class = detail::enable_factory<Factory, T>,
             class = detail::enable_deleter<Deleter, T>>
@@ -144,10 +144,10 @@ class local {
   /**
    * Makes an object whose values are made by a factory, and not destroyed.
    *
-   * @tparam Factory a function that is called as `factory()`, and returns a T, a
-   *   `std::unique_ptr<T>` or a `T *`
-   * @param factory the factory
-   * @throws std::system_error with errc::no_memory or errc::limit
+   * @tparam Factory A function that is called as `factory()`, and returns a T, a
+   *   `std::unique_ptr<T>` or a `T *`.
+   * @param factory The factory.
+   * @throws std::system_error with errc::no_memory or errc::limit.
    */
   template <class Factory, class = detail::enable_factory<Factory, T>>
   local(Factory factory, std::nullptr_t) : local(options<T>(), std::move(factory), nullptr) {}
@@ -155,12 +155,12 @@ class local {
   /**
    * Makes an object with options, whose values are made by a factory, and not destroyed.
    *
-   * @tparam Factory a function that is called as `factory()`, and returns a T, a
-   *   `std::unique_ptr<T>` or a `T *`
-   * @param asked the options
-   * @param factory the factory
+   * @tparam Factory A function that is called as `factory()`, and returns a T, a
+   *   `std::unique_ptr<T>` or a `T *`.
+   * @param asked The options.
+   * @param factory The factory.
    * @throws std::system_error with errc::invalid if the options exclude each other, and with
-   *   errc::no_memory or errc::limit
+   *   errc::no_memory or errc::limit.
    */
   template <class Factory, class = detail::enable_factory<Factory, T>>
   local(options<T> asked, Factory factory, std::nullptr_t)
@@ -170,9 +170,9 @@ class local {
    * Makes an object whose values are made by `T(arguments...)`, or by `T{arguments...}` if T is an
    * aggregate. The object keeps copies of the arguments.
    *
-   * @tparam Arguments the types of the arguments
-   * @param arguments the arguments
-   * @throws std::system_error with errc::no_memory or errc::limit
+   * @tparam Arguments The types of the arguments.
+   * @param arguments The arguments.
+   * @throws std::system_error with errc::no_memory or errc::limit.
    */
   template <class... Arguments>
   explicit local(std::in_place_t, Arguments &&...arguments)
@@ -182,11 +182,11 @@ class local {
    * Makes an object with options, whose values are made by `T(arguments...)`, or by
    * `T{arguments...}` if T is an aggregate. The object keeps copies of the arguments.
    *
-   * @tparam Arguments the types of the arguments
-   * @param asked the options
-   * @param arguments the arguments
+   * @tparam Arguments The types of the arguments.
+   * @param asked The options.
+   * @param arguments The arguments.
    * @throws std::system_error with errc::invalid if the options exclude each other, and with
-   *   errc::no_memory or errc::limit
+   *   errc::no_memory or errc::limit.
    */
   template <class... Arguments>
   local(options<T> asked, std::in_place_t, Arguments &&...arguments)
@@ -196,7 +196,7 @@ class local {
   /**
    * Makes an object whose values are made by `T()`. After an error the object is as if moved from.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   explicit local(std::error_code &error) : local(options<T>(), error) {}
 
@@ -204,8 +204,8 @@ class local {
    * Makes an object with options, whose values are made by `T()`. After an error the object is as
    * if moved from.
    *
-   * @param asked the options
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param asked The options.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   local(options<T> asked, std::error_code &error) {
     make(asked, detail::by_default<T>(), detail::by_delete(), error);
@@ -215,11 +215,11 @@ class local {
    * Makes an object with options, whose values are made by a factory, and destroyed with `delete`.
    * After an error the object is as if moved from.
    *
-   * @tparam Factory a function that is called as `factory()`, and returns a T, a
-   *   `std::unique_ptr<T>` or a `T *` made with `new`
-   * @param asked the options
-   * @param factory the factory
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @tparam Factory A function that is called as `factory()`, and returns a T, a
+   *   `std::unique_ptr<T>` or a `T *` made with `new`.
+   * @param asked The options.
+   * @param factory The factory.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   template <class Factory, class = detail::enable_factory<Factory, T>>
   local(options<T> asked, Factory factory, std::error_code &error) {
@@ -230,13 +230,13 @@ class local {
    * Makes an object with options, whose values are made by a factory, and destroyed by a deleter.
    * After an error the object is as if moved from.
    *
-   * @tparam Factory a function that is called as `factory()`, and returns a T, a
-   *   `std::unique_ptr<T>` or a `T *`
-   * @tparam Deleter a function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`
-   * @param asked the options
-   * @param factory the factory
-   * @param deleter the deleter; if it is a null pointer, values are not destroyed
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @tparam Factory A function that is called as `factory()`, and returns a T, a
+   *   `std::unique_ptr<T>` or a `T *`.
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param asked The options.
+   * @param factory The factory.
+   * @param deleter The deleter; if it is a null pointer, values are not destroyed.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   template <class Factory, class Deleter, class = detail::enable_factory<Factory, T>,
             class = detail::enable_deleter<Deleter, T>>
@@ -248,11 +248,11 @@ class local {
    * Makes an object with options, whose values are made by a factory, and not destroyed. After an
    * error the object is as if moved from.
    *
-   * @tparam Factory a function that is called as `factory()`, and returns a T, a
-   *   `std::unique_ptr<T>` or a `T *`
-   * @param asked the options
-   * @param factory the factory
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @tparam Factory A function that is called as `factory()`, and returns a T, a
+   *   `std::unique_ptr<T>` or a `T *`.
+   * @param asked The options.
+   * @param factory The factory.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   template <class Factory, class = detail::enable_factory<Factory, T>>
   local(options<T> asked, Factory factory, std::nullptr_t, std::error_code &error) {
@@ -262,7 +262,7 @@ class local {
   /**
    * Moves all threads' values. No other thread may use either object during the call.
    *
-   * @param other the object to move from
+   * @param other The object to move from.
    */
   local(local &&other) noexcept
       : maker_(std::exchange(other.maker_, nullptr)), key_(std::move(other.key_)) {}
@@ -271,8 +271,8 @@ class local {
    * Moves all threads' values. The values that this object had are destroyed as by the destructor.
    * No other thread may use either object during the call.
    *
-   * @param other the object to move from
-   * @return this object
+   * @param other The object to move from.
+   * @return This object.
    */
   local &operator=(local &&other) noexcept {
     local(std::move(other)).swap(*this);
@@ -282,7 +282,7 @@ class local {
   /**
    * Exchanges all threads' values. No other thread may use either object during the call.
    *
-   * @param other the object to exchange with
+   * @param other The object to exchange with.
    */
   void swap(local &other) noexcept {
     std::swap(key_, other.key_);
@@ -292,8 +292,8 @@ class local {
   /**
    * Exchanges all threads' values of two objects, like `one.swap(other)`.
    *
-   * @param one the first object
-   * @param other the second object
+   * @param one The first object.
+   * @param other The second object.
    */
   friend void swap(local &one, local &other) noexcept { one.swap(other); }
 
@@ -301,11 +301,11 @@ class local {
   /**
    * Returns the calling thread's value, and makes it if there is none.
    *
-   * @return the value; never null
+   * @return The value; never null.
    * @throws std::system_error with errc::init if the factory returned null, with errc::reentrant if
    *   the factory reads the value that it is making, with errc::bad_key if the object was moved
    *   from, with errc::no_memory, and with errc::exiting if the thread is past its last cleanup;
-   *   and what the factory throws
+   *   and what the factory throws.
    */
   T *get() const {
     void *const value = tls_get_existing(key_.handle());
@@ -315,16 +315,16 @@ class local {
   /**
    * Returns the calling thread's value, like get().
    *
-   * @return the value; never null
-   * @throws std::system_error with the errors of get(); and what the factory throws
+   * @return The value; never null.
+   * @throws std::system_error with the errors of get(); and what the factory throws.
    */
   T *operator->() const { return get(); }
 
   /**
    * Returns a reference to the calling thread's value, like get().
    *
-   * @return the value
-   * @throws std::system_error with the errors of get(); and what the factory throws
+   * @return The value.
+   * @throws std::system_error with the errors of get(); and what the factory throws.
    */
   T &operator*() const { return *get(); }
 #endif
@@ -333,8 +333,8 @@ class local {
    * Returns the calling thread's value, and makes it if there is none. An exception of the factory
    * is thrown to the caller.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return the value; null after an error
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The value; null after an error.
    */
   T *get(std::error_code &error) const {
     void *const value = tls_get_existing(key_.handle());
@@ -346,7 +346,7 @@ class local {
   /**
    * Returns the calling thread's value, and makes none.
    *
-   * @return the value; null if there is none
+   * @return The value; null if there is none.
    */
   T *get_existing() const noexcept {
     return static_cast<T *>(tls_get_existing(key_.handle()));
@@ -361,8 +361,8 @@ class local {
    * If the call fails, the thread keeps its old value, and `value` is destroyed with
    * reason::removed. An object that was moved from has no deleter, so `value` is then yours.
    *
-   * @param value the new value; if null, the old value is destroyed as by reset()
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param value The new value; if null, the old value is destroyed as by reset().
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   void reset(T *value, std::error_code &error) noexcept {
     error.clear();
@@ -380,8 +380,8 @@ class local {
    * Replaces the calling thread's value. The old value is destroyed. The deleter of the object
    * destroys the new one later. After an error nothing has changed, and `value` is yours.
    *
-   * @param value the new value; if null, the old value is destroyed as by reset()
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param value The new value; if null, the old value is destroyed as by reset().
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   void reset(std::unique_ptr<T> &&value, std::error_code &error) noexcept {
     error.clear();
@@ -400,8 +400,8 @@ class local {
    * the visit may be the caller's own. For the same reason the function that visits the value must
    * not wait for a thread that is inside this call.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return the value; null if there is none, and after an error
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The value; null if there is none, and after an error.
    */
   std::unique_ptr<T> release(std::error_code &error) {
     return released(-1, error);
@@ -411,8 +411,8 @@ class local {
    * Removes the calling thread's value and returns it, like release(), but does not wait. It fails
    * with errc::busy if another thread visits the value.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return the value; null if there is none, and after an error
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The value; null if there is none, and after an error.
    */
   std::unique_ptr<T> try_release(std::error_code &error) noexcept {
     void *value = nullptr;
@@ -424,11 +424,11 @@ class local {
    * Removes the calling thread's value and returns it, like release(), but waits for a limited
    * time. It fails with errc::timeout if the time limit expires.
    *
-   * @tparam Rep the number type of the duration
-   * @tparam Period the unit of the duration
-   * @param time how long to wait
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return the value; null if there is none, and after an error
+   * @tparam Rep The number type of the duration.
+   * @tparam Period The unit of the duration.
+   * @param time How long to wait.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The value; null if there is none, and after an error.
    */
   template <class Rep, class Period>
   std::unique_ptr<T> try_release_for(const std::chrono::duration<Rep, Period> &time,
@@ -441,10 +441,10 @@ class local {
    * deleter of the object is not called for it. After an error nothing has changed, and `value` is
    * yours. It waits as release() does.
    *
-   * @param value the new value; if null, the call does what release() does
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return the old value; null after an error, if there was none, or if it was set outside of the
-   *   open scope, which shadows it now
+   * @param value The new value; if null, the call does what release() does.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The old value; null after an error, if there was none, or if it was set outside of the
+   *   open scope, which shadows it now.
    */
   std::unique_ptr<T> exchange(std::unique_ptr<T> &&value, std::error_code &error) {
     return exchanged(std::move(value), -1, error);
@@ -454,12 +454,12 @@ class local {
    * Replaces the calling thread's value, and returns the old value, like exchange(), but waits for
    * a limited time. It fails with errc::timeout if the time limit expires.
    *
-   * @tparam Rep the number type of the duration
-   * @tparam Period the unit of the duration
-   * @param value the new value; if null, the call does what try_release_for() does
-   * @param time how long to wait
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return the old value, as that of exchange()
+   * @tparam Rep The number type of the duration.
+   * @tparam Period The unit of the duration.
+   * @param value The new value; if null, the call does what try_release_for() does.
+   * @param time How long to wait.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The old value, as that of exchange().
    */
   template <class Rep, class Period>
   std::unique_ptr<T> try_exchange_for(std::unique_ptr<T> &&value,
@@ -481,8 +481,8 @@ class local {
    * version of the library that can clear only objects with options::any_thread_destroys(). It
    * fails with errc::busy if values are being visited, taken or cleared: try again.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return how many values were destroyed or have become stale
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return How many values were destroyed or have become stale.
    */
   std::size_t clear(std::error_code &error) noexcept {
     std::size_t ended = 0;
@@ -497,9 +497,9 @@ class local {
    * If the call fails, the thread keeps its old value, and `value` is destroyed with
    * reason::removed. An object that was moved from has no deleter, so `value` is then yours.
    *
-   * @param value the new value; if null, the old value is destroyed as by reset()
+   * @param value The new value; if null, the old value is destroyed as by reset().
    * @throws std::system_error with errc::bad_key if the object was moved from, with
-   *   errc::no_memory, and with errc::exiting if the thread is past its last cleanup
+   *   errc::no_memory, and with errc::exiting if the thread is past its last cleanup.
    */
   void reset(T *value) {
     std::error_code error;
@@ -511,9 +511,9 @@ class local {
    * Replaces the calling thread's value. The old value is destroyed. The deleter of the object
    * destroys the new one later. If the call fails, nothing has changed, and `value` is yours.
    *
-   * @param value the new value; if null, the old value is destroyed as by reset()
+   * @param value The new value; if null, the old value is destroyed as by reset().
    * @throws std::system_error with errc::bad_key if the object was moved from, with
-   *   errc::no_memory, and with errc::exiting if the thread is past its last cleanup
+   *   errc::no_memory, and with errc::exiting if the thread is past its last cleanup.
    */
   void reset(std::unique_ptr<T> &&value) {
     std::error_code error;
@@ -526,9 +526,9 @@ class local {
    * object is not called for it. If another thread visits the value, the call waits. It is a
    * cancellation point.
    *
-   * @return the value; null if there is none
+   * @return The value; null if there is none.
    * @throws std::system_error with errc::busy inside a visit or another function that the library
-   *   calls, if the value is being visited; and with errc::bad_key if the object was moved from
+   *   calls, if the value is being visited; and with errc::bad_key if the object was moved from.
    */
   std::unique_ptr<T> release() {
     std::error_code error;
@@ -542,12 +542,12 @@ class local {
    * std::error_code. If another thread visits the old value, the call waits. It is a cancellation
    * point.
    *
-   * @param value the new value; if null, the call does what release() does
-   * @return the old value; null if there was none, or if it was set outside of the open scope,
-   *   which shadows it now
+   * @param value The new value; if null, the call does what release() does.
+   * @return The old value; null if there was none, or if it was set outside of the open scope,
+   *   which shadows it now.
    * @throws std::system_error with errc::busy inside a visit or another function that the library
    *   calls, if the value is being visited; with errc::bad_key if the object was moved from; with
-   *   errc::no_memory; and with errc::exiting if the thread is past its last cleanup
+   *   errc::no_memory; and with errc::exiting if the thread is past its last cleanup.
    */
   std::unique_ptr<T> exchange(std::unique_ptr<T> &&value) {
     std::error_code error;
@@ -559,10 +559,10 @@ class local {
   /**
    * Destroys all threads' values with reason::purged, like the overload with a std::error_code.
    *
-   * @return how many values were destroyed or have become stale
+   * @return How many values were destroyed or have become stale.
    * @throws std::system_error with errc::invalid if the object has neither
    *   options::any_thread_destroys() nor options::enumerable(), and with errc::busy if values are
-   *   being visited, taken or cleared
+   *   being visited, taken or cleared.
    */
   std::size_t clear() {
     std::error_code error;
@@ -580,7 +580,7 @@ class local {
    * Returns a view of all threads' values. Its functions fail if the object was made without
    * options::enumerable().
    *
-   * @return the view
+   * @return The view.
    */
   all_threads_view<T> all_threads() const noexcept {
     return all_threads_view<T>(key_.handle());
@@ -590,9 +590,9 @@ class local {
   /**
    * Calls `f` with every thread's value, like all_threads_view::for_each().
    *
-   * @tparam F a function that is called as `f(T &)` or as `f(T &, std::uint64_t)`
-   * @param f the function
-   * @throws std::system_error with one of the errors of all_threads_view
+   * @tparam F A function that is called as `f(T &)` or as `f(T &, std::uint64_t)`.
+   * @param f The function.
+   * @throws std::system_error with one of the errors of all_threads_view.
    */
   template <class F>
   void combine_each(F &&f) const {
@@ -604,11 +604,11 @@ class local {
    * has a value, it returns a value that the factory makes, as tbb::enumerable_thread_specific
    * does.
    *
-   * @tparam F a function that is called as `f(const T &, const T &)` and returns a T
-   * @param f the function
-   * @return the combined value
+   * @tparam F A function that is called as `f(const T &, const T &)` and returns a T.
+   * @param f The function.
+   * @return The combined value.
    * @throws std::system_error with one of the errors of all_threads_view, or with errc::init if the
-   *   factory returned null; and what the factory throws
+   *   factory returned null; and what the factory throws.
    */
   template <class F>
   T combine(F f) const {
@@ -645,10 +645,10 @@ class local {
    * again. The object is then as if moved from. It is a cancellation point. Inside a function that
    * the library calls it fails with errc::reentrant.
    *
-   * @param timeout_ms how many milliseconds to wait; 0 does not wait, and a negative number waits
-   *   without a limit
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return how many threads still have a value; 0 also after an error other than errc::timeout
+   * @param timeout_ms How many milliseconds to wait; 0 does not wait, and a negative number waits
+   *   without a limit.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return How many threads still have a value; 0 also after an error other than errc::timeout.
    */
   std::size_t drain(int timeout_ms, std::error_code &error) {
     maker_ = nullptr;
@@ -662,9 +662,9 @@ class local {
    * The value is yours, and the deleter of the object is not called for it. Call it once for each
    * value.
    *
-   * @param key the key that tls::take_all() has passed
-   * @param value the value that tls::take_all() has passed
-   * @return the value; null if it is not one of this object
+   * @param key The key that tls::take_all() has passed.
+   * @param value The value that tls::take_all() has passed.
+   * @return The value; null if it is not one of this object.
    */
   std::unique_ptr<T> taken(tls_key_t key, void *value) const noexcept {
     return std::unique_ptr<T>(key == key_.handle() ? static_cast<T *>(value) : nullptr);
@@ -673,7 +673,7 @@ class local {
   /**
    * Returns the key of the object, for C functions. tls_get() makes values like get().
    *
-   * @return the key; TLS_KEY_NONE if the object was moved from
+   * @return The key; TLS_KEY_NONE if the object was moved from.
    */
   tls_key_t native_handle() const noexcept { return key_.handle(); }
 

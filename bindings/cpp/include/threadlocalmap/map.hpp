@@ -41,7 +41,7 @@ class map {
   /**
    * Makes an empty map.
    *
-   * @throws std::system_error with errc::no_memory
+   * @throws std::system_error with errc::no_memory.
    */
   map() {
     std::error_code error;
@@ -53,22 +53,22 @@ class map {
   /**
    * Makes an empty map. After an error the object is as if moved from.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   explicit map(std::error_code &error) noexcept { make(error); }
 
   /**
    * Moves a map, with its values.
    *
-   * @param other the object to move from
+   * @param other The object to move from.
    */
   map(map &&other) noexcept : native_(std::exchange(other.native_, nullptr)) {}
 
   /**
    * Moves a map, with its values. The map that this object had is destroyed.
    *
-   * @param other the object to move from
-   * @return this object
+   * @param other The object to move from.
+   * @return This object.
    */
   map &operator=(map &&other) noexcept {
     map(std::move(other)).swap(*this);
@@ -87,14 +87,14 @@ class map {
   /**
    * Exchanges two maps.
    *
-   * @param other the object to exchange with
+   * @param other The object to exchange with.
    */
   void swap(map &other) noexcept { std::swap(native_, other.native_); }
 
   /**
    * Returns the map, for C functions such as tls_map_switch().
    *
-   * @return the map; null if the object was moved from
+   * @return The map; null if the object was moved from.
    */
   tls_map_t *native_handle() const noexcept { return native_; }
 
@@ -120,10 +120,10 @@ class map::guard {
   /**
    * Puts the calling thread into a map.
    *
-   * @param to the map
+   * @param to The map.
    * @throws std::system_error with errc::busy if another thread is in the map, with errc::reentrant
    *   if called inside a function that the library calls, with errc::no_memory, and with
-   *   errc::exiting if the thread is past its last cleanup
+   *   errc::exiting if the thread is past its last cleanup.
    */
   explicit guard(const map &to) {
     std::error_code error;
@@ -137,8 +137,8 @@ class map::guard {
   /**
    * Puts the calling thread into a map. After an error the thread is in the same map as before.
    *
-   * @param to the map
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param to The map.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   guard(const map &to, std::error_code &error) noexcept { enter(to, error); }
 
@@ -156,7 +156,7 @@ class map::guard {
    * Leaves the map before the end of the block. It fails with errc::busy if another thread made the
    * guard; then nothing has changed, and that thread must call it. A second call has no effect.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   void leave(std::error_code &error) noexcept {
     error.clear();
@@ -174,7 +174,7 @@ class map::guard {
    * Leaves the map before the end of the block. A second call has no effect.
    *
    * @throws std::system_error with errc::busy if another thread made the guard; then nothing has
-   *   changed
+   *   changed.
    */
   void leave() {
     std::error_code error;

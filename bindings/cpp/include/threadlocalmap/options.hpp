@@ -84,8 +84,8 @@ struct copier {
  * Each member function that sets an option returns the object, so that calls can be chained.
  * Options can be copied.
  *
- * @tparam T the type of the values. `tls::options<>` fits objects of all types; it has no
- *   inherited()
+ * @tparam T The type of the values. `tls::options<>` fits objects of all types; it has no
+ *   inherited().
  */
 template <class T = detail::any_value>
 class options {
@@ -98,7 +98,7 @@ class options {
   /**
    * Makes options that have the rules of another library.
    *
-   * @param like the other library
+   * @param like The other library.
    */
   constexpr options(presets like) noexcept {
     if (like == presets::boost) return;
@@ -109,8 +109,8 @@ class options {
   /**
    * Converts from `tls::options<>`, which fits all types.
    *
-   * @tparam Other the type of the other options
-   * @param other the other options
+   * @tparam Other The type of the other options.
+   * @param other The other options.
    */
   template <class Other,
             class = std::enable_if_t<has_type && std::is_same_v<Other, detail::any_value>>>
@@ -120,8 +120,8 @@ class options {
   /**
    * Sets the name that reports show.
    *
-   * @param text the name; the object that is made with the options copies it
-   * @return these options
+   * @param text The name; the object that is made with the options copies it.
+   * @return These options.
    */
   constexpr options &name(const char *text) noexcept {
     name_ = text;
@@ -133,7 +133,7 @@ class options {
    * values before it returns. Without this option each thread destroys its own value: at its next
    * expunge(), when it next makes a value or finds none, or when it ends.
    *
-   * @return these options
+   * @return These options.
    */
   constexpr options &any_thread_destroys() noexcept {
     reclaim_ = TLS_RECLAIM_ANY;
@@ -143,7 +143,7 @@ class options {
   /**
    * Allows all_threads() and local::clear().
    *
-   * @return these options
+   * @return These options.
    */
   constexpr options &enumerable() noexcept { return with(TLS_KEY_ENUMERABLE); }
 
@@ -151,7 +151,7 @@ class options {
    * Makes values belong to the worker thread and not to its tasks: scopes do not affect them. It
    * cannot be used together with inherited().
    *
-   * @return these options
+   * @return These options.
    */
   constexpr options &worker() noexcept { return with(TLS_KEY_WORKER); }
 
@@ -168,7 +168,7 @@ class options {
    * Nothing else changes: the thread that destroys the object destroys its own value at once, and a
    * value that is reset or replaced is destroyed at once.
    *
-   * @return these options
+   * @return These options.
    */
   constexpr options &explicitly_expunged() noexcept { return with(TLS_KEY_EXPLICIT); }
 
@@ -176,7 +176,7 @@ class options {
    * Gives each task a copy of the value of the thread that submits it. Values are copied by their
    * copy constructor. It cannot be used together with worker().
    *
-   * @return these options
+   * @return These options.
    */
   constexpr options &inherited() noexcept {
     static_assert(has_type, "inherited() copies values, so it needs their type: tls::options<T>()");
@@ -197,8 +197,8 @@ class options {
    * Gives each task a copy of the value of the thread that submits it. Values are copied by a
    * function. It cannot be used together with worker().
    *
-   * @param copy a function that returns a copy, made with `new`. It must not be null
-   * @return these options
+   * @param copy A function that returns a copy, made with `new`. It must not be null.
+   * @return These options.
    */
   constexpr options &inherited(
       T *(*copy)(const typename detail::copier<T>::source &value)) noexcept {
@@ -214,7 +214,7 @@ class options {
   /**
    * Returns the options of the C header that have the same effect, without callbacks.
    *
-   * @return the options for tls_key_create()
+   * @return The options for tls_key_create().
    */
   tls_key_options_t for_key() const noexcept {
     tls_key_options_t key = {};

@@ -69,7 +69,7 @@ struct alignas(alignof(T) > line ? alignof(T) : std::size_t(line)) padded<T, fal
  * default, from something that converts to a T, or from std::in_place and the arguments of a
  * constructor of T.
  *
- * @tparam T the type of the value
+ * @tparam T The type of the value.
  */
 template <class T>
 using padded = detail::padded<T>;

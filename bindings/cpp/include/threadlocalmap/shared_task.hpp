@@ -21,7 +21,7 @@ inline namespace TLS_PRIVATE_MODE {
  * std::function, oneTBB, Taskflow, and pools that are built on them. All copies are the same task:
  * only one of them can be called, and only once.
  *
- * @tparam F the type of the function
+ * @tparam F The type of the function.
  */
 template <class F>
 class shared_task {
@@ -30,10 +30,10 @@ class shared_task {
   /**
    * Makes a task of a function, with a context of the calling thread.
    *
-   * @param f the function
+   * @param f The function.
    * @throws std::system_error with errc::init if a value could not be copied, or with
-   *   errc::no_memory
-   * @throws std::bad_alloc if memory could not be allocated
+   *   errc::no_memory.
+   * @throws std::bad_alloc if memory could not be allocated.
    */
   explicit shared_task(F f) : task_(new task<F>(std::move(f))) {}
 #endif
@@ -42,9 +42,9 @@ class shared_task {
    * Makes a task of a function, with a context of the calling thread. After an error the task is
    * empty.
    *
-   * @param f the function
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @throws std::bad_alloc if memory for the shared task could not be allocated
+   * @param f The function.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @throws std::bad_alloc if memory for the shared task could not be allocated.
    */
   shared_task(F f, std::error_code &error) : task_(new task<F>(std::move(f), error)) {}
 
@@ -52,11 +52,11 @@ class shared_task {
    * Calls the function in a scope, like task::operator()(). The second call of any copy, and a call
    * of an empty task, are errors; without exceptions they terminate the program.
    *
-   * @tparam Arguments the types of the arguments
-   * @param arguments the arguments
-   * @return the result of the function
+   * @tparam Arguments The types of the arguments.
+   * @param arguments The arguments.
+   * @return The result of the function.
    * @throws std::system_error with errc::invalid if the task was called before, or is empty; and
-   *   what the function throws
+   *   what the function throws.
    */
   template <class... Arguments>
   std::invoke_result_t<F, Arguments...> operator()(Arguments &&...arguments) const {

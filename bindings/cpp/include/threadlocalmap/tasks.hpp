@@ -37,8 +37,8 @@ class context {
    * Captures copies of the calling thread's inherited values.
    *
    * @throws std::system_error with errc::init if a value could not be copied, with errc::no_memory,
-   *   with errc::exiting if the thread is past its last cleanup, and with errc::limit if a key
-   *   has 4,194,303 references
+   *   with errc::exiting if the thread is past its last cleanup, and with errc::limit if a key has
+   *   4,194,303 references.
    */
   context() {
     std::error_code error;
@@ -50,22 +50,22 @@ class context {
   /**
    * Captures copies of the calling thread's inherited values. After an error the context is empty.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   explicit context(std::error_code &error) noexcept { capture(error); }
 
   /**
    * Moves a context.
    *
-   * @param other the object to move from
+   * @param other The object to move from.
    */
   context(context &&other) noexcept : captured_(std::exchange(other.captured_, nullptr)) {}
 
   /**
    * Moves a context. The copies that this object had are destroyed.
    *
-   * @param other the object to move from
-   * @return this object
+   * @param other The object to move from.
+   * @return This object.
    */
   context &operator=(context &&other) noexcept {
     context(std::move(other)).swap(*this);
@@ -78,14 +78,14 @@ class context {
   /**
    * Exchanges two contexts.
    *
-   * @param other the object to exchange with
+   * @param other The object to exchange with.
    */
   void swap(context &other) noexcept { std::swap(captured_, other.captured_); }
 
   /**
    * Returns the context, for C functions such as tls_scope_begin().
    *
-   * @return the context; null if it is empty
+   * @return The context; null if it is empty.
    */
   tls_context_t *native_handle() const noexcept { return captured_; }
 
@@ -117,7 +117,7 @@ class scope {
    * Opens a scope.
    *
    * @throws std::system_error with errc::no_memory, with errc::exiting if the thread is past its
-   *   last cleanup, and with errc::limit if 65,534 scopes are open
+   *   last cleanup, and with errc::limit if 65,534 scopes are open.
    */
   scope() {
     std::error_code error;
@@ -129,10 +129,10 @@ class scope {
    * Opens a scope in which the values of a context are visible. The context is unchanged and can be
    * used again.
    *
-   * @param along the context
+   * @param along The context.
    * @throws std::system_error with errc::init if a value could not be copied, with errc::no_memory,
    *   with errc::exiting if the thread is past its last cleanup, and with errc::limit if 65,534
-   *   scopes are open
+   *   scopes are open.
    */
   explicit scope(const context &along) {
     std::error_code error;
@@ -144,15 +144,15 @@ class scope {
   /**
    * Opens a scope. After an error no scope is open.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   explicit scope(std::error_code &error) noexcept { begin(nullptr, error); }
 
   /**
    * Opens a scope in which the values of a context are visible. After an error no scope is open.
    *
-   * @param along the context
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param along The context.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   scope(const context &along, std::error_code &error) noexcept {
     begin(along.native_handle(), error);
@@ -177,7 +177,7 @@ class scope {
    * It fails with errc::busy if a scope that was opened later is still open. It fails with
    * errc::invalid if the scope is not open in the map that the calling thread is in.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   void end(std::error_code &error) noexcept {
     error = open_ ? detail::code_of(tls_scope_end(scope_)) : std::error_code();
@@ -190,7 +190,7 @@ class scope {
    * second call has no effect.
    *
    * @throws std::system_error with errc::busy if a scope that was opened later is still open, and
-   *   with errc::invalid if the scope is not open in the map that the calling thread is in
+   *   with errc::invalid if the scope is not open in the map that the calling thread is in.
    */
   void end() {
     std::error_code error;
@@ -279,7 +279,7 @@ struct work {
  * use tls::shared_task. If a task is never called, its function and its context are destroyed with
  * it.
  *
- * @tparam F the type of the function
+ * @tparam F The type of the function.
  */
 template <class F>
 class task {
@@ -288,10 +288,10 @@ class task {
   /**
    * Makes a task of a function, with a context of the calling thread.
    *
-   * @param f the function
+   * @param f The function.
    * @throws std::system_error with errc::init if a value could not be copied, with errc::no_memory,
-   *   with errc::exiting if the thread is past its last cleanup, and with errc::limit if a key
-   *   has 4,194,303 references
+   *   with errc::exiting if the thread is past its last cleanup, and with errc::limit if a key has
+   *   4,194,303 references.
    */
   explicit task(F f) {
     std::error_code error;
@@ -304,15 +304,15 @@ class task {
    * Makes a task of a function, with a context of the calling thread. After an error the task is
    * empty.
    *
-   * @param f the function
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param f The function.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   task(F f, std::error_code &error) { make(std::move(f), error); }
 
   /**
    * Moves a task.
    *
-   * @param other the task to move from, which is empty after that
+   * @param other The task to move from, which is empty after that.
    */
   task(task &&other) noexcept
       : work_(std::move(other.work_)), native_(std::exchange(other.native_, nullptr)) {}
@@ -320,8 +320,8 @@ class task {
   /**
    * Moves a task. The task that this object had is destroyed without a call.
    *
-   * @param other the task to move from, which is empty after that
-   * @return this task
+   * @param other The task to move from, which is empty after that.
+   * @return This task.
    */
   task &operator=(task &&other) noexcept {
     task(std::move(other)).swap(*this);
@@ -334,7 +334,7 @@ class task {
   /**
    * Exchanges two tasks.
    *
-   * @param other the task to exchange with
+   * @param other The task to exchange with.
    */
   void swap(task &other) noexcept {
     std::swap(work_, other.work_);
@@ -344,7 +344,7 @@ class task {
   /**
    * Returns whether the task can be called.
    *
-   * @return true if the task was not called yet and is not empty
+   * @return True if the task was not called yet and is not empty.
    */
   explicit operator bool() const noexcept { return native_ != nullptr; }
 
@@ -352,11 +352,11 @@ class task {
    * Calls the function in a scope with the context of the task, and expunges. The second call, and
    * a call of an empty task, are errors; without exceptions they terminate the program.
    *
-   * @tparam Arguments the types of the arguments
-   * @param arguments the arguments
-   * @return the result of the function
+   * @tparam Arguments The types of the arguments.
+   * @param arguments The arguments.
+   * @return The result of the function.
    * @throws std::system_error with errc::invalid if the task was called before, or is empty; and
-   *   what the function throws
+   *   what the function throws.
    */
   template <class... Arguments>
   std::invoke_result_t<F, Arguments...> operator()(Arguments &&...arguments) {

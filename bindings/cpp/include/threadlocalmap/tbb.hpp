@@ -9,8 +9,8 @@
  *
  * While the observer exists, a scope is open on each thread that is in the arena. When a thread
  * leaves the arena, the values that it set there are destroyed, and it expunges. Values of objects
- * with tls::options::worker() (TLS_KEY_WORKER) remain. A worker leaves the arena when there is no work
- * for it. A thread that calls execute() leaves when execute() returns.
+ * with tls::options::worker() (TLS_KEY_WORKER) remain. A worker leaves the arena when there is no
+ * work for it. A thread that calls execute() leaves when execute() returns.
  *
  * To run each task in a scope of its own, with the context of the thread that submits it, wrap the
  * task. TBB copies tasks and calls them as const objects, so use tls::shared_task:
@@ -48,8 +48,8 @@ class arena_observer : public tbb::task_scheduler_observer {
   /**
    * Observes an arena from now on.
    *
-   * @param arena the arena
-   * @throws std::system_error with errc::no_memory or errc::limit
+   * @param arena The arena.
+   * @throws std::system_error with errc::no_memory or errc::limit.
    */
   explicit arena_observer(tbb::task_arena &arena)
       : task_scheduler_observer(arena), stay_(options<scope>().worker()) {

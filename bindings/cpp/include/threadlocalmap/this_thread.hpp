@@ -26,7 +26,7 @@ inline namespace TLS_PRIVATE_MODE {
  * Call it between two tasks, and before a worker goes to sleep. If there are no such values, it
  * takes about a nanosecond.
  *
- * @return the number of values that it destroyed
+ * @return The number of values that it destroyed.
  */
 inline std::size_t expunge() noexcept { return tls_stale_count() != 0 ? tls_expunge() : 0; }
 
@@ -34,8 +34,8 @@ inline std::size_t expunge() noexcept { return tls_stale_count() != 0 ? tls_expu
  * Destroys a limited number of the calling thread's stale values. Use it in pools that must not
  * pause for long.
  *
- * @param budget the largest number of values to destroy
- * @return the number of values that it destroyed
+ * @param budget The largest number of values to destroy.
+ * @return The number of values that it destroyed.
  */
 inline std::size_t expunge(std::size_t budget) noexcept {
   return tls_stale_count() != 0 ? tls_expunge_some(budget) : 0;
@@ -45,10 +45,10 @@ inline std::size_t expunge(std::size_t budget) noexcept {
  * Calls `f` when the calling thread ends, before its values are destroyed. The function that was
  * registered last is called first. After an error `f` is never called.
  *
- * @tparam F a function that is called as `f()`. It may be one that can only be moved, and must not
- *   throw
- * @param f the function
- * @param[out] error the error if the call fails; cleared otherwise
+ * @tparam F A function that is called as `f()`. It may be one that can only be moved, and must not
+ *   throw.
+ * @param f The function.
+ * @param[out] error The error if the call fails; cleared otherwise.
  */
 template <class F>
 void at_thread_exit(F f, std::error_code &error) {
@@ -71,11 +71,11 @@ void at_thread_exit(F f, std::error_code &error) {
  * Calls `f` when the calling thread ends, before its values are destroyed. The function that was
  * registered last is called first.
  *
- * @tparam F a function that is called as `f()`. It may be one that can only be moved, and must not
- *   throw
- * @param f the function
+ * @tparam F A function that is called as `f()`. It may be one that can only be moved, and must not
+ *   throw.
+ * @param f The function.
  * @throws std::system_error with errc::no_memory, with errc::exiting if the thread is past its last
- *   cleanup, and with errc::limit if the end of the thread cannot be detected
+ *   cleanup, and with errc::limit if the end of the thread cannot be detected.
  */
 template <class F>
 void at_thread_exit(F f) {
@@ -105,9 +105,9 @@ void at_thread_exit(F f) {
  * the values, or if a thread of the parent was visiting them at a fork. Those values remain; all
  * others were passed to `f`.
  *
- * @tparam F a function that is called as `f(tls_key_t, void *)`
- * @param f the function
- * @param[out] error the error if the call fails; cleared otherwise
+ * @tparam F A function that is called as `f(tls_key_t, void *)`.
+ * @param f The function.
+ * @param[out] error The error if the call fails; cleared otherwise.
  */
 template <class F>
 void take_all(F &&f, std::error_code &error) {
@@ -133,9 +133,9 @@ void take_all(F &&f, std::error_code &error) {
  * Removes each of the calling thread's values without destroying it, and passes it to `f`, like the
  * overload with a std::error_code.
  *
- * @tparam F a function that is called as `f(tls_key_t, void *)`
- * @param f the function
- * @throws std::system_error with errc::busy if some of the values are being visited; they remain
+ * @tparam F A function that is called as `f(tls_key_t, void *)`.
+ * @param f The function.
+ * @throws std::system_error with errc::busy if some of the values are being visited; they remain.
  */
 template <class F>
 void take_all(F &&f) {

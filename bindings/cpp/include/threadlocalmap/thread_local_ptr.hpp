@@ -43,7 +43,7 @@ inline namespace TLS_PRIVATE_MODE {
  * An object can be moved and swapped, and cannot be copied. An object that was moved from has no
  * values, and functions that would store one fail with errc::bad_key.
  *
- * @tparam T the type that the pointers point to. It may be void if there is a deleter
+ * @tparam T The type that the pointers point to. It may be void if there is a deleter.
  */
 template <class T>
 class thread_local_ptr {
@@ -55,16 +55,16 @@ class thread_local_ptr {
   /**
    * Makes an object whose values are destroyed with `delete`.
    *
-   * @throws std::system_error with errc::no_memory or errc::limit
+   * @throws std::system_error with errc::no_memory or errc::limit.
    */
   thread_local_ptr() : thread_local_ptr(options<T>()) {}
 
   /**
    * Makes an object with options, whose values are destroyed with `delete`.
    *
-   * @param asked the options
+   * @param asked The options.
    * @throws std::system_error with errc::invalid if the options exclude each other, and with
-   *   errc::no_memory or errc::limit
+   *   errc::no_memory or errc::limit.
    */
   explicit thread_local_ptr(options<T> asked) {
     std::error_code error;
@@ -75,9 +75,9 @@ class thread_local_ptr {
   /**
    * Makes an object whose values are destroyed by a deleter.
    *
-   * @tparam Deleter a function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`
-   * @param deleter the deleter; if it is a null pointer, values are not destroyed
-   * @throws std::system_error with errc::no_memory or errc::limit
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param deleter The deleter; if it is a null pointer, values are not destroyed.
+   * @throws std::system_error with errc::no_memory or errc::limit.
    */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   explicit thread_local_ptr(Deleter deleter) : thread_local_ptr(options<T>(), std::move(deleter)) {}
@@ -85,18 +85,18 @@ class thread_local_ptr {
   /**
    * Makes an object that does not destroy its values.
    *
-   * @throws std::system_error with errc::no_memory or errc::limit
+   * @throws std::system_error with errc::no_memory or errc::limit.
    */
   explicit thread_local_ptr(std::nullptr_t) : thread_local_ptr(options<T>(), nullptr) {}
 
   /**
    * Makes an object with options, whose values are destroyed by a deleter.
    *
-   * @tparam Deleter a function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`
-   * @param asked the options
-   * @param deleter the deleter; if it is a null pointer, values are not destroyed
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param asked The options.
+   * @param deleter The deleter; if it is a null pointer, values are not destroyed.
    * @throws std::system_error with errc::invalid if the options exclude each other, and with
-   *   errc::no_memory or errc::limit
+   *   errc::no_memory or errc::limit.
    */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   thread_local_ptr(options<T> asked, Deleter deleter) {
@@ -108,9 +108,9 @@ class thread_local_ptr {
   /**
    * Makes an object with options that does not destroy its values.
    *
-   * @param asked the options
+   * @param asked The options.
    * @throws std::system_error with errc::invalid if the options exclude each other, and with
-   *   errc::no_memory or errc::limit
+   *   errc::no_memory or errc::limit.
    */
   thread_local_ptr(options<T> asked, std::nullptr_t) {
     std::error_code error;
@@ -123,7 +123,7 @@ class thread_local_ptr {
    * Makes an object whose values are destroyed with `delete`. After an error the object is as if
    * moved from.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   explicit thread_local_ptr(std::error_code &error) noexcept { make(options<T>(), error); }
 
@@ -131,8 +131,8 @@ class thread_local_ptr {
    * Makes an object with options, whose values are destroyed with `delete`. After an error the
    * object is as if moved from.
    *
-   * @param asked the options
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param asked The options.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   thread_local_ptr(options<T> asked, std::error_code &error) noexcept { make(asked, error); }
 
@@ -140,10 +140,10 @@ class thread_local_ptr {
    * Makes an object with options, whose values are destroyed by a deleter. After an error the
    * object is as if moved from.
    *
-   * @tparam Deleter a function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`
-   * @param asked the options
-   * @param deleter the deleter; if it is a null pointer, values are not destroyed
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param asked The options.
+   * @param deleter The deleter; if it is a null pointer, values are not destroyed.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   thread_local_ptr(options<T> asked, Deleter deleter, std::error_code &error) {
@@ -154,8 +154,8 @@ class thread_local_ptr {
    * Makes an object with options that does not destroy its values. After an error the object is as
    * if moved from.
    *
-   * @param asked the options
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param asked The options.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   thread_local_ptr(options<T> asked, std::nullptr_t, std::error_code &error) noexcept {
     make(asked, nullptr, error);
@@ -164,7 +164,7 @@ class thread_local_ptr {
   /**
    * Moves all threads' values. No other thread may use either object during the call.
    *
-   * @param other the object to move from
+   * @param other The object to move from.
    */
   thread_local_ptr(thread_local_ptr &&other) noexcept
       : ways_(std::exchange(other.ways_, endings())), key_(std::move(other.key_)) {}
@@ -173,8 +173,8 @@ class thread_local_ptr {
    * Moves all threads' values. The values that this object had are destroyed as by the destructor.
    * No other thread may use either object during the call.
    *
-   * @param other the object to move from
-   * @return this object
+   * @param other The object to move from.
+   * @return This object.
    */
   thread_local_ptr &operator=(thread_local_ptr &&other) noexcept {
     thread_local_ptr(std::move(other)).swap(*this);
@@ -184,7 +184,7 @@ class thread_local_ptr {
   /**
    * Exchanges all threads' values. No other thread may use either object during the call.
    *
-   * @param other the object to exchange with
+   * @param other The object to exchange with.
    */
   void swap(thread_local_ptr &other) noexcept {
     std::swap(key_, other.key_);
@@ -194,36 +194,36 @@ class thread_local_ptr {
   /**
    * Exchanges all threads' values of two objects, like `one.swap(other)`.
    *
-   * @param one the first object
-   * @param other the second object
+   * @param one The first object.
+   * @param other The second object.
    */
   friend void swap(thread_local_ptr &one, thread_local_ptr &other) noexcept { one.swap(other); }
 
   /**
    * Returns the calling thread's pointer.
    *
-   * @return the pointer; null if the thread has none, or if the object was moved from
+   * @return The pointer; null if the thread has none, or if the object was moved from.
    */
   T *get() const noexcept { return detail::value_of<T>(tls_get_existing(key_.handle())); }
 
   /**
    * Returns the calling thread's pointer, like get().
    *
-   * @return the pointer; null if the thread has none
+   * @return The pointer; null if the thread has none.
    */
   T *operator->() const noexcept { return get(); }
 
   /**
    * Returns a reference to the calling thread's value. The thread must have one.
    *
-   * @return the value
+   * @return The value.
    */
   std::add_lvalue_reference_t<T> operator*() const noexcept { return *get(); }
 
   /**
    * Returns whether the calling thread has a pointer.
    *
-   * @return whether get() is not null
+   * @return Whether get() is not null.
    */
   explicit operator bool() const noexcept { return get() != nullptr; }
 
@@ -237,8 +237,8 @@ class thread_local_ptr {
    * If the call fails, the thread keeps its old value, and `value` is destroyed with
    * reason::removed. An object that was moved from has no deleter, so `value` is then yours.
    *
-   * @param value the new pointer; if null, the old value is destroyed as by reset()
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   void reset(T *value, std::error_code &error) noexcept {
     error.clear();
@@ -258,10 +258,10 @@ class thread_local_ptr {
    * is one exception: if the same pointer is stored again while another thread visits it, the call
    * fails with errc::busy, and the pointer keeps the deleter that it has.
    *
-   * @tparam Deleter a function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`
-   * @param value the new pointer; if null, the old value is destroyed as by reset()
-   * @param deleter the deleter of this value; if it is a null pointer, the value is not destroyed
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @param deleter The deleter of this value; if it is a null pointer, the value is not destroyed.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   void reset(T *value, Deleter deleter, std::error_code &error) {
@@ -272,8 +272,8 @@ class thread_local_ptr {
    * Replaces the calling thread's pointer with `value`, which the object does not own and does not
    * destroy. The old value is destroyed, unless it is the same.
    *
-   * @param value the new pointer; if null, the old value is destroyed as by reset()
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   void reset(T *value, std::nullptr_t, std::error_code &error) noexcept {
     void (*const none)(T *) = nullptr;
@@ -285,10 +285,10 @@ class thread_local_ptr {
    * deleter of the std::unique_ptr. The old value is destroyed. If the call fails, the new value is
    * destroyed.
    *
-   * @tparam U the type that the std::unique_ptr points to
-   * @tparam Deleter the deleter of the std::unique_ptr
-   * @param value the new pointer; if null, the old value is destroyed as by reset()
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @tparam U The type that the std::unique_ptr points to.
+   * @tparam Deleter The deleter of the std::unique_ptr.
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   template <class U, class Deleter, class = std::enable_if_t<std::is_convertible_v<U *, T *>>>
   void reset(std::unique_ptr<U, Deleter> value, std::error_code &error) {
@@ -304,8 +304,8 @@ class thread_local_ptr {
    * owners of the value until the value is replaced, removed or released. The old value is
    * destroyed.
    *
-   * @param value the new pointer; if null, the old value is destroyed as by reset()
-   * @param[out] error the error if the call fails; cleared otherwise
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   void reset(std::shared_ptr<T> value, std::error_code &error) {
     T *const pointer = value.get();
@@ -321,8 +321,8 @@ class thread_local_ptr {
    * the visit may be the caller's own. For the same reason the function that visits the value must
    * not wait for a thread that is inside this call.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return the value; null if there is none, and after an error
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The value; null if there is none, and after an error.
    */
   T *release(std::error_code &error) {
     return released(-1, error);
@@ -332,8 +332,8 @@ class thread_local_ptr {
    * Removes the calling thread's value and returns it, like release(), but does not wait. It fails
    * with errc::busy if another thread visits the value.
    *
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return the value; null if there is none, and after an error
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The value; null if there is none, and after an error.
    */
   T *try_release(std::error_code &error) noexcept {
     void *entry = nullptr;
@@ -345,11 +345,11 @@ class thread_local_ptr {
    * Removes the calling thread's value and returns it, like release(), but waits for a limited
    * time. It fails with errc::timeout if the time limit expires.
    *
-   * @tparam Rep the number type of the duration
-   * @tparam Period the unit of the duration
-   * @param time how long to wait
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return the value; null if there is none, and after an error
+   * @tparam Rep The number type of the duration.
+   * @tparam Period The unit of the duration.
+   * @param time How long to wait.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The value; null if there is none, and after an error.
    */
   template <class Rep, class Period>
   T *try_release_for(const std::chrono::duration<Rep, Period> &time, std::error_code &error) {
@@ -361,10 +361,10 @@ class thread_local_ptr {
    * returns the old value. The old value is yours, and its deleter is not called. After an error
    * nothing has changed, and `value` is yours. It waits as release() does.
    *
-   * @param value the new pointer; if null, the call does what release() does
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return the old value; null after an error, if there was none, or if it was set outside of the
-   *   open scope, which shadows it now
+   * @param value The new pointer; if null, the call does what release() does.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The old value; null after an error, if there was none, or if it was set outside of the
+   *   open scope, which shadows it now.
    */
   T *exchange(T *value, std::error_code &error) { return exchanged(value, -1, error); }
 
@@ -372,12 +372,12 @@ class thread_local_ptr {
    * Replaces the calling thread's pointer with `value`, and returns the old value, like exchange(),
    * but waits for a limited time. It fails with errc::timeout if the time limit expires.
    *
-   * @tparam Rep the number type of the duration
-   * @tparam Period the unit of the duration
-   * @param value the new pointer; if null, the call does what try_release_for() does
-   * @param time how long to wait
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return the old value, as that of exchange()
+   * @tparam Rep The number type of the duration.
+   * @tparam Period The unit of the duration.
+   * @param value The new pointer; if null, the call does what try_release_for() does.
+   * @param time How long to wait.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The old value, as that of exchange().
    */
   template <class Rep, class Period>
   T *try_exchange_for(T *value, const std::chrono::duration<Rep, Period> &time,
@@ -393,9 +393,9 @@ class thread_local_ptr {
    * If the call fails, the thread keeps its old value, and `value` is destroyed with
    * reason::removed. An object that was moved from has no deleter, so `value` is then yours.
    *
-   * @param value the new pointer; if null, the old value is destroyed as by reset()
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
    * @throws std::system_error with errc::bad_key if the object was moved from, with
-   *   errc::no_memory, and with errc::exiting if the thread is past its last cleanup
+   *   errc::no_memory, and with errc::exiting if the thread is past its last cleanup.
    */
   void reset(T *value) {
     required([&](auto &error) { reset(value, error); }, "tls::thread_local_ptr::reset");
@@ -406,11 +406,11 @@ class thread_local_ptr {
    * value is destroyed, unless it is the same. If the call fails, the deleter is called for
    * `value`, except with errc::busy.
    *
-   * @tparam Deleter a function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`
-   * @param value the new pointer; if null, the old value is destroyed as by reset()
-   * @param deleter the deleter of this value; if it is a null pointer, the value is not destroyed
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @param deleter The deleter of this value; if it is a null pointer, the value is not destroyed.
    * @throws std::system_error with the errors of reset(T *), or with errc::busy if the same pointer
-   *   is stored again while another thread visits it: then it keeps the deleter that it has
+   *   is stored again while another thread visits it: then it keeps the deleter that it has.
    */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   void reset(T *value, Deleter deleter) {
@@ -421,8 +421,8 @@ class thread_local_ptr {
    * Replaces the calling thread's pointer with `value`, which the object does not own and does not
    * destroy. The old value is destroyed, unless it is the same.
    *
-   * @param value the new pointer; if null, the old value is destroyed as by reset()
-   * @throws std::system_error with the errors of reset(T *, Deleter)
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @throws std::system_error with the errors of reset(T *, Deleter).
    */
   void reset(T *value, std::nullptr_t) {
     required([&](auto &error) { reset(value, nullptr, error); }, "tls::thread_local_ptr::reset");
@@ -433,10 +433,10 @@ class thread_local_ptr {
    * deleter of the std::unique_ptr. The old value is destroyed. If the call fails, the new value is
    * destroyed.
    *
-   * @tparam U the type that the std::unique_ptr points to
-   * @tparam Deleter the deleter of the std::unique_ptr
-   * @param value the new pointer; if null, the old value is destroyed as by reset()
-   * @throws std::system_error with the errors of reset(T *)
+   * @tparam U The type that the std::unique_ptr points to.
+   * @tparam Deleter The deleter of the std::unique_ptr.
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @throws std::system_error with the errors of reset(T *).
    */
   template <class U, class Deleter, class = std::enable_if_t<std::is_convertible_v<U *, T *>>>
   void reset(std::unique_ptr<U, Deleter> value) {
@@ -448,8 +448,8 @@ class thread_local_ptr {
    * owners of the value until the value is replaced, removed or released. The old value is
    * destroyed.
    *
-   * @param value the new pointer; if null, the old value is destroyed as by reset()
-   * @throws std::system_error with the errors of reset(T *, Deleter)
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @throws std::system_error with the errors of reset(T *, Deleter).
    */
   void reset(std::shared_ptr<T> value) {
     required([&](auto &error) { reset(std::move(value), error); }, "tls::thread_local_ptr::reset");
@@ -460,9 +460,9 @@ class thread_local_ptr {
    * called. After that get() returns null. If another thread visits the value, the call waits. It
    * is a cancellation point.
    *
-   * @return the value; null if there is none
+   * @return The value; null if there is none.
    * @throws std::system_error with errc::busy inside a visit or another function that the library
-   *   calls, if the value is being visited; and with errc::bad_key if the object was moved from
+   *   calls, if the value is being visited; and with errc::bad_key if the object was moved from.
    */
   T *release() {
     T *value = nullptr;
@@ -475,12 +475,12 @@ class thread_local_ptr {
    * overload with a std::error_code. If another thread visits the old value, the call waits. It is
    * a cancellation point.
    *
-   * @param value the new pointer; if null, the call does what release() does
-   * @return the old value; null if there was none, or if it was set outside of the open scope,
-   *   which shadows it now
+   * @param value The new pointer; if null, the call does what release() does.
+   * @return The old value; null if there was none, or if it was set outside of the open scope,
+   *   which shadows it now.
    * @throws std::system_error with errc::busy inside a visit or another function that the library
    *   calls, if the value is being visited; with errc::bad_key if the object was moved from; with
-   *   errc::no_memory; and with errc::exiting if the thread is past its last cleanup
+   *   errc::no_memory; and with errc::exiting if the thread is past its last cleanup.
    */
   T *exchange(T *value) {
     T *old = nullptr;
@@ -493,7 +493,7 @@ class thread_local_ptr {
    * Returns a view of all threads' values. Its functions fail if the object was made without
    * options::enumerable().
    *
-   * @return the view
+   * @return The view.
    */
   all_threads_view<T> all_threads() const noexcept {
     return all_threads_view<T>(key_.handle(), true);
@@ -503,9 +503,9 @@ class thread_local_ptr {
   /**
    * Calls `f` with every thread's value, like all_threads_view::for_each().
    *
-   * @tparam F a function that is called as `f(T &)` or as `f(T &, std::uint64_t)`
-   * @param f the function
-   * @throws std::system_error with one of the errors of all_threads_view
+   * @tparam F A function that is called as `f(T &)` or as `f(T &, std::uint64_t)`.
+   * @param f The function.
+   * @throws std::system_error with one of the errors of all_threads_view.
    */
   template <class F>
   void combine_each(F &&f) const {
@@ -523,10 +523,10 @@ class thread_local_ptr {
    * then as if moved from. It is a cancellation point. Inside a function that the library calls it
    * fails with errc::reentrant.
    *
-   * @param timeout_ms how many milliseconds to wait; 0 does not wait, and a negative number waits
-   *   without a limit
-   * @param[out] error the error if the call fails; cleared otherwise
-   * @return how many threads still have a value; 0 also after an error other than errc::timeout
+   * @param timeout_ms How many milliseconds to wait; 0 does not wait, and a negative number waits
+   *   without a limit.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return How many threads still have a value; 0 also after an error other than errc::timeout.
    */
   std::size_t drain(int timeout_ms, std::error_code &error) {
     ways_ = endings();
@@ -539,9 +539,9 @@ class thread_local_ptr {
    * Returns a value that tls::take_all() has passed to a function, if it is a value of this object.
    * The value is yours, and its deleter is not called. Call it once for each value.
    *
-   * @param key the key that tls::take_all() has passed
-   * @param value the value that tls::take_all() has passed
-   * @return the value; null if it is not one of this object
+   * @param key The key that tls::take_all() has passed.
+   * @param value The value that tls::take_all() has passed.
+   * @return The value; null if it is not one of this object.
    */
   T *taken(tls_key_t key, void *value) const noexcept {
     return key == key_.handle() && value != nullptr ? detail::hand_over<T>(value) : nullptr;
@@ -552,7 +552,7 @@ class thread_local_ptr {
    * address of a value, or an odd number if the value has a deleter of its own or is at an odd
    * address.
    *
-   * @return the key; TLS_KEY_NONE if the object was moved from
+   * @return The key; TLS_KEY_NONE if the object was moved from.
    */
   tls_key_t native_handle() const noexcept { return key_.handle(); }
 
