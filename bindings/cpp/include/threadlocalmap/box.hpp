@@ -106,7 +106,7 @@ class unique_holder {
   std::unique_ptr<U, Deleter> pointer_;
 };
 
-/** A std::shared_ptr as a deleter: the call gives up its share of the value. */
+/** A std::shared_ptr as a deleter. The call resets the std::shared_ptr. */
 template <class T>
 class shared_holder {
  public:

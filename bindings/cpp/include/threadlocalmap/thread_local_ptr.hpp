@@ -283,7 +283,7 @@ class thread_local_ptr {
   /**
    * Replaces the calling thread's pointer with that of a std::unique_ptr, which is destroyed by the
    * deleter of the std::unique_ptr. The old value is destroyed. If the call fails, the new value is
-   * destroyed.
+   * destroyed, except with errc::busy.
    *
    * @tparam U The type that the std::unique_ptr points to.
    * @tparam Deleter The deleter of the std::unique_ptr.
@@ -431,12 +431,12 @@ class thread_local_ptr {
   /**
    * Replaces the calling thread's pointer with that of a std::unique_ptr, which is destroyed by the
    * deleter of the std::unique_ptr. The old value is destroyed. If the call fails, the new value is
-   * destroyed.
+   * destroyed, except with errc::busy.
    *
    * @tparam U The type that the std::unique_ptr points to.
    * @tparam Deleter The deleter of the std::unique_ptr.
    * @param value The new pointer; if null, the old value is destroyed as by reset().
-   * @throws std::system_error with the errors of reset(T *).
+   * @throws std::system_error with the errors of reset(T *, Deleter).
    */
   template <class U, class Deleter, class = std::enable_if_t<std::is_convertible_v<U *, T *>>>
   void reset(std::unique_ptr<U, Deleter> value) {
