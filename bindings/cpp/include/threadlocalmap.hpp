@@ -41,10 +41,11 @@
  * ERRORS
  *   A function that fails throws std::system_error with tls::category(), and has changed nothing.
  *   The text of the exception names the function and the mistake, for example "moved from" or "not
- *   enumerable". Every function that can fail has an overload with a std::error_code & as its last
- *   parameter, which does not throw. With -fno-exceptions, only these overloads exist. An exception
- *   of a constructor or a factory of yours reaches the caller unchanged. Functions that are called
- *   by the memory allocator, inside a call of this library, fail with errc::reentrant.
+ *   enumerable". A function that can fail has an overload with a std::error_code & as its last
+ *   parameter, which does not throw; operators, combine() and combine_each() have none. With
+ *   -fno-exceptions, only these overloads exist. An exception of a constructor or a factory of
+ *   yours reaches the caller unchanged. Functions that are called by the memory allocator, inside a
+ *   call of this library, fail with tls::errc::reentrant.
  *
  * OWNERSHIP
  *   "Yours" means that the library does not destroy the value: the caller owns it.
