@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The man pages: that they are what the header says, and are well formed. The
-//! HTML site: that Doxygen makes it without a warning, and that its links and
-//! its search work.
+//! HTML site: that Doxygen makes it without a warning, that its links and its
+//! search work, and that all of the C and the C++ headers is in it.
 //!
 //! `make manual` (`THREADLOCALMAP_WRITE_MANUAL=1 cargo test --test manual`)
 //! writes `docs/man` anew from `include/threadlocalmap.h`. `make docs` has the
@@ -19,7 +19,7 @@ use std::process::Command;
 
 use support::manual::{Kind, Manual};
 use support::manual_pages::{pages, Page, Pages};
-use support::{manual_site, process, scratch, source_root};
+use support::{manual_cpp, manual_site, process, scratch, source_root};
 
 fn folder() -> PathBuf {
     source_root().join("docs/man")
@@ -196,6 +196,10 @@ fn make_site(folder: &Path) {
             write_file(input.join(name), &manual_site::with_head(&text));
         }
     }
+    for (path, text) in manual_cpp::headers(root) {
+        let text = manual_cpp::without_private(&manual_site::with_head(&text));
+        write_file(input.join(path), &text);
+    }
     let pages = manual_site::pages(root);
     let mut site = manual_site::Site { root, pages: pages.clone(), copies: BTreeMap::new() };
     for (number, page) in pages.iter().enumerate() {
@@ -272,6 +276,87 @@ fn search_index(folder: &Path) -> String {
     scripts.map(|path| fs::read_to_string(path).unwrap_or_default()).collect()
 }
 
+/// What the C++ headers declare for programs.
+fn declared_in_cpp() -> manual_cpp::Declared {
+    let mut declared = manual_cpp::Declared::new();
+    for header in manual_cpp::headers(source_root()).values() {
+        manual_cpp::declarations(header, &mut declared);
+    }
+    for (scope, number) in [("tls", 30), ("tls::local", 20), ("tls::map::guard", 3)] {
+        let names = declared.get(scope);
+        assert!(names.is_some_and(|names| names.len() >= number), "{scope}: {names:?}");
+    }
+    declared
+}
+
+/// As Doxygen names a file.
+fn file_of(scope: &str) -> String {
+    scope.replace('_', "__").replace("::", "_1_1")
+}
+
+/// What of the C++ reference is not in the site, in its list of classes or in its search.
+fn missing_in_cpp(
+    pages: &BTreeMap<PathBuf, String>,
+    index: &str,
+    declared: &manual_cpp::Declared,
+) -> Vec<String> {
+    let page =
+        |name: &str| pages.iter().find(|(path, _)| path.ends_with(name)).map(|(_, text)| text);
+    let list = page("namespaces.html").expect("the C++ reference has a list");
+    let mut missing = Vec::new();
+    for (scope, names) in declared {
+        let file = file_of(scope);
+        // All overloads of a member are in the list of all members.
+        let (file, all) = match page(&format!("namespace{file}.html")) {
+            Some(text) => (format!("namespace{file}.html"), Some(text)),
+            None => (format!("class{file}.html"), page(&format!("class{file}-members.html"))),
+        };
+        let Some(all) = all.filter(|_| page(&file).is_some()) else {
+            missing.push(format!("a page of {scope}"));
+            continue;
+        };
+        if !list.contains(&format!("href=\"{file}\"")) {
+            missing.push(format!("{scope} in the list"));
+        }
+        for (name, times) in names {
+            let shown = name.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+            let found = all.matches(&format!(">{shown}</a>")).count();
+            // A function of a namespace may be declared before it is defined.
+            if found < if file.starts_with("class") { *times } else { 1 } {
+                missing.push(format!("{scope}::{name}: {found} of {times}"));
+            }
+            if !index.contains(&format!("'{shown}'")) {
+                missing.push(format!("{scope}::{name} in the search"));
+            }
+        }
+    }
+    missing
+}
+
+/// The pages of the C++ reference that name what is private.
+fn private_in_cpp(pages: &BTreeMap<PathBuf, String>) -> Vec<String> {
+    let is_cpp = |path: &Path| {
+        let name = path.file_name().expect("a page has a name").to_string_lossy();
+        name.starts_with("class") || name.starts_with("namespace") || name.ends_with("_8hpp.html")
+    };
+    let names = ["detail::", "TLS_PRIVATE", "with_exceptions"];
+    let found = pages.iter().filter(|(path, _)| is_cpp(path)).flat_map(|(path, text)| {
+        let names = names.iter().filter(|name| text.contains(**name));
+        names.map(|name| format!("{}: {name}", path.display()))
+    });
+    found.collect()
+}
+
+#[test]
+fn every_template_parameter_of_the_cpp_headers_has_a_text() {
+    let mut missing = Vec::new();
+    for (path, text) in manual_cpp::headers(source_root()) {
+        let names = manual_cpp::template_parameters_without_text(&text);
+        missing.extend(names.into_iter().map(|name| format!("{path}: {name}")));
+    }
+    assert!(missing.is_empty(), "no @tparam of:\n{}", missing.join("\n"));
+}
+
 #[test]
 fn the_site_has_no_warning_and_no_dead_link_and_its_search_knows_every_function() {
     if !is_here("doxygen", "doxygen", "the HTML site") {
@@ -290,5 +375,13 @@ fn the_site_has_no_warning_and_no_dead_link_and_its_search_knows_every_function(
         );
         let is_shown = |text: &String| text.contains(&item.name);
         assert!(pages.values().any(is_shown), "no page has {}", item.name);
+    }
+    let missing = missing_in_cpp(&pages, &index, &declared_in_cpp());
+    assert!(missing.is_empty(), "the C++ reference has not:\n{}", missing.join("\n"));
+    let private = private_in_cpp(&pages);
+    assert!(private.is_empty(), "the C++ reference names:\n{}", private.join("\n"));
+    let tree = fs::read_to_string(folder.join("html/navtreedata.js")).expect("the site has a tree");
+    for section in ["modules.html", "namespaces.html", "files.html", "page_guide.html"] {
+        assert!(tree.contains(&format!("\"{section}\"")), "the tree has no {section}");
     }
 }

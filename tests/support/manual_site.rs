@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Doxygen makes the HTML site of: the header, the pages of `docs`, the
-//! chapters of the header's head as a page, and the examples.
+//! chapters of the header's head as a page, and the examples. The C++ headers
+//! are prepared in [`super::manual_cpp`].
 //!
 //! Doxygen's Markdown is not the one that the pages are written in: its anchors
 //! have other names, and it knows the files of the site alone. So the pages are
@@ -178,6 +179,9 @@ impl Site<'_> {
         if file == Path::new("include/threadlocalmap.h") {
             return Some("threadlocalmap_8h.html".to_owned());
         }
+        if file == Path::new("bindings/cpp/include/threadlocalmap.hpp") {
+            return Some("threadlocalmap_8hpp.html".to_owned());
+        }
         let path = self.root.join(&file);
         assert!(path.exists(), "{} has a link to {target}, which is not there", page.display());
         if path.is_dir() {
@@ -261,11 +265,11 @@ pub(crate) fn with_head(header: &str) -> String {
         let is_title = !text.is_empty()
             && text
                 .chars()
-                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == ' ' || c == '\'');
+                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || " ',-".contains(c))
+            && text.starts_with(|c: char| c.is_ascii_uppercase());
         if text.starts_with("SPDX-") {
             lines.next();
-        } else if let Some((_, brief)) =
-            text.split_once(".h - ").filter(|_| out.ends_with("@file\n"))
+        } else if let Some((_, brief)) = text.split_once(" - ").filter(|_| out.ends_with("@file\n"))
         {
             out += &format!(" * @brief {}{}\n", brief[..1].to_uppercase(), &brief[1..]);
         } else if is_title {
@@ -389,6 +393,7 @@ mod tests {
                 "<a href=\"page_pools.html\"><img src=\"life.svg\" alt=\"A\"/></a> z",
             ),
             ("[m](../Makefile)", "[m](files/Makefile.txt)"),
+            ("[h](../bindings/cpp/include/threadlocalmap.hpp)", "[h](threadlocalmap_8hpp.html)"),
             ("[w](https://a.b/c)", "[w](https://a.b/c)"),
         ] {
             assert_eq!(site.line(page, line), expected);
@@ -404,10 +409,10 @@ mod tests {
 
     #[test]
     fn the_head_of_a_header_becomes_the_text_of_its_page() {
-        let head = "/**\n * @file\n * x.h - does it.\n *\n * SPDX-x\n *\n * Text.\n *\n * WHAT IT'S\n *   Word.\n\
+        let head = "/**\n * @file\n * x.h - does it.\n *\n * SPDX-x\n *\n * Text.\n *\n * WHAT IT'S, PLUG-INS\n *   Word.\n\
             \x20*       code\n *\n * End.\n */\nint x;\n";
         let expected =
-            "/**\n * @file\n * @brief Does it.\n *\n * Text.\n *\n * @par What it's\n * Word.\n\
+            "/**\n * @file\n * @brief Does it.\n *\n * Text.\n *\n * @par What it's, plug-ins\n * Word.\n\
             \x20*     code\n *\n * End.\n */\nint x;\n";
         assert_eq!(with_head(head), expected);
     }

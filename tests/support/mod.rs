@@ -8,6 +8,7 @@
 //! * [`symbols`]: what a shared library exports and wants.
 //! * [`manual`]: what the header says; [`manual_pages`] and [`manual_mdoc`] write man pages of
 //!   it, [`manual_site`] what Doxygen makes a site of.
+//! * [`manual_cpp`]: the C++ headers as the site has them, and what they declare.
 //! * [`process`]: running what was built, with a guard against hanging.
 //! * [`suite`]: the programs of the C suite.
 //! * [`tools`]: what a check needs and a machine may not have.
@@ -19,6 +20,7 @@ pub(crate) mod compiler;
 pub(crate) mod declarations;
 pub(crate) mod library;
 pub(crate) mod manual;
+pub(crate) mod manual_cpp;
 pub(crate) mod manual_mdoc;
 pub(crate) mod manual_pages;
 pub(crate) mod manual_site;

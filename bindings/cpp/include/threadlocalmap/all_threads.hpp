@@ -22,44 +22,67 @@ inline namespace TLS_PRIVATE_MODE {
 
 namespace detail {
 
-/** The name tells what to use: it is in the compiler's message. */
+/** The return type of the deleted begin() and end(). Compilers print its name in their message. */
 struct there_are_no_iterators_use_for_each_or_iterate_over_snapshot;
 
 }  // namespace detail
 
 /**
- * All threads' values of an object that was made with options::enumerable().
+ * A view of all threads' values of one object, which was made with options::enumerable().
  *
  *     long total = hits.all_threads().reduce(0L, [](long n, counter &c) { return n + c.load(); });
  *     for (const sample &each : samples.all_threads().snapshot()) print(each);
  *
- * Each value is passed to a function, and *a value is not destroyed while the function that it was
- * passed to runs*. So a reference is valid inside the function. Return copies, and not addresses.
- * There are no iterators over the values themselves, because an iterator that is kept would refer
- * to a destroyed value; there are iterators over copies (snapshot()).
+ * A visit passes each value to a function, and *no value is destroyed while a function that it was
+ * passed to runs*. So a reference to the value is valid inside the function, and invalid after it:
+ * return copies and not addresses. There are no iterators over the values themselves, because the
+ * value that an iterator refers to could be destroyed at any time. There are iterators over copies:
+ * see snapshot().
  *
- * No thread waits for a visit, except with for_each_locked(): threads make, replace and remove
- * values meanwhile, and end. A value that its thread gives up while it is visited is destroyed
- * after the visit. A thread that has a value during the whole visit is visited once, even if it
- * replaces the value. Values that are set or removed meanwhile may be visited or not. The library
- * does not synchronise access to the contents of values, which their threads may be using: use
- * atomics or a mutex.
+ * No thread waits for a visit, except with for_each_locked(). During a visit, threads can make,
+ * replace and remove values, and can end. A value that its thread removes or replaces while it is
+ * visited is destroyed after the visit. A thread that has a value during the whole visit is visited
+ * once, even if it replaces the value. Values that are set or removed during the visit may be
+ * visited or not. The library does not synchronise access to the contents of values, which their
+ * threads may be using: use atomics or a mutex.
  *
- * Any thread may visit, and several may at once. While another thread clears the object, the visit
- * fails with errc::busy: try again. The view may be kept. When its object has ended, its functions
- * fail with errc::dead_key.
+ * Any thread may visit, and several threads may visit at once. A view may be kept: it can be
+ * copied, and it may outlive its object.
+ *
+ * The member functions fail with:
+ * - errc::invalid: the object was made without options::enumerable()
+ * - errc::busy: another thread clears or takes the values; try again
+ * - errc::dead_key: the object was destroyed
+ * - errc::bad_key: the object was moved from, or could not be made
+ * - errc::limit: 1,022 threads are visiting the values of this object
+ * - errc::reentrant: called inside for_each_locked(), or by the memory allocator
+ * - errc::no_memory: memory could not be allocated
+ * - errc::exiting: the thread is past its last cleanup
+ *
+ * @tparam T The type of the values.
  */
 template <class T>
 class all_threads_view {
  public:
-  /** has_boxes says whether values may have deleters of their own. */
+  /**
+   * Makes a view of the values of a key. Programs call the member function all_threads() of an
+   * object instead.
+   *
+   * @param values The key of the object.
+   * @param has_boxes Whether values of the key may have deleters of their own, as those of a
+   *   thread_local_ptr.
+   */
   explicit all_threads_view(tls_key_t values, bool has_boxes = false) noexcept
       : values_(values), has_boxes_(has_boxes) {}
 
   /**
-   * Calls f with each value, as f(T &) or as f(T &, std::uint64_t thread). `thread` is the
-   * operating system's number of the thread that has the value. If f throws, f is not called again,
-   * and the exception is thrown to the caller.
+   * Calls `f` with each value. If `f` throws, it is not called again, and the caller receives the
+   * exception.
+   *
+   * @tparam F A function that is called as `f(T &)` or as `f(T &, std::uint64_t)`.
+   * @param f The function. Its second argument is the operating system's number of the thread that
+   *   has the value.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   template <class F>
   void for_each(F &&f, std::error_code &error) const {
@@ -67,34 +90,58 @@ class all_threads_view {
   }
 
   /**
-   * Calls f with all values as they are at one instant. Use it for a sum that must be exact. From
-   * the first call of f to the last, no value of the object is set, replaced or removed, and no
-   * thread that has one ends: threads that try wait. A get() that finds a value does not wait.
-   * Access to the contents of values is not synchronised. While another thread is inside this
-   * function, for any object, it waits.
+   * Calls `f` with all values as they are at one instant. Use it for a sum that must be exact. From
+   * the first call of `f` to the last, no value of the object is set, replaced or removed, and no
+   * thread that has a value ends: threads that try wait. A get() that finds a value does not wait.
+   * Access to the contents of values is not synchronised. If another thread is inside this
+   * function, for any object, the call waits for it.
    *
-   * Locks are held while f runs, so f should be short, and must not wait for a thread that may be
-   * inside this library. f may read values that its thread has already, of this object or others,
-   * by get(), get_existing(), * and ->. Functions that set, visit, clear, or would make a value
-   * fail with errc::reentrant; functions that report no errors, such as expunge() and reset(), have
-   * no effect. f must neither make nor destroy objects. If it needs more, use for_each().
+   * Locks are held while `f` runs. So `f` should be short, and must not wait for a thread that may
+   * be inside this library. It may read values that its thread already has, of this object or of
+   * others, by get(), get_existing(), `*` and `->`. Functions that set, visit or clear values, or
+   * that would make one, fail with errc::reentrant. Functions that report no errors, such as
+   * expunge() and reset(), have no effect. `f` must not make or destroy objects. A function that
+   * needs to do more can be passed to for_each().
    *
-   * If f throws, f is not called again, and the exception is thrown to the caller, with no lock
-   * held.
+   * If `f` throws, it is not called again. The caller receives the exception after the locks are
+   * released.
+   *
+   * @tparam F A function that is called as `f(T &)` or as `f(T &, std::uint64_t)`.
+   * @param f The function. Its second argument is the operating system's number of the thread that
+   *   has the value.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   template <class F>
   void for_each_locked(F &&f, std::error_code &error) const {
     visit(tls_for_each_locked, f, error);
   }
 
-  /** Computes result = f(result, value) for each value, and returns the last result. */
+  /**
+   * Computes `result = f(result, value)` for each value. If `f` throws, it is not called again, and
+   * the caller receives the exception.
+   *
+   * @tparam Result The type of the result.
+   * @tparam F A function that is called as `f(Result, T &)`.
+   * @param result The first result.
+   * @param f The function.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The last result. After an error, or if no thread has a value, the first one.
+   */
   template <class Result, class F>
   Result reduce(Result result, F f, std::error_code &error) const {
     for_each([&](T &value) { result = f(std::move(result), value); }, error);
     return result;
   }
 
-  /** Returns the results of f for all values. */
+  /**
+   * Calls `f` with each value, and collects the results. If `f` throws, it is not called again, and
+   * the caller receives the exception.
+   *
+   * @tparam F A function that is called as `f(T &)`. It must not return a pointer to the value.
+   * @param f The function.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return A std::vector of the results; empty after an error.
+   */
   template <class F>
   auto collect(F f, std::error_code &error) const {
     std::vector<std::decay_t<std::invoke_result_t<F &, T &>>> results;
@@ -104,7 +151,12 @@ class all_threads_view {
     return results;
   }
 
-  /** Returns copies of all values. */
+  /**
+   * Copies all values. T must be copy-constructible.
+   *
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return A std::vector of the copies; empty after an error.
+   */
   auto snapshot(std::error_code &error) const {
     static_assert(std::is_copy_constructible_v<T>,
                   "a snapshot is made of copies, and these values can't be copied: use collect(f), "
@@ -112,31 +164,64 @@ class all_threads_view {
     return collect([](const T &value) -> T { return value; }, error);
   }
 
-  /** Returns how many threads have a value, by visiting each; 0 also after an error. */
+  /**
+   * Counts the threads that have a value, by visiting each value.
+   *
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The number of threads; 0 after an error.
+   */
   std::size_t size(std::error_code &error) const {
     std::size_t count = 0;
     for_each([&](T &) { count++; }, error);
     return error ? 0 : count;
   }
 
-  /** There are no iterators over values: use for_each(f), or iterate over snapshot(). */
+  // There are no iterators over values: use for_each(f), or iterate over snapshot().
   detail::there_are_no_iterators_use_for_each_or_iterate_over_snapshot *begin() const =
       TLS_PRIVATE_DELETED("a value can end meanwhile: use for_each(f), or iterate over snapshot()");
   detail::there_are_no_iterators_use_for_each_or_iterate_over_snapshot *end() const =
       TLS_PRIVATE_DELETED("a value can end meanwhile: use for_each(f), or iterate over snapshot()");
 
 #if TLS_PRIVATE_EXCEPTIONS
+  /**
+   * Calls `f` with each value. If `f` throws, it is not called again, and the caller receives the
+   * exception.
+   *
+   * @tparam F A function that is called as `f(T &)` or as `f(T &, std::uint64_t)`.
+   * @param f The function. Its second argument is the operating system's number of the thread that
+   *   has the value.
+   * @throws std::system_error with one of the errors of this class.
+   */
   template <class F>
   void for_each(F &&f) const {
     required([&](auto &error) { for_each(f, error); }, "tls::all_threads_view::for_each");
   }
 
+  /**
+   * Calls `f` with all values as they are at one instant, like the overload with a std::error_code.
+   *
+   * @tparam F A function that is called as `f(T &)` or as `f(T &, std::uint64_t)`.
+   * @param f The function. Its second argument is the operating system's number of the thread that
+   *   has the value.
+   * @throws std::system_error with one of the errors of this class.
+   */
   template <class F>
   void for_each_locked(F &&f) const {
     required([&](auto &error) { for_each_locked(f, error); },
              "tls::all_threads_view::for_each_locked");
   }
 
+  /**
+   * Computes `result = f(result, value)` for each value. If `f` throws, it is not called again, and
+   * the caller receives the exception.
+   *
+   * @tparam Result The type of the result.
+   * @tparam F A function that is called as `f(Result, T &)`.
+   * @param result The first result.
+   * @param f The function.
+   * @return The last result; the first one if no thread has a value.
+   * @throws std::system_error with one of the errors of this class.
+   */
   template <class Result, class F>
   Result reduce(Result result, F f) const {
     required([&](auto &error) { result = reduce(std::move(result), std::move(f), error); },
@@ -144,6 +229,15 @@ class all_threads_view {
     return result;
   }
 
+  /**
+   * Calls `f` with each value, and collects the results. If `f` throws, it is not called again, and
+   * the caller receives the exception.
+   *
+   * @tparam F A function that is called as `f(T &)`. It must not return a pointer to the value.
+   * @param f The function.
+   * @return A std::vector of the results.
+   * @throws std::system_error with one of the errors of this class.
+   */
   template <class F>
   auto collect(F f) const {
     std::error_code error;
@@ -152,6 +246,12 @@ class all_threads_view {
     return results;
   }
 
+  /**
+   * Copies all values. T must be copy-constructible.
+   *
+   * @return A std::vector of the copies.
+   * @throws std::system_error with one of the errors of this class.
+   */
   auto snapshot() const {
     std::error_code error;
     auto copies = snapshot(error);
@@ -159,6 +259,12 @@ class all_threads_view {
     return copies;
   }
 
+  /**
+   * Counts the threads that have a value, by visiting each value.
+   *
+   * @return The number of threads.
+   * @throws std::system_error with one of the errors of this class.
+   */
   std::size_t size() const {
     std::size_t count = 0;
     required([&](auto &error) { count = size(error); }, "tls::all_threads_view::size");
@@ -167,6 +273,7 @@ class all_threads_view {
 #endif
 
  private:
+  /** The argument of the C library's visit callback. */
   template <class F>
   struct visitor {
     F &f;
@@ -175,7 +282,7 @@ class all_threads_view {
     bool stopped;
   };
 
-  /** By tls_for_each() or tls_for_each_locked(). */
+  /** Visits all values by `go_over`, which is tls_for_each() or tls_for_each_locked(). */
   template <class F>
   void visit(int (*go_over)(tls_key_t, tls_visit_fn, void *), F &f, std::error_code &error) const {
     visitor<F> argument{f, nullptr, has_boxes_, false};
@@ -185,8 +292,9 @@ class all_threads_view {
   }
 
   /**
-   * Calls nothing of the library: locks may be held. Throws nothing, but is not noexcept: a thread that
-   * is ended in f unwinds through it.
+   * The C library's visit callback. It calls no function of the library, because locks may be held.
+   * It throws no exception, but it is not noexcept: if a thread is cancelled or calls
+   * pthread_exit() inside `f`, the stack is unwound through this function.
    */
   template <class F>
   static int visit_one(void *entry, std::uint64_t thread, void *argument) {
@@ -201,12 +309,13 @@ class all_threads_view {
         to.f(*value);
       }
     });
-    // What its owner does with it next comes after the visit.
+    // For the thread sanitizer: later accesses by the owner come after the visit.
     detail::handed_in(entry);
     return to.stopped ? 1 : 0;
   }
 
 #if TLS_PRIVATE_EXCEPTIONS
+  /** Calls `work` with a std::error_code, and throws the error if there is one. */
   template <class Work>
   static void required(Work work, const char *function) {
     std::error_code error;

@@ -7,30 +7,32 @@
  *     asio::thread_pool pool(4);
  *     auto executor = tls::scoped(pool.get_executor());
  *
- *     asio::post(executor, [] { ... });                 in a scope, with the poster's context
- *     asio::steady_timer timer(executor);               so are the timer's handlers
+ *     asio::post(executor, [] { ... });                 runs in a scope, with the poster's context
+ *     asio::steady_timer timer(executor);               its handlers run in scopes too
  *
- * Every handler that goes through such an executor is a tls::task: it runs in a scope with the
- * context of the thread that posted it, and the thread expunges after it. If a handler is never
- * run, its context is destroyed with it. tls::scoped() wraps any executor that has properties (Asio
- * 1.18, Boost 1.74 or newer): that of a thread_pool or an io_context, any_io_executor, or a strand.
+ * Every handler that such an executor runs is a tls::task: it runs in a scope with the context of
+ * the thread that posted it, and the thread expunges after it. If a handler is never run, its
+ * context is destroyed with it. tls::scoped() wraps any executor that has properties (Asio 1.18,
+ * Boost 1.74 or newer): that of a thread_pool or an io_context, any_io_executor, or a strand.
  *
  *     tls::map own;
  *     asio::co_spawn(tls::in_map(asio::make_strand(pool), own), session(), asio::detached);
  *
- * Every handler of such an executor runs in a map of its own (tls::map). Use it for the values of a
+ * Every handler of such an executor runs in the map `own` (tls::map). Use it for the values of a
  * coroutine or a session that is resumed on different threads. Only one handler may run at a time,
- * hence the strand.
+ * so the executor inside is a strand.
  *
- * Include this header after the headers of Asio, either Boost's or those of the Asio without Boost.
- * In a file that includes both, it is for Boost's.
+ * Include this header after the headers of Asio, either those of Boost.Asio or those of Asio
+ * without Boost. In a file that includes both, this header uses Boost.Asio.
  */
 #ifndef THREADLOCALMAP_ASIO_HPP
 #define THREADLOCALMAP_ASIO_HPP
 
 #if defined(BOOST_ASIO_DETAIL_CONFIG_HPP)
 #include <boost/asio/version.hpp>
+/** The namespace of the Asio that this header uses. */
 #define THREADLOCALMAP_ASIO ::boost::asio
+/** The version of the Asio that this header uses. */
 #define THREADLOCALMAP_ASIO_VERSION BOOST_ASIO_VERSION
 #elif defined(ASIO_DETAIL_CONFIG_HPP)
 #include <asio/version.hpp>
@@ -51,7 +53,7 @@ inline namespace TLS_PRIVATE_MODE {
 
 namespace detail {
 
-/** How a handler is wrapped for a scope of its own. */
+/** Wraps a handler so that it runs as a task. */
 struct in_scope {
   template <class F>
   auto operator()(F &&f) const {
@@ -61,7 +63,7 @@ struct in_scope {
   bool operator==(const in_scope &) const noexcept { return true; }
 };
 
-/** How it is wrapped to run in a map. */
+/** Wraps a handler so that it runs in a map. */
 struct in_one_map {
   const map *own;
 
@@ -79,8 +81,11 @@ struct in_one_map {
 }  // namespace detail
 
 /**
- * An executor that wraps the functions that it executes. Its properties are those of the inner
- * executor.
+ * An executor that wraps the functions that it executes. tls::scoped() and tls::in_map() return it.
+ * It has the properties of the executor inside. It can be copied.
+ *
+ * @tparam Inner The type of the executor inside.
+ * @tparam Wrap A function that is called with a function and returns the wrapped function.
  */
 template <class Inner, class Wrap>
 class wrapping_executor {
@@ -88,9 +93,23 @@ class wrapping_executor {
   using wrapping = wrapping_executor<std::decay_t<Other>, Wrap>;
 
  public:
+  /**
+   * Makes an executor.
+   *
+   * @param inner The executor that runs the wrapped functions.
+   * @param wrap The function that wraps them.
+   */
   explicit wrapping_executor(Inner inner, Wrap wrap = Wrap()) noexcept
       : inner_(std::move(inner)), wrap_(std::move(wrap)) {}
 
+  /**
+   * Wraps a function, and executes it with the executor inside.
+   *
+   * @tparam F The type of the function.
+   * @param f The function.
+   * @throws std::system_error if the task for the function could not be made; and what the executor
+   *   inside throws.
+   */
   template <class F>
   void execute(F &&f) const {
 #if THREADLOCALMAP_ASIO_VERSION < 102400
@@ -100,8 +119,17 @@ class wrapping_executor {
 #endif
   }
 
-  // By Asio's own functions: executors let only them in. What the executor inside has not, this one
-  // has not either.
+  // The next three call the functions of Asio, because the member functions of executors may be
+  // private. They do not exist for properties that the executor inside does not have.
+
+  /**
+   * Returns the value of a property of the executor inside.
+   *
+   * @tparam Property The type of the property.
+   * @tparam Executor The type of the executor inside; do not specify it.
+   * @param property The property.
+   * @return The value of the property.
+   */
   template <class Property, class Executor = const Inner &>
   auto query(const Property &property) const
       noexcept(noexcept(THREADLOCALMAP_ASIO::query(std::declval<Executor>(), property)))
@@ -109,6 +137,14 @@ class wrapping_executor {
     return THREADLOCALMAP_ASIO::query(inner_, property);
   }
 
+  /**
+   * Returns an executor that has a property and wraps functions in the same way.
+   *
+   * @tparam Property The type of the property.
+   * @tparam Executor The type of the executor inside; do not specify it.
+   * @param property The property.
+   * @return The executor.
+   */
   template <class Property, class Executor = const Inner &>
   auto require(const Property &property) const
       noexcept(noexcept(THREADLOCALMAP_ASIO::require(std::declval<Executor>(), property)))
@@ -117,6 +153,15 @@ class wrapping_executor {
     return wrapping<decltype(inner)>(std::move(inner), wrap_);
   }
 
+  /**
+   * Returns an executor that wraps functions in the same way and has a property, if the executor
+   * inside supports the property.
+   *
+   * @tparam Property The type of the property.
+   * @tparam Executor The type of the executor inside; do not specify it.
+   * @param property The property.
+   * @return The executor.
+   */
   template <class Property, class Executor = const Inner &>
   auto prefer(const Property &property) const
       noexcept(noexcept(THREADLOCALMAP_ASIO::prefer(std::declval<Executor>(), property)))
@@ -125,10 +170,24 @@ class wrapping_executor {
     return wrapping<decltype(inner)>(std::move(inner), wrap_);
   }
 
+  /**
+   * Compares two executors.
+   *
+   * @param a The first executor.
+   * @param b The second executor.
+   * @return Whether the executors inside are equal and both wrap functions in the same way.
+   */
   friend bool operator==(const wrapping_executor &a, const wrapping_executor &b) noexcept {
     return a.inner_ == b.inner_ && a.wrap_ == b.wrap_;
   }
 
+  /**
+   * Compares two executors.
+   *
+   * @param a The first executor.
+   * @param b The second executor.
+   * @return Whether they are different.
+   */
   friend bool operator!=(const wrapping_executor &a, const wrapping_executor &b) noexcept {
     return !(a == b);
   }
@@ -138,15 +197,26 @@ class wrapping_executor {
   Wrap wrap_;
 };
 
-/** Returns an executor that makes each function a task of its own. */
+/**
+ * Returns an executor that runs each function as a tls::task: in a scope, with the context of the
+ * thread that submits the function.
+ *
+ * @tparam Executor The type of the executor.
+ * @param executor The executor that runs the functions.
+ * @return The new executor.
+ */
 template <class Executor>
 wrapping_executor<Executor, detail::in_scope> scoped(Executor executor) {
   return wrapping_executor<Executor, detail::in_scope>(std::move(executor));
 }
 
 /**
- * Returns an executor that runs each function in this map, which must outlive them. One function
- * may run at a time.
+ * Returns an executor that runs each function in a map. Only one function may run at a time.
+ *
+ * @tparam Executor The type of the executor.
+ * @param executor The executor that runs the functions, for example a strand.
+ * @param own The map; it must outlive the functions.
+ * @return The new executor.
  */
 template <class Executor>
 wrapping_executor<Executor, detail::in_one_map> in_map(Executor executor, const map &own) {

@@ -1,13 +1,14 @@
 /**
  * @file
- * threadlocalmap/box.hpp - deleters, of an object or of one value. Private.
+ * threadlocalmap/box.hpp - the deleter of an object, and deleters of single values. Private.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * A thread_local_ptr has one key. A thread's entry under it is one of two things: the address of a
- * value that the object's deleter destroys, so that a get is one look-up; or the address of a box,
- * which is a value with a deleter of its own, marked by the lowest bit. A value at an odd address
- * is boxed too, so every entry can be told apart.
+ * A thread_local_ptr has one key. What the C library stores for a thread under this key is called
+ * an entry here. An entry is one of two addresses. It is the address of a value, if the deleter of
+ * the object destroys the value; then get() is one look-up. Or it is the address of a box, with the
+ * lowest bit set. A box holds a pointer to a value and the value's own deleter. A value at an odd
+ * address always has a box, so the lowest bit tells the two apart.
  */
 #ifndef THREADLOCALMAP_BOX_HPP
 #define THREADLOCALMAP_BOX_HPP
@@ -24,13 +25,14 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 namespace detail {
 
-/** A deleter is called with a pointer, or with a pointer and a reason. */
+/** Accepts a function that is called with a pointer, or with a pointer and a reason. */
 template <class Deleter, class T>
 using enable_deleter =
     std::enable_if_t<std::is_same_v<Deleter, std::nullptr_t> ||
                      std::is_invocable_v<Deleter &, T *, reason> ||
                      std::is_invocable_v<Deleter &, T *>>;
 
+/** Returns whether a deleter is a null pointer. */
 template <class Deleter>
 bool is_null(const Deleter &deleter) noexcept {
   if constexpr (std::is_pointer_v<Deleter> || std::is_same_v<Deleter, std::nullptr_t>) {
@@ -40,12 +42,12 @@ bool is_null(const Deleter &deleter) noexcept {
   }
 }
 
-/** A null one is not called. What it throws ends the program. */
+/** Calls a deleter, unless it is null. If it throws, the program is terminated. */
 template <class Deleter, class T>
 void call_deleter(Deleter &deleter, T *value, reason why) noexcept {
   if (is_null(deleter)) return;
   if constexpr (std::is_same_v<Deleter, std::nullptr_t>) {
-    // Not owned.
+    // The value is not owned.
   } else if constexpr (std::is_invocable_v<Deleter &, T *, reason>) {
     deleter(value, why);
   } else {
@@ -53,7 +55,7 @@ void call_deleter(Deleter &deleter, T *value, reason why) noexcept {
   }
 }
 
-/** The deleter of an object whose values are made by `new`. */
+/** The deleter of values that are made with `new`. */
 struct by_delete {
   template <class T>
   void operator()(T *value) const {
@@ -61,7 +63,7 @@ struct by_delete {
   }
 };
 
-/** The values end by a deleter of the object. */
+/** The rules of a key whose values are destroyed by a deleter of the object. */
 template <class T, class Deleter>
 class deleter_rules final : public rules<T> {
  public:
@@ -76,13 +78,13 @@ class deleter_rules final : public rules<T> {
   Deleter deleter_;
 };
 
-/** How the values of an object end that have no deleter of their own. */
+/** How values without a deleter of their own are destroyed. */
 template <class T>
 struct endings {
-  /** Null: there is no object. */
+  /** Destroys a value. Null if the object has no key. */
   void (*end)(T *value, reason why, rules<T> *own) noexcept = nullptr;
 
-  /** The object's, which its key keeps. May be null where `end` is by_delete: there are no copies. */
+  /** The rules, which belong to the key. May be null if `end` is by_delete: no copies are made. */
   rules<T> *own = nullptr;
 
   static void by_rules(T *value, reason why, rules<T> *own) noexcept { own->end(value, why); }
@@ -90,7 +92,7 @@ struct endings {
   static void by_delete(T *value, reason, rules<T> *) noexcept { delete value; }
 };
 
-/** The deleter that a unique_ptr brings along, with the pointer that it wants. */
+/** The deleter of a std::unique_ptr, kept with its pointer, which may have another type. */
 template <class U, class Deleter>
 class unique_holder {
  public:
@@ -104,7 +106,7 @@ class unique_holder {
   std::unique_ptr<U, Deleter> pointer_;
 };
 
-/** One of the owners of a shared value. */
+/** A std::shared_ptr as a deleter. The call resets the std::shared_ptr. */
 template <class T>
 class shared_holder {
  public:
@@ -116,7 +118,7 @@ class shared_holder {
   std::shared_ptr<T> pointer_;
 };
 
-/** The object's own way, for a value at an odd address. */
+/** The deleter of the object, for a value that has a box because its address is odd. */
 template <class T>
 class object_holder {
  public:
@@ -128,7 +130,7 @@ class object_holder {
   endings<T> ways_;
 };
 
-/** The value is handed over: its deleter is to go without a call. */
+/** Prepares a deleter to be destroyed without destroying the value. */
 template <class Deleter>
 void forget(Deleter &) noexcept {}
 
@@ -137,19 +139,19 @@ void forget(unique_holder<U, Deleter> &holder) noexcept {
   holder.forget();
 }
 
-/** A value with a deleter of its own. */
+/** A pointer to a value that has a deleter of its own. */
 template <class T>
 class box {
  public:
-  /** Ends the value, and the box. */
+  /** Destroys the value and the box. */
   virtual void end(reason why) noexcept = 0;
 
-  /** Ends the box alone. */
+  /** Destroys the box, and returns the value. */
   virtual T *hand_over() noexcept = 0;
 
   /**
-   * The value has another owner: the box will end without it. For the thread that has the box, while
-   * another one may visit it.
+   * Records that the value has another owner, so that end() destroys the box alone. Only the thread
+   * that has the box calls it; another thread may visit the value during the call.
    */
   void disown() noexcept { owns_ = false; }
   void own_again() noexcept { owns_ = true; }
@@ -157,7 +159,7 @@ class box {
   T *const value;
   const copier<T> copies;
 
-  /** Not one of its own: so copies end that way, too. */
+  /** Whether the deleter is that of the object, which then destroys copies too. */
   const bool has_objects_deleter;
 
  protected:
@@ -175,7 +177,8 @@ template <class T, class Deleter>
 class box_with final : public box<T> {
  public:
   box_with(T *own, const copier<T> &copy, Deleter &&deleter)
-      : box<T>(own, copy, std::is_same_v<Deleter, object_holder<T>>), deleter_(std::move(deleter)) {}
+      : box<T>(own, copy, std::is_same_v<Deleter, object_holder<T>>),
+        deleter_(std::move(deleter)) {}
 
   void end(reason why) noexcept override {
     if (this->owns()) call_deleter(deleter_, this->value, why);
@@ -194,12 +197,12 @@ class box_with final : public box<T> {
   Deleter deleter_;
 };
 
-/** Whether an entry is a box. */
+/** Returns whether an entry is a box. */
 inline bool is_boxed(const void *entry) noexcept {
   return (reinterpret_cast<std::uintptr_t>(entry) & 1) != 0;
 }
 
-/** The entry of a box. Inside of the box, so that who looks for leaks finds it. */
+/** Returns the entry of a box. It points into the box, so that leak checkers find the box. */
 template <class T>
 void *entry_of(box<T> *boxed) noexcept {
   return static_cast<char *>(static_cast<void *>(boxed)) + 1;
@@ -210,15 +213,16 @@ box<T> *unboxed(void *entry) noexcept {
   return static_cast<box<T> *>(static_cast<void *>(static_cast<char *>(entry) - 1));
 }
 
-/** What an entry is about. */
+/** Returns the value of an entry. */
 template <class T>
 T *value_of(void *entry) noexcept {
   return TLS_PRIVATE_LIKELY(!is_boxed(entry)) ? static_cast<T *>(entry) : unboxed<T>(entry)->value;
 }
 
 /**
- * An entry for a value and its deleter, which is moved from. If it can't be made, the deleter is
- * called: errc::no_memory, and null; or the exception of the deleter's constructor.
+ * Makes an entry for a value and its deleter, which is moved from. If that fails, it calls the
+ * deleter, and either returns null with errc::no_memory or throws the exception of the deleter's
+ * move constructor.
  */
 template <class T, class Deleter>
 void *make_entry(T *value, Deleter &deleter, const copier<T> &copies, std::error_code &error) {
@@ -238,7 +242,10 @@ void *make_entry(T *value, Deleter &deleter, const copier<T> &copies, std::error
   return entry_of(boxed);
 }
 
-/** An entry for a value that ends as the object's do. Null: it can't be made, and nothing was called. */
+/**
+ * Makes an entry for a value that the deleter of the object destroys. If that fails, it returns
+ * null and does not destroy the value.
+ */
 template <class T>
 void *make_entry_or_none(T *value, const endings<T> &ways) noexcept {
   if (TLS_PRIVATE_LIKELY(!is_boxed(value))) return erased(value);
@@ -248,7 +255,10 @@ void *make_entry_or_none(T *value, const endings<T> &ways) noexcept {
   return boxed != nullptr ? entry_of(boxed) : nullptr;
 }
 
-/** The same. If it can't be made, the value ends: errc::no_memory. */
+/**
+ * Makes an entry for a value that the deleter of the object destroys. If that fails, it destroys
+ * the value, and returns null with errc::no_memory.
+ */
 template <class T>
 void *make_entry(T *value, const endings<T> &ways, std::error_code &error) noexcept {
   void *const entry = make_entry_or_none(value, ways);
@@ -258,23 +268,23 @@ void *make_entry(T *value, const endings<T> &ways, std::error_code &error) noexc
   return nullptr;
 }
 
-/** Ends what an entry is about. */
+/** Destroys the value of an entry, and its box if it has one. */
 template <class T>
 void end_entry(void *entry, reason why, const endings<T> &ways) noexcept {
   if (is_boxed(entry)) unboxed<T>(entry)->end(why);
   else ways.end(static_cast<T *>(entry), why, ways.own);
 }
 
-/** Hands the value of an entry over, without its deleter. */
+/** Returns the value of an entry, and destroys its box if it has one. The value remains. */
 template <class T>
 T *hand_over(void *entry) noexcept {
   return is_boxed(entry) ? unboxed<T>(entry)->hand_over() : static_cast<T *>(entry);
 }
 
 /**
- * Stores an entry for the calling thread, and ends the one before: without its value, if that is the
- * same. But one that ends as the object says, while another thread visits it, can't be told so: then
- * nothing has changed, and it is TLS_ERR_BUSY.
+ * Stores an entry for the calling thread, and destroys the old one. If both have the same value,
+ * the value is not destroyed. This is impossible while another thread visits the value, if the
+ * old entry has no box: then nothing has changed, and the result is TLS_ERR_BUSY.
  */
 template <class T>
 int store(tls_key_t key, void *entry, const endings<T> &ways) noexcept {
@@ -289,7 +299,7 @@ int store(tls_key_t key, void *entry, const endings<T> &ways) noexcept {
     if (value_of<T>(taken) == value_of<T>(entry)) hand_over<T>(taken);
     else end_entry(taken, reason::replaced, ways);
   } else if (answer == TLS_ERR_BUSY && is_boxed(old)) {
-    // Before: its end may come at once.
+    // Before tls_set(), which may destroy the old entry at once.
     unboxed<T>(old)->disown();
     answer = tls_set(key, entry);
     if (answer != TLS_OK && tls_get_existing(key) == old) unboxed<T>(old)->own_again();
@@ -297,7 +307,7 @@ int store(tls_key_t key, void *entry, const endings<T> &ways) noexcept {
   return answer;
 }
 
-/** The C library's callbacks of a thread_local_ptr's key. */
+/** The C library's callbacks of the key of a thread_local_ptr. */
 template <class T>
 struct pointer_callbacks {
   template <void (*End)(T *, reason, rules<T> *) noexcept>

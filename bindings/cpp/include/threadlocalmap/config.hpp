@@ -1,7 +1,7 @@
 /**
  * @file
- * threadlocalmap/config.hpp - the compiler's features: exceptions, branch hints, kinds of symbols,
- * sanitizers. Private.
+ * threadlocalmap/config.hpp - what the compiler can do: exceptions, branch hints, kinds of
+ * symbols, sanitizers. Private.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -14,8 +14,8 @@
 #error "the C++ header of threadlocalmap needs C++17: compile with -std=c++17, or a later one"
 #endif
 
-/* Code with and without exceptions differs, and may meet in one program. The names differ too, so
- * that no linker takes the one for the other. */
+/* A program may contain code with exceptions and code without them. The functions of this library
+ * differ between the two, so their names differ too, and no linker confuses them. */
 #if defined(__cpp_exceptions)
 #define TLS_PRIVATE_EXCEPTIONS 1
 #define TLS_PRIVATE_MODE with_exceptions
@@ -28,15 +28,15 @@
 #define TLS_PRIVATE_LIKELY(condition) __builtin_expect((condition), 1)
 #define TLS_PRIVATE_COLD __attribute__((noinline, cold))
 /*
- * A function with a static variable that all files share. An inline one would do, but then g++ marks
- * the variable as unique in the process (STB_GNU_UNIQUE), and no shared object that has such a symbol
- * is ever unmapped again. So there is none in this header: no static variable of an inline function
- * or a template, and no inline variable. The variable of a weak function is local, and the linker
- * keeps one function of each name: in the process, or in the shared object.
+ * A function with a static variable that all translation units share. In an inline function, g++
+ * would mark the variable as unique in the process (STB_GNU_UNIQUE), and dlclose() never unmaps a
+ * shared object that has such a symbol. So these headers have no static variable in an inline
+ * function or a template, and no inline variable. The static variable of a weak function is a local
+ * symbol, and the linker keeps one function of each name: in the process, or in the shared object.
  */
 #define TLS_PRIVATE_ONE_IN_PROCESS __attribute__((weak, visibility("default")))
 #define TLS_PRIVATE_ONE_IN_OBJECT __attribute__((weak, visibility("hidden")))
-/* A handler of abi::__forced_unwind binds its reference to no object. */
+/* In a handler of abi::__forced_unwind the reference refers to no object. */
 #define TLS_PRIVATE_UNWINDS __attribute__((no_sanitize("null")))
 #else
 #define TLS_PRIVATE_LIKELY(condition) (condition)
@@ -46,7 +46,7 @@
 #define TLS_PRIVATE_UNWINDS
 #endif
 
-/* What is deleted, and what to do in its place: C++26 lets the compiler say so. */
+/* A deleted function, and what to use instead. In C++26 the compiler prints the text. */
 #if defined(__cpp_deleted_function)
 #define TLS_PRIVATE_DELETED(text) delete (text)
 #else
@@ -70,9 +70,11 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 namespace detail {
 
-/* The thread sanitizer does not see how a library orders threads that is not instrumented itself; these
- * tell it: the one who gets a pointer from the library comes after the one who has handed it in. What the
- * library does inside it can't be told: when it reports the library's own locks, link an instrumented one. */
+/* The thread sanitizer does not see how the library synchronises threads, because the library is
+ * not instrumented. These functions tell it: what a thread did before it passed a pointer to the
+ * library happens before what another thread does after it received the pointer. They cannot
+ * describe the locks inside the library. If the sanitizer reports those, link an instrumented
+ * library. */
 inline void handed_in(void *pointer) noexcept {
 #ifdef TLS_PRIVATE_TSAN
   if (pointer != nullptr) __tsan_release(pointer);

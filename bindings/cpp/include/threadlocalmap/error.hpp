@@ -19,7 +19,10 @@
 
 namespace tls {
 
-/** The error codes of the C header (TLS_ERR_*), with their numbers. */
+/**
+ * The error codes of the C header (TLS_ERR_*), with the same numbers. They convert to
+ * std::error_code.
+ */
 enum class errc {
   bad_key = TLS_ERR_BAD_KEY,         ///< the object was moved from, or could not be made
   dead_key = TLS_ERR_DEAD_KEY,       ///< the object has been destroyed
@@ -27,10 +30,10 @@ enum class errc {
   no_memory = TLS_ERR_NO_MEMORY,     ///< memory could not be allocated
   absent = TLS_ERR_ABSENT,           ///< the calling thread has no value
   limit = TLS_ERR_LIMIT,             ///< a limit was reached
-  reentrant = TLS_ERR_REENTRANT,     ///< a factory reads the value that it is to make
+  reentrant = TLS_ERR_REENTRANT,     ///< called where it is not allowed, as in the value's factory
   init = TLS_ERR_INIT,               ///< a factory failed
   exiting = TLS_ERR_EXITING,         ///< the thread is past its last cleanup
-  busy = TLS_ERR_BUSY,               ///< in use elsewhere, or calls came in the wrong order
+  busy = TLS_ERR_BUSY,               ///< in use by another thread, or calls in the wrong order
   timeout = TLS_ERR_TIMEOUT,         ///< the time limit expired
   unsupported = TLS_ERR_UNSUPPORTED  ///< not supported by this version of the library
 };
@@ -46,31 +49,53 @@ namespace tls {
 
 /** Why a value is destroyed (TLS_REASON_*). */
 enum class reason : int {
-  replaced = TLS_REASON_REPLACED,            ///< another one was set in its place
+  replaced = TLS_REASON_REPLACED,            ///< another value was set in its place
   removed = TLS_REASON_REMOVED,              ///< it was removed, or could not be stored
   key_dead = TLS_REASON_KEY_DEAD,            ///< its object was destroyed
-  purged = TLS_REASON_PURGED,                ///< its object was purged of all values
-  scope_end = TLS_REASON_SCOPE_END,          ///< the scope that it was set in has ended
+  purged = TLS_REASON_PURGED,                ///< all values of its object were cleared
+  scope_end = TLS_REASON_SCOPE_END,          ///< the scope that it was set in has closed
   thread_exit = TLS_REASON_THREAD_EXIT,      ///< its thread is ending
   detached = TLS_REASON_DETACHED,            ///< its thread was detached
   map_destroyed = TLS_REASON_MAP_DESTROYED   ///< its map was destroyed
 };
 
+/** The type of the error category. */
 namespace errors {
 
+/**
+ * The type of the object that tls::category() returns. Programs use it as a std::error_category.
+ */
 class category_type final : public std::error_category {
  public:
+  /**
+   * Returns the name of the category.
+   *
+   * @return "threadlocalmap"
+   */
   const char *name() const noexcept override { return "threadlocalmap"; }
 
-  // Not by a constructor: one from a char pointer is compiled here anew, and then libstdc++ itself may
-  // be bound to it, and keep the plug-in that it is in.
+  // append() and not the constructor from a char pointer: the compiler would put that constructor
+  // into this shared object, and libstdc++ could be bound to it, which keeps a plug-in mapped.
+
+  /**
+   * Returns the text of an error, which is that of tls_strerror().
+   *
+   * @param value The number of the error, for example that of a tls::errc.
+   * @return The text.
+   */
   std::string message(int value) const override {
     std::string text;
     text.append(tls_strerror(value));
     return text;
   }
 
-  /** errc::no_memory compares equal to the standard's std::errc::not_enough_memory. */
+  /**
+   * Returns the standard's condition that is equal to an error. For example, errc::no_memory
+   * compares equal to std::errc::not_enough_memory.
+   *
+   * @param value The number of the error.
+   * @return The condition; one of this category if the standard has none.
+   */
   std::error_condition default_error_condition(int value) const noexcept override {
     switch (value) {
       case TLS_ERR_INVALID: return std::errc::invalid_argument;
@@ -87,10 +112,14 @@ class category_type final : public std::error_category {
 }  // namespace errors
 
 /**
- * The category of this library's errors. All shared objects that are linked to each other have one,
- * also if they hide their symbols; a plug-in that nothing is linked to may have one of its own. So
- * compare with tls::errc, which recognises all of them. It is never destroyed, so the last
- * destructor of a program can report an error. Any thread may use it.
+ * Returns the category of this library's errors. Any thread may use it. It is never destroyed, so
+ * the last destructor of a program can report an error.
+ *
+ * All shared objects that are linked to each other have the same category, even if they hide their
+ * symbols. A plug-in that no other object is linked to may have a category of its own. So compare
+ * errors with tls::errc, which recognises all of them.
+ *
+ * @return The category.
  */
 TLS_PRIVATE_ONE_IN_PROCESS const std::error_category &category() noexcept;
 
@@ -100,34 +129,74 @@ TLS_PRIVATE_ONE_IN_PROCESS const std::error_category &category() noexcept {
   return *made;
 }
 
-/** Makes a std::error_code of an error of this library. */
+/**
+ * Makes a std::error_code of an error of this library.
+ *
+ * @param error The error.
+ * @return The std::error_code, whose category is category().
+ */
 inline std::error_code make_error_code(errc error) noexcept {
   return std::error_code(static_cast<int>(error), category());
 }
 
-/** Whether it is this error of this library: also one of a plug-in, whose category is another. */
+/**
+ * Returns whether a std::error_code is a given error of this library. It recognises the errors of a
+ * plug-in that has a category of its own.
+ *
+ * @param code The std::error_code.
+ * @param error The error of this library.
+ * @return Whether they are the same error.
+ */
 inline bool operator==(const std::error_code &code, errc error) noexcept {
   return code.value() == static_cast<int>(error) &&
          (code.category() == category() ||
           std::strcmp(code.category().name(), category().name()) == 0);
 }
 
+/**
+ * Returns whether a std::error_code is a given error of this library.
+ *
+ * @param error The error of this library.
+ * @param code The std::error_code.
+ * @return Whether they are the same error.
+ */
 inline bool operator==(errc error, const std::error_code &code) noexcept { return code == error; }
 
-inline bool operator!=(const std::error_code &code, errc error) noexcept { return !(code == error); }
+/**
+ * Returns whether a std::error_code is something else than a given error of this library.
+ *
+ * @param code The std::error_code.
+ * @param error The error of this library.
+ * @return Whether they are different.
+ */
+inline bool operator!=(const std::error_code &code, errc error) noexcept {
+  return !(code == error);
+}
 
-inline bool operator!=(errc error, const std::error_code &code) noexcept { return !(code == error); }
+/**
+ * Returns whether a std::error_code is something else than a given error of this library.
+ *
+ * @param error The error of this library.
+ * @param code The std::error_code.
+ * @return Whether they are different.
+ */
+inline bool operator!=(errc error, const std::error_code &code) noexcept {
+  return !(code == error);
+}
 
 inline namespace TLS_PRIVATE_MODE {
 namespace detail {
 
-/** What a C function has answered. */
+/** Converts the return value of a C function. */
 inline std::error_code code_of(int answer) noexcept {
   return answer == TLS_OK ? std::error_code() : std::error_code(answer, category());
 }
 
 #if TLS_PRIVATE_EXCEPTIONS
-/** What an error means wherever it comes from; null: what the C library says is enough. */
+/**
+ * Returns the text of an error that means the same in every function. If null, the text of the C
+ * library is used.
+ */
 inline const char *general_meaning(const std::error_code &error) noexcept {
   switch (error.value()) {
     case TLS_ERR_BAD_KEY: return "the object was moved from, or could not be made";
@@ -137,7 +206,7 @@ inline const char *general_meaning(const std::error_code &error) noexcept {
   }
 }
 
-/** Throws it, with the function's name and what was wrong there. */
+/** Throws an error. Its text has the name of the function and the mistake. */
 [[noreturn]] TLS_PRIVATE_COLD inline void fail(const std::error_code &error, const char *function,
                                                const char *meaning) {
   std::string what;
@@ -146,13 +215,16 @@ inline const char *general_meaning(const std::error_code &error) noexcept {
   throw std::system_error(error, what);
 }
 
-/** What one error means in one function. */
+/** The text of an error in one function. */
 struct meaning {
   errc error;
   const char *text;
 };
 
-/** Throws if `error` is one. `here`: what is wrong with this function's use, by errors. */
+/**
+ * Throws `error` if it is an error. `here` has the texts of errors that mean something particular
+ * in this function.
+ */
 inline void require(const std::error_code &error, const char *function,
                     std::initializer_list<meaning> here = {}) {
   if (TLS_PRIVATE_LIKELY(!error)) return;

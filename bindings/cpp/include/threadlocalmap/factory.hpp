@@ -4,11 +4,11 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * The C library calls the key's init callback, and this calls the factory. No exception may go
- * through the C library, so the callback stores it for the C++ function that called the library.
- * Both must use the same thread-local variable, even if the object was made in one shared object
- * and is used in another. So both ask the maker for the variable, because the maker was made in one
- * of them.
+ * The C library calls the init callback of the key, and the callback calls the factory. No
+ * exception may go through the C library, so the callback stores the exception for the C++ function
+ * that called the library. Both find each other by a thread-local variable, and must use the same
+ * one, even if one shared object made the tls::local and another uses it. So both get the variable
+ * from the maker, whose virtual functions belong to the shared object that made it.
  */
 #ifndef THREADLOCALMAP_FACTORY_HPP
 #define THREADLOCALMAP_FACTORY_HPP
@@ -26,7 +26,7 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 namespace detail {
 
-/** A factory is called without arguments, and gives a T, a unique_ptr<T>, or a T * made by new. */
+/** Accepts a function without arguments that returns a T, a unique_ptr<T>, or a T * made by new. */
 template <class Factory, class T>
 using enable_factory = std::enable_if_t<
     std::is_invocable_r_v<T, Factory &> || std::is_invocable_r_v<std::unique_ptr<T>, Factory &> ||
@@ -66,7 +66,7 @@ auto from_arguments(Arguments &&...arguments) {
       std::tuple<std::decay_t<Arguments>...>(std::forward<Arguments>(arguments)...));
 }
 
-/** A get() that waits for a value to be made. On the stack, in a chain. */
+/** A get() that is making a value. The attempts of a thread are on its stack and form a list. */
 struct attempt {
   attempt(const void *by, std::exception_ptr &into, attempt *&chain) noexcept
       : maker(by), thrown(into), outer(chain), innermost(chain) {
@@ -81,7 +81,7 @@ struct attempt {
   attempt *&innermost;
 };
 
-/** The calling thread's innermost one. */
+/** Returns the calling thread's innermost attempt. */
 TLS_PRIVATE_ONE_IN_OBJECT attempt *&attempts() noexcept;
 
 TLS_PRIVATE_ONE_IN_OBJECT attempt *&attempts() noexcept {
@@ -89,7 +89,7 @@ TLS_PRIVATE_ONE_IN_OBJECT attempt *&attempts() noexcept {
   return innermost;
 }
 
-/** Makes values, and what the exception of a factory goes through. */
+/** Makes values, and passes the exception of a factory from the init callback to get(). */
 template <class T>
 class maker : public rules<T> {
  public:
@@ -97,16 +97,17 @@ class maker : public rules<T> {
 
   virtual T *make() = 0;
 
-  /** tls_try_get, and the exception that its init callback has met. */
+  /** Calls tls_try_get(), and stores the exception that the init callback caught. */
   virtual int obtain(tls_key_t key, void **value, std::exception_ptr &thrown) = 0;
 
-  /** The chain of the shared object that has made this. */
+  /** Returns the innermost attempt, in the shared object that made this maker. */
   virtual attempt *&waiting() noexcept = 0;
 
   static int init(void **value, void *user) {
     auto *const self = static_cast<maker *>(static_cast<rules<T> *>(user));
     std::exception_ptr unheard;
-    // Another key's get() may be the innermost one: the library has called back on its way.
+    // The innermost attempt may belong to another key, because the library may have called a
+    // callback that calls get().
     attempt *asks = self->waiting();
     while (asks != nullptr && asks->maker != self) asks = asks->outer;
     std::exception_ptr &thrown = asks != nullptr ? asks->thrown : unheard;
@@ -120,12 +121,12 @@ class maker : public rules<T> {
   ~maker() = default;
 };
 
-/** What a factory gives, as a T * made by new. */
+/** Calls a factory, and returns its result as a T * made by new. */
 template <class T, class Factory>
 T *make_by(Factory &factory) {
   using Made = std::invoke_result_t<Factory &>;
   using Plain = std::decay_t<Made>;
-  // In this order: much that is no T converts to one, as a T * to a bool.
+  // The order matters, because other types may convert to T, such as a T * to bool.
   if constexpr (std::is_same_v<Plain, T *>) {
     return factory();
   } else if constexpr (std::is_same_v<Plain, T>) {
@@ -136,7 +137,8 @@ T *make_by(Factory &factory) {
   } else if constexpr (std::is_convertible_v<Made, T>) {
     return new T(factory());
   } else {
-    static_assert(std::is_convertible_v<Made, T *>, "a factory gives a T, a unique_ptr<T> or a T *");
+    static_assert(std::is_convertible_v<Made, T *>,
+                  "a factory gives a T, a unique_ptr<T> or a T *");
     static_assert(std::has_virtual_destructor_v<T> || !std::is_pointer_v<Plain>,
                   "a factory that gives a derived object needs a T with a virtual destructor");
     return factory();

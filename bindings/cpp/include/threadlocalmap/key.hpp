@@ -1,7 +1,6 @@
 /**
  * @file
- * threadlocalmap/key.hpp - a key that an object owns, and what its callbacks find in `user`.
- * Private.
+ * threadlocalmap/key.hpp - the key of an object, and the data that its callbacks use. Private.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -27,12 +26,15 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 namespace detail {
 
-/** The reference to a key that its object has. Moves; none after that. */
+/**
+ * The reference to a key that an object owns. It can be moved; an object that was moved from has
+ * none.
+ */
 class key {
  public:
   key() noexcept = default;
 
-  /** Makes a key; without one if that fails. */
+  /** Makes a key. After an error the object has none. */
   key(const tls_key_options_t &options, std::error_code &error) noexcept {
     error = code_of(tls_key_create(&handle_, &options));
     released_ = static_cast<bool>(error);
@@ -56,8 +58,9 @@ class key {
   tls_key_t handle() const noexcept { return handle_; }
 
   /**
-   * Gives the reference back, and waits until no thread has a value and no callback runs. `left`:
-   * how many threads still have. May be called again: it keeps the number, which nobody else gets.
+   * Releases the key, and waits until no thread has a value and no callback runs. `left` receives
+   * how many threads still have a value. It may be called again, because it keeps the handle, which
+   * is never used for another key.
    */
   int drain(int timeout_ms, std::size_t *left) {
     if (!std::exchange(released_, true)) tls_key_release(handle_);
@@ -66,7 +69,7 @@ class key {
 
  private:
   void release() noexcept {
-    // Given up first: a destructor that runs meanwhile finds no key here.
+    // Cleared first: a destructor that runs during the release finds no key here.
     const tls_key_t handle = std::exchange(handle_, TLS_KEY_NONE);
     if (!std::exchange(released_, true)) tls_key_release(handle);
   }
@@ -75,10 +78,13 @@ class key {
   bool released_ = true;
 };
 
-/** What the C library takes for a time to wait: rounded up; one that it has no number for is for ever. */
+/**
+ * Converts a duration to milliseconds for the C library. It rounds up. A duration that is too large
+ * for an int becomes a wait without a limit.
+ */
 template <class Rep, class Period>
 int milliseconds_of(const std::chrono::duration<Rep, Period> &time) {
-  // Not in integers: hours::max() has more milliseconds than fit.
+  // In floating point, because hours::max() in milliseconds does not fit an integer.
   const double exact = std::chrono::duration<double, std::milli>(time).count();
   if (!(exact > 0)) return 0;
   if (exact >= static_cast<double>(INT_MAX)) return -1;
@@ -87,9 +93,9 @@ int milliseconds_of(const std::chrono::duration<Rep, Period> &time) {
 }
 
 /**
- * Tries, and waits only if another thread visits the value: `wait` is the same by a C function that
- * waits. Inside a callback of the library nobody waits, because the visit may be the callback's own:
- * TLS_ERR_BUSY. A thread can be cancelled while it waits.
+ * Calls `attempt`. If another thread visits the value, calls `wait`, which does the same by a C
+ * function that waits. Inside a callback of the library it does not wait and returns TLS_ERR_BUSY,
+ * because the visit may be the callback's own. A thread can be cancelled while it waits.
  */
 template <class Try, class Wait>
 int when_free(Try attempt, Wait wait) {
@@ -99,23 +105,23 @@ int when_free(Try attempt, Wait wait) {
   return waited == TLS_ERR_REENTRANT ? TLS_ERR_BUSY : waited;
 }
 
-/** tls_take(), which waits so while another thread visits the value. */
+/** Calls tls_take(). If another thread visits the value, waits as when_free() does. */
 inline int take_when_free(tls_key_t key, void **value, int timeout_ms) {
   return when_free([=] { return tls_take(key, value); },
                    [=] { return tls_take_wait(key, value, timeout_ms); });
 }
 
-/** tls_swap(), which waits so while another thread visits the value. */
+/** Calls tls_swap(). If another thread visits the value, waits as when_free() does. */
 inline int swap_when_free(tls_key_t key, void *value, void **old, int timeout_ms) {
   return when_free([=] { return tls_swap(key, value, old); },
                    [=] { return tls_swap_wait(key, value, old, timeout_ms); });
 }
 
 /**
- * Runs what a callback of the C library calls in C++, and keeps an exception from getting out: it
- * is put into `thrown`, for the C++ frame that has called the library. Returns whether all is well.
- * (What glibc unwinds a stack with that is cancelled, or in pthread_exit, is no exception and must
- * go on: it can go through the library.)
+ * Calls `work` inside a callback of the C library, and stores an exception in `thrown` for the C++
+ * function that called the library. Returns whether no exception was thrown. glibc cancels a
+ * thread, and ends it in pthread_exit(), by an unwinding that is not an exception: it must go on,
+ * and can go through the library.
  */
 template <class Work>
 TLS_PRIVATE_UNWINDS bool guarded(std::exception_ptr &thrown, Work &&work) {
@@ -138,7 +144,7 @@ TLS_PRIVATE_UNWINDS bool guarded(std::exception_ptr &thrown, Work &&work) {
 #endif
 }
 
-/** Goes on with an exception that was kept. */
+/** Throws an exception that guarded() stored. */
 inline void rethrow(const std::exception_ptr &thrown) {
 #if TLS_PRIVATE_EXCEPTIONS
   if (thrown) std::rethrow_exception(thrown);
@@ -148,17 +154,19 @@ inline void rethrow(const std::exception_ptr &thrown) {
 }
 
 /**
- * What the callbacks of a key find in `user`: how its values end, and how they are copied. Several
- * threads may call it at once. It goes with the key's last value.
+ * How the values of a key are destroyed and copied. The callbacks of the key find it in `user`. It
+ * lives until the last value of the key is destroyed. Several threads may call its functions at
+ * once.
  */
 template <class T>
 class rules {
  public:
   explicit rules(const copier<T> &copy) noexcept : copies(copy) {}
 
+  /** Destroys a value. */
   virtual void end(T *value, reason why) noexcept = 0;
 
-  /** The last call. */
+  /** Destroys this object. It is the last call. */
   virtual void retire() noexcept = 0;
 
   const copier<T> copies;
@@ -167,13 +175,13 @@ class rules {
   ~rules() = default;
 };
 
-/** The value as the C library keeps it. */
+/** Converts a pointer to a value to the type that the C library stores. */
 template <class T>
 void *erased(T *value) noexcept {
   return const_cast<void *>(static_cast<const volatile void *>(value));
 }
 
-/** The C library's callbacks of a key whose values are T, each with rules. */
+/** The C library's callbacks of a key whose values are of type T and whose `user` is a rules<T>. */
 template <class T>
 struct callbacks {
   static void destroy(void *value, int why, void *user) noexcept {
@@ -198,7 +206,7 @@ struct callbacks {
   }
 };
 
-/** Makes a key that has these rules, or retires them. */
+/** Makes a key that owns these rules. After an error the rules are destroyed. */
 template <class T>
 key make_key(tls_key_options_t options, rules<T> *own, std::error_code &error) noexcept {
   options.user = own;

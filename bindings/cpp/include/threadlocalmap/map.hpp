@@ -18,23 +18,31 @@ inline namespace TLS_PRIVATE_MODE {
 
 /**
  * A map of values that moves between threads with the coroutine, fiber or session that it belongs
- * to. While a thread is in a map, every object of this header refers to the map's values on that
- * thread.
+ * to. While a thread is in a map, every object of this library reads and stores the values of that
+ * map on that thread.
  *
- *     tls::map own;                             with the coroutine
- *     tls::map::guard inside(own);              around each of its resume()s
+ *     tls::map own;                             a member of the coroutine's owner
+ *     tls::map::guard inside(own);              in the block of each resume()
  *     handle.resume();
  *
- * At most one thread at a time can be in a map. The map's values are destroyed with it, on the
- * thread that destroys it; no other thread may be in it then. Do not destroy a map inside a
- * destructor that the library calls, such as that of a value: the library refuses to destroy it
- * there, and it is never destroyed.
+ * Only one thread at a time can be in a map. The values of a map are destroyed with the map, on the
+ * thread that destroys it. No other thread may be in the map then. Do not destroy a map inside a
+ * destructor or another function that the library calls: the library refuses to destroy it there,
+ * and the map is leaked.
+ *
+ * A map can be moved and swapped, and cannot be copied. An object that was moved from has no map: a
+ * guard of it refers to the thread's own map.
  */
 class map {
  public:
   class guard;
 
 #if TLS_PRIVATE_EXCEPTIONS
+  /**
+   * Makes an empty map.
+   *
+   * @throws std::system_error with errc::no_memory.
+   */
   map() {
     std::error_code error;
     make(error);
@@ -42,24 +50,52 @@ class map {
   }
 #endif
 
-  /** After an error it refers to each thread's own map. */
+  /**
+   * Makes an empty map. After an error the object is as if moved from.
+   *
+   * @param[out] error The error if the call fails; cleared otherwise.
+   */
   explicit map(std::error_code &error) noexcept { make(error); }
 
+  /**
+   * Moves a map, with its values.
+   *
+   * @param other The object to move from.
+   */
   map(map &&other) noexcept : native_(std::exchange(other.native_, nullptr)) {}
 
+  /**
+   * Moves a map, with its values. The map that this object had is destroyed.
+   *
+   * @param other The object to move from.
+   * @return This object.
+   */
   map &operator=(map &&other) noexcept {
     map(std::move(other)).swap(*this);
     return *this;
   }
 
+  /**
+   * Destroys the map and its values. If the calling thread is in the map, it returns to its own map
+   * first.
+   */
   ~map() {
-    // A thread that is in the map itself goes back to its own.
     if (native_ != nullptr && tls_map_current() == native_) tls_map_switch(nullptr, nullptr);
     tls_map_destroy(native_);
   }
 
+  /**
+   * Exchanges two maps.
+   *
+   * @param other The object to exchange with.
+   */
   void swap(map &other) noexcept { std::swap(native_, other.native_); }
 
+  /**
+   * Returns the map, for C functions such as tls_map_switch().
+   *
+   * @return The map; null if the object was moved from.
+   */
   tls_map_t *native_handle() const noexcept { return native_; }
 
  private:
@@ -69,18 +105,26 @@ class map {
 };
 
 /**
- * The calling thread is in a map from the guard's constructor to the end of its block. Guards can
- * be nested.
+ * Puts the calling thread into a map for the rest of a block. Guards can be nested. A guard cannot
+ * be copied or moved.
  *
- * A guard must end on the thread that it began on. So put it around a resume(), and never inside a
- * coroutine that continues on another thread. On another thread it can't end, and the first thread
- * stays in the map: the destructor reports this on stderr and changes nothing, and without NDEBUG
- * it calls std::terminate(). leave() reports it as an error.
+ * A guard must be destroyed on the thread that made it. So use it around a resume(), and never
+ * inside a coroutine that continues on another thread. On another thread, the guard cannot leave
+ * the map, and the thread that made the guard stays in the map. The destructor then reports the
+ * mistake on stderr and changes nothing; without NDEBUG it calls std::terminate(). leave() reports
+ * it as an error.
  */
 class map::guard {
  public:
 #if TLS_PRIVATE_EXCEPTIONS
-  /** Throws errc::busy if another thread is in the map. */
+  /**
+   * Puts the calling thread into a map.
+   *
+   * @param to The map.
+   * @throws std::system_error with errc::busy if another thread is in the map, with errc::reentrant
+   *   if called inside a function that the library calls, with errc::no_memory, and with
+   *   errc::exiting if the thread is past its last cleanup.
+   */
   explicit guard(const map &to) {
     std::error_code error;
     enter(to, error);
@@ -90,13 +134,18 @@ class map::guard {
   }
 #endif
 
-  /** After an error the thread is in the same map as before. */
+  /**
+   * Puts the calling thread into a map. After an error the thread is in the same map as before.
+   *
+   * @param to The map.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   */
   guard(const map &to, std::error_code &error) noexcept { enter(to, error); }
 
   guard(const guard &) = delete;
   guard &operator=(const guard &) = delete;
 
-  /** Leaves the map, on the same thread. */
+  /** Leaves the map, and returns to the map that the thread was in before. */
   ~guard() {
     std::error_code error;
     leave(error);
@@ -104,9 +153,10 @@ class map::guard {
   }
 
   /**
-   * Leaves the map before the end of the block. It fails with errc::busy if the guard began on
-   * another thread; nothing has changed then, and that thread must call it. The second call has no
-   * effect.
+   * Leaves the map before the end of the block. It fails with errc::busy if another thread made the
+   * guard; then nothing has changed, and that thread must call it. A second call has no effect.
+   *
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   void leave(std::error_code &error) noexcept {
     error.clear();
@@ -120,6 +170,12 @@ class map::guard {
   }
 
 #if TLS_PRIVATE_EXCEPTIONS
+  /**
+   * Leaves the map before the end of the block. A second call has no effect.
+   *
+   * @throws std::system_error with errc::busy if another thread made the guard; then nothing has
+   *   changed.
+   */
   void leave() {
     std::error_code error;
     leave(error);

@@ -17,10 +17,10 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 namespace detail {
 
-/** Two lines of 64 bytes, because processors fetch them in pairs. */
+/** The alignment: two cache lines of 64 bytes, because processors fetch them in pairs. */
 enum : std::size_t { line = 128 };
 
-/** Of what can be derived from. */
+/** For a class that can be derived from. */
 template <class T, bool = std::is_class_v<T> && !std::is_final_v<T>>
 struct alignas(alignof(T) > line ? alignof(T) : std::size_t(line)) padded : T {
   padded() = default;
@@ -36,7 +36,7 @@ struct alignas(alignof(T) > line ? alignof(T) : std::size_t(line)) padded : T {
   using T::operator=;
 };
 
-/** Of numbers and pointers. */
+/** For numbers, pointers and other types that cannot be derived from. */
 template <class T>
 struct alignas(alignof(T) > line ? alignof(T) : std::size_t(line)) padded<T, false> {
   padded() = default;
@@ -58,13 +58,18 @@ struct alignas(alignof(T) > line ? alignof(T) : std::size_t(line)) padded<T, fal
 }  // namespace detail
 
 /**
- * A T in cache lines of its own, used like a T. No other thread's value shares them, so threads
- * that write their own values do not slow each other down. It takes at least 128 bytes.
+ * A T in cache lines of its own. No other thread's value shares them, so threads that write their
+ * own values do not slow each other down. It takes at least 128 bytes.
  *
  *     tls::local<tls::padded<std::atomic<long>>> hits(tls::options<>().enumerable());
  *     ++*hits;
  *
- * If T is a class, its members are accessible. If T is a number or a pointer, it converts to a T &.
+ * If T is a class that is not final, the padded type is derived from it and has its members.
+ * Otherwise it has a member `value` of the type T, and converts to `T &`. It is constructed by
+ * default, from something that converts to a T, or from std::in_place and the arguments of a
+ * constructor of T.
+ *
+ * @tparam T The type of the value.
  */
 template <class T>
 using padded = detail::padded<T>;

@@ -1,6 +1,6 @@
 /**
  * @file
- * threadlocalmap/same_thread.hpp - whether an object ends on the thread that it began on. Private.
+ * threadlocalmap/same_thread.hpp - whether the thread that made an object destroys it. Private.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -18,19 +18,22 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 namespace detail {
 
-/** The thread that has made this. */
+/** Remembers the thread that made this object. */
 class same_thread {
  public:
   same_thread() noexcept : thread_(pthread_self()) {}
 
-  /** Whether it is the calling one. */
+  /** Returns whether the calling thread made this object. */
   bool is_this() const noexcept { return pthread_equal(thread_, pthread_self()) != 0; }
 
  private:
   pthread_t thread_;
 };
 
-/** Says that an object ends on another thread than it began on; without NDEBUG, ends the program. */
+/**
+ * Reports that an object is destroyed on another thread than the one that made it. Without NDEBUG
+ * it terminates the program.
+ */
 TLS_PRIVATE_COLD inline void ends_elsewhere(const char *what) noexcept {
   std::fprintf(stderr, "threadlocalmap: a %s ends on another thread than it began on\n", what);
 #if !defined(NDEBUG)

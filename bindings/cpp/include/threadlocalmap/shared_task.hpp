@@ -1,6 +1,6 @@
 /**
  * @file
- * threadlocalmap/shared_task.hpp - tasks for pools that copy them.
+ * threadlocalmap/shared_task.hpp - tasks that can be copied, for pools that copy them.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -17,26 +17,55 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
 /**
- * A tls::task that can be copied, and called as a const object: for std::function, oneTBB,
- * Taskflow, and pools that are built on them. All copies are one task: one of them is called, once.
+ * A tls::task that can be copied, and that can be called as a const object. Use it for
+ * std::function, oneTBB, Taskflow, and pools that are built on them. All copies are the same task:
+ * only one of them can be called, and only once.
+ *
+ * @tparam F The type of the function.
  */
 template <class F>
 class shared_task {
  public:
 #if TLS_PRIVATE_EXCEPTIONS
+  /**
+   * Makes a task of a function, with a context of the calling thread.
+   *
+   * @param f The function.
+   * @throws std::system_error with errc::init if a value could not be copied, or with
+   *   errc::no_memory.
+   * @throws std::bad_alloc if memory could not be allocated.
+   */
   explicit shared_task(F f) : task_(new task<F>(std::move(f))) {}
 #endif
 
-  /** After an error it is empty. */
+  /**
+   * Makes a task of a function, with a context of the calling thread. After an error the task is
+   * empty.
+   *
+   * @param f The function.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @throws std::bad_alloc if memory for the shared task could not be allocated.
+   */
   shared_task(F f, std::error_code &error) : task_(new task<F>(std::move(f), error)) {}
 
+  /**
+   * Calls the function in a scope, like task::operator()(). The second call of any copy, and a call
+   * of an empty task, are errors; without exceptions they terminate the program.
+   *
+   * @tparam Arguments The types of the arguments.
+   * @param arguments The arguments.
+   * @return The result of the function.
+   * @throws std::system_error with errc::invalid if the task was called before, or is empty; and
+   *   what the function throws.
+   */
   template <class... Arguments>
   std::invoke_result_t<F, Arguments...> operator()(Arguments &&...arguments) const {
     return (*task_)(std::forward<Arguments>(arguments)...);
   }
 
  private:
-  std::shared_ptr<task<F>> task_;  // Not by make_shared, which brings a unique symbol: config.hpp.
+  // Not made by std::make_shared(), which would define a unique symbol: see config.hpp.
+  std::shared_ptr<task<F>> task_;
 };
 
 }  // namespace TLS_PRIVATE_MODE

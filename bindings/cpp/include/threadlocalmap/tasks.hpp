@@ -23,14 +23,23 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
 /**
- * Copies of the calling thread's values of all objects with options::inherited(), for a task. A
- * context can be moved. It does not depend on the thread that captured it. The copies are destroyed
- * with it, on the thread that destroys it.
+ * Copies of the calling thread's values of all objects with options::inherited(), for a task. The
+ * copies do not depend on the thread that captured them. They are destroyed with the context, on
+ * the thread that destroys it.
+ *
+ * A context can be moved and swapped, and cannot be copied. An object that was moved from is an
+ * empty context.
  */
 class context {
  public:
 #if TLS_PRIVATE_EXCEPTIONS
-  /** Captures. Throws std::system_error; errc::init if a copy could not be made. */
+  /**
+   * Captures copies of the calling thread's inherited values.
+   *
+   * @throws std::system_error with errc::init if a value could not be copied, with errc::no_memory,
+   *   with errc::exiting if the thread is past its last cleanup, and with errc::limit if a key has
+   *   4,194,303 references.
+   */
   context() {
     std::error_code error;
     capture(error);
@@ -38,20 +47,46 @@ class context {
   }
 #endif
 
-  /** Captures; after an error the context is empty. */
+  /**
+   * Captures copies of the calling thread's inherited values. After an error the context is empty.
+   *
+   * @param[out] error The error if the call fails; cleared otherwise.
+   */
   explicit context(std::error_code &error) noexcept { capture(error); }
 
+  /**
+   * Moves a context.
+   *
+   * @param other The object to move from.
+   */
   context(context &&other) noexcept : captured_(std::exchange(other.captured_, nullptr)) {}
 
+  /**
+   * Moves a context. The copies that this object had are destroyed.
+   *
+   * @param other The object to move from.
+   * @return This object.
+   */
   context &operator=(context &&other) noexcept {
     context(std::move(other)).swap(*this);
     return *this;
   }
 
+  /** Destroys the context and its copies. */
   ~context() { tls_context_free(captured_); }
 
+  /**
+   * Exchanges two contexts.
+   *
+   * @param other The object to exchange with.
+   */
   void swap(context &other) noexcept { std::swap(captured_, other.captured_); }
 
+  /**
+   * Returns the context, for C functions such as tls_scope_begin().
+   *
+   * @return The context; null if it is empty.
+   */
   tls_context_t *native_handle() const noexcept { return captured_; }
 
  private:
@@ -65,25 +100,40 @@ class context {
 
 /**
  * A span of time on the calling thread. Values set inside a scope are destroyed when it closes;
- * values they shadowed become visible again. Outer values are visible inside. If there is a
- * context, its values shadow the outer values of inherited objects. Scopes do not affect objects
- * with options::worker(). Scopes can be nested.
+ * values they shadowed become visible again. Outer values are visible inside. If the scope has a
+ * context, the values of the context shadow the outer values of the same objects. Scopes do not
+ * affect objects with options::worker(). Scopes can be nested. A scope cannot be copied or moved.
  *
- * A scope must end on the thread that it began on or, if it began in a tls::map, on the thread that
- * is in that map. On another thread it can't end: the destructor reports this on stderr and changes
- * nothing, and without NDEBUG it calls std::terminate(). end() reports it as an error. (A scope
- * that began in a map may be left open: the map ends it.)
+ * A scope must be closed on the thread that opened it. If it was opened in a tls::map, it must be
+ * closed on the thread that is in that map. On another thread it cannot be closed: the destructor
+ * reports the mistake on stderr and changes nothing, and without NDEBUG it calls std::terminate().
+ * end() reports it as an error. A scope that was opened in a map may be left open: it is closed
+ * when the map is destroyed.
  */
 class scope {
  public:
 #if TLS_PRIVATE_EXCEPTIONS
+  /**
+   * Opens a scope.
+   *
+   * @throws std::system_error with errc::no_memory, with errc::exiting if the thread is past its
+   *   last cleanup, and with errc::limit if 65,534 scopes are open.
+   */
   scope() {
     std::error_code error;
     begin(nullptr, error);
     detail::require(error, "tls::scope");
   }
 
-  /** Throws errc::init if a value could not be copied. */
+  /**
+   * Opens a scope in which the values of a context are visible. The context is unchanged and can be
+   * used again.
+   *
+   * @param along The context.
+   * @throws std::system_error with errc::init if a value could not be copied, with errc::no_memory,
+   *   with errc::exiting if the thread is past its last cleanup, and with errc::limit if 65,534
+   *   scopes are open.
+   */
   explicit scope(const context &along) {
     std::error_code error;
     begin(along.native_handle(), error);
@@ -91,9 +141,19 @@ class scope {
   }
 #endif
 
-  /** After an error there is no scope. */
+  /**
+   * Opens a scope. After an error no scope is open.
+   *
+   * @param[out] error The error if the call fails; cleared otherwise.
+   */
   explicit scope(std::error_code &error) noexcept { begin(nullptr, error); }
 
+  /**
+   * Opens a scope in which the values of a context are visible. After an error no scope is open.
+   *
+   * @param along The context.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   */
   scope(const context &along, std::error_code &error) noexcept {
     begin(along.native_handle(), error);
   }
@@ -101,18 +161,23 @@ class scope {
   scope(const scope &) = delete;
   scope &operator=(const scope &) = delete;
 
-  /** Ends the scope, unless a scope of the C functions is still open inside. */
+  /** Closes the scope, unless a scope that was opened later is still open. */
   ~scope() {
     std::error_code error;
     end(error);
-    if (error == errc::invalid && !in_map_ && !thread_.is_this()) detail::ends_elsewhere("tls::scope");
+    if (error == errc::invalid && !in_map_ && !thread_.is_this()) {
+      detail::ends_elsewhere("tls::scope");
+    }
   }
 
   /**
-   * Ends the scope before the end of the block. It fails with errc::busy if a scope that was begun
-   * later is still open, and with errc::invalid if it is not open in the calling thread's map,
-   * because it is in another map or has ended. After an error nothing has changed. The second call
+   * Closes the scope before the end of the block. After an error nothing has changed. A second call
    * has no effect.
+   *
+   * It fails with errc::busy if a scope that was opened later is still open. It fails with
+   * errc::invalid if the scope is not open in the map that the calling thread is in.
+   *
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   void end(std::error_code &error) noexcept {
     error = open_ ? detail::code_of(tls_scope_end(scope_)) : std::error_code();
@@ -120,12 +185,20 @@ class scope {
   }
 
 #if TLS_PRIVATE_EXCEPTIONS
+  /**
+   * Closes the scope before the end of the block. If the function throws, nothing has changed. A
+   * second call has no effect.
+   *
+   * @throws std::system_error with errc::busy if a scope that was opened later is still open, and
+   *   with errc::invalid if the scope is not open in the map that the calling thread is in.
+   */
   void end() {
     std::error_code error;
     end(error);
-    detail::require(error, "tls::scope::end",
-                    {{errc::busy, "a scope that was begun later is open still"},
-                     {errc::invalid, "on another thread than it began on, or ended with its thread"}});
+    detail::require(
+        error, "tls::scope::end",
+        {{errc::busy, "a scope that was begun later is open still"},
+         {errc::invalid, "on another thread than it began on, or ended with its thread"}});
   }
 #endif
 
@@ -145,7 +218,7 @@ class scope {
 
 namespace detail {
 
-/** A result, or the exception in its place. */
+/** The result of a call, which may be void or a reference. */
 template <class Result>
 class outcome {
  public:
@@ -175,7 +248,7 @@ class outcome {
   std::optional<stored> result_;
 };
 
-/** The function of a task, and who waits for it. Stays where it is. */
+/** The function of a task, and the call that waits for its result. It keeps its address. */
 template <class F>
 struct work {
   explicit work(F &&function) : f(std::move(function)) {}
@@ -193,21 +266,33 @@ struct work {
 }  // namespace detail
 
 /**
- * A function as a task of a pool. It is made on the submitting thread, whose context it captures.
- * It is called once, on any thread: there it runs in a scope with that context, and expunges at the
- * end. So the worker's values are the same after it as before it.
+ * A function as a task of a pool. The thread that submits the task makes it, and captures a context
+ * for it. Any thread may call it, once. The function runs in a scope with that context, and the
+ * thread expunges after it. So the thread that calls the task has the same values after it as
+ * before it.
  *
  *     pool.submit(tls::task([=] { return handle(request); }));
  *
- * It takes any callable, also one that can only be moved, and has its arguments, its result and its
- * exceptions. It can be moved and not copied: std::thread, std::async and std::packaged_task take
- * it. For a std::function, use tls::shared_task. A task that is never called is destroyed with its
- * context.
+ * A task takes any callable, including one that can only be moved. It takes the arguments of the
+ * callable, returns its result and throws its exceptions. A task can be moved and swapped, and
+ * cannot be copied. std::thread, std::async and std::packaged_task take it. For a std::function,
+ * use tls::shared_task. If a task is never called, its function and its context are destroyed with
+ * it.
+ *
+ * @tparam F The type of the function.
  */
 template <class F>
 class task {
  public:
 #if TLS_PRIVATE_EXCEPTIONS
+  /**
+   * Makes a task of a function, with a context of the calling thread.
+   *
+   * @param f The function.
+   * @throws std::system_error with errc::init if a value could not be copied, with errc::no_memory,
+   *   with errc::exiting if the thread is past its last cleanup, and with errc::limit if a key has
+   *   4,194,303 references.
+   */
   explicit task(F f) {
     std::error_code error;
     make(std::move(f), error);
@@ -215,30 +300,63 @@ class task {
   }
 #endif
 
-  /** After an error the task is empty. */
+  /**
+   * Makes a task of a function, with a context of the calling thread. After an error the task is
+   * empty.
+   *
+   * @param f The function.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   */
   task(F f, std::error_code &error) { make(std::move(f), error); }
 
+  /**
+   * Moves a task.
+   *
+   * @param other The task to move from, which is empty after that.
+   */
   task(task &&other) noexcept
       : work_(std::move(other.work_)), native_(std::exchange(other.native_, nullptr)) {}
 
+  /**
+   * Moves a task. The task that this object had is destroyed without a call.
+   *
+   * @param other The task to move from, which is empty after that.
+   * @return This task.
+   */
   task &operator=(task &&other) noexcept {
     task(std::move(other)).swap(*this);
     return *this;
   }
 
+  /** Destroys the task. If it was not called, its context is destroyed. */
   ~task() { tls_task_cancel(native_); }
 
+  /**
+   * Exchanges two tasks.
+   *
+   * @param other The task to exchange with.
+   */
   void swap(task &other) noexcept {
     std::swap(work_, other.work_);
     std::swap(native_, other.native_);
   }
 
-  /** Returns whether it can still be called. */
+  /**
+   * Returns whether the task can be called.
+   *
+   * @return True if the task was not called yet and is not empty.
+   */
   explicit operator bool() const noexcept { return native_ != nullptr; }
 
   /**
-   * Calls the function. The second call, and a call of an empty task, throw errc::invalid; without
-   * exceptions they terminate the program.
+   * Calls the function in a scope with the context of the task, and expunges. The second call, and
+   * a call of an empty task, are errors; without exceptions they terminate the program.
+   *
+   * @tparam Arguments The types of the arguments.
+   * @param arguments The arguments.
+   * @return The result of the function.
+   * @throws std::system_error with errc::invalid if the task was called before, or is empty; and
+   *   what the function throws.
    */
   template <class... Arguments>
   std::invoke_result_t<F, Arguments...> operator()(Arguments &&...arguments) {

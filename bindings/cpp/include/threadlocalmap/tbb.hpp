@@ -7,20 +7,20 @@
  *     tbb::task_arena arena(4);
  *     tls::arena_observer observer(arena);    before you give work to the arena
  *
- * From then on a scope is open while a thread is in the arena. When the thread leaves, it destroys
- * the values that it has set inside, except those that are kept for longer (options::worker(),
- * TLS_KEY_WORKER), and expunges. A worker leaves when there is no work for it. A thread that calls
- * execute() leaves when that returns.
+ * While the observer exists, a scope is open on each thread that is in the arena. When a thread
+ * leaves the arena, the values that it set there are destroyed, and it expunges. Values of objects
+ * with tls::options::worker() (TLS_KEY_WORKER) remain. A worker leaves the arena when there is no
+ * work for it. A thread that calls execute() leaves when execute() returns.
  *
- * To have a scope for each task, and the context of the submitter in it, wrap the task. TBB copies
- * tasks and calls them as const objects, so use tls::shared_task:
+ * To run each task in a scope of its own, with the context of the thread that submits it, wrap the
+ * task. TBB copies tasks and calls them as const objects, so use tls::shared_task:
  *
  *     group.run(tls::shared_task([&] { ... }));
  *
  * WORKERS THAT SLEEP
- *   A worker that sleeps belongs to no arena, and can't be called. Values that it keeps for longer
- *   are destroyed when it next leaves an arena, or when it ends (tbb::finalize). Values that any
- *   thread may destroy (TLS_RECLAIM_ANY) do not wait for it.
+ *   A worker that sleeps is in no arena and runs no function of the program. Its stale values of
+ *   objects with tls::options::worker() are destroyed when it next leaves an arena, or when it ends
+ *   (tbb::finalize). Values that any thread may destroy (TLS_RECLAIM_ANY) do not wait for it.
  */
 #ifndef THREADLOCALMAP_TBB_HPP
 #define THREADLOCALMAP_TBB_HPP
@@ -40,25 +40,36 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
 /**
- * Opens a scope for each stay of a thread in an arena. Make one for each arena; the arena must
- * outlive it.
+ * Opens a scope on each thread that enters an arena, and closes it when the thread leaves. Make one
+ * observer for each arena. The arena must outlive it.
  */
 class arena_observer : public tbb::task_scheduler_observer {
  public:
+  /**
+   * Observes an arena from now on.
+   *
+   * @param arena The arena.
+   * @throws std::system_error with errc::no_memory or errc::limit.
+   */
   explicit arena_observer(tbb::task_arena &arena)
       : task_scheduler_observer(arena), stay_(options<scope>().worker()) {
     observe(true);
   }
 
+  /** Stops observing the arena. */
   ~arena_observer() override { observe(false); }
 
+  /**
+   * Opens a scope. oneTBB calls this function when a thread enters the arena. If memory cannot be
+   * allocated, no scope is opened, and values remain as they would without an observer.
+   */
   void on_scheduler_entry(bool) override {
     std::error_code error;
     std::unique_ptr<scope> stay(new (std::nothrow) scope(error));
-    // Without memory there is no scope: what is set then stays, as it would without an observer.
     if (stay != nullptr && !error) stay_.reset(std::move(stay), error);
   }
 
+  /** Closes the scope, and expunges. oneTBB calls this function when a thread leaves the arena. */
   void on_scheduler_exit(bool) override {
     stay_.reset();
     expunge();

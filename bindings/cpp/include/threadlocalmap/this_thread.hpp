@@ -22,21 +22,33 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
 /**
- * Destroys the calling thread's values of all objects that have ended. Call it between two tasks,
- * and before a worker goes to sleep. If there are none it takes about a nanosecond. Returns how
- * many values it has destroyed.
+ * Destroys the calling thread's stale values, which are those of objects that have been destroyed.
+ * Call it between two tasks, and before a worker goes to sleep. If there are no such values, it
+ * takes about a nanosecond.
+ *
+ * @return The number of values that it destroyed.
  */
 inline std::size_t expunge() noexcept { return tls_stale_count() != 0 ? tls_expunge() : 0; }
 
-/** The same for at most `budget` values, for pools that must not pause for long. */
+/**
+ * Destroys a limited number of the calling thread's stale values. Use it in pools that must not
+ * pause for long.
+ *
+ * @param budget The largest number of values to destroy.
+ * @return The number of values that it destroyed.
+ */
 inline std::size_t expunge(std::size_t budget) noexcept {
   return tls_stale_count() != 0 ? tls_expunge_some(budget) : 0;
 }
 
 /**
- * Calls f when the calling thread ends, before its values are destroyed; the f that was registered
- * last is called first. f may be a function that can only be moved. It must not throw. After an
- * error it is never called.
+ * Calls `f` when the calling thread ends, before its values are destroyed. The function that was
+ * registered last is called first. After an error `f` is never called.
+ *
+ * @tparam F A function that is called as `f()`. It may be one that can only be moved, and must not
+ *   throw.
+ * @param f The function.
+ * @param[out] error The error if the call fails; cleared otherwise.
  */
 template <class F>
 void at_thread_exit(F f, std::error_code &error) {
@@ -55,6 +67,16 @@ void at_thread_exit(F f, std::error_code &error) {
 }
 
 #if TLS_PRIVATE_EXCEPTIONS
+/**
+ * Calls `f` when the calling thread ends, before its values are destroyed. The function that was
+ * registered last is called first.
+ *
+ * @tparam F A function that is called as `f()`. It may be one that can only be moved, and must not
+ *   throw.
+ * @param f The function.
+ * @throws std::system_error with errc::no_memory, with errc::exiting if the thread is past its last
+ *   cleanup, and with errc::limit if the end of the thread cannot be detected.
+ */
 template <class F>
 void at_thread_exit(F f) {
   std::error_code error;
@@ -64,24 +86,28 @@ void at_thread_exit(F f) {
 #endif
 
 /**
- * Hands over each of the calling thread's values without destroying it, by f(tls_key_t key, void
- * *value). Use it in the child of a fork, whose values are the parent's to destroy, and in a
- * process that exits without destructors. No deleter is called. An object of this header recognises
- * its own value:
+ * Removes each of the calling thread's values without destroying it, and passes it to `f`. No
+ * deleter is called. Use it in the child of a fork, where the parent destroys the values, and in a
+ * process that exits without destructors. An object of this library recognises its own value by its
+ * member function taken():
  *
  *     tls::take_all([&](tls_key_t key, void *value) {
  *       if (const auto own = connections.taken(key, value)) close(own->descriptor);
  *     });                                          all other values are not destroyed
  *
- * The youngest value comes first. Values that scopes shadow are handed over too, and so are values
- * of objects that have ended, which no taken() recognises, and stored nulls of C keys. Values that
- * f makes meanwhile stay, and scopes stay open. f may use everything in this header, and may end
- * the thread.
+ * The value that was set last comes first. Values that scopes shadow are passed to `f` too, and so
+ * are stored nulls of C keys and values of objects that have been destroyed, which no taken()
+ * recognises. Values that `f` sets during the call remain, and scopes remain open. `f` may use
+ * everything in this library, and may end the thread.
  *
- * All values are handed over, also if f throws: f is called with the rest, and the first exception
- * is thrown at the end. It fails with errc::busy if another thread is visiting some of the values
- * (in the child of a fork, the visitor that has forked): those stay, and all others were handed
- * over.
+ * If `f` throws, it is still called with the remaining values, and the caller receives the first
+ * exception at the end. The function fails with errc::busy if another thread is visiting some of
+ * the values, or if a thread of the parent was visiting them at a fork. Those values remain; all
+ * others were passed to `f`.
+ *
+ * @tparam F A function that is called as `f(tls_key_t, void *)`.
+ * @param f The function.
+ * @param[out] error The error if the call fails; cleared otherwise.
  */
 template <class F>
 void take_all(F &&f, std::error_code &error) {
@@ -103,11 +129,20 @@ void take_all(F &&f, std::error_code &error) {
 }
 
 #if TLS_PRIVATE_EXCEPTIONS
+/**
+ * Removes each of the calling thread's values without destroying it, and passes it to `f`, like the
+ * overload with a std::error_code.
+ *
+ * @tparam F A function that is called as `f(tls_key_t, void *)`.
+ * @param f The function.
+ * @throws std::system_error with errc::busy if some of the values are being visited; they remain.
+ */
 template <class F>
 void take_all(F &&f) {
   std::error_code error;
   take_all(f, error);
-  detail::require(error, "tls::take_all", {{errc::busy, "some values are being visited, and stay"}});
+  detail::require(error, "tls::take_all",
+                  {{errc::busy, "some values are being visited, and stay"}});
 }
 #endif
 

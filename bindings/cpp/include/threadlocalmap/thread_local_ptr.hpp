@@ -1,6 +1,6 @@
 /**
  * @file
- * threadlocalmap/thread_local_ptr.hpp - a pointer that each thread has for itself.
+ * threadlocalmap/thread_local_ptr.hpp - a pointer for each thread.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -22,32 +22,50 @@ namespace tls {
 inline namespace TLS_PRIVATE_MODE {
 
 /**
- * A pointer that each thread has for itself, which owns what it points to.
+ * A pointer for each thread. The object owns the values that the pointers point to.
  *
- * It has the members of boost::thread_specific_ptr and of folly::ThreadLocalPtr. There can be any
- * number of objects, each with pointers of its own: in a class, in a container, moved. When the
- * object is destroyed, the calling thread's value is destroyed at once. Each other thread destroys
- * its own value when it next expunges, makes or misses a value, or when it ends. With
- * options::any_thread_destroys() all values are destroyed before the destructor returns. A new
- * object at the same address never finds values of the old one.
+ * It has the members of boost::thread_specific_ptr and of folly::ThreadLocalPtr. A program can have
+ * any number of objects, each with pointers of its own: as members of classes, in containers, or
+ * moved.
  *
- * A deleter is called with the pointer, or with the pointer and a tls::reason; never with null. It
- * belongs to the object (a constructor's), or to one value (reset's). The object's deleter may be
- * called on several threads at once. nullptr, NULL and a null function are deleters that do
- * nothing.
+ * When an object is destroyed, the calling thread's value is destroyed at once. Each other thread
+ * destroys its own value when it next expunges, when it next makes a value or finds none, or when
+ * it ends. With options::any_thread_destroys() all values are destroyed before the destructor
+ * returns. A new object at the same address never finds values of the old one.
+ *
+ * A deleter is called with the pointer, or with the pointer and a tls::reason, and never with null.
+ * It belongs either to the object, if it is passed to a constructor, or to one value, if it is
+ * passed to reset(). The deleter of the object may be called on several threads at once. nullptr,
+ * NULL and a null function are deleters that do nothing.
  *
  * get() is an inlined look-up that takes about a nanosecond, without a lock and without a call.
+ *
+ * An object can be moved and swapped, and cannot be copied. An object that was moved from has no
+ * values, and functions that would store one fail with errc::bad_key.
+ *
+ * @tparam T The type that the pointers point to. It may be void if there is a deleter.
  */
 template <class T>
 class thread_local_ptr {
  public:
+  /** The type that the pointers point to. */
   using element_type = T;
 
 #if TLS_PRIVATE_EXCEPTIONS
-  /** Values are destroyed with `delete`. Throws std::system_error. */
+  /**
+   * Makes an object whose values are destroyed with `delete`.
+   *
+   * @throws std::system_error with errc::no_memory or errc::limit.
+   */
   thread_local_ptr() : thread_local_ptr(options<T>()) {}
 
-  /** The same, with options. */
+  /**
+   * Makes an object with options, whose values are destroyed with `delete`.
+   *
+   * @param asked The options.
+   * @throws std::system_error with errc::invalid if the options exclude each other, and with
+   *   errc::no_memory or errc::limit.
+   */
   explicit thread_local_ptr(options<T> asked) {
     std::error_code error;
     make(asked, error);
@@ -55,15 +73,31 @@ class thread_local_ptr {
   }
 
   /**
-   * Values are destroyed with `deleter`; if it is null, nothing is called. Throws
-   * std::system_error.
+   * Makes an object whose values are destroyed by a deleter.
+   *
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param deleter The deleter; if it is a null pointer, values are not destroyed.
+   * @throws std::system_error with errc::no_memory or errc::limit.
    */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   explicit thread_local_ptr(Deleter deleter) : thread_local_ptr(options<T>(), std::move(deleter)) {}
 
+  /**
+   * Makes an object that does not destroy its values.
+   *
+   * @throws std::system_error with errc::no_memory or errc::limit.
+   */
   explicit thread_local_ptr(std::nullptr_t) : thread_local_ptr(options<T>(), nullptr) {}
 
-  /** The same, with options. */
+  /**
+   * Makes an object with options, whose values are destroyed by a deleter.
+   *
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param asked The options.
+   * @param deleter The deleter; if it is a null pointer, values are not destroyed.
+   * @throws std::system_error with errc::invalid if the options exclude each other, and with
+   *   errc::no_memory or errc::limit.
+   */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   thread_local_ptr(options<T> asked, Deleter deleter) {
     std::error_code error;
@@ -71,6 +105,13 @@ class thread_local_ptr {
     require_made(asked, error);
   }
 
+  /**
+   * Makes an object with options that does not destroy its values.
+   *
+   * @param asked The options.
+   * @throws std::system_error with errc::invalid if the options exclude each other, and with
+   *   errc::no_memory or errc::limit.
+   */
   thread_local_ptr(options<T> asked, std::nullptr_t) {
     std::error_code error;
     make(asked, nullptr, error);
@@ -78,57 +119,126 @@ class thread_local_ptr {
   }
 #endif
 
-  /** Values are destroyed with `delete`. After an error the object is as if moved from. */
+  /**
+   * Makes an object whose values are destroyed with `delete`. After an error the object is as if
+   * moved from.
+   *
+   * @param[out] error The error if the call fails; cleared otherwise.
+   */
   explicit thread_local_ptr(std::error_code &error) noexcept { make(options<T>(), error); }
 
+  /**
+   * Makes an object with options, whose values are destroyed with `delete`. After an error the
+   * object is as if moved from.
+   *
+   * @param asked The options.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   */
   thread_local_ptr(options<T> asked, std::error_code &error) noexcept { make(asked, error); }
 
-  /** Values are destroyed with `deleter`. After an error the object is as if moved from. */
+  /**
+   * Makes an object with options, whose values are destroyed by a deleter. After an error the
+   * object is as if moved from.
+   *
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param asked The options.
+   * @param deleter The deleter; if it is a null pointer, values are not destroyed.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   thread_local_ptr(options<T> asked, Deleter deleter, std::error_code &error) {
     make(asked, std::move(deleter), error);
   }
 
+  /**
+   * Makes an object with options that does not destroy its values. After an error the object is as
+   * if moved from.
+   *
+   * @param asked The options.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   */
   thread_local_ptr(options<T> asked, std::nullptr_t, std::error_code &error) noexcept {
     make(asked, nullptr, error);
   }
 
-  /** Moves all threads' values. No thread may be using either object meanwhile. */
+  /**
+   * Moves all threads' values. No other thread may use either object during the call.
+   *
+   * @param other The object to move from.
+   */
   thread_local_ptr(thread_local_ptr &&other) noexcept
       : ways_(std::exchange(other.ways_, endings())), key_(std::move(other.key_)) {}
 
-  /** The same. The values that were here are destroyed as by the destructor. */
+  /**
+   * Moves all threads' values. The values that this object had are destroyed as by the destructor.
+   * No other thread may use either object during the call.
+   *
+   * @param other The object to move from.
+   * @return This object.
+   */
   thread_local_ptr &operator=(thread_local_ptr &&other) noexcept {
     thread_local_ptr(std::move(other)).swap(*this);
     return *this;
   }
 
-  /** Exchanges all threads' values. No thread may be using either object meanwhile. */
+  /**
+   * Exchanges all threads' values. No other thread may use either object during the call.
+   *
+   * @param other The object to exchange with.
+   */
   void swap(thread_local_ptr &other) noexcept {
     std::swap(key_, other.key_);
     std::swap(ways_, other.ways_);
   }
 
+  /**
+   * Exchanges all threads' values of two objects, like `one.swap(other)`.
+   *
+   * @param one The first object.
+   * @param other The second object.
+   */
   friend void swap(thread_local_ptr &one, thread_local_ptr &other) noexcept { one.swap(other); }
 
-  /** Returns the calling thread's pointer; null if it has none, or if the object was moved from. */
+  /**
+   * Returns the calling thread's pointer.
+   *
+   * @return The pointer; null if the thread has none, or if the object was moved from.
+   */
   T *get() const noexcept { return detail::value_of<T>(tls_get_existing(key_.handle())); }
 
+  /**
+   * Returns the calling thread's pointer, like get().
+   *
+   * @return The pointer; null if the thread has none.
+   */
   T *operator->() const noexcept { return get(); }
 
+  /**
+   * Returns a reference to the calling thread's value. The thread must have one.
+   *
+   * @return The value.
+   */
   std::add_lvalue_reference_t<T> operator*() const noexcept { return *get(); }
 
+  /**
+   * Returns whether the calling thread has a pointer.
+   *
+   * @return Whether get() is not null.
+   */
   explicit operator bool() const noexcept { return get() != nullptr; }
 
-  /** Destroys the calling thread's value; get() returns null then. */
+  /** Destroys the calling thread's value. After that get() returns null. */
   void reset() noexcept { tls_remove(key_.handle()); }
 
   /**
-   * Stores `value`, which the object owns from then on, and destroys the value that was there,
-   * unless it is the same pointer.
+   * Replaces the calling thread's pointer with `value`, which the object owns from then on. The old
+   * value is destroyed, unless it is the same.
    *
-   * If it fails, nothing has changed, and `value` is destroyed with reason::removed. (An object
-   * that was moved from has no deleter: then `value` stays yours.)
+   * If the call fails, the thread keeps its old value, and `value` is destroyed with
+   * reason::removed. An object that was moved from has no deleter, so `value` is then yours.
+   *
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   void reset(T *value, std::error_code &error) noexcept {
     error.clear();
@@ -141,22 +251,45 @@ class thread_local_ptr {
   }
 
   /**
-   * The same, with a deleter for this value alone. If it fails, the deleter is called. (If the same
-   * pointer is stored again while it is visited, it fails with errc::busy, and the pointer keeps
-   * its deleter.)
+   * Replaces the calling thread's pointer with `value`, which has a deleter of its own. The old
+   * value is destroyed, unless it is the same.
+   *
+   * If the call fails, the thread keeps its old value, and the deleter is called for `value`. There
+   * is one exception: if the same pointer is stored again while another thread visits it, the call
+   * fails with errc::busy, and the pointer keeps the deleter that it has.
+   *
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @param deleter The deleter of this value; if it is a null pointer, the value is not destroyed.
+   * @param[out] error The error if the call fails; cleared otherwise.
    */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   void reset(T *value, Deleter deleter, std::error_code &error) {
     own(value, deleter, error);
   }
 
-  /** The same, but the object does not own this value. */
+  /**
+   * Replaces the calling thread's pointer with `value`, which the object does not own and does not
+   * destroy. The old value is destroyed, unless it is the same.
+   *
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @param[out] error The error if the call fails; cleared otherwise.
+   */
   void reset(T *value, std::nullptr_t, std::error_code &error) noexcept {
     void (*const none)(T *) = nullptr;
     reset(value, none, error);
   }
 
-  /** The same, with the deleter of the std::unique_ptr. */
+  /**
+   * Replaces the calling thread's pointer with that of a std::unique_ptr, which is destroyed by the
+   * deleter of the std::unique_ptr. The old value is destroyed. If the call fails, the new value is
+   * destroyed, except with errc::busy.
+   *
+   * @tparam U The type that the std::unique_ptr points to.
+   * @tparam Deleter The deleter of the std::unique_ptr.
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @param[out] error The error if the call fails; cleared otherwise.
+   */
   template <class U, class Deleter, class = std::enable_if_t<std::is_convertible_v<U *, T *>>>
   void reset(std::unique_ptr<U, Deleter> value, std::error_code &error) {
     if constexpr (std::is_same_v<Deleter, std::default_delete<T>>) {
@@ -166,47 +299,86 @@ class thread_local_ptr {
     reset(pointer, detail::unique_holder<U, Deleter>(std::move(value)), error);
   }
 
-  /** The thread is one of the owners for as long as it has the value; release() ends that. */
+  /**
+   * Replaces the calling thread's pointer with that of a std::shared_ptr. The thread is one of the
+   * owners of the value until the value is replaced, removed or released. The old value is
+   * destroyed.
+   *
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @param[out] error The error if the call fails; cleared otherwise.
+   */
   void reset(std::shared_ptr<T> value, std::error_code &error) {
     T *const pointer = value.get();
     reset(pointer, detail::shared_holder<T>(std::move(value)), error);
   }
 
   /**
-   * Removes the calling thread's value and returns it, without its deleter; it is yours. get()
-   * returns null then. Returns null if there is none, and after an error.
+   * Removes the calling thread's value and returns it. The value is yours, and its deleter is not
+   * called. After that get() returns null.
    *
-   * Waits while another thread visits the value. It is a cancellation point. Inside a visit, or
-   * another function that the library calls, it does not wait and fails with errc::busy, because
-   * the visit may be the caller's own. For the same reason a visitor must not wait for a thread
-   * that is in this function.
+   * If another thread visits the value, the call waits. It is a cancellation point. Inside a visit,
+   * or another function that the library calls, it does not wait and fails with errc::busy, because
+   * the visit may be the caller's own. For the same reason the function that visits the value must
+   * not wait for a thread that is inside this call.
+   *
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The value; null if there is none, and after an error.
    */
   T *release(std::error_code &error) {
     return released(-1, error);
   }
 
-  /** The same, but does not wait: errc::busy and null if the value is being visited. */
+  /**
+   * Removes the calling thread's value and returns it, like release(), but does not wait. It fails
+   * with errc::busy if another thread visits the value.
+   *
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The value; null if there is none, and after an error.
+   */
   T *try_release(std::error_code &error) noexcept {
     void *entry = nullptr;
     const int answer = tls_take(key_.handle(), &entry);
     return handed_over(answer, entry, error);
   }
 
-  /** The same, but waits for this long at most: then errc::timeout and null. */
+  /**
+   * Removes the calling thread's value and returns it, like release(), but waits for a limited
+   * time. It fails with errc::timeout if the time limit expires.
+   *
+   * @tparam Rep The number type of the duration.
+   * @tparam Period The unit of the duration.
+   * @param time How long to wait.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The value; null if there is none, and after an error.
+   */
   template <class Rep, class Period>
   T *try_release_for(const std::chrono::duration<Rep, Period> &time, std::error_code &error) {
     return released(detail::milliseconds_of(time), error);
   }
 
   /**
-   * Stores `value`, which the object owns from then on, and returns the old value without its
-   * deleter; it is yours. Returns null if there was none, or if it was set outside of the open
-   * scope and is shadowed now. After an error nothing has changed: it returns null, and `value`
-   * stays yours. With null it does what release() does. It waits as release() does.
+   * Replaces the calling thread's pointer with `value`, which the object owns from then on, and
+   * returns the old value. The old value is yours, and its deleter is not called. After an error
+   * nothing has changed, and `value` is yours. It waits as release() does.
+   *
+   * @param value The new pointer; if null, the call does what release() does.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The old value; null after an error, if there was none, or if it was set outside of the
+   *   open scope, which shadows it now.
    */
   T *exchange(T *value, std::error_code &error) { return exchanged(value, -1, error); }
 
-  /** The same, but waits for this long at most: then errc::timeout and null. */
+  /**
+   * Replaces the calling thread's pointer with `value`, and returns the old value, like exchange(),
+   * but waits for a limited time. It fails with errc::timeout if the time limit expires.
+   *
+   * @tparam Rep The number type of the duration.
+   * @tparam Period The unit of the duration.
+   * @param value The new pointer; if null, the call does what try_release_for() does.
+   * @param time How long to wait.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return The old value, as that of exchange().
+   */
   template <class Rep, class Period>
   T *try_exchange_for(T *value, const std::chrono::duration<Rep, Period> &time,
                       std::error_code &error) {
@@ -214,36 +386,102 @@ class thread_local_ptr {
   }
 
 #if TLS_PRIVATE_EXCEPTIONS
+  /**
+   * Replaces the calling thread's pointer with `value`, which the object owns from then on. The old
+   * value is destroyed, unless it is the same.
+   *
+   * If the call fails, the thread keeps its old value, and `value` is destroyed with
+   * reason::removed. An object that was moved from has no deleter, so `value` is then yours.
+   *
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @throws std::system_error with errc::bad_key if the object was moved from, with
+   *   errc::no_memory, and with errc::exiting if the thread is past its last cleanup.
+   */
   void reset(T *value) {
     required([&](auto &error) { reset(value, error); }, "tls::thread_local_ptr::reset");
   }
 
+  /**
+   * Replaces the calling thread's pointer with `value`, which has a deleter of its own. The old
+   * value is destroyed, unless it is the same. If the call fails, the deleter is called for
+   * `value`, except with errc::busy.
+   *
+   * @tparam Deleter A function that is called as `deleter(T *, tls::reason)` or as `deleter(T *)`.
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @param deleter The deleter of this value; if it is a null pointer, the value is not destroyed.
+   * @throws std::system_error with the errors of reset(T *), or with errc::busy if the same pointer
+   *   is stored again while another thread visits it: then it keeps the deleter that it has.
+   */
   template <class Deleter, class = detail::enable_deleter<Deleter, T>>
   void reset(T *value, Deleter deleter) {
     required([&](auto &error) { own(value, deleter, error); }, "tls::thread_local_ptr::reset");
   }
 
+  /**
+   * Replaces the calling thread's pointer with `value`, which the object does not own and does not
+   * destroy. The old value is destroyed, unless it is the same.
+   *
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @throws std::system_error with the errors of reset(T *, Deleter).
+   */
   void reset(T *value, std::nullptr_t) {
     required([&](auto &error) { reset(value, nullptr, error); }, "tls::thread_local_ptr::reset");
   }
 
+  /**
+   * Replaces the calling thread's pointer with that of a std::unique_ptr, which is destroyed by the
+   * deleter of the std::unique_ptr. The old value is destroyed. If the call fails, the new value is
+   * destroyed, except with errc::busy.
+   *
+   * @tparam U The type that the std::unique_ptr points to.
+   * @tparam Deleter The deleter of the std::unique_ptr.
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @throws std::system_error with the errors of reset(T *, Deleter).
+   */
   template <class U, class Deleter, class = std::enable_if_t<std::is_convertible_v<U *, T *>>>
   void reset(std::unique_ptr<U, Deleter> value) {
     required([&](auto &error) { reset(std::move(value), error); }, "tls::thread_local_ptr::reset");
   }
 
+  /**
+   * Replaces the calling thread's pointer with that of a std::shared_ptr. The thread is one of the
+   * owners of the value until the value is replaced, removed or released. The old value is
+   * destroyed.
+   *
+   * @param value The new pointer; if null, the old value is destroyed as by reset().
+   * @throws std::system_error with the errors of reset(T *, Deleter).
+   */
   void reset(std::shared_ptr<T> value) {
     required([&](auto &error) { reset(std::move(value), error); }, "tls::thread_local_ptr::reset");
   }
 
-  /** Waits while another thread visits the value; throws errc::busy inside a visit. */
+  /**
+   * Removes the calling thread's value and returns it. The value is yours, and its deleter is not
+   * called. After that get() returns null. If another thread visits the value, the call waits. It
+   * is a cancellation point.
+   *
+   * @return The value; null if there is none.
+   * @throws std::system_error with errc::busy inside a visit or another function that the library
+   *   calls, if the value is being visited; and with errc::bad_key if the object was moved from.
+   */
   T *release() {
     T *value = nullptr;
     required([&](auto &error) { value = release(error); }, "tls::thread_local_ptr::release");
     return value;
   }
 
-  /** Waits while another thread visits the value; throws errc::busy inside a visit. */
+  /**
+   * Replaces the calling thread's pointer with `value`, and returns the old value, like the
+   * overload with a std::error_code. If another thread visits the old value, the call waits. It is
+   * a cancellation point.
+   *
+   * @param value The new pointer; if null, the call does what release() does.
+   * @return The old value; null if there was none, or if it was set outside of the open scope,
+   *   which shadows it now.
+   * @throws std::system_error with errc::busy inside a visit or another function that the library
+   *   calls, if the value is being visited; with errc::bad_key if the object was moved from; with
+   *   errc::no_memory; and with errc::exiting if the thread is past its last cleanup.
+   */
   T *exchange(T *value) {
     T *old = nullptr;
     required([&](auto &error) { old = exchange(value, error); }, "tls::thread_local_ptr::exchange");
@@ -251,13 +489,24 @@ class thread_local_ptr {
   }
 #endif
 
-  /** Returns a view of every thread's value, for an object with options::enumerable(). */
+  /**
+   * Returns a view of all threads' values. Its functions fail if the object was made without
+   * options::enumerable().
+   *
+   * @return The view.
+   */
   all_threads_view<T> all_threads() const noexcept {
     return all_threads_view<T>(key_.handle(), true);
   }
 
 #if TLS_PRIVATE_EXCEPTIONS
-  /** Calls f with every thread's value: see all_threads_view. */
+  /**
+   * Calls `f` with every thread's value, like all_threads_view::for_each().
+   *
+   * @tparam F A function that is called as `f(T &)` or as `f(T &, std::uint64_t)`.
+   * @param f The function.
+   * @throws std::system_error with one of the errors of all_threads_view.
+   */
   template <class F>
   void combine_each(F &&f) const {
     all_threads().for_each(std::forward<F>(f));
@@ -265,15 +514,19 @@ class thread_local_ptr {
 #endif
 
   /**
-   * Ends the object, as its destructor does, and waits until no thread has a value of it and no
-   * deleter runs. After that the code of its deleters may be unloaded. The calling thread's own
-   * value is destroyed here, the other threads' as by the destructor: those threads must expunge or
-   * end.
+   * Releases the key of the object, as its destructor does, and waits until no thread has a value
+   * of it and no deleter runs. After that the code of its deleters may be unloaded. The call
+   * destroys the calling thread's own value. The other threads' values are destroyed as by the
+   * destructor: those threads must expunge or end.
    *
-   * timeout_ms is how many milliseconds to wait; 0 only looks, and a negative number waits without
-   * a limit. With errc::timeout it returns how many threads still have a value, and may be called
-   * again. The object is as if moved from. It is a cancellation point. Inside a function that the
-   * library calls it fails with errc::reentrant.
+   * If the time limit expires, it fails with errc::timeout, and may be called again. The object is
+   * then as if moved from. It is a cancellation point. Inside a function that the library calls it
+   * fails with errc::reentrant.
+   *
+   * @param timeout_ms How many milliseconds to wait; 0 does not wait, and a negative number waits
+   *   without a limit.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   * @return How many threads still have a value; 0 also after an error other than errc::timeout.
    */
   std::size_t drain(int timeout_ms, std::error_code &error) {
     ways_ = endings();
@@ -283,16 +536,23 @@ class thread_local_ptr {
   }
 
   /**
-   * Call it in tls::take_all() with each value. Returns the value without its deleter, which is
-   * yours, if it was one of this object; null if it was not. Call it once for each value.
+   * Returns a value that tls::take_all() has passed to a function, if it is a value of this object.
+   * The value is yours, and its deleter is not called. Call it once for each value.
+   *
+   * @param key The key that tls::take_all() has passed.
+   * @param value The value that tls::take_all() has passed.
+   * @return The value; null if it is not one of this object.
    */
   T *taken(tls_key_t key, void *value) const noexcept {
     return key == key_.handle() && value != nullptr ? detail::hand_over<T>(value) : nullptr;
   }
 
   /**
-   * The key, for C functions such as tls_key_name(). C functions find the address as the value. For
-   * a value with a deleter of its own, or at an odd address, they find an odd number.
+   * Returns the key of the object, for C functions such as tls_key_name(). C functions find the
+   * address of a value, or an odd number if the value has a deleter of its own or is at an odd
+   * address.
+   *
+   * @return The key; TLS_KEY_NONE if the object was moved from.
    */
   tls_key_t native_handle() const noexcept { return key_.handle(); }
 
@@ -304,7 +564,7 @@ class thread_local_ptr {
     static_assert(!std::is_void_v<T>, "a void can't be deleted: give a deleter");
     using made = detail::deleter_rules<T, detail::by_delete>;
     if (asked.copier().copy == nullptr) {
-      // Nothing to remember.
+      // No rules are needed: values are destroyed with delete, and are not copied.
       tls_key_options_t options = asked.for_key();
       options.destroy = callbacks::template destroy<&endings::by_delete>;
       key_ = detail::key(options, error);
@@ -335,7 +595,7 @@ class thread_local_ptr {
     if (!error) ways_ = endings{End, own};
   }
 
-  /** Owns a value with its deleter, which is moved once, where it stays. */
+  /** Stores a value with a deleter, which is moved once, to the place where it remains. */
   template <class Deleter>
   void own(T *value, Deleter &deleter, std::error_code &error) {
     error.clear();
@@ -344,7 +604,9 @@ class thread_local_ptr {
     put(detail::make_entry(value, deleter, copies, error), error);
   }
 
-  /** Stores an entry, if it could be made, or ends it. */
+  /**
+   * Stores an entry. If that fails, destroys the entry. If the entry is null, it could not be made.
+   */
   void put(void *entry, std::error_code &error) noexcept {
     if (entry == nullptr) return;
     const int answer = detail::store(key_.handle(), entry, ways_);
@@ -365,7 +627,8 @@ class thread_local_ptr {
       error = make_error_code(errc::bad_key);
       return nullptr;
     }
-    // While it waits the thread may be cancelled: then a box goes, and the value is the caller's.
+    // The thread may be cancelled while it waits. Then the box is destroyed, and the value is the
+    // caller's.
     struct unless_stored {
       void *entry;
       ~unless_stored() {
@@ -390,7 +653,8 @@ class thread_local_ptr {
 
 #if TLS_PRIVATE_EXCEPTIONS
   static void require_made(const options<T> &asked, const std::error_code &error) {
-    detail::require(error, "tls::thread_local_ptr", {{errc::invalid, detail::contradiction(asked)}});
+    detail::require(error, "tls::thread_local_ptr",
+                    {{errc::invalid, detail::contradiction(asked)}});
   }
 
   template <class Work>
@@ -404,7 +668,7 @@ class thread_local_ptr {
 #endif
 
   endings ways_;
-  detail::key key_;  // The last: the values that end with it may use the object.
+  detail::key key_;  // The last member: destructors of its values may use the object.
 };
 
 }  // namespace TLS_PRIVATE_MODE
