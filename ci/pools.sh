@@ -15,6 +15,7 @@ skips=()
 needs glib glib-2.0/glib.h libglib2.0-dev
 needs libuv uv.h libuv1-dev
 needs tbb tbb/task_arena.h libtbb-dev
+needs tbb_without_exceptions tbb/task_arena.h libtbb-dev
 needs boost_asio boost/asio.hpp libboost-dev
 needs asio asio.hpp libasio-dev
 needs coroutines asio.hpp libasio-dev

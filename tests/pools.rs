@@ -173,6 +173,27 @@ fn the_adapters_headers_stand_alone() {
     }
 }
 
+/// Where exceptions are off, an observer reports its error by an error code.
+#[test]
+fn tbb_without_exceptions() {
+    let tbb = POOLS.iter().find(|pool| pool.name == "tbb").expect("it is in the list");
+    let directory = scratch("pools").join("tbb");
+    fs::create_dir_all(&directory).expect("the build directory can be written");
+    let source = directory.join("without_exceptions.cpp");
+    let text = "#include <threadlocalmap/tbb.hpp>\n\
+        bool observe(tbb::task_arena &arena, std::error_code &error);\n\
+        bool observe(tbb::task_arena &arena, std::error_code &error) {\n\
+        \x20 const tls::arena_observer observer(arena, error);\n\
+        \x20 return !error;\n\
+        }\n";
+    fs::write(&source, text).expect("the build directory can be written");
+    let mut flags = package_flags(tbb).0;
+    flags.push(format!("-I{}", source_root().join("bindings/cpp/include").display()));
+    flags.extend(["-fno-exceptions", "-fno-rtti", "-pthread"].map(str::to_owned));
+    compile(&source, CPP, &library().include, &flags, &source.with_extension("o"))
+        .unwrap_or_else(|message| panic!("{message}"));
+}
+
 /// The names of the sources in a folder.
 fn sources_in(folder: &str) -> BTreeSet<String> {
     fs::read_dir(source_root().join(folder))

@@ -39,9 +39,11 @@ static void leaving_an_arena_ends_what_was_set_in_it()
     const size_t ends = test_count(&pool_scope_ends);
     std::atomic<size_t> set{0}, by_workers{0};
     tbb::task_arena arena(CONCURRENCY);
-    const tls::arena_observer observer(arena);
+    std::error_code error = std::make_error_code(std::errc::invalid_argument);
+    const tls::arena_observer observer(arena, error);
     const unsigned here = test_thread();
 
+    CHECK(!error);
     pool_set_outer(nullptr);
     while (by_workers == 0) {
         arena.execute([&] {

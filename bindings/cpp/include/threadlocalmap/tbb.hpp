@@ -30,6 +30,7 @@
 
 #include <memory>
 #include <new>
+#include <system_error>
 #include <utility>
 
 #include "shared_task.hpp"
@@ -45,6 +46,7 @@ inline namespace TLS_PRIVATE_MODE {
  */
 class arena_observer : public tbb::task_scheduler_observer {
  public:
+#if TLS_PRIVATE_EXCEPTIONS
   /**
    * Observes an arena from now on.
    *
@@ -54,6 +56,18 @@ class arena_observer : public tbb::task_scheduler_observer {
   explicit arena_observer(tbb::task_arena &arena)
       : task_scheduler_observer(arena), stay_(options<scope>().worker()) {
     observe(true);
+  }
+#endif
+
+  /**
+   * Observes an arena from now on. After an error it observes nothing: no scope is opened.
+   *
+   * @param arena The arena.
+   * @param[out] error The error if the call fails; cleared otherwise.
+   */
+  arena_observer(tbb::task_arena &arena, std::error_code &error)
+      : task_scheduler_observer(arena), stay_(options<scope>().worker(), error) {
+    if (!error) observe(true);
   }
 
   /** Stops observing the arena. */
