@@ -128,7 +128,7 @@ run_every_way(const char *what)
             snprintf(variant, sizeof(variant), "(%s; %s, interrupted by %s in callback %zu)",
                      what, way_names[way], again_by_exit ? "pthread_exit" : "cancellation",
                      interrupted_at);
-            RUN_APART_AS(every_value_ends_once, variant);
+            RUN_APART_OF_DOZENS(every_value_ends_once, variant);
         }
     }
 }
@@ -214,11 +214,11 @@ main(void)
         ends_by_exit = true;
         snprintf(variant, sizeof(variant), "(reclaim %u, flags %u, pthread_exit)",
                  (unsigned)reclaim, (unsigned)flags);
-        RUN_APART_AS(a_value_set_by_user_free_while_a_scope_ends_is_ended, variant);
+        RUN_APART_OF_DOZENS(a_value_set_by_user_free_while_a_scope_ends_is_ended, variant);
         ends_by_exit = false;
         snprintf(variant, sizeof(variant), "(reclaim %u, flags %u, tls_scope_end)",
                  (unsigned)reclaim, (unsigned)flags);
-        RUN_APART_AS(a_value_set_by_user_free_while_a_scope_ends_is_ended, variant);
+        RUN_APART_OF_DOZENS(a_value_set_by_user_free_while_a_scope_ends_is_ended, variant);
     }
     reclaim = TLS_RECLAIM_OWNER;
     flags = 0;

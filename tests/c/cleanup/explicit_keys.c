@@ -228,10 +228,10 @@ main(void)
         for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
             end = ends[i].end;
             snprintf(variant, sizeof(variant), "(%s, flags %u)", ends[i].name, (unsigned)flags);
-            RUN_APART_AS(stale_values_wait_for_a_call_that_ends_them, variant);
+            RUN_APART_OF_DOZENS(stale_values_wait_for_a_call_that_ends_them, variant);
         }
         snprintf(variant, sizeof(variant), "(flags %u)", (unsigned)flags);
-        RUN_APART_AS(scopes_and_threads_end_them, variant);
+        RUN_APART_OF_DOZENS(scopes_and_threads_end_them, variant);
     }
     RUN_APART(others_end_as_ever);
     return apart_finish();

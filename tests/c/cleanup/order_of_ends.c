@@ -372,7 +372,7 @@ main(void)
         for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
             way = &ways[i];
             snprintf(variant, sizeof(variant), "(%s, flags %u)", way->name, (unsigned)flags);
-            RUN_APART_AS(the_youngest_of_all_that_is_stale_ends_first, variant);
+            RUN_APART_OF_DOZENS(the_youngest_of_all_that_is_stale_ends_first, variant);
         }
         snprintf(variant, sizeof(variant), "(flags %u)", (unsigned)flags);
         RUN_APART_AS(a_map_that_is_destroyed_ends_the_youngest_first, variant);

@@ -179,7 +179,7 @@ main(void)
                      end_names[what_ends], (unsigned)reclaim, (unsigned)flags,
                      key_dies ? ", the key dies" : "",
                      thread_stays_inside ? ", the thread lives on" : "");
-            RUN_APART_AS(a_value_that_is_given_up_stays_while_it_is_visited, variant);
+            RUN_APART_OF_DOZENS(a_value_that_is_given_up_stays_while_it_is_visited, variant);
         }
     return apart_finish();
 }

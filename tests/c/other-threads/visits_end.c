@@ -402,9 +402,9 @@ run_every_manner(const char *what)
     for (i = 0; i < sizeof(manners) / sizeof(manners[0]); i++) {
         change = manners[i].change;
         snprintf(variant, sizeof(variant), "(%s; %s)", what, manners[i].name);
-        RUN_APART_AS(each_thread_is_met_once, variant);
-        RUN_APART_AS(others_are_met_once, variant);
-        RUN_APART_AS(nested_visits_meet_each_thread_once, variant);
+        RUN_APART_OF_DOZENS(each_thread_is_met_once, variant);
+        RUN_APART_OF_DOZENS(others_are_met_once, variant);
+        RUN_APART_OF_DOZENS(nested_visits_meet_each_thread_once, variant);
     }
     RUN_APART_AS(the_visiting_thread_may_replace_its_own_value, what);
     RUN_APART_AS(what_is_deferred_ends_when_its_thread_sets, what);

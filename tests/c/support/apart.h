@@ -61,23 +61,44 @@ apart_run(void (*test)(void), const char *name, const char *variant)
 #define RUN_APART(test) apart_run(test, #test, "")
 #define RUN_APART_AS(test, variant) apart_run(test, #test, variant)
 
-/* Runs one of hundreds of variants; under a runner, where each takes a second,
- * every 11th of them, or every THREADLOCALMAP_TEST_STRIDE-th (a prime, so that all
- * that variants are made of are met), unless THREADLOCALMAP_DEEP asks for all (make
- * check-deep). */
+/* Whether one of many variants of a test is left out here. Under a runner each takes a
+ * second, so that only every stride-th runs, unless THREADLOCALMAP_DEEP asks for all
+ * (make check-deep). The strides are primes, so that each value of each thing that
+ * varies is met. */
+static inline bool
+apart_left_out(size_t number, size_t stride)
+{
+    const char *deep = getenv("THREADLOCALMAP_DEEP");
+
+    return number % stride != 0 && getenv("THREADLOCALMAP_TEST_SCALE") != NULL &&
+           (deep == NULL || *deep == '\0');
+}
+
+/* Runs one of hundreds of variants: under a runner every 11th, or every
+ * THREADLOCALMAP_TEST_STRIDE-th. */
 static inline void
 apart_run_of_many(void (*test)(void), const char *name, const char *variant)
 {
     static size_t number;
-    const char *deep = getenv("THREADLOCALMAP_DEEP");
     const char *stride = getenv("THREADLOCALMAP_TEST_STRIDE");
 
-    if (number++ % (stride != NULL ? strtoul(stride, NULL, 10) : 11) == 0 || getenv("THREADLOCALMAP_TEST_SCALE") == NULL ||
-        (deep != NULL && *deep != '\0'))
+    if (!apart_left_out(number++, stride != NULL ? strtoul(stride, NULL, 10) : 11))
         apart_run(test, name, variant);
 }
 
 #define RUN_APART_OF_MANY(test, variant) apart_run_of_many(test, #test, variant)
+
+/* Runs one of dozens of variants: under a runner every 7th. */
+static inline void
+apart_run_of_dozens(void (*test)(void), const char *name, const char *variant)
+{
+    static size_t number;
+
+    if (!apart_left_out(number++, 7))
+        apart_run(test, name, variant);
+}
+
+#define RUN_APART_OF_DOZENS(test, variant) apart_run_of_dozens(test, #test, variant)
 
 static inline int
 apart_finish(void)

@@ -191,7 +191,7 @@ main(void)
             snprintf(variant, sizeof(variant), "(%s; reclaim %u, flags %u%s)", works[i].name,
                      (unsigned)reclaim, (unsigned)flags,
                      started_on_a_map ? ", on a moved map" : "");
-            RUN_APART_AS(a_task_that_switches_leaves_no_scope_open, variant);
+            RUN_APART_OF_DOZENS(a_task_that_switches_leaves_no_scope_open, variant);
         }
     }
     return apart_finish();

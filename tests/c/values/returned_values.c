@@ -466,15 +466,15 @@ run_all(const char *what)
         meddle = meddlings[i / 4].meddle;
         snprintf(variant, sizeof(variant), "(%s; %s, meddled with by %s)", what,
                  gets[how_to_get], meddlings[i / 4].name);
-        RUN_APART_AS(a_made_value_is_alive_when_it_is_returned, variant);
-        RUN_APART_AS(a_standing_value_is_alive_when_it_is_returned, variant);
+        RUN_APART_OF_MANY(a_made_value_is_alive_when_it_is_returned, variant);
+        RUN_APART_OF_MANY(a_standing_value_is_alive_when_it_is_returned, variant);
     }
     for (i = 0; i < 4; i++) {
         take_out = i % 2 ? scrape_own : purge_own;
         inside_init = i / 2 != 0;
         snprintf(variant, sizeof(variant), "(%s; %s%s)", what, i % 2 ? "scrape" : "purge",
                  inside_init ? " inside init" : "");
-        RUN_APART_AS(what_init_made_is_ended_once, variant);
+        RUN_APART_OF_DOZENS(what_init_made_is_ended_once, variant);
     }
 }
 

@@ -39,7 +39,7 @@ scenarios! {
     a_releaser_and_an_owner_that_sets_again: OWNER, 4, ["set | release", "set | set"];
     a_releaser_and_an_owner_that_swaps: OWNER, 4, ["attach | release", "set | swap"];
     a_releaser_and_an_owner_that_takes: OWNER, 4, ["release", "set | take"];
-    a_releaser_and_an_owner_that_removes: OWNER, 4, ["set | release", "set | remove"];
+    a_releaser_and_an_owner_that_removes: OWNER, 3 of 4, ["set | release", "set | remove"];
     a_releaser_and_an_owner_whose_value_is_made: OWNER, 3, ["set | release", "get"];
     a_releaser_with_a_value_and_a_late_linker: OWNER, 3, ["set | release", "attach | set"];
     a_releaser_without_a_value_and_a_late_linker: OWNER, 3, ["attach | release", "set"];
@@ -113,7 +113,7 @@ scenarios! {
 // ---- Two threads: values that another thread purges, and their owner ends -----
 
 scenarios! {
-    a_purger_of_owners_and_one_that_sets_again: ENUMERABLE, 3, ["set | purge", "set | set"];
+    a_purger_of_owners_and_one_that_sets_again: ENUMERABLE, 2 of 3, ["set | purge", "set | set"];
     a_purger_of_owners_and_one_that_gets_and_expunges: ENUMERABLE, 3, ["purge", "set | get expunge"];
     a_purger_of_owners_and_one_that_removes: ENUMERABLE, 3, ["attach | purge", "set | remove"];
     a_purger_of_owners_and_one_that_takes: ENUMERABLE, 3, ["purge", "set | take"];
@@ -124,7 +124,7 @@ scenarios! {
     two_purgers_of_owners: ENUMERABLE, 3, ["set | purge", "set | purge"];
     a_purger_of_owners_and_a_visitor: ENUMERABLE, 3, ["set | purge", "set | visit"];
     a_purger_of_owners_and_one_that_takes_all: ENUMERABLE, 3, ["set | purge", "set | scrape"];
-    a_purger_of_owners_and_a_scope_that_ends: ENUMERABLE, 3, ["purge", "set begin set | end"];
+    a_purger_of_owners_and_a_scope_that_ends: ENUMERABLE, 2 of 3, ["purge", "set begin set | end"];
     a_purger_of_owners_and_a_scope_that_hides: ENUMERABLE, 3, ["purge", "set begin | remove end"];
     a_purger_of_owners_and_a_scope_that_covers: ENUMERABLE, 3, ["purge", "set begin | set end"];
     a_purger_of_owners_and_a_capture: ENUMERABLE_INHERITED, 3, ["purge", "set | capture free"];
@@ -186,8 +186,8 @@ scenarios! {
     a_releaser_and_a_scope_that_covers: OWNER, 3, ["release", "set | begin set end"];
     a_releaser_and_a_scope_that_ends: OWNER, 2 of 3, ["attach | release", "set begin set | end"];
     a_releaser_and_a_scope_that_hides: OWNER, 3, ["release", "set begin | remove end"];
-    a_releaser_and_a_covered_value_that_is_expunged: OWNER, 3, ["set | release", "set begin set | expunge"];
-    a_releaser_and_a_thread_that_exits_in_a_scope: OWNER, 2, ["release", "set begin set | exit"];
+    a_releaser_and_a_covered_value_that_is_expunged: OWNER, 2 of 3, ["set | release", "set begin set | expunge"];
+    a_releaser_and_a_thread_that_exits_in_a_scope: OWNER, 1 of 2, ["release", "set begin set | exit"];
     a_releaser_in_a_scope_and_an_owner: OWNER, 3, ["set begin set | release", "set | expunge"];
     a_releaser_of_any_and_a_scope_that_covers: ANY, 3, ["release", "set begin | set"];
     a_releaser_of_any_and_a_scope_that_ends: ANY, 2 of 3, ["attach | release", "set begin set | end"];
@@ -203,7 +203,7 @@ scenarios! {
     a_releaser_and_a_capture: INHERITED, 3, ["release", "set | capture free"];
     a_releaser_and_one_that_enters_a_context: INHERITED, 2 of 3, ["release", "set capture | enter end"];
     a_releaser_and_one_that_frees_a_context: INHERITED, 3, ["set | release", "set capture | free"];
-    a_releaser_and_a_task: INHERITED, 2, ["release", "set submit | run"];
+    a_releaser_and_a_task: INHERITED, 1 of 2, ["release", "set submit | run"];
     a_releaser_and_a_task_that_is_cancelled: INHERITED, 3, ["attach | release", "set submit | cancel"];
     a_drainer_and_one_that_frees_a_context: INHERITED, 3, ["drain", "set capture remove | free"];
     a_drainer_and_a_task: INHERITED, 3, ["release | drain", "set submit | run"];
