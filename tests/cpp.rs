@@ -140,7 +140,7 @@ impl Configuration {
     /// A strict compiler with the headers of the bindings.
     fn compiler(&self) -> Command {
         let mut command = Command::new(&self.compiler);
-        command.args(self.flags).arg("-g").args(WARNINGS).arg("-pthread");
+        command.args(self.flags).arg("-g1").args(WARNINGS).arg("-pthread");
         for directory in ["bindings/cpp/include", "include"] {
             command.arg("-I").arg(source_root().join(directory));
         }
