@@ -20,9 +20,8 @@ fn main() {
     if !target("OS", "linux") {
         return;
     }
-    // SONAME: pre-1.0 the number after `.so.` still promises binary
-    // compatibility; it changes only when an old program would break.
-    println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libthreadlocalmap.so.0");
+    // No SONAME: cargo gives the file no other name, so a program that is linked with it looks for that
+    // name. What is installed has one: from scripts/link-shared.sh, or from cargo-c.
     // The C library. The libc crate asks for it only with glibc: it leaves the
     // others to std.
     println!("cargo:rustc-cdylib-link-arg=-lc");

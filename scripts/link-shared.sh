@@ -4,7 +4,8 @@
 # symbol, and puts it into the folder under its three names. The flags are the compiler's, as --sysroot=.
 #
 # Not cargo's own: rustc passes the linker a list of symbols that has no versions, and no linker takes a
-# second one (GNU's refuses it, LLVM's ignores it). The code is the same, and so are the flags (build.rs).
+# second one (GNU's refuses it, LLVM's ignores it). The code is the same, and so are the flags (build.rs), but
+# for the SONAME.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::Path;
 
 use crate::copies::{command, compiler, fresh, hello, make, names, run_hello, target_directory};
-use crate::support::library::SONAME;
+use crate::support::library::{cargo_with, SONAME};
 use crate::support::tools::skipped;
 use crate::support::{process, source_root};
 
@@ -199,12 +199,25 @@ fn a_program_that_is_linked_with_cargos_own_folder_starts() {
     // Not the link of an earlier build.
     let _ = fs::remove_file(release.join(SONAME));
     process::output_of(&mut make(&["all"]));
-    let program = fresh("release-folder").join("hello");
+    starts_with(&release, &fresh("release-folder").join("hello"));
+}
+
+/// Cargo gives the library one name, and a program must look for that one.
+#[test]
+fn a_program_that_is_linked_with_what_plain_cargo_builds_starts() {
+    let folder = fresh("plain-cargo");
+    let mut cargo = cargo_with(["build", "--locked", "--release", "--lib", "--target-dir"]);
+    process::output_of(cargo.arg(&folder));
+    starts_with(&folder.join("release"), &folder.join("hello"));
+}
+
+/// Links a program with the library in a folder, and runs it there.
+fn starts_with(library: &Path, program: &Path) {
     let mut cc = compiler(false);
-    cc.arg(hello("c")).arg("-I").arg(source_root().join("include")).arg("-L").arg(&release);
-    cc.arg("-lthreadlocalmap").arg("-o").arg(&program);
+    cc.arg(hello("c")).arg("-I").arg(source_root().join("include")).arg("-L").arg(library);
+    cc.arg("-lthreadlocalmap").arg("-o").arg(program);
     process::output_of(&mut cc);
-    run_hello(&program, Some(&release));
+    run_hello(program, Some(library));
 }
 
 /// `make && sudo make install`, where root has no cargo.
