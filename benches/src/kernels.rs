@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The C kernels, found by name in the program and in the shared object.
 //!
-//! See `kernels/kernel.h` for what a kernel is and why there are four
-//! placements of each.
+//! `kernels/kernel.h` says what a kernel is, and why each exists four times.
 
 use std::ffi::{c_char, c_int, c_void, CStr, CString};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::Fallible;
 
-/// How often each kernel exists, at different addresses.
+/// How many copies of each kernel exist, at different addresses.
 pub const PLACEMENTS: usize = 4;
 
 /// What a kernel works on (`struct bench_input`).
@@ -22,7 +21,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// For a kernel that has no sum to leave anywhere.
+    /// For a kernel that stores no result.
     pub fn over(keys: &[u64], values: [*mut c_void; 2]) -> Input {
         Input { keys: keys.as_ptr(), count: keys.len(), values, result: std::ptr::null_mut() }
     }
@@ -52,7 +51,7 @@ impl Kernel {
     }
 }
 
-/// Where code can stand.
+/// Where the code of a kernel is.
 #[derive(Clone, Copy)]
 pub enum Place {
     /// In the program itself.
@@ -98,7 +97,7 @@ pub fn load() -> Fallible<Kernels> {
 impl Kernels {
     /// # Panics
     ///
-    /// When `kernels/table.c` does not list that name: a mistake in `rows`.
+    /// If `kernels/table.c` does not have the name, which is a mistake in `rows`.
     pub fn named(&self, place: Place, name: &str) -> Kernel {
         let table = match place {
             Place::Program => self.program,
@@ -162,7 +161,7 @@ type Make = unsafe extern "C" fn(*mut u64, usize, c_int) -> c_int;
 type Unmake = unsafe extern "C" fn(*const u64, usize);
 
 impl PeerTable {
-    /// A table of loops in Rust, which exist once. `words`: id, name, version.
+    /// Makes a table of loops in Rust, which exist once. `words`: id, name, version.
     pub fn new(
         words: [&str; 3],
         most: u64,
@@ -195,7 +194,7 @@ impl PeerTable {
         text(self.version)
     }
 
-    /// How many keys it can have; 0: as many as there is memory for.
+    /// How many keys it can have; 0: as many as fit into memory.
     pub fn most(&self) -> usize {
         self.most as usize
     }
@@ -205,7 +204,7 @@ impl PeerTable {
         unsafe { find(self.kernels, name) }
     }
 
-    /// Makes a key for each place of `keys`; false: not all could be made.
+    /// Makes a key for each element of `keys`; returns false if not all could be made.
     pub fn make(&self, keys: &mut [u64], flags: c_int) -> bool {
         // SAFETY: there are so many places.
         unsafe { (self.make)(keys.as_mut_ptr(), keys.len(), flags) == 0 }
@@ -216,7 +215,7 @@ impl PeerTable {
         unsafe { (self.unmake)(keys.as_ptr(), keys.len()) }
     }
 
-    /// How many values of counting keys have ended.
+    /// How many values of counting keys were destroyed.
     pub fn destroyed(&self) -> u64 {
         // SAFETY: the counter is a static variable.
         unsafe { (*self.destroyed).load(Relaxed) }
@@ -228,7 +227,7 @@ extern "C" {
     static bench_peers: [*const PeerTable; 0];
 }
 
-/// The peers of the program, and this library in the shared object.
+/// The tables of the program, and that of this library in the shared object.
 pub fn peer_tables(kernels: &Kernels) -> Vec<&'static PeerTable> {
     let mut tables = Vec::new();
     let mut next = &raw const bench_peers as *const *const PeerTable;

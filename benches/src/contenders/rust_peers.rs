@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The peers from the Rust world: the `thread_local` crate, and std's `thread_local!`.
+//! The peers in Rust: the crate `thread_local`, and std's `thread_local!`.
 //!
-//! Their code is inlined into this program and optimised with it (one unit, whole program), which
-//! is more than a C caller of ours gets. The loops are those of `kernels/peers/peer.h`, and every
-//! read loads the word, as there: what the crate's `get` returns is only its address.
+//! Their code is compiled into this program with whole-program optimisation, which a C program does
+//! not get for this library. The loops are those of `kernels/peers/peer.h`. As there, every read
+//! loads the word; the crate's `get` itself returns only its address.
 
 use std::arch::asm;
 use std::cell::Cell;
@@ -18,14 +18,14 @@ use crate::peers::COUNTING;
 
 static DESTROYED: AtomicU64 = AtomicU64::new(0);
 
-/// A word that counts its own end.
+/// A word that counts when it is dropped.
 #[derive(Default)]
 struct Counted(u64);
 
 impl Drop for Counted {
     fn drop(&mut self) {
         if self.0 != 0 {
-            // No two threads end values at once: a plain addition will do, as for the others.
+            // No two threads drop values at the same time, so a plain addition is enough.
             DESTROYED.store(DESTROYED.load(Relaxed) + 1, Relaxed);
         }
     }
@@ -34,7 +34,7 @@ impl Drop for Counted {
 type Plain = ThreadLocal<Cell<u64>>;
 type Counting = ThreadLocal<Cell<Counted>>;
 
-/// What `USED` of `kernels/kernel.h` is in C: the word is in a register, and all memory may have
+/// The same as `USED` of `kernels/kernel.h` in C: the word is in a register, and all memory may have
 /// changed.
 #[inline(always)]
 fn used(word: u64) {
@@ -176,7 +176,7 @@ unsafe extern "C" fn end_each(input: *const Input, operations: u64) {
     unsafe { &keys(input)[..operations as usize] }.iter().for_each(|&key| end(key));
 }
 
-/// Cells can't be visited by another thread: so atomic words, read without any order.
+/// Another thread cannot visit a `Cell`, so these are atomic words, with relaxed loads.
 type Shared = ThreadLocal<AtomicU64>;
 
 extern "C" fn shared_make(places: *mut u64, count: usize, _flags: c_int) -> c_int {
