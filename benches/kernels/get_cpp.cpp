@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* What the C++ header makes of a get: the same loop over one object, whose key is read anew each
- * time, as the C kernels read theirs. The objects are made and ended once for each call of a kernel. */
+/* The get of the C++ header: the same loop over one object. Its key is read in each iteration, as in the
+ * C kernels. The objects are made and destroyed once for each call of a kernel. */
 #include <threadlocalmap.hpp>
 
 extern "C" {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* enumerable_thread_specific of oneTBB; `tbb.cpp`, `tbb_key.cpp` and `tbb_malloc.cpp` say of which kind.
- * It keeps the value itself, not a pointer to it. A thread can't take its own value away. */
+/* enumerable_thread_specific of oneTBB; `tbb.cpp`, `tbb_key.cpp` and `tbb_malloc.cpp` define its kind.
+ * It keeps the value itself, not a pointer to it. A thread cannot remove its own value. */
 #include <new>
 #include <type_traits>
 
@@ -13,7 +13,7 @@ static uint64_t destroyed;
 
 namespace {
 
-/* A word that counts its own end. */
+/* A word that counts when it is destroyed. */
 struct Counted {
     uint64_t word = 0;
     Counted() = default;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* The default with the C library's allocator, which reports how many bytes are allocated. */
+/* The default of oneTBB, but with the C library's allocator, which reports how many bytes are allocated. */
 #include <memory>
 
 #define TBB_ALLOCATOR std::allocator
