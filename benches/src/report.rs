@@ -7,7 +7,7 @@ use crate::machine::Machine;
 use crate::options::Options;
 use crate::rows::Row;
 
-const WIDTH: usize = 125;
+const WIDTH: usize = 138;
 
 pub fn list(rows: &[Row], checks: &[Check]) {
     for row in rows {
@@ -92,7 +92,7 @@ pub fn table(record: &Record) {
 
 fn heading() {
     println!(
-        "{:<45} {:>7}  {:<27} {:>7}  {:>6} {:>13}  {:>8}  verdict",
+        "{:<58} {:>7}  {:<27} {:>7}  {:>6} {:>13}  {:>8}  verdict",
         "work", "ns", "peer", "peer ns", "ratio", "[middle half]", "bar"
     );
     println!("{}", "-".repeat(WIDTH));
@@ -103,7 +103,7 @@ fn row(row: &RowRecord) {
     let mut us = format!("{:.2}", row.us.median);
     if let Some(comparison) = row.nanoseconds {
         let limit = format!("{:.0} ns", comparison.limit);
-        println!("{work:<45} {us:>7}  {:<58}  {limit:>8}  {}", "", verdict(comparison));
+        println!("{work:<58} {us:>7}  {:<58}  {limit:>8}  {}", "", verdict(comparison));
         (work, us) = ("", String::new());
     }
     for peer in &row.peers {
@@ -113,7 +113,7 @@ fn row(row: &RowRecord) {
             None => (String::new(), ""),
         };
         println!(
-            "{work:<45} {us:>7}  {:<27} {:>7.2}  {:>6.3} {:>13}  {bar:>8}  {met}",
+            "{work:<58} {us:>7}  {:<27} {:>7.2}  {:>6.3} {:>13}  {bar:>8}  {met}",
             peer.name,
             peer.nanoseconds.median,
             ratio.median,
@@ -159,7 +159,7 @@ fn aims(record: &Record) {
     let reached = |met| if met { "reached" } else { "not yet" };
     for (row, aim) in alone {
         println!(
-            "{:<73} {:>6.1}  aim {:.1} ns  {}",
+            "{:<86} {:>6.1}  aim {:.1} ns  {}",
             row.work,
             row.us.median,
             aim.limit,
@@ -169,7 +169,7 @@ fn aims(record: &Record) {
     for (row, peer, aim) in aims {
         let reached = reached(aim.met);
         println!(
-            "{:<45} {:<27} {:>6.3}  aim {:.2}  {reached}",
+            "{:<58} {:<27} {:>6.3}  aim {:.2}  {reached}",
             row.work, peer.name, peer.ratio.median, aim.limit
         );
     }
@@ -196,6 +196,6 @@ pub fn instructions(records: &[InstructionRecord]) {
     for record in records {
         let work = if record.row == last { "" } else { &record.work };
         last = record.row;
-        println!("{work:<45} {:<27} {:>8.1}", record.contender, record.instructions);
+        println!("{work:<58} {:<27} {:>8.1}", record.contender, record.instructions);
     }
 }

@@ -61,7 +61,7 @@ fn many_threads(threads: usize) -> Fallible<String> {
     idle.disperse()?;
     let after = library::stats()?;
     let found = format!(
-        "{} threads attached, {} values, {} bytes a thread; {} stale when released; {} threads, {} values left",
+        "{} threads attached, {} values, {} bytes for each thread; {} stale when released; {} threads, {} values left",
         during.maps - before.maps,
         during.entries,
         (during.bytes - before.bytes) / threads as u64,

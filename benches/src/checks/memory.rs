@@ -71,7 +71,7 @@ fn memory(count: usize) -> Fallible<String> {
     let (allowed, own_allowed) = (allowed(ALLOCATED_PER_VALUE), allowed(BYTES_PER_VALUE));
     let beyond = taken.saturating_sub(THREADS * BYTES_PER_THREAD) as f64 / values as f64;
     let found = format!(
-        "{taken} bytes, limit {allowed} (tls_stats: {own}, limit {own_allowed}); {} for each thread: 1536, and {beyond:.0} for each value",
+        "{taken} bytes, limit {allowed} (tls_stats: {own}, limit {own_allowed}); {} for each thread, that is 1536 and {beyond:.0} for each value",
         taken / THREADS
     );
     if values == THREADS * VALUES && taken <= allowed && own <= own_allowed {

@@ -14,8 +14,8 @@ const THREADS: Section = Section { title: "The life of a thread", picture: "thre
 const MANY: Section = Section { title: "A million keys", picture: "million" };
 
 /// The curves over 10, 100 and 1,000 threads.
-const LEFT: &str = "release, owners destroy the values later";
-const DESTROYED: &str = "release that destroys all values at once";
+const LEFT: &str = "release, values destroyed later";
+const DESTROYED: &str = "release, values destroyed at once";
 const EXPUNGED: &str = "expunge of 100 stale values";
 const VISITED: &str = "sum by tls_for_each";
 const LOCKED: &str = "sum by tls_for_each_locked";

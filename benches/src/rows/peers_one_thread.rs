@@ -75,8 +75,8 @@ fn get_many(peers: &Peers, id: &'static str, count: usize) -> Row {
                   are fewer keys. Keys that were created one after the other have different home \
                   slots, so a get compares one key in one table for any number of keys. The \
                   crate has no table of keys: each object has its own buckets, so each get \
-                  follows the pointers of another object. A pthread key above the first 32 needs \
-                  one more load. Boost's tree becomes deeper.",
+                  follows the pointers of another object. A pthread key that is not one of the \
+                  first 32 needs one more load. Boost's tree becomes deeper.",
             unfair: "glibc has 1,024 pthread keys for each process; GLib, C11 and oneTBB \
                      ets_key_per_instance use the same keys.",
         })
@@ -128,11 +128,12 @@ fn replace(peers: &Peers) -> Row {
     beside_all(peers, "set-callback", work, Some((1.4, 1.0)), OneThread::replace).counted().told(
         Story {
             section: STORE,
-            why: "The destructor only adds one to a counter. The crate and oneTBB are fastest: \
-                  they keep the value in place, and the compiler inlines its destructor. This \
-                  library stores the new value and completes its own data before it calls the \
-                  destructor, because the destructor may call any function of the library with \
-                  any key. This takes some more stores and checks.",
+            why: "The destructor only adds one to a counter. The crate and oneTBB \
+                  ets_key_per_instance are fastest: they keep the value in place, and the \
+                  compiler inlines its destructor. This library stores the new value and \
+                  completes its own data before it calls the destructor, because the destructor \
+                  may call any function of the library with any key. This takes some more stores \
+                  and checks.",
             unfair: "pthread keys and C11 destroy nothing in a set, so the benchmark gets the \
                      old value, sets the new one and calls the destructor. With the crate and \
                      oneTBB, no other thread may use the value during the set, and there is no \
