@@ -6,13 +6,13 @@
 extern "C" {
 #include "kernel.h"
 
-#define ANEW(object) __asm__ volatile("" : : "r"(&(object)) : "memory")
+#define ASSUME_CHANGED(object) __asm__ volatile("" : : "r"(&(object)) : "memory")
 
 KERNEL(cpp_pointer)
 {
     tls::thread_local_ptr<void> pointer(nullptr);
     pointer.reset(input->values[0]);
-    ANEW(pointer);
+    ASSUME_CHANGED(pointer);
     for (uint64_t done = 0; done < operations; done++) {
         void *value = pointer.get();
         USED(value);
@@ -22,7 +22,7 @@ KERNEL(cpp_pointer)
 KERNEL(cpp_local)
 {
     tls::local<long> number;
-    ANEW(number);
+    ASSUME_CHANGED(number);
     USED(input);
     for (uint64_t done = 0; done < operations; done++) {
         long *value = number.get();

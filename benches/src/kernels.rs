@@ -74,7 +74,7 @@ extern "C" {
 /// Finds the program's table and opens the shared object with the other.
 pub fn load() -> Fallible<Kernels> {
     let path = CString::new(env!("BENCH_OBJECT")).expect("a path has no NUL");
-    // SAFETY: the object is ours (build.rs): it has no constructors that would
+    // SAFETY: build.rs made the object: it has no constructors that would
     // run on opening but those of the library's header.
     let object = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
     if object.is_null() {
@@ -103,7 +103,7 @@ impl Kernels {
             Place::Program => self.program,
             Place::Object => self.object,
         };
-        // SAFETY: both tables are whole and stay.
+        // SAFETY: both tables are complete, and static.
         unsafe { find(table, name) }.unwrap_or_else(|| panic!("no kernel is named {name}"))
     }
 
@@ -128,7 +128,8 @@ unsafe fn find(mut line: *const Line, name: &str) -> Option<Kernel> {
         }
         // SAFETY: names are C strings.
         if unsafe { CStr::from_ptr(known.name) }.to_bytes() == name.as_bytes() {
-            let placements = known.placements.map(|placement| placement.expect("a whole line"));
+            let placements =
+                known.placements.map(|placement| placement.expect("the line is complete"));
             return Some(Kernel { placements });
         }
         // SAFETY: this line is not the last one.
@@ -153,7 +154,7 @@ pub struct PeerTable {
 unsafe impl Sync for PeerTable {}
 
 fn text(words: *const c_char) -> String {
-    // SAFETY: the tables' texts are C strings that stay.
+    // SAFETY: the texts of the tables are static C strings.
     unsafe { CStr::from_ptr(words) }.to_string_lossy().into_owned()
 }
 
@@ -200,18 +201,18 @@ impl PeerTable {
     }
 
     pub fn kernel(&self, name: &str) -> Option<Kernel> {
-        // SAFETY: the table is whole.
+        // SAFETY: the table is complete.
         unsafe { find(self.kernels, name) }
     }
 
     /// Makes a key for each element of `keys`; returns false if not all could be made.
     pub fn make(&self, keys: &mut [u64], flags: c_int) -> bool {
-        // SAFETY: there are so many places.
+        // SAFETY: the array has this length.
         unsafe { (self.make)(keys.as_mut_ptr(), keys.len(), flags) == 0 }
     }
 
     pub fn unmake(&self, keys: &[u64]) {
-        // SAFETY: they were made by `make`, and are used no more.
+        // SAFETY: they were made by `make`, and are not used any more.
         unsafe { (self.unmake)(keys.as_ptr(), keys.len()) }
     }
 
@@ -231,7 +232,7 @@ extern "C" {
 pub fn peer_tables(kernels: &Kernels) -> Vec<&'static PeerTable> {
     let mut tables = Vec::new();
     let mut next = &raw const bench_peers as *const *const PeerTable;
-    // SAFETY: the array ends with NULL, and its tables stay.
+    // SAFETY: the array ends with NULL, and its tables are static.
     while let Some(table) = unsafe { (*next).as_ref() } {
         tables.push(table);
         // SAFETY: that was not the last one.

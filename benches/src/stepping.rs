@@ -104,7 +104,7 @@ fn pause() {
 fn watched(child: libc::pid_t) -> Option<(u64, u64)> {
     let stopped = signal_of_stop(child) == Some(libc::SIGSTOP);
     let counts = stopped.then(|| Some((until_pause(child)?, until_pause(child)?))).flatten();
-    // SAFETY: the child is ours, and is waited for here, if it has not been.
+    // SAFETY: this process has started the child, and waits for it here if it has not yet.
     unsafe {
         libc::kill(child, libc::SIGKILL);
         libc::waitpid(child, ptr::null_mut(), 0);
@@ -115,7 +115,7 @@ fn watched(child: libc::pid_t) -> Option<(u64, u64)> {
 fn until_pause(child: libc::pid_t) -> Option<u64> {
     let mut count = 0;
     loop {
-        // SAFETY: the child is stopped, and ours to trace.
+        // SAFETY: the child is stopped, and is traced by this process.
         if unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, child, 0, 0) } != 0 {
             return None;
         }

@@ -54,7 +54,7 @@ inline void *tbb_life(void *value) {
     return reinterpret_cast<void *>(values.local());
 }
 
-/* The lowest bit of a handle says which type it is. */
+/* The lowest bit of a handle is the type of the object. */
 int make(uint64_t *keys, size_t made, int flags) {
     for (size_t i = 0; i < made; i++)
         keys[i] = flags & BENCH_COUNTING ? reinterpret_cast<uint64_t>(new Counting) | 1

@@ -7,7 +7,7 @@ use crate::java;
 use crate::peers::OWN_NAME;
 use crate::statistics::Spread;
 
-const WINS: &str = "
+const RESULTS: &str = "
 ## Results
 
 Each row compares this library with the best peer. Numbers are nanoseconds, or bytes if the row says so. *Even*: the
@@ -61,7 +61,7 @@ pub fn fastest(record: &Record) -> String {
             .min_by(|one, other| one.1.total_cmp(&other.1))
             .map(|(name, bytes)| (name.clone(), *bytes, Spread::of([row.bytes[0].1 / bytes]))),
     });
-    let mut text = String::from(WINS);
+    let mut text = String::from(RESULTS);
     for line in rows.chain(memory) {
         let ours = figure(line.ours);
         text += &match line.other {
