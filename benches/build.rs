@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Builds what is measured: the library, as a release, and the C kernels, as
-//! a user would compile them.
+//! Builds the library, as a release, and the C kernels, as a user would compile
+//! them.
 //!
-//! The library is built by a cargo of its own (its release profile and lock
-//! file, not ours) into a target folder of its own, so that neither cargo
-//! waits for the other. Where its shared object ends up is read from cargo's
-//! messages. The program links to it as any user does: `-L`, `-l`, and a run
-//! path to the name that its SONAME gives. The kernels of `kernels/` are
+//! A separate cargo builds the library, with the library's release profile and lock
+//! file, into a separate target folder, so that neither cargo waits for the other.
+//! The messages of cargo say where the shared object is. The program links to it as
+//! any program does: `-L`, `-l`, and a run path to the file that has the SONAME. The kernels of `kernels/` are
 //! compiled twice: into the program, and into a `-fPIC -shared` object that
-//! the program opens when it starts. Both get `-O2` and nothing else: the `cc`
-//! crate's own flags (section per function, `-fPIC` everywhere) would change
-//! what is measured.
+//! the program opens when it starts. Both are compiled with `-O2` and no other
+//! optimisation option: the default flags of the crate `cc` (a section for each
+//! function, `-fPIC` everywhere) would change the results.
 
 use std::env;
 use std::fs;
@@ -23,7 +22,7 @@ const CPP_KERNEL: &str = "get_cpp.cpp";
 
 const KERNELS: [&str; 6] = ["get.c", "get_exported.c", "change.c", "tasks.c", "peers.c", "table.c"];
 
-/// This library as a peer, and those that every machine has: symbol, file.
+/// This library, and the peers that every machine has: symbol and file.
 const ALWAYS: [(&str, &str); 6] = [
     ("program_peer_ours", "ours.c"),
     ("exported_peer_ours", "ours_exported.c"),
@@ -33,16 +32,16 @@ const ALWAYS: [(&str, &str); 6] = [
     ("program_peer_c11", "c11.c"),
 ];
 
-/// A peer that is measured when it is installed.
+/// A peer that is measured if it is installed.
 struct Optional {
     name: &'static str,
     package: &'static str,
-    /// One of these, as pkg-config calls them; the first that is there.
+    /// The names for pkg-config; the first that is installed is used.
     modules: &'static [&'static str],
-    /// Where pkg-config knows nothing: a header, and what to link.
+    /// Without a name for pkg-config: a header and a library.
     header: &'static str,
     library: &'static str,
-    /// Symbol, file.
+    /// Symbols and files.
     tables: &'static [(&'static str, &'static str)],
 }
 
@@ -147,7 +146,7 @@ fn install(library: &Path, folder: &Path) {
     let run_time = folder.join("libthreadlocalmap.so.0");
     let link_time = folder.join("libthreadlocalmap.so");
     let _ = fs::remove_file(&link_time);
-    // Removed first: a benchmark that still runs keeps the old file mapped.
+    // Removed first, because a benchmark that still runs has the old file mapped.
     let _ = fs::remove_file(&run_time);
     fs::copy(library, &run_time).expect("the library can be copied");
     std::os::unix::fs::symlink("libthreadlocalmap.so.0", &link_time).expect("a link can be made");
@@ -178,9 +177,9 @@ fn compile_for_program(here: &Path, include: &Path) {
     build.compile("kernels_cpp");
 }
 
-/// Compiles the peers that are here, and writes the list of their tables.
+/// Compiles the peers that are installed, and writes the list of their tables.
 fn compile_peers(here: &Path, include: &Path, out: &Path) {
-    // scripts/bench.sh puts what is installed into it: when that changes, this runs again.
+    // scripts/bench.sh sets it to the installed headers, so a change of these runs this again.
     println!("cargo:rerun-if-env-changed=BENCH_PEERS");
     let mut symbols = Vec::new();
     for (symbol, file) in ALWAYS {
@@ -197,7 +196,7 @@ fn compile_peers(here: &Path, include: &Path, out: &Path) {
             compile_peer(here, include, file, &flags);
             symbols.push(symbol);
         }
-        // After the kernels: the linker looks for what is still missing.
+        // After the kernels, because the linker looks only for symbols that are still missing.
         for link in links {
             println!("cargo:rustc-link-arg-bins={link}");
         }
@@ -229,7 +228,7 @@ fn compile_peer(here: &Path, include: &Path, file: &str, flags: &[String]) {
 }
 
 impl Optional {
-    /// What to compile with and what to link; None when it is not here.
+    /// The flags to compile and to link with; `None` if the peer is not installed.
     fn look(&self) -> Option<(Vec<String>, Vec<String>)> {
         if self.modules.is_empty() {
             let here = has_header(self.header) && has_library(self.library);
@@ -263,7 +262,7 @@ fn has_header(header: &str) -> bool {
     asked.is_ok() && child.wait().is_ok_and(|status| status.success())
 }
 
-/// The compiler answers with a path when it knows the file, else with the name.
+/// The compiler prints a path if it finds the file, and otherwise the name.
 fn has_library(name: &str) -> bool {
     let file = format!("lib{name}.so");
     let mut command = cc::Build::new().get_compiler().to_command();
@@ -304,7 +303,7 @@ fn link_object(here: &Path, include: &Path, libraries: &Path, out: &Path) -> Pat
     object
 }
 
-/// The compiler's first line about itself, for the report.
+/// The first line of the compiler's version, for the report.
 fn compiler_version() -> String {
     let compiler = cc::Build::new().get_compiler();
     let output = compiler.to_command().arg("--version").output();

@@ -6,12 +6,14 @@ import java.util.Arrays;
 import java.util.function.LongConsumer;
 
 /**
- * OpenJDK's ThreadLocal, in the rows that it can do. Prints "version V", then "row nanoseconds" lines.
+ * Measures OpenJDK's ThreadLocal in the rows that it supports. Prints "version V", then lines "row
+ * nanoseconds".
  *
- * A process of its own: its figures are not taken in the same rounds as the others. Each loop is warmed
- * up until it is compiled; then the median of many batches of the thread's processor time counts. Each
- * loop compares what it has read with what must be there, and a wrong count ends the program. A fence
- * without an instruction after each operation keeps the compiler from taking a read out of the loop.
+ * It runs in a separate process, so it is not measured in the same rounds as the other peers. Each loop
+ * is warmed up until it is compiled. The result is the median of the thread's processor time over many
+ * batches. Each loop compares the values that it reads with the right ones, and the program fails if
+ * one was wrong. A fence without an instruction after each operation prevents the compiler from moving
+ * a read out of the loop.
  */
 public final class Peers {
     private static final ThreadMXBean CLOCK = ManagementFactory.getThreadMXBean();
@@ -34,7 +36,7 @@ public final class Peers {
         threads();
         veryMany(quick ? 100_000 : 1_000_000);
         if (wrong != 0) {
-            System.err.println(wrong + " reads have found a wrong value");
+            System.err.println(wrong + " reads returned a wrong value");
             System.exit(1);
         }
     }
@@ -63,7 +65,7 @@ public final class Peers {
         return keys;
     }
 
-    /** The same order for everybody: xorshift, with a fixed seed. */
+    /** The same order as for the other peers: xorshift, with a fixed seed. */
     private static void shuffle(Object[] items) {
         long state = 0x9E3779B97F4A7C15L;
         for (int last = items.length - 1; last > 0; last--) {
@@ -118,7 +120,7 @@ public final class Peers {
         });
     }
 
-    /** There is no destroy: the value is removed, and the collector has the rest. */
+    /** A key cannot be destroyed: the value is removed, and the garbage collector frees the key. */
     private static void lives(long operations) {
         for (long done = 0; done < operations; done++) {
             ThreadLocal<Object> key = new ThreadLocal<>();
@@ -128,7 +130,7 @@ public final class Peers {
         }
     }
 
-    /** Processor time of the whole process, the collector's and the compiler's threads included. */
+    /** Measures the processor time of the whole process, with the threads of the collector and the compiler. */
     private static void threads() throws InterruptedException {
         ThreadLocal<Object>[] keys = make(100);
         Runnable life = () -> {
@@ -136,7 +138,7 @@ public final class Peers {
         };
         com.sun.management.OperatingSystemMXBean process =
                 (com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
-        // That clock ticks a hundred times a second: so many threads.
+        // This clock has a resolution of 10 ms, so a batch has many threads.
         int batch = 50 * batches;
         double[] taken = new double[5];
         for (int i = -1; i < taken.length; i++) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What changes the calling thread's map, and what cleans it. */
+/* Kernels that change the calling thread's map, and kernels that expunge it. */
 #include <threadlocalmap.h>
 
 #include "kernel.h"
 
-/* Two stores a turn, of two different values: so each really replaces one,
- * and the destroy callback, where there is one, really runs. */
+/* Two stores in each iteration, of two different values, so that each store
+ * replaces a value, and the destroy callback runs if there is one. */
 KERNEL(set) {
     const uint64_t *key = input->keys;
     for (uint64_t done = 0; done < operations; done += 2)
@@ -28,7 +28,7 @@ KERNEL(cycle) {
     }
 }
 
-/* The end of a key that other threads have values under: each only once. */
+/* The release of keys under which other threads have values; each key once. */
 KERNEL(release) {
     for (uint64_t done = 0; done < operations; done++) {
         int result = tls_key_release(input->keys[done]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* tls_get as a program has it: the hit inlined from the header. */
+/* tls_get in C: the hit is inlined from the header. */
 #include <threadlocalmap.h>
 
 #include "kernel.h"

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* What the C++ header makes of a get: the same loop over one object, whose key is read anew each
- * time, as the C kernels read theirs. The objects are made and ended once for each call of a kernel. */
+/* The get of the C++ header: the same loop over one object. Its key is read in each iteration, as in the
+ * C kernels. The objects are made and destroyed once for each call of a kernel. */
 #include <threadlocalmap.hpp>
 
 extern "C" {
 #include "kernel.h"
 
-#define ANEW(object) __asm__ volatile("" : : "r"(&(object)) : "memory")
+#define ASSUME_CHANGED(object) __asm__ volatile("" : : "r"(&(object)) : "memory")
 
 KERNEL(cpp_pointer)
 {
     tls::thread_local_ptr<void> pointer(nullptr);
     pointer.reset(input->values[0]);
-    ANEW(pointer);
+    ASSUME_CHANGED(pointer);
     for (uint64_t done = 0; done < operations; done++) {
         void *value = pointer.get();
         USED(value);
@@ -22,7 +22,7 @@ KERNEL(cpp_pointer)
 KERNEL(cpp_local)
 {
     tls::local<long> number;
-    ANEW(number);
+    ASSUME_CHANGED(number);
     USED(input);
     for (uint64_t done = 0; done < operations; done++) {
         long *value = number.get();

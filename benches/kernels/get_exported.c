@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* tls_get as another language has it: a call of the exported function. */
+/* tls_get as a call of the exported function, as from another language. */
 #define TLS_NO_INLINE
 #include <threadlocalmap.h>
 

@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What a kernel is, for all the C files of this folder.
+/* Defines kernels, for all C files of this folder.
  *
- * A kernel is the loop that is timed: it does `operations` operations and
+ * A kernel is the loop that is timed: it runs `operations` operations and
  * returns. Every file is compiled twice, as a user of the library would
- * compile it (-O2, nothing else): once into the program (BENCH_PLACE is
- * `program`) and once with -fPIC into a shared object that the program loads
- * (BENCH_PLACE is `object`). The two are found by name in two tables
- * (table.c), so a kernel that is added there is there in both places.
+ * compile it (-O2 and no other option): once into the program (BENCH_PLACE is
+ * `program`), and once with -fPIC into a shared object that the program loads
+ * (BENCH_PLACE is `object`). The kernels are found by name in two tables
+ * (table.c), so a kernel that is added to table.c exists in both places.
  *
- * After every operation stands USED(): the compiler must have the result in a
- * register, and must believe that all memory may have changed. So nothing is
- * carried over from one operation to the next but what is constant for the
- * whole process: not a handle, not a pointer, not a thread-local's value. This
- * is what the code of a real caller, with calls of its own between two
- * accesses, makes the compiler believe too. Both sides pay it alike.
+ * USED() follows every operation: the compiler must have the result in a
+ * register, and must assume that all memory may have changed. So only what is
+ * constant for the whole process is kept from one operation to the next: no
+ * handle, no pointer, no value of a thread-local. In a real program, the calls
+ * between two accesses have the same effect. It is the same for all contenders.
  *
- * A loop of a dozen instructions runs up to a third faster or slower by where
- * in a cache line it happens to start. That is luck, and the next build has
- * another. So each kernel exists PLACEMENTS times, shifted by 16 bytes each;
- * the rounds of a measurement go through them in turn, and the median stands
- * for all of them.
+ * A loop of a dozen instructions runs up to a third faster or slower,
+ * depending on its start address within a cache line, which changes with each
+ * build. So each kernel exists PLACEMENTS times, 16 bytes apart. The rounds of
+ * a measurement use all of them in turn, and the median is over all of them.
  */
 #ifndef BENCH_KERNEL_H
 #define BENCH_KERNEL_H
@@ -29,12 +27,12 @@
 
 #define PLACEMENTS 4
 
-/* What a kernel works on. The program fills it in; all kernels share it. */
+/* The input of a kernel. The program fills it in; all kernels use the same structure. */
 struct bench_input {
     const uint64_t *keys; /* handles of this library, or pthread keys */
-    size_t count;         /* how many: `operations` is a multiple of it */
-    void *values[2];      /* what the setters store, in turn */
-    uint64_t *result;     /* where a kernel that adds something up leaves the sum */
+    size_t count;         /* how many keys; `operations` is a multiple of it */
+    void *values[2];      /* the values that are stored, in turn */
+    uint64_t *result;     /* a kernel that computes a sum stores it here */
 };
 
 typedef void (*bench_fn)(const struct bench_input *input, uint64_t operations);
@@ -70,7 +68,7 @@ struct bench_kernel {
     static inline void JOIN(name, body)(const struct bench_input *input,      \
                                         uint64_t operations)
 #else
-/* Elsewhere 0x90 is not a no-operation: four equal copies. */
+/* 0x90 is a no-operation on x86 only, so the copies are not shifted. */
 #undef PLACEMENT_
 #define PLACEMENT_(name, number)                                               \
     __attribute__((noinline, aligned(64))) void JOIN(PLACED(name), number)(   \
@@ -88,11 +86,11 @@ struct bench_kernel {
                                         uint64_t operations)
 #endif
 
-/* The loops of everything that reads one value by its key: over one key; over
- * all keys of the input in the order of the array; and over one key in a
- * function that is called for each, where the compiler can carry nothing at
- * all from one read to the next, not even what is constant for the process
- * (`__tls_get_addr` of the same variable, for one). */
+/* The loops for a function that reads one value by its key: over one key; over
+ * all keys of the input, in the order of the array; and over one key, in a
+ * function that is called for each read. In the last one the compiler can keep
+ * nothing from one read to the next, not even what is constant for the process
+ * (for example the address from `__tls_get_addr`). */
 #define KERNELS_OVER_KEYS(name, read)                                          \
     KERNEL(name##_one) {                                                       \
         const uint64_t *key = input->keys;                                     \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The library's calls that need its structs, for the Rust side of the
- * benchmark: so that the header alone says what they look like. */
+/* The calls that use structures of the library, for the Rust code of the
+ * benchmark. So only the header defines these structures. */
 #include <stdint.h>
 #include <threadlocalmap.h>
 
@@ -10,8 +10,8 @@ static void count(void *value, int reason, void *user) {
     ++*(uint64_t *)user;
 }
 
-/* A key whose destroy callback does next to nothing: it counts. Used on one
- * thread only, so a plain increment will do. */
+/* A key whose destroy callback only adds one to a counter. It is used on one
+ * thread only, so the increment is not atomic. */
 int bench_counting_key(tls_key_t *key, uint64_t *destroyed);
 int bench_counting_key(tls_key_t *key, uint64_t *destroyed) {
     tls_key_options_t options = {0};
@@ -21,7 +21,7 @@ int bench_counting_key(tls_key_t *key, uint64_t *destroyed) {
     return tls_key_create(key, &options);
 }
 
-/* A key whose value a captured context takes along, as it is. */
+/* A key whose value is captured by a context, without a copy callback. */
 int bench_inherited_key(tls_key_t *key);
 int bench_inherited_key(tls_key_t *key) {
     tls_key_options_t options = {0};

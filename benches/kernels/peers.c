@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The peers that need no library but libc: pthread keys, a raw __thread
- * variable, and the loop with nothing in it.
+/* The peers that need only the C library: pthread keys, a __thread variable,
+ * and the empty loop.
  *
  * `raw` is local-exec in the program and global-dynamic (__tls_get_addr) in
- * the shared object: what each kind of user gets who writes `__thread`. */
+ * the shared object, as any `__thread` variable there. */
 #include <pthread.h>
 
 #include "kernel.h"
 
 static inline void *nothing(uint64_t key) { return (void *)key; }
 
-/* Not static: or the compiler would see that nobody ever stores in it. */
+/* Not static, because the compiler would see that nothing is ever stored in it. */
 extern __thread void *PLACED(raw_value);
 __thread void *PLACED(raw_value);
 static inline void *raw(uint64_t key) {

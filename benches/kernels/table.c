@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The kernels of one place, by name. */
+/* The kernels of the program, or those of the shared object, by name. */
 #include "kernel.h"
 
 #define ALL_KERNELS(KERNEL_NAMED)                                              \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Scopes, contexts, tasks, and maps that move. What a loop needs beside its
- * keys it makes before it begins: that is once for thousands of operations. */
+/* Scopes, contexts, tasks, and maps that move between threads. What a loop
+ * needs besides its keys is made before the loop, once for thousands of
+ * operations. */
 #include <stdlib.h>
 #include <threadlocalmap.h>
 
@@ -10,7 +11,7 @@ static void must(int result) {
     if (result != TLS_OK) abort();
 }
 
-/* A scope in which every key of the input is set; with none, an empty one. */
+/* A scope in which every key of the input is set. Without keys, an empty scope. */
 KERNEL(scope) {
     for (uint64_t done = 0; done < operations; done++) {
         tls_scope_t scope = 0;
@@ -65,7 +66,7 @@ KERNEL(task) {
     }
 }
 
-/* From the one to the other and back: each is one switch. */
+/* Switches to the one map and to the other in turn. Each switch is an operation. */
 KERNEL(map_switch) {
     tls_map_t *maps[2] = {NULL, NULL};
     (void)input;
@@ -80,7 +81,7 @@ KERNEL(map_switch) {
     must(tls_map_destroy(maps[1]));
 }
 
-/* The hit, in a scope that is open, and in a map that was switched to. */
+/* The hit in an open scope, and in a map that was switched to. */
 KERNEL(get_in_scope) {
     const uint64_t *key = input->keys;
     tls_scope_t scope = 0;

@@ -10,7 +10,7 @@ static int by_size(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
-/* Adds those of one repetition to `all`, and returns the longest. */
+/* Adds the durations of one repetition to `all`, and returns the longest. */
 static uint32_t gather(const struct repetition *repetition, bool moved, uint32_t *all, struct durations *durations) {
     uint32_t longest = 0;
     for (size_t i = 0; i < repetition->calls; i++) {

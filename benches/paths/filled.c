@@ -27,7 +27,7 @@ static void release_stale_keys(void) {
         MUST(tls_key_release(stale_keys[i]) == TLS_OK);
 }
 
-/* The same order in each run. */
+/* Gives the same order in each run. */
 static void shuffle(tls_key_t *keys, size_t count) {
     uint64_t state = 1;
     for (size_t i = count - 1; i > 0; i--) {
@@ -70,7 +70,8 @@ void filled_share_keys(uint32_t reclaim) {
     holders_do(SHARERS, set_shared_keys);
 }
 
-/* The hot slot as threadlocalmap.h describes it: the table, and a mask of bytes with 16 for each slot. */
+/* The hot slot, as threadlocalmap.h describes it: the address of the table, and a mask in bytes, with 16 bytes for
+ * each slot. */
 static const size_t *hot_slot(void) {
     return (const size_t *)((const char *)__builtin_thread_pointer() + tls_hot_offset_v1());
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What latency.c measures among: a thread with very many values, many of them stale. */
+/* A thread with very many values, many of them stale, for latency.c. */
 #ifndef PATHS_FILLED_H
 #define PATHS_FILLED_H
 
@@ -10,24 +10,24 @@
 
 #define LIVE 1000000
 #define STALE 100000
-#define NEW 700000     /* more than the table has room for before it grows */
-#define SHARED 5000    /* keys that many threads have a value of */
+#define NEW 700000     /* more than fit into the table before it grows */
+#define SHARED 5000    /* keys of which many threads have a value */
 #define SHARERS 100
 
-/* The live ones in an arbitrary order, keys that this thread has no value of, and keys that SHARERS other
- * threads have values of. */
+/* The live keys in an arbitrary order, keys of which this thread has no value, and keys of which SHARERS
+ * other threads have values. */
 extern tls_key_t live_keys[LIVE], new_keys[NEW], shared_keys[SHARED];
 extern char filled_values[2];
 
-/* LIVE and STALE values of the calling thread. The stale ones are every 11th, and another thread has released
- * their keys. Every value has a destroy callback. */
+/* Makes LIVE values of live keys and STALE stale values of the calling thread. Every 11th value is stale:
+ * another thread has released its key. Every value has a destroy callback. */
 void filled_make(void);
 
-/* Before filled_make(). */
+/* These are called before filled_make(). */
 void filled_make_new_keys(void);
 void filled_share_keys(uint32_t reclaim);
 
-/* The calling thread's table, and how many slots it has. */
+/* The address of the calling thread's table, and the number of its slots. */
 const void *filled_table(void);
 size_t filled_capacity(void);
 

@@ -10,7 +10,7 @@
 struct holder {
     pthread_t thread;
     sem_t woken, done;
-    void (*job)(void); /* NULL: end */
+    void (*job)(void); /* NULL: the thread ends */
 };
 
 static struct holder holders[MOST_HOLDERS];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Keys, and what they do to other threads' values: made, released, visited, purged. */
+/* Paths that make, release, visit and purge keys, with values of other threads. */
 #include "path.h"
 
 static const tls_key_options_t owner = {DESTROYED};
@@ -18,7 +18,7 @@ live_alone(uint64_t operations, const tls_key_options_t *options) {
     }
 }
 
-/* create, set, get, release, all on one thread. */
+/* Create, set, get and release on one thread. */
 BODY(live) { live_alone(operations, NULL); }
 BODY(live_destroyed) { live_alone(operations, &owner); }
 PATH(lone_key, live)

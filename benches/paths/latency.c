@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* latency FILE: how long single calls take on a thread with very many values (filled.h), the longest before
- * all. A table on the terminal, and the same as JSON in FILE. benches/README.md says how to read it.
+/* latency FILE: measures how long single calls take, above all the longest ones, on a thread with very many values
+ * (filled.h). It prints a table, and writes the same as JSON to FILE. benches/README.md says how to read it.
  *
- * Each repetition is a process of its own, so that it begins as the others did. Some of them take the time that the
- * thread was on a processor instead of the time that passes: that clock is a system call, and would slow the others.
+ * Each repetition is a separate process, so that all begin in the same state. Some repetitions measure the processor
+ * time of the thread instead of the time that passes. A reading of the processor time is a system call, which would
+ * slow the other repetitions.
  */
 #include <inttypes.h>
 #include <sys/mman.h>
@@ -23,8 +24,8 @@
 struct row {
     const char *call, *note;
     void (*prepare)(void);
-    bool (*run)(size_t number); /* call number 0, 1, ...; whether it did what it should */
-    size_t calls;               /* at most: the one that lets the table grow is the last */
+    bool (*run)(size_t number); /* call number 0, 1, ...; returns whether it worked */
+    size_t calls;               /* at most; the call that makes the table grow is the last */
 };
 
 static bool nothing(size_t number) { return number < LIVE; }
@@ -41,11 +42,11 @@ static void share_any(void) { filled_share_keys(TLS_RECLAIM_ANY); }
 static const struct row clock_row = {"(the clock alone)", "nothing is called", NULL, nothing, 100000};
 static const struct row rows[] = {
     {"tls_set", "first set of a key", filled_make_new_keys, set_first, NEW},
-    {"tls_set", "set over, the value before destroyed", NULL, set_over, 200000},
+    {"tls_set", "replaces and destroys a value", NULL, set_over, 200000},
     {"tls_get", "a miss", filled_make_new_keys, miss, 200000},
     {"tls_key_release", "a value on the calling thread", NULL, release_own, 200000},
-    {"tls_key_release", "values on 100 other threads, OWNER", share_owned, release_shared, SHARED},
-    {"tls_key_release", "values on 100 other threads, ANY", share_any, release_shared, SHARED},
+    {"tls_key_release", "values on 100 other threads, which destroy them later", share_owned, release_shared, SHARED},
+    {"tls_key_release", "values on 100 other threads, destroyed at once", share_any, release_shared, SHARED},
     {"tls_expunge_some(8)", "until nothing is stale", NULL, expunge_some, STALE / 8},
 };
 #define ROWS (sizeof rows / sizeof *rows)
@@ -62,7 +63,7 @@ static void *shared_memory(size_t size) {
     return memory;
 }
 
-/* In the child. */
+/* Runs in the child. */
 static void repeat(const struct row *row, clockid_t clock, struct repetition *repetition) {
     size_t number = 0;
     holders_start(1);
@@ -84,7 +85,7 @@ static void repeat(const struct row *row, clockid_t clock, struct repetition *re
     repetition->capacity_after = filled_capacity();
 }
 
-/* They are freed by forget(). */
+/* forget() frees the result. */
 static struct repetition *repeat_all(const struct row *row, clockid_t clock, size_t count) {
     struct repetition *repetitions = shared_memory(count * sizeof *repetitions);
     for (size_t i = 0; i < count; i++) {
@@ -111,7 +112,7 @@ static void forget(const struct row *row, struct repetition *repetitions, size_t
 }
 
 static void print_heading(void) {
-    printf("%d values of live keys and %d stale ones on one thread; nanoseconds, the clock's own included\n\n",
+    printf("nanoseconds, with the reading of the clock; one thread with %d values of live keys and %d stale values\n\n",
            LIVE, STALE);
     printf("%-20s %8s %10s %10s %10s %8s %10s  %10s %10s\n", "", "", "", "", "", "which", "typical", "processor:",
            "typical");
@@ -136,7 +137,7 @@ static void print_json(FILE *json, const char *call, const char *note, struct du
             on_processor.p999, on_processor.typical_longest, note);
 }
 
-/* A line for the calls that have left the table where it was, and one for those that have made it anew. */
+/* A line for the calls that have not rebuilt the table, and one for those that have. */
 static void measure(const struct row *row, FILE *json, const char *separator) {
     struct repetition *passed = repeat_all(row, CLOCK_MONOTONIC, REPETITIONS);
     struct repetition *on_processor = repeat_all(row, CLOCK_THREAD_CPUTIME_ID, PROCESSOR_REPETITIONS);
@@ -146,7 +147,7 @@ static void measure(const struct row *row, FILE *json, const char *separator) {
         char note[160];
         if (by_time.calls == 0)
             continue;
-        snprintf(note, sizeof note, moved ? "%s; the table is made anew: %zu slots, then %zu" : "%s", row->note,
+        snprintf(note, sizeof note, moved ? "%s; the table is rebuilt: from %zu to %zu slots" : "%s", row->note,
                  passed[0].capacity_before, passed[0].capacity_after);
         print_line(row->call, note, by_time, by_processor);
         if (json) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What must hold, or the program's figures mean nothing: it says what did not, and ends. */
+/* MUST(condition) prints the condition and ends the program if it is false. */
 #ifndef PATHS_MUST_H
 #define PATHS_MUST_H
 
@@ -9,7 +9,7 @@
 #define MUST(condition)                                                                   \
     do {                                                                                  \
         if (!(condition)) {                                                               \
-            fprintf(stderr, "%s:%d: it is not so: %s\n", __FILE__, __LINE__, #condition); \
+            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition); \
             exit(1);                                                                      \
         }                                                                                 \
     } while (0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Runs every path (path.h), each in a process of its own, for scripts/instructions.sh, which has callgrind
- * count what run_n() and run_2n() call. Prints, for each, how many operations lie between the two.
+/* Runs every path (path.h) in a separate process, for scripts/instructions.sh, which lets callgrind count the
+ * instructions of run_n() and run_2n(). Prints, for each path, how many more operations run_2n() runs.
  */
 #include "path.h"
 
@@ -22,7 +22,7 @@ void destroy_nothing(void *value, int reason, void *user) {
 
 typedef void (*runner)(const struct path *path, uint64_t operations);
 
-/* Named for callgrind; the comments are what makes two functions of them. */
+/* callgrind finds these functions by their names. The assembler comments prevent that they are merged. */
 static __attribute__((noinline)) void warm_up(const struct path *path, uint64_t operations) {
     path->run(operations);
     __asm__ volatile("# warmed up");
@@ -66,7 +66,7 @@ static void prepare(const struct path *path, uint64_t operations) {
         holders_do(1, release_all);
 }
 
-/* Takes everything away again: the next run begins as this one did. */
+/* Removes everything, so that the next run begins in the same state. */
 static void finish(const struct path *path) {
     tls_stats_t left = {.size = sizeof left};
     for (size_t i = 0; i < key_count; i++)
@@ -102,11 +102,11 @@ static void measure(const struct path *path, runner run, uint64_t operations) {
     finish(path);
 }
 
-/* In the child: as if there were no other path. */
+/* Runs in the child, so that other paths have no effect. */
 static void measure_path(const struct path *path) {
-    /* With an arena for each core, a count would depend on how many there are. */
+    /* With an arena for each core, the counts would depend on the number of cores. */
     MUST(mallopt(M_ARENA_MAX, 1) == 1);
-    /* A process with one thread leaves out what others need. */
+    /* With one thread only, the C library leaves out atomic instructions. */
     holders_start(1);
     measure(path, warm_up, 2 * path->operations);
     measure(path, run_n, path->operations);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What is around a task: scopes, contexts, tasks and maps. */
+/* Paths for tasks: scopes, contexts, tasks and maps. */
 #include "path.h"
 
 BODY(scope) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The life of a thread. */
+/* Paths for the life of a thread. */
 #include "path.h"
 
-/* What is made once for each thread, and what is kept for its next map, if it has one. */
+/* On one thread again and again, which keeps memory for its next map; and once on each of some new threads. */
 BODY(attach_and_detach) {
     for (uint64_t done = 0; done < operations; done++) {
         USED(tls_thread_attach());
@@ -12,7 +12,7 @@ BODY(attach_and_detach) {
 PATH(thread_attached_and_detached, attach_and_detach)
 PATH(new_thread_attached_and_detached, attach_and_detach)
 
-/* As when it ends: the C library's own part of that is left out. */
+/* The same work as when the thread ends, without the C library's part of it. */
 BODY(set_all_and_detach) {
     for (uint64_t done = 0; done < operations; done++) {
         for (size_t i = 0; i < key_count; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The calling thread's own values: found, set and taken away. */
+/* Paths that get, set and remove values of the calling thread. */
 #include "path.h"
 
 BODY(get_first) {
@@ -39,7 +39,7 @@ BODY(init_and_remove) {
 }
 PATH(get_miss_with_init_and_remove, init_and_remove)
 
-/* Never the value that is there already. */
+/* Never sets the value that is already stored. */
 BODY(set) {
     for (uint64_t done = 0; done < operations; done++)
         USED(tls_set(*keys, &values[done & 1]));
@@ -73,7 +73,7 @@ BODY(expunge) {
 }
 PATH(expunge_nothing, expunge)
 
-/* As many are stale as there are operations. */
+/* The number of stale values is the number of operations. */
 BODY(expunge_all) {
     (void)operations;
     USED(tls_expunge());

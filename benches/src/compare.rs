@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Holds what was measured against the bars, and is what `--json` writes.
+//! Compares the results with the bars, and defines what `--json` writes.
 
 use serde::Serialize;
 
@@ -11,39 +11,39 @@ use crate::rows::Row;
 use crate::statistics::Spread;
 use crate::stepping::Proof;
 
-/// Everything that one run found.
+/// All results of one run.
 #[derive(Serialize, Default)]
 pub struct Record {
     pub machine: Machine,
     pub rows: Vec<RowRecord>,
     pub memory: Vec<MemoryRecord>,
     pub checks: Vec<CheckRecord>,
-    /// That the loops do what they say; none where no process may be traced.
+    /// The proof that the loops do their work; empty if no process may be traced.
     pub proofs: Vec<Proof>,
     /// Names and versions of the peers that were measured.
     pub versions: Vec<(String, String)>,
     /// Peers that are not installed, and their Debian packages.
     pub missing: Vec<(String, String)>,
-    /// For the chart of cost against threads.
+    /// For the chart of the cost by the number of threads.
     pub points: Vec<PointRecord>,
     pub instructions: Vec<InstructionRecord>,
 }
 
-/// One row's sides and ratios.
+/// The times and ratios of one row.
 #[derive(Serialize)]
 pub struct RowRecord {
     pub id: &'static str,
     pub work: String,
-    /// Which of ours.
+    /// The name of this library's contender.
     pub us_name: String,
     pub rounds: usize,
-    /// Nanoseconds of one operation, loop included.
+    /// Nanoseconds of one operation, with the loop.
     pub us: Spread,
-    /// On ours alone.
+    /// The bar for this library's own time.
     pub nanoseconds: Option<Comparison>,
     pub nanoseconds_aim: Option<Comparison>,
     pub section: Option<&'static str>,
-    /// The curve that it is a point of, and the number of threads there.
+    /// The curve of which the row is a point, and its number of threads.
     pub curve: Option<(&'static str, usize)>,
     /// The picture of the section.
     pub picture: Option<&'static str>,
@@ -56,21 +56,21 @@ pub struct RowRecord {
 pub struct PeerRecord {
     pub id: String,
     pub name: String,
-    /// Nanoseconds of one operation, loop included.
+    /// Nanoseconds of one operation, with the loop.
     pub nanoseconds: Spread,
-    /// Ours to the peer's, taken in each round.
+    /// This library's time divided by the peer's, in each round.
     pub ratio: Spread,
     pub bar: Option<Comparison>,
     pub aim: Option<Comparison>,
 }
 
-/// A limit, and whether the median kept it.
+/// A limit, and whether the median is within it.
 #[derive(Clone, Copy, Serialize)]
 pub struct Comparison {
     pub limit: f64,
     pub met: bool,
-    /// The limit lies inside the middle half of the samples: another run may
-    /// say otherwise.
+    /// The limit is inside the middle half of the samples, so another run may give
+    /// the other verdict.
     pub close: bool,
 }
 
@@ -94,7 +94,7 @@ pub struct CheckRecord {
     pub seconds: f64,
 }
 
-/// What one call cost beside so many other threads.
+/// The cost of one call, and the number of other threads.
 #[derive(Serialize)]
 pub struct PointRecord {
     pub line: String,
@@ -107,7 +107,7 @@ pub struct InstructionRecord {
     pub row: &'static str,
     pub work: String,
     pub contender: String,
-    /// Of one operation, loop included.
+    /// Of one operation, with the loop.
     pub instructions: f64,
     pub counter: &'static str,
 }
@@ -196,7 +196,7 @@ mod tests {
     const FOUND: Spread = Spread { low: 0.9, median: 1.0, high: 1.2 };
 
     #[test]
-    fn the_median_decides_and_the_quartiles_tell_how_surely() {
+    fn the_median_decides_and_the_quartiles_say_whether_it_is_close() {
         let compared = |limit| {
             let comparison = Comparison::of(FOUND, limit);
             (comparison.met, comparison.close)

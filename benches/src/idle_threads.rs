@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Other threads: the one that makes the process multi-threaded, and groups of
-//! idle ones that use the library.
+//! Other threads: one that makes the process multi-threaded, and groups of idle
+//! threads that use the library.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle, Thread};
 
 use crate::{library, Fallible};
 
-/// Enough for a thread that only waits; ten thousand of them stay small.
+/// Enough for a thread that only waits, and small enough for ten thousand threads.
 const STACK: usize = 128 * 1024;
 
 /// Starts a thread that sleeps for as long as the process lives.
@@ -19,23 +19,23 @@ pub fn parked_thread() -> Fallible<JoinHandle<()>> {
         .spawn(|| loop {
             thread::park();
         })
-        .map_err(|error| format!("no second thread: {error}"))
+        .map_err(|error| format!("cannot start a second thread: {error}"))
 }
 
-/// What each member does when it has arrived; told which of them it is.
+/// The function that each thread runs first; its argument is the number of the thread.
 pub type Task = Arc<dyn Fn(usize) -> Fallible<()> + Send + Sync>;
 
-/// Threads that are attached, have done their task, and sleep.
+/// Threads that are attached, have run their task, and sleep.
 pub struct IdleThreads {
     meeting: Arc<Meeting>,
     threads: Vec<JoinHandle<Fallible<()>>>,
 }
 
-/// Where idle threads and the thread that gathers them wait for one another.
+/// Idle threads and the thread that starts them wait for each other with this.
 ///
-/// A barrier would wake all members when the last one has arrived, and a
-/// thousand threads would go back to sleep while something is being timed.
-/// Here each member sleeps from its arrival on.
+/// A barrier would wake all threads when the last one has arrived, and a thousand
+/// threads would go back to sleep during a measurement. Here each thread sleeps from
+/// its arrival on.
 struct Meeting {
     missing: AtomicUsize,
     may_leave: AtomicBool,
@@ -63,8 +63,8 @@ impl Meeting {
 }
 
 impl IdleThreads {
-    /// Returns when all of them are attached, have done their task, and are
-    /// asleep; the last one may be just about to be.
+    /// Returns when all threads are attached and have run their task. They sleep then;
+    /// the last one may still be about to.
     pub fn gather(size: usize, task: Task) -> Fallible<IdleThreads> {
         let meeting = Arc::new(Meeting {
             missing: AtomicUsize::new(size),
@@ -92,7 +92,7 @@ impl IdleThreads {
         Ok(idle)
     }
 
-    /// Lets them end, waits for it, and tells the first thing that failed.
+    /// Ends the threads, waits for them, and returns the first failure.
     pub fn disperse(self) -> Fallible<()> {
         self.meeting.may_leave.store(true, SeqCst);
         for member in &self.threads {

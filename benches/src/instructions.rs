@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Counts instructions instead of timing.
 //!
-//! A count is the same on a busy machine as on an idle one, so it can be
-//! compared between two builds to the last digit. The program starts itself
-//! again under a counter, twice for each contender: with N operations and with
-//! 2 N. What start-up and preparation cost is in both, so the difference is N
-//! operations. The counter is `perf stat` where the processor's counters can
-//! be had (seldom in a virtual machine), else valgrind's callgrind, which runs
-//! every instruction on a processor of its own making.
+//! A count is the same on a busy machine as on an idle one, so the counts of two
+//! builds can be compared exactly. The program runs itself with a counter, twice
+//! for each contender: with N operations and with 2 N. Both runs include the
+//! start and the preparation, so the difference is N operations. The counter is
+//! `perf stat` if the processor's counters are available (in a virtual machine
+//! they seldom are), or else valgrind's callgrind, which simulates the processor.
 
 use std::process::Command;
 
 use crate::compare::InstructionRecord;
+use crate::peers::OWN_NAME;
 use crate::rows::Row;
 use crate::Fallible;
 
 /// A multiple of every row's granule (1, 2, 100 and 1000).
 const OPERATIONS: u64 = 200_000;
 
-/// What one run under a counter does: `--count ROW SUBJECT OPERATIONS`.
+/// The work of one counted run: `--count ROW CONTENDER OPERATIONS`.
 pub fn run_counted(rows: &mut [Row], arguments: &[String]) -> Fallible<()> {
     let [id, contender, operations] = arguments else {
-        return Err("--count takes three values".into());
+        return Err("--count takes a row, a contender and a number of operations".into());
     };
     let contender: usize = contender.parse().map_err(|_| "--count: not a contender's number")?;
     let operations: u64 = operations.parse().map_err(|_| "--count: not a number of operations")?;
@@ -40,7 +40,7 @@ pub fn count(rows: &[Row]) -> Fallible<Vec<InstructionRecord>> {
             eprintln!("counting {} {}", row.id, contender.name());
             let of = |operations: u64| counter.count(row.id, index, operations);
             let (once, twice) = (of(OPERATIONS)?, of(2 * OPERATIONS)?);
-            let name = if index == 0 { "us" } else { contender.name() };
+            let name = if index == 0 { OWN_NAME } else { contender.name() };
             records.push(InstructionRecord {
                 row: row.id,
                 work: row.work.clone(),
@@ -74,7 +74,7 @@ impl Counter {
         if has_valgrind {
             return Ok(Counter::Callgrind);
         }
-        Err("neither perf's counters nor valgrind can be had here".into())
+        Err("instructions cannot be counted: perf has no hardware counters here, and valgrind is not installed".into())
     }
 
     fn name(&self) -> &'static str {
@@ -84,7 +84,7 @@ impl Counter {
         }
     }
 
-    /// The instructions of a whole run of this program.
+    /// Counts the instructions of a whole run of this program.
     fn count(&self, row: &str, contender: usize, operations: u64) -> Fallible<u64> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = match self {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What OpenJDK's ThreadLocal took (`java/Peers.java`), beside ours.
+//! The results of OpenJDK's ThreadLocal (`java/Peers.java`).
 //!
-//! It ran in a process of its own, before this one: so there is one figure for each row and no
-//! ratio within a round, and the ratio here is that of two medians, of two different minutes.
+//! It ran in a separate process before this one. So each row has one number, and its ratio is the
+//! quotient of two medians that were measured minutes apart, not the median of ratios of rounds.
 
 use std::fs;
 use std::path::Path;
@@ -11,11 +11,11 @@ use crate::compare::{PeerRecord, Record};
 use crate::statistics::Spread;
 use crate::Fallible;
 
-/// What its records are called.
+/// The id of its records.
 pub const ID: &str = "java";
-const NAME: &str = "OpenJDK ThreadLocal, own process";
+const NAME: &str = "OpenJDK (separate process)";
 
-/// Adds what the file says to the rows of the record.
+/// Adds the numbers of the file to the rows of the record.
 pub fn add(record: &mut Record, path: &Path) -> Fallible<()> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let (version, found) = parse(&text)?;
@@ -39,7 +39,7 @@ pub fn add(record: &mut Record, path: &Path) -> Fallible<()> {
 
 type Found = Vec<(String, f64)>;
 
-/// "version V", and lines of a row and its nanoseconds.
+/// Reads "version V", and lines with the id of a row and its nanoseconds.
 fn parse(text: &str) -> Fallible<(String, Found)> {
     let mut version = String::new();
     let mut found = Vec::new();
@@ -50,10 +50,10 @@ fn parse(text: &str) -> Fallible<(String, Found)> {
                 let nanoseconds = number.parse().ok().filter(|&number: &f64| number > 0.0);
                 found.push((
                     row.to_string(),
-                    nanoseconds.ok_or_else(|| format!("of Java: {line}"))?,
+                    nanoseconds.ok_or_else(|| format!("not a line of Peers.java: {line}"))?,
                 ));
             }
-            None => return Err(format!("of Java: {line}")),
+            None => return Err(format!("not a line of Peers.java: {line}")),
         }
     }
     Ok((version, found))
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_figure_is_refused() {
+    fn a_line_without_a_number_is_refused() {
         assert!(parse("get-1 much\n").is_err());
         assert!(parse("get-1 0\n").is_err());
         assert!(parse("get-1\n").is_err());

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The C kernels, found by name in the program and in the shared object.
 //!
-//! See `kernels/kernel.h` for what a kernel is and why there are four
-//! placements of each.
+//! `kernels/kernel.h` says what a kernel is, and why each exists four times.
 
 use std::ffi::{c_char, c_int, c_void, CStr, CString};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::Fallible;
 
-/// How often each kernel exists, at different addresses.
+/// How many copies of each kernel exist, at different addresses.
 pub const PLACEMENTS: usize = 4;
 
 /// What a kernel works on (`struct bench_input`).
@@ -22,7 +21,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// For a kernel that has no sum to leave anywhere.
+    /// For a kernel that stores no result.
     pub fn over(keys: &[u64], values: [*mut c_void; 2]) -> Input {
         Input { keys: keys.as_ptr(), count: keys.len(), values, result: std::ptr::null_mut() }
     }
@@ -52,7 +51,7 @@ impl Kernel {
     }
 }
 
-/// Where code can stand.
+/// Where the code of a kernel is.
 #[derive(Clone, Copy)]
 pub enum Place {
     /// In the program itself.
@@ -75,7 +74,7 @@ extern "C" {
 /// Finds the program's table and opens the shared object with the other.
 pub fn load() -> Fallible<Kernels> {
     let path = CString::new(env!("BENCH_OBJECT")).expect("a path has no NUL");
-    // SAFETY: the object is ours (build.rs): it has no constructors that would
+    // SAFETY: build.rs made the object: it has no constructors that would
     // run on opening but those of the library's header.
     let object = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
     if object.is_null() {
@@ -98,13 +97,13 @@ pub fn load() -> Fallible<Kernels> {
 impl Kernels {
     /// # Panics
     ///
-    /// When `kernels/table.c` does not list that name: a mistake in `rows`.
+    /// If `kernels/table.c` does not have the name, which is a mistake in `rows`.
     pub fn named(&self, place: Place, name: &str) -> Kernel {
         let table = match place {
             Place::Program => self.program,
             Place::Object => self.object,
         };
-        // SAFETY: both tables are whole and stay.
+        // SAFETY: both tables are complete, and static.
         unsafe { find(table, name) }.unwrap_or_else(|| panic!("no kernel is named {name}"))
     }
 
@@ -129,7 +128,8 @@ unsafe fn find(mut line: *const Line, name: &str) -> Option<Kernel> {
         }
         // SAFETY: names are C strings.
         if unsafe { CStr::from_ptr(known.name) }.to_bytes() == name.as_bytes() {
-            let placements = known.placements.map(|placement| placement.expect("a whole line"));
+            let placements =
+                known.placements.map(|placement| placement.expect("the line is complete"));
             return Some(Kernel { placements });
         }
         // SAFETY: this line is not the last one.
@@ -154,7 +154,7 @@ pub struct PeerTable {
 unsafe impl Sync for PeerTable {}
 
 fn text(words: *const c_char) -> String {
-    // SAFETY: the tables' texts are C strings that stay.
+    // SAFETY: the texts of the tables are static C strings.
     unsafe { CStr::from_ptr(words) }.to_string_lossy().into_owned()
 }
 
@@ -162,7 +162,7 @@ type Make = unsafe extern "C" fn(*mut u64, usize, c_int) -> c_int;
 type Unmake = unsafe extern "C" fn(*const u64, usize);
 
 impl PeerTable {
-    /// A table of loops in Rust, which exist once. `words`: id, name, version.
+    /// Makes a table of loops in Rust, which exist once. `words`: id, name, version.
     pub fn new(
         words: [&str; 3],
         most: u64,
@@ -195,28 +195,28 @@ impl PeerTable {
         text(self.version)
     }
 
-    /// How many keys it can have; 0: as many as there is memory for.
+    /// How many keys it can have; 0: as many as fit into memory.
     pub fn most(&self) -> usize {
         self.most as usize
     }
 
     pub fn kernel(&self, name: &str) -> Option<Kernel> {
-        // SAFETY: the table is whole.
+        // SAFETY: the table is complete.
         unsafe { find(self.kernels, name) }
     }
 
-    /// Makes a key for each place of `keys`; false: not all could be made.
+    /// Makes a key for each element of `keys`; returns false if not all could be made.
     pub fn make(&self, keys: &mut [u64], flags: c_int) -> bool {
-        // SAFETY: there are so many places.
+        // SAFETY: the array has this length.
         unsafe { (self.make)(keys.as_mut_ptr(), keys.len(), flags) == 0 }
     }
 
     pub fn unmake(&self, keys: &[u64]) {
-        // SAFETY: they were made by `make`, and are used no more.
+        // SAFETY: they were made by `make`, and are not used any more.
         unsafe { (self.unmake)(keys.as_ptr(), keys.len()) }
     }
 
-    /// How many values of counting keys have ended.
+    /// How many values of counting keys were destroyed.
     pub fn destroyed(&self) -> u64 {
         // SAFETY: the counter is a static variable.
         unsafe { (*self.destroyed).load(Relaxed) }
@@ -228,11 +228,11 @@ extern "C" {
     static bench_peers: [*const PeerTable; 0];
 }
 
-/// The peers of the program, and this library in the shared object.
+/// The tables of the program, and that of this library in the shared object.
 pub fn peer_tables(kernels: &Kernels) -> Vec<&'static PeerTable> {
     let mut tables = Vec::new();
     let mut next = &raw const bench_peers as *const *const PeerTable;
-    // SAFETY: the array ends with NULL, and its tables stay.
+    // SAFETY: the array ends with NULL, and its tables are static.
     while let Some(table) = unsafe { (*next).as_ref() } {
         tables.push(table);
         // SAFETY: that was not the last one.

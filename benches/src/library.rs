@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The library's functions as the Rust side of the benchmark needs them: to
-//! prepare and to check, never inside of what is timed.
+//! The library's functions for the Rust code of the benchmark. It uses them to prepare
+//! and to check, and never in timed code.
 
 use std::ffi::{c_int, c_void, CStr};
 use std::ptr;
@@ -29,7 +29,7 @@ mod c {
     }
 }
 
-/// What the library says about the whole process (`struct bench_stats`).
+/// What the library reports about the whole process (`struct bench_stats`).
 #[repr(C)]
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Stats {
@@ -78,7 +78,7 @@ pub unsafe fn create_counting(destroyed: &AtomicU64) -> Fallible<u64> {
     Ok(key)
 }
 
-/// A key whose value a captured context takes along.
+/// A key whose value is captured by a context.
 pub fn create_inherited() -> Fallible<u64> {
     let mut key = 0;
     // SAFETY: kernels/library.c fills the options in.
@@ -91,14 +91,14 @@ pub fn release(key: u64) -> Fallible<()> {
     checked("tls_key_release", unsafe { c::tls_key_release(key) })
 }
 
-/// Stores an address that nobody follows.
+/// Stores an address that is never read.
 pub fn set(key: u64, value: *mut c_void) -> Fallible<()> {
-    // SAFETY: the library never looks behind the pointer; the keys of this
-    // program have no callback, or one that does not either.
+    // SAFETY: the library never reads what the pointer points to, and neither do the
+    // callbacks of the keys of this program.
     checked("tls_set", unsafe { c::tls_set(key, value) })
 }
 
-/// What is stored on this thread, or NULL.
+/// The value of this thread, or NULL.
 pub fn get(key: u64) -> *mut c_void {
     // SAFETY: any number is allowed; a wrong one has no value.
     unsafe { c::tls_get(key) }
@@ -128,7 +128,7 @@ pub fn stats() -> Fallible<Stats> {
 
 /// Two different addresses to store.
 pub fn two_values() -> [*mut c_void; 2] {
-    // As far apart as an allocator's: who marks pointers by their lowest bit has it free.
+    // Aligned like allocated memory, so a library may use the lowest bits of the pointers.
     static PLACES: [u128; 2] = [0; 2];
     [0, 1].map(|i| (&raw const PLACES[i]).cast_mut().cast())
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the figures were taken on.
+//! Describes the machine of the run.
 
 use std::ffi::CStr;
 use std::fs;
@@ -17,8 +17,8 @@ pub struct Machine {
     pub compiler: String,
     pub rustc: &'static str,
     pub library: String,
-    /// Runnable threads over the last minute, before the run: more than a
-    /// fraction of the cores, and the run was disturbed.
+    /// The load average of the minute before the run. If it is not much smaller than
+    /// the number of cores, other processes disturbed the run.
     pub load: String,
 }
 

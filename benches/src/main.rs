@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! threadlocalmap beside its peers, in one run, against the bars of its design.
+//! Measures threadlocalmap and its peers in one run, and compares the results with
+//! the bars.
 //!
-//! How it hangs together: a *contender* (`contenders`) is one piece of work that
-//! can be repeated: ours or a peer's. A *row* (`rows`) is one of ours, the
-//! peers beside it, and what is asked of the ratio. `measure` runs all rows in
-//! interleaved rounds, `statistics` takes medians, `compare` holds them against
-//! the bars, `report` prints. A *check* (`checks`) is a promise that is
-//! checked and not timed. `instructions` counts instead of timing, for
-//! machines that are too busy for nanoseconds. `README.md` says how to read
-//! the result.
+//! A *contender* (`contenders`) is an operation of this library or of a peer that can
+//! be repeated. A *row* (`rows`) has a contender of this library, those of the peers
+//! that it is compared with, and the limits of the ratios (*bars* and *aims*).
+//! `measure` runs all rows in interleaved rounds, `statistics` computes medians,
+//! `compare` compares them with the bars, and `report` prints them. A *check*
+//! (`checks`) tests a property that is not a time. `instructions` counts
+//! instructions, for machines that are too busy to measure time. `README.md` says
+//! how to read the results.
 
 mod checks;
 mod compare;
@@ -38,7 +39,7 @@ use crate::machine::Machine;
 use crate::options::Options;
 use crate::peers::Peers;
 
-/// What went wrong, for a person.
+/// The error is a message for the user.
 type Fallible<T> = Result<T, String>;
 
 fn main() -> ExitCode {
@@ -53,10 +54,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// True when nothing that was asked for missed its bar.
+/// Returns whether all bars are met.
 fn run(options: &Options) -> Fallible<bool> {
-    // glibc leaves out atomic instructions while a process has one thread
-    // only. No thread pool has; so neither side may profit.
+    // glibc leaves out atomic instructions while a process has one thread only. A
+    // program with a thread pool has more, so no contender may profit from this.
     let _second = idle_threads::parked_thread()?;
 
     let kernels = kernels::load()?;
@@ -80,7 +81,7 @@ fn run(options: &Options) -> Fallible<bool> {
         return Ok(true);
     }
     if rows.is_empty() && checks.is_empty() {
-        return Err("no row has such a name; --list shows them all".into());
+        return Err("no row or check matches --filter; --list prints the names".into());
     }
 
     let machine = Machine::look();

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs the rows in rounds.
 //!
-//! In each round every row is measured once: ours and its peers one right
-//! after the other, each for a few milliseconds, every other round in the
-//! opposite order. So a row's two sides always met the same machine, and a
-//! slow second spoils one round of each row instead of one row.
+//! In each round every row is measured once: its contenders run directly one after
+//! the other, each for a few milliseconds, and in reverse order in half of the
+//! rounds. So the contenders of a row always run on the machine in the same state,
+//! and a slow second affects one round of each row instead of one whole row.
 //!
-//! Time is the thread's own processor time: what other processes take from the
-//! core is not counted. Each batch is prepared, warmed up with a sixteenth of
-//! its operations, timed, and cleaned up; only the timed part is kept, loop
-//! included, on both sides.
+//! Time is the processor time of the thread, so the time of other processes on the
+//! core is not counted. Each batch is prepared, warmed up with a sixteenth of its
+//! operations, timed, and cleaned up. Only the timed part counts; it includes the
+//! loop.
 
 use std::io::{IsTerminal, Write};
 
@@ -18,8 +18,8 @@ use crate::options::Options;
 use crate::rows::Row;
 use crate::Fallible;
 
-/// For one row: for each round that measured it, the nanoseconds of one
-/// operation of ours and then of each peer's.
+/// For one row: for each round that measured it, the nanoseconds of one operation
+/// of this library, and then of each peer.
 pub type Samples = Vec<Vec<f64>>;
 
 pub fn rounds(rows: &mut [Row], options: &Options) -> Fallible<Vec<Samples>> {
@@ -50,8 +50,8 @@ fn one_round(row: &mut Row, sizes: &[u64], round: u32) -> Fallible<Vec<f64>> {
     let turn = round / row.every;
     let mut sample = vec![0.0; sizes.len()];
     let mut order: Vec<usize> = (0..sizes.len()).collect();
-    // Turns go through all placements before the order changes, so that each
-    // placement is met in both orders.
+    // The order changes after all placements were used, so that each placement
+    // runs in both orders.
     let placements = crate::kernels::PLACEMENTS as u32;
     if turn / placements % 2 == 1 {
         order.reverse();
@@ -63,7 +63,7 @@ fn one_round(row: &mut Row, sizes: &[u64], round: u32) -> Fallible<Vec<f64>> {
     Ok(sample)
 }
 
-/// One batch: nanoseconds of one operation.
+/// Runs one batch, and returns the nanoseconds of one operation.
 fn timed(contender: &mut dyn Contender, placement: usize, operations: u64) -> Fallible<f64> {
     contender.prepare()?;
     let granule = contender.granule();
@@ -76,7 +76,7 @@ fn timed(contender: &mut dyn Contender, placement: usize, operations: u64) -> Fa
     Ok(taken / operations as f64)
 }
 
-/// How many operations take about as long as a batch should.
+/// Finds how many operations take about as long as a batch should.
 fn batch_size(contender: &mut dyn Contender, nanoseconds: f64) -> Fallible<u64> {
     if let Some(operations) = contender.operations() {
         return Ok(operations);
@@ -96,22 +96,22 @@ fn batch_size(contender: &mut dyn Contender, nanoseconds: f64) -> Fallible<u64> 
     }
 }
 
-/// Nanoseconds that the calling thread has had a processor for.
+/// The processor time of the calling thread, in nanoseconds.
 pub fn processor_time() -> f64 {
     time_of(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
-/// What a clock for processor time says, in nanoseconds.
+/// The time of a clock for processor time, in nanoseconds.
 pub fn time_of(clock: libc::clockid_t) -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the clock exists on every Linux.
     let result = unsafe { libc::clock_gettime(clock, &mut time) };
-    assert_eq!(result, 0, "no clock for processor time");
+    assert_eq!(result, 0, "the clock for processor time cannot be read");
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
 
-/// One line that tells how far the run is: rewritten in place on a terminal,
-/// else printed again at every quarter.
+/// One line that shows the progress of the run. On a terminal it is rewritten in
+/// place; otherwise it is printed again after every quarter.
 struct Progress {
     rounds: u32,
     terminal: bool,
@@ -121,7 +121,7 @@ impl Progress {
     fn new(rounds: u32) -> Progress {
         let terminal = std::io::stderr().is_terminal();
         let progress = Progress { rounds, terminal };
-        progress.line("finding batch sizes");
+        progress.line("finding the sizes of the batches");
         progress
     }
 
@@ -133,7 +133,7 @@ impl Progress {
 
     fn line(&self, text: &str) {
         let mut stderr = std::io::stderr();
-        // Nobody to tell when even that fails.
+        // If this fails, the failure cannot be reported either.
         let _ = if self.terminal {
             write!(stderr, "\r\x1b[K{text}")
         } else {

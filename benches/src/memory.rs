@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What values and keys take in memory, ours and peers', by what the C library's allocator has
-//! handed out, its own headers included.
+//! Measures the memory of values and keys, of this library and of the peers: the bytes that the C
+//! library's allocator has allocated, with the headers of its blocks.
 //!
-//! Each figure is taken by a process of its own: on a heap that nothing else has used.
+//! Each number is measured in a separate process, whose heap nothing else has used.
 
 use std::process::Command;
 use std::sync::{Arc, Barrier};
@@ -26,9 +26,9 @@ pub struct Row {
     pub work: &'static str,
     keys: usize,
     threads: usize,
-    /// Of the keys, in each thread.
+    /// How many of the keys have a value in each thread.
     values: usize,
-    /// Whether the keys themselves are counted.
+    /// Whether the memory of the keys themselves is included.
     with_keys: bool,
     bar: f64,
     aim: f64,
@@ -42,7 +42,7 @@ const KEY: &str = "memory-key";
 pub const ROWS: [Row; 3] = [
     Row {
         id: DENSE,
-        work: "bytes a value: 1,000 keys, 100 threads, a value everywhere",
+        work: "bytes for each value: 100 threads with values of all 1,000 keys",
         keys: 1000,
         threads: 100,
         values: 1000,
@@ -51,16 +51,17 @@ pub const ROWS: [Row; 3] = [
         aim: 80.0,
         story: Story {
             section: SECTION,
-            why: "Qt wins: a thread has an array of pointers, and here every place is used. \
-                  pthread's place is a pointer and a number. Ours has an entry in a table that is \
-                  kept partly empty, and a record by which the key finds the value.",
-            unfair: "TBB with the C library's allocator, and not with its own, which can't be \
-                     asked.",
+            why: "Qt takes least: a thread has an array of pointers, and here every element is \
+                  used. With pthread keys, a value takes a pointer and a number. This library \
+                  has an entry in a table that is never full, and a record by which the key \
+                  finds the value.",
+            unfair: "oneTBB is measured with the C library's allocator, because its own does not \
+                     report how much is allocated.",
         },
     },
     Row {
         id: SPARSE,
-        work: "bytes a value: 20,000 keys, 10 values in each of 200 threads",
+        work: "bytes for each value: 200 threads with values of 10 of 20,000 keys",
         keys: 20_000,
         threads: 200,
         values: 10,
@@ -69,18 +70,19 @@ pub const ROWS: [Row; 3] = [
         aim: 180.0,
         story: Story {
             section: SECTION,
-            why: "A map for what a thread has, and not for all keys, is small when few of many \
-                  keys are used. Boost's tree nodes are smaller, for they hold nothing by which a \
-                  key could find them. An array with a place for each key is large: Qt's. The \
-                  crate's object has buckets of 1, 2, 4 and so on threads, and allocates a whole \
-                  one for the first value in it.",
-            unfair: "Without the keys, which exist before. pthread, C11 and GLib can't have so \
-                     many.",
+            why: "A library that stores only the values that a thread has takes little memory \
+                  when few of many keys are used. Boost's nodes are smaller than the entries of \
+                  this library, because they have nothing by which a key could find them. Qt has \
+                  an array with an element for each key, which is large. The crate's objects \
+                  have buckets for 1, 2, 4 and so on threads, and the first value in a bucket \
+                  allocates all of it.",
+            unfair: "The memory of the keys themselves is not included. pthread keys, C11 and \
+                     GLib cannot have so many keys, and are not measured.",
         },
     },
     Row {
         id: KEY,
-        work: "bytes a live key without values, of 20,000",
+        work: "bytes for each live key without values, with 20,000 keys",
         keys: 20_000,
         threads: 0,
         values: 0,
@@ -89,11 +91,11 @@ pub const ROWS: [Row; 3] = [
         aim: 96.0,
         story: Story {
             section: SECTION,
-            why: "pthread's keys are an array in the C library, and so no figure. Boost's object \
-                  is a few words. Ours has a record with counts, a lock, callbacks and the list \
-                  of its holders.",
-            unfair: "Boost's, TBB's and the crate's objects are allocated one by one here; inside \
-                     another object they take less.",
+            why: "Boost's object is a few words. This library has a record with counts, a lock, \
+                  callbacks and the list of holders. pthread keys are an array in the C library, \
+                  and are not measured.",
+            unfair: "The objects of Boost, oneTBB and the crate are allocated one by one here. \
+                     As members of other objects they take less.",
         },
     },
 ];
@@ -108,11 +110,11 @@ pub struct MemoryRecord {
     pub unfair: &'static str,
     pub bar: Comparison,
     pub aim: Comparison,
-    /// Ours first.
+    /// This library first.
     pub bytes: Vec<(String, f64)>,
 }
 
-/// Who can be asked: `ours` first.
+/// What can be measured: `ours` first.
 const MEASURED: [&str; 9] =
     ["ours", "ours-cpp", "pthread", "c11", "glib", "boost", "tbb-malloc", "qt", "crate"];
 
@@ -154,10 +156,10 @@ fn in_own_process(row: &Row, peer: &Peer) -> Fallible<f64> {
     })
 }
 
-/// What such a process does: `--memory ROW PEER`.
+/// The work of such a process: `--memory ROW PEER`.
 pub fn run_one(peers: &Peers, arguments: &[String]) -> Fallible<()> {
     let [id, peer] = arguments else {
-        return Err("--memory takes two values".into());
+        return Err("--memory takes a row and a peer".into());
     };
     let row = ROWS.iter().find(|row| row.id == id).ok_or("--memory: no such row")?;
     let peer = peers.get(peer).ok_or("--memory: no such peer")?;
@@ -165,17 +167,17 @@ pub fn run_one(peers: &Peers, arguments: &[String]) -> Fallible<()> {
     Ok(())
 }
 
-/// Bytes that are allocated: in all arenas, and mapped.
+/// The bytes that are allocated, in all arenas and in mapped blocks.
 pub fn allocated() -> usize {
     // SAFETY: no precondition.
     let all = unsafe { libc::mallinfo2() };
     all.uordblks + all.hblkhd
 }
 
-/// Bytes for each value, or for each key where there are no values.
+/// The bytes for each value, or for each key if there are no values.
 fn taken(row: &Row, peer: &Peer) -> Fallible<f64> {
     library::attach()?;
-    // The handles are the caller's, and not counted.
+    // The array of handles belongs to the caller, and is not counted.
     let mut keys = vec![0; row.keys];
     let at_first = allocated();
     if !peer.table.make(&mut keys, PLAIN) {
@@ -207,7 +209,7 @@ fn taken(row: &Row, peer: &Peer) -> Fallible<f64> {
 }
 
 fn hold(peer: &Peer, step: &Barrier, keys: &[u64], number: usize, values: usize) {
-    // The allocator's own memory for this thread is made here.
+    // This makes the allocator set up its own memory for this thread.
     drop(std::hint::black_box(Box::new(number)));
     let own = (0..values).map(|value| keys[(number * values + value) * 9 % keys.len()]);
     let own: Vec<u64> = if values == keys.len() { keys.to_vec() } else { own.collect() };

@@ -7,43 +7,43 @@ use clap::Parser;
 
 use crate::rows::Scale;
 
-/// Measures threadlocalmap beside its peers, in one run.
+/// Measures threadlocalmap and comparable libraries in one run.
 #[derive(Parser)]
 pub struct Options {
-    /// Only rows whose name or text contains this; may be given again
+    /// Measure only rows whose name or text contains NAME; may be repeated
     #[arg(long, value_name = "NAME")]
     pub filter: Vec<String>,
-    /// How many rounds; every row is measured once in each
+    /// The number of rounds; most rows are measured once in each
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Fewer and shorter rounds: to see that it works, not to believe the figures
+    /// Run few, short rounds: a test that everything works, whose results are not reliable
     #[arg(long)]
     quick: bool,
-    /// Write everything that was found to this file
+    /// Write all results to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write what was found beside the peers as a page, with `bench.json`'s figures
+    /// Write the page (docs/benchmarks.md) to this file
     #[arg(long, value_name = "FILE")]
     pub document: Option<PathBuf>,
-    /// What Peers.java found, for the same rows
+    /// Read the results of Peers.java from this file
     #[arg(long, value_name = "FILE")]
     pub java: Option<PathBuf>,
-    /// What the trace of latency found, for the page
+    /// Read the results of `make latency` from this file, for the page
     #[arg(long, value_name = "FILE")]
     pub latency: Option<PathBuf>,
-    /// Exit with 1 when a bar is missed
+    /// Exit with 1 if a bar is missed
     #[arg(long)]
     pub strict: bool,
-    /// Count instructions (perf stat, else valgrind) instead of timing
+    /// Count instructions (with perf stat or valgrind), and measure no time
     #[arg(long)]
     pub instructions: bool,
-    /// Name the rows and stop
+    /// Print the names of all rows and checks, and exit
     #[arg(long)]
     pub list: bool,
-    /// How this program starts itself under a counter
-    #[arg(long, hide = true, num_args = 3, value_names = ["ROW", "SUBJECT", "OPERATIONS"])]
+    /// For this program itself: the run of one contender whose instructions are counted
+    #[arg(long, hide = true, num_args = 3, value_names = ["ROW", "CONTENDER", "OPERATIONS"])]
     pub count: Option<Vec<String>>,
-    /// How this program asks a fresh heap
+    /// For this program itself: the measurement of memory in a separate process
     #[arg(long, hide = true, num_args = 2, value_names = ["ROW", "PEER"])]
     pub memory: Option<Vec<String>>,
 }

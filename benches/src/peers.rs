@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who is measured: this library through each of its doors, and the peers that are installed here.
+//! What is measured: this library, used in several ways, and the peers that are installed.
 
 use std::ffi::c_int;
 
 use crate::contenders::rust_peers;
 use crate::kernels::{peer_tables, Kernels, PeerTable};
 
-/// What a peer's keys are to be like (`kernels/peers/peer.h`).
+/// The names of this library's contenders begin with this; `tools/plot` uses it, too.
+pub const OWN_NAME: &str = "threadlocalmap";
+
+/// Properties of a peer's keys (`kernels/peers/peer.h`).
 pub const PLAIN: c_int = 0;
 pub const COUNTING: c_int = 1;
 pub const ENUMERABLE: c_int = 2;
@@ -44,10 +47,10 @@ impl Peers {
         let mut all: Vec<Peer> = Vec::new();
         for table in peer_tables(kernels).into_iter().chain(rust_peers::tables()) {
             let mut peer = Peer::of(table);
-            // The same file, compiled into the shared object.
+            // The second table with this id is from the shared object.
             if all.iter().any(|known| known.id == peer.id) {
                 peer.id = "ours-object".into();
-                peer.name = "ours in a -fPIC object".into();
+                peer.name = "threadlocalmap in C (-fPIC)".into();
             }
             all.push(peer);
         }
@@ -56,7 +59,7 @@ impl Peers {
 
     /// # Panics
     ///
-    /// When there is none: a mistake in `rows`, for those that are always there.
+    /// If there is no such peer. `rows` uses it only for peers that are always there.
     pub fn named(&self, id: &str) -> Peer {
         self.get(id).unwrap_or_else(|| panic!("no peer is named {id}"))
     }
@@ -65,7 +68,7 @@ impl Peers {
         self.all.iter().find(|peer| peer.id == id).cloned()
     }
 
-    /// All but `us` and the one that is there for memory alone.
+    /// All peers except `us`, and except the one that is only used to measure memory.
     pub fn beside(&self, us: &Peer) -> Vec<Peer> {
         let other = |peer: &&Peer| peer.id != us.id && peer.id != "tbb-malloc";
         self.all.iter().filter(other).cloned().collect()
@@ -83,7 +86,7 @@ impl Peers {
     }
 }
 
-/// A peer that is not here, and the Debian package that has it.
+/// The peers that are not installed, and their Debian packages.
 pub fn missing() -> Vec<(&'static str, &'static str)> {
     env!("BENCH_MISSING").split(';').filter_map(|one| one.split_once('=')).collect()
 }

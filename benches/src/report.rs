@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the terminal shows.
+//! Prints the results on the terminal.
 
 use crate::checks::Check;
 use crate::compare::{Comparison, InstructionRecord, Record, RowRecord};
@@ -7,7 +7,7 @@ use crate::machine::Machine;
 use crate::options::Options;
 use crate::rows::Row;
 
-const WIDTH: usize = 125;
+const WIDTH: usize = 138;
 
 pub fn list(rows: &[Row], checks: &[Check]) {
     for row in rows {
@@ -26,23 +26,25 @@ pub fn machine(machine: &Machine) {
 
 pub fn method(options: &Options) {
     println!(
-        "{} rounds of {} ms a batch; thread CPU time, medians, and medians of the ratios within each round.\n\
-         The loop's own time is in every figure, on both sides. A parked second thread is alive throughout:\n\
-         both sides run as in a multi-threaded process.",
+        "{} rounds, with batches of {} ms. Times are medians of thread CPU time, and include the loop. A ratio is the\n\
+         median of the ratios of all rounds. A second thread sleeps during the run, so that the C library works as in\n\
+         a program with threads.",
         options.rounds(),
         options.batch_nanoseconds() / 1e6
     );
 }
 
-/// One line for each peer that could be there.
+/// One line for each peer that is not installed.
 pub fn missing(record: &Record) {
     for (name, package) in &record.missing {
-        println!("not installed, and left out: {name} (Debian: apt-get install {package})");
+        println!(
+            "{name} is left out, because it is not installed (Debian: apt-get install {package})"
+        );
     }
 }
 
 pub fn no_proofs() {
-    println!("the loops' instructions are not counted: no process may be traced here");
+    println!("the instructions of the loops are not counted, because the system does not let a process trace another one");
 }
 
 fn proofs(record: &Record) {
@@ -50,7 +52,7 @@ fn proofs(record: &Record) {
         return;
     };
     println!(
-        "\nproof that each loop does its work: instructions of one operation, loop included (an empty loop: {:.1})\n{}",
+        "\nproof that the loops do their work: instructions of one operation, with the loop (an empty loop has {:.1})\n{}",
         first.empty,
         "-".repeat(WIDTH)
     );
@@ -69,7 +71,7 @@ fn memory(record: &Record) {
     }
     println!("\nmemory\n{}", "-".repeat(WIDTH));
     for row in &record.memory {
-        println!("{:<60} bar {:.0}  {}", row.work, row.bar.limit, verdict(row.bar));
+        println!("{:<64} bar {:.0}  {}", row.work, row.bar.limit, verdict(row.bar));
         let of = row.bytes.iter().map(|(name, bytes)| format!("{name} {bytes:.0}"));
         println!("  {}", of.collect::<Vec<_>>().join(", "));
     }
@@ -90,8 +92,8 @@ pub fn table(record: &Record) {
 
 fn heading() {
     println!(
-        "{:<45} {:>7}  {:<27} {:>7}  {:>6} {:>13}  {:>8}  verdict",
-        "work", "us ns", "peer", "peer ns", "ratio", "[middle half]", "bar"
+        "{:<58} {:>7}  {:<27} {:>7}  {:>6} {:>13}  {:>8}  verdict",
+        "work", "ns", "peer", "peer ns", "ratio", "[middle half]", "bar"
     );
     println!("{}", "-".repeat(WIDTH));
 }
@@ -101,7 +103,7 @@ fn row(row: &RowRecord) {
     let mut us = format!("{:.2}", row.us.median);
     if let Some(comparison) = row.nanoseconds {
         let limit = format!("{:.0} ns", comparison.limit);
-        println!("{work:<45} {us:>7}  {:<58}  {limit:>8}  {}", "", verdict(comparison));
+        println!("{work:<58} {us:>7}  {:<58}  {limit:>8}  {}", "", verdict(comparison));
         (work, us) = ("", String::new());
     }
     for peer in &row.peers {
@@ -111,7 +113,7 @@ fn row(row: &RowRecord) {
             None => (String::new(), ""),
         };
         println!(
-            "{work:<45} {us:>7}  {:<27} {:>7.2}  {:>6.3} {:>13}  {bar:>8}  {met}",
+            "{work:<58} {us:>7}  {:<27} {:>7.2}  {:>6.3} {:>13}  {bar:>8}  {met}",
             peer.name,
             peer.nanoseconds.median,
             ratio.median,
@@ -157,7 +159,7 @@ fn aims(record: &Record) {
     let reached = |met| if met { "reached" } else { "not yet" };
     for (row, aim) in alone {
         println!(
-            "{:<73} {:>6.1}  aim {:.1} ns  {}",
+            "{:<86} {:>6.1}  aim {:.1} ns  {}",
             row.work,
             row.us.median,
             aim.limit,
@@ -167,7 +169,7 @@ fn aims(record: &Record) {
     for (row, peer, aim) in aims {
         let reached = reached(aim.met);
         println!(
-            "{:<45} {:<27} {:>6.3}  aim {:.2}  {reached}",
+            "{:<58} {:<27} {:>6.3}  aim {:.2}  {reached}",
             row.work, peer.name, peer.ratio.median, aim.limit
         );
     }
@@ -178,7 +180,7 @@ fn summary(record: &Record) {
     let bars = comparisons.len() + record.checks.len();
     let met = comparisons.iter().filter(|comparison| comparison.met).count()
         + record.checks.iter().filter(|check| check.met).count();
-    println!("\n{met} of {bars} bars met");
+    println!("\n{met} of {bars} bars are met");
 }
 
 pub fn instructions(records: &[InstructionRecord]) {
@@ -186,7 +188,7 @@ pub fn instructions(records: &[InstructionRecord]) {
         return;
     };
     println!(
-        "\ninstructions of one operation, loop included ({})\n{}",
+        "\ninstructions of one operation, with the loop ({})\n{}",
         first.counter,
         "-".repeat(WIDTH)
     );
@@ -194,6 +196,6 @@ pub fn instructions(records: &[InstructionRecord]) {
     for record in records {
         let work = if record.row == last { "" } else { &record.work };
         last = record.row;
-        println!("{work:<45} {:<27} {:>8.1}", record.contender, record.instructions);
+        println!("{work:<58} {:<27} {:>8.1}", record.contender, record.instructions);
     }
 }

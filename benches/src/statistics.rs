@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Medians and quartiles.
 //!
-//! On a shared machine single figures are worthless: another guest's work, a
-//! changed clock rate, an interrupt. They make things slower, never faster,
-//! and for longer than one batch. So the median of many short batches stands
-//! for each side, and the ratio is taken *within* each round, where both sides
-//! met the same weather, and the median of these ratios is what is compared.
-//! The quartiles tell how far to trust it.
+//! On a shared machine, single measurements are not reliable: other guests, changes
+//! of the clock rate and interrupts make the program slower, for longer than one
+//! batch. So the time of a contender is the median of many short batches. The ratio is
+//! computed *within* each round, because the machine was in the same state for both
+//! contenders; the median of these ratios is compared with the bar. The quartiles
+//! show how reliable it is.
 
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ pub struct Spread {
 impl Spread {
     /// # Panics
     ///
-    /// When there is no sample at all.
+    /// If there is no sample.
     pub fn of(samples: impl IntoIterator<Item = f64>) -> Spread {
         let mut sorted: Vec<f64> = samples.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -35,7 +35,7 @@ impl Spread {
 
 /// With linear interpolation between the two nearest samples.
 fn quantile(sorted: &[f64], part: f64) -> f64 {
-    assert!(!sorted.is_empty(), "a quantile of nothing");
+    assert!(!sorted.is_empty(), "there are no samples");
     let place = part * (sorted.len() - 1) as f64;
     let below = place.floor() as usize;
     let above = place.ceil() as usize;

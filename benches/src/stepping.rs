@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The proof that a loop that is timed does what it says: the instructions that one more operation
-//! costs, counted in this very run.
+//! Proves that a timed loop does its work: counts the instructions of one more operation, in the same
+//! run.
 //!
 //! A copy of the process runs the loop one instruction at a time (`ptrace`), with N operations and
-//! with 2 N. A loop out of which the compiler had taken the reading would have no more
-//! instructions than an empty one. Neither counters of the processor nor valgrind are needed. What the
-//! reads find is checked besides, by a sum, before each batch (`contenders::OneThread`).
+//! with 2 N. If the compiler had removed the read from the loop, it would have no more instructions
+//! than an empty loop. This needs neither hardware counters nor valgrind. The values that are read
+//! are also checked, by a sum before each batch (`contenders::OneThread`).
 
 use std::ffi::c_int;
 use std::hint::black_box;
@@ -17,27 +17,27 @@ use crate::contenders::Contender;
 use crate::rows::Row;
 use crate::Fallible;
 
-/// So many operations, or as many as the loop has at least.
+/// The number of operations; more, if the loop cannot run so few.
 const OPERATIONS: u64 = 20;
 
 /// The rows that are counted, and the row that has the empty loops.
 const ROWS: [&str; 2] = ["get-1", "get-100"];
 const EMPTY: &str = "loop";
 
-/// A loop that does nothing but count: a subtraction and a jump.
+/// An empty loop without a key: a subtraction and a jump.
 const COUNTING: f64 = 2.0;
 
 #[derive(Serialize)]
 pub struct Proof {
     pub row: &'static str,
     pub contender: String,
-    /// Of one operation, loop included.
+    /// Of one operation, with the loop.
     pub instructions: f64,
     /// Of an empty loop.
     pub empty: f64,
 }
 
-/// None: this system does not let a process step through its own copy.
+/// Returns `None` if the system does not let a process trace a copy of itself.
 pub fn proofs(rows: &mut [Row]) -> Fallible<Option<Vec<Proof>>> {
     let Some(row) = rows.iter_mut().find(|row| row.id == EMPTY) else {
         return Ok(Some(Vec::new()));
@@ -52,14 +52,14 @@ pub fn proofs(rows: &mut [Row]) -> Fallible<Option<Vec<Proof>>> {
             let Some(instructions) = instructions(contender)? else {
                 return Ok(None);
             };
-            // The loop in C reads a key each time; a variable's has none, and in Rust it counts down.
+            // The loops in C read a key each time; the loop of std has no key, and counts down.
             let floor = if contender.id() == "std" { COUNTING } else { empty };
             let contender = contender.name().to_string();
-            // A load is one more than the loop has.
+            // The load of the value is at least one more instruction than the empty loop has.
             if instructions < floor + 0.9 {
                 return Err(format!(
-                    "{id}, {contender}: {instructions} instructions an operation, and an empty loop has {floor}: \
-                     nothing is measured"
+                    "{id}, {contender}: an operation has {instructions} instructions, and an empty loop has {floor}, \
+                     so the loop does not read"
                 ));
             }
             proofs.push(Proof { row: id, contender, instructions, empty: floor });
@@ -72,14 +72,14 @@ pub fn proofs(rows: &mut [Row]) -> Fallible<Option<Vec<Proof>>> {
 fn instructions(contender: &mut dyn Contender) -> Fallible<Option<f64>> {
     let operations = OPERATIONS.next_multiple_of(contender.granule());
     contender.prepare()?;
-    // What happens once only is done here.
+    // The first run does what happens only once.
     contender.run(0, operations);
     // SAFETY: the child calls nothing but the loop, which needs no other thread, and _exit.
     let child = unsafe { libc::fork() };
     if child == 0 {
         // SAFETY: no precondition.
         if unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) } == 0 {
-            // Made before: what is not the loop is the same for both runs.
+            // Computed here, so that everything except the loop is the same for both runs.
             let (once, twice) = black_box((operations, 2 * operations));
             pause();
             contender.run(0, once);
@@ -104,7 +104,7 @@ fn pause() {
 fn watched(child: libc::pid_t) -> Option<(u64, u64)> {
     let stopped = signal_of_stop(child) == Some(libc::SIGSTOP);
     let counts = stopped.then(|| Some((until_pause(child)?, until_pause(child)?))).flatten();
-    // SAFETY: the child is ours, and is waited for here, if it has not been.
+    // SAFETY: this process has started the child, and waits for it here if it has not yet.
     unsafe {
         libc::kill(child, libc::SIGKILL);
         libc::waitpid(child, ptr::null_mut(), 0);
@@ -115,7 +115,7 @@ fn watched(child: libc::pid_t) -> Option<(u64, u64)> {
 fn until_pause(child: libc::pid_t) -> Option<u64> {
     let mut count = 0;
     loop {
-        // SAFETY: the child is stopped, and ours to trace.
+        // SAFETY: the child is stopped, and is traced by this process.
         if unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, child, 0, 0) } != 0 {
             return None;
         }

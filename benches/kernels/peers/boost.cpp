@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* boost::thread_specific_ptr. A handle is the object's address. The end of an object leaves other
- * threads' values where they are, so it is not among those that release keys. */
+/* boost::thread_specific_ptr. A handle is the address of the object. The destructor of an object does
+ * not destroy other threads' values, so this peer has no release of keys. */
 #include <boost/thread/tss.hpp>
 #include <boost/version.hpp>
 

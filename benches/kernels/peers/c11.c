@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* tss_t of C11's <threads.h>. As with pthread keys, replacing a value is done by hand. */
+/* tss_t of C11's <threads.h>. As for pthread keys, the benchmark destroys a replaced value itself. */
 #include <threads.h>
 
 #include "peer.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* GPrivate of GLib. It is made for static variables and can't be destroyed, and each takes a
- * pthread key for good; so many of them would leave none for the others of this run. The pthread
- * key of each is therefore found out and deleted here: glibc hands out the lowest free number. */
+/* GPrivate of GLib. It is meant for static variables, cannot be destroyed, and keeps a pthread key for
+ * ever; many of them would leave no keys for the other peers of this run. So this file finds the
+ * pthread key of each and deletes it: glibc gives out the lowest free number. */
 #include <glib.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -34,11 +34,11 @@ static int make(uint64_t *keys, size_t made, int flags) {
         if (!one || pthread_key_create(&one->key, NULL) != 0) return 1;
         pthread_key_delete(one->key);
         one->private = flags & BENCH_COUNTING ? counting : plain;
-        g_private_set(&one->private, NULL); /* takes that number */
+        g_private_set(&one->private, NULL); /* takes the number of that key */
         pthread_key_t next;
         if (pthread_key_create(&next, NULL) != 0) return 1;
         pthread_key_delete(next);
-        if (next == one->key) return 1; /* it took another one */
+        if (next == one->key) return 1; /* it took another number */
         keys[i] = (uint64_t)(uintptr_t)one;
     }
     return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* This library's C functions as a peer; `ours.c` and `ours_exported.c` say which. */
+/* This library's C functions; `ours.c` inlines them, and `ours_exported.c` does not. */
 #include <stdlib.h>
 #include <threadlocalmap.h>
 

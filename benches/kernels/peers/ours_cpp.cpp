@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* This library as a C++ program has it: thread_local_ptr. A handle is the object's address. */
+/* This library in C++: tls::thread_local_ptr. A handle is the address of the object. */
 #include <threadlocalmap.hpp>
 
 #include "peer.h"
@@ -52,5 +52,5 @@ static const bench_kernel kernels[] = {
     LINES_READS(ours_cpp) LINE(ours_cpp, fill) LINE(ours_cpp, set) LINE(ours_cpp, replace)
     LINE(ours_cpp, first) LINE(ours_cpp, life) NO_MORE_LINES};
 
-PEER(ours_cpp) = {"ours-cpp", "ours in C++", TLS_VERSION_STRING, 0, make, unmake, kernels, &destroyed};
+PEER(ours_cpp) = {"ours-cpp", "threadlocalmap in C++", TLS_VERSION_STRING, 0, make, unmake, kernels, &destroyed};
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A peer: what it can do, as loops that are the same for all peers.
+/* Defines the loops of a peer. They are the same for all peers.
  *
- * Each file of this folder is one of those who keep a value for each thread and object, this
- * library through each of its doors included. It defines a few `static inline` functions and lets
- * the macros below make loops of them: so nobody has a better loop than another. What a peer can't
- * do it leaves out of its table.
+ * Each file of this folder is for one library that keeps a value for each thread and object, or for
+ * one way to use this library. It defines a few `static inline` functions, and the macros below make
+ * the same loops of them for all. The table of a peer lacks the loops that the peer does not support.
  *
- * A value is one word, a number that nobody follows. Every read loads that word, and a value that
- * is destroyed is counted: that is all that its destructor does.
+ * A value is one word: a number that is never used as an address. Every read loads that word. The
+ * destructor of a value only adds one to a counter.
  */
 #ifndef BENCH_PEER_H
 #define BENCH_PEER_H
@@ -18,21 +17,21 @@
 extern "C" {
 #endif
 
-/* What a peer's keys are to be like. */
+/* Properties of a peer's keys. */
 enum {
-    BENCH_COUNTING = 1,   /* a value that ends is counted */
+    BENCH_COUNTING = 1,   /* destroyed values are counted */
     BENCH_ENUMERABLE = 2, /* all threads' values can be visited */
-    BENCH_ANY = 4         /* the end of the key ends all threads' values */
+    BENCH_ANY = 4         /* the release of the key destroys all threads' values */
 };
 
 struct bench_peer {
     const char *id, *name, *version;
-    uint64_t most; /* keys that it can have; 0: as many as there is memory for */
+    uint64_t most; /* how many keys it can have; 0: as many as fit into memory */
     int (*make)(uint64_t *keys, size_t count, int flags); /* 0: made */
-    /* No value is left on this thread. */
+    /* After it, no value is left on this thread. */
     void (*unmake)(const uint64_t *keys, size_t count);
     const struct bench_kernel *kernels;
-    const uint64_t *destroyed; /* values that ended; no two threads end some at once */
+    const uint64_t *destroyed; /* destroyed values; no two threads destroy values at the same time */
 };
 
 /* The value of the key at `index`. */
@@ -54,7 +53,7 @@ struct bench_peer {
         for (uint64_t i = 0; i < operations; i++) id##_write(input->keys[i], VALUE_OF(i)); \
     }
 
-/* Two stores a turn, of two different values: so each really replaces one. */
+/* Two stores in each iteration, of two different values, so that each store replaces a value. */
 #define PEER_STORES_(loop, write)                                              \
     KERNEL(loop) {                                                             \
         const uint64_t *key = input->keys;                                     \
@@ -65,10 +64,10 @@ struct bench_peer {
             }                                                                  \
     }
 #define PEER_SETS(id) PEER_STORES_(id##_set, id##_write)
-/* With the destruction of the value before. */
+/* The same, with the destruction of the old value. */
 #define PEER_REPLACES(id) PEER_STORES_(id##_replace, id##_write_over)
 
-/* All keys get a value, then all lose it. */
+/* Sets a value of each key, then removes all of them. */
 #define PEER_FIRSTS(id)                                                        \
     KERNEL(id##_first) {                                                       \
         for (uint64_t done = 0; done < operations; done += input->count) {     \
@@ -86,13 +85,13 @@ struct bench_peer {
         }                                                                      \
     }
 
-/* id_end(key): the end of a key that other threads have values under. */
+/* id_end(key): the release of a key under which other threads have values. */
 #define PEER_ENDS(id)                                                          \
     KERNEL(id##_end) {                                                         \
         for (uint64_t done = 0; done < operations; done++) id##_end(input->keys[done]); \
     }
 
-/* id_total(key): the sum of all threads' values. `name` is for two ways of it. */
+/* id_total(key): the sum of all threads' values. A peer may have two, which differ in `name`. */
 #define PEER_TOTALS(id, name)                                                  \
     KERNEL(id##_##name) {                                                      \
         uint64_t sum = 0;                                                      \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* pthread keys. Nothing destroys a value when another one is stored, so replacing one is done by
- * hand: get, set, destroy. */
+/* pthread keys. pthread_setspecific() does not destroy the old value, so the benchmark does it itself:
+ * get, set, destroy. */
 #include <pthread.h>
 
 #include "peer.h"
@@ -12,7 +12,7 @@ static void count(void *value) {
     destroyed++;
 }
 
-/* The compiler does not know which function it calls, as it would not know a key's. */
+/* Volatile, so that the compiler does not know the function, as it does not know a key's destructor. */
 static void (*volatile destroy)(void *value) = count;
 
 static inline void *native_read(uint64_t key) { return pthread_getspecific((pthread_key_t)key); }

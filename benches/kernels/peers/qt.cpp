@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* QThreadStorage of Qt, with pointers, which it deletes. A handle is the object's address. The end
- * of an object leaves other threads' values where they are, so it is not among those that release
- * keys; and a thread must take its own away first. */
+/* QThreadStorage of Qt, with pointers, which it deletes. A handle is the address of the object. The
+ * destructor of an object does not destroy other threads' values, so this peer has no release of
+ * keys. A thread must remove its own value before the object is destroyed. */
 #include <QThreadStorage>
 #include <QtGlobal>
 

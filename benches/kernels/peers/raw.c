@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A `__thread` variable: one, whose number the linker knows. It has no keys, so all keys are it. */
+/* A `__thread` variable. It has no keys, so all keys stand for this one variable. */
 #include "peer.h"
 
 static uint64_t destroyed;
 
-/* Not static: or the compiler would see that nobody else stores in it. */
+/* Not static, because the compiler would see that nothing else stores in it. */
 extern __thread void *bench_raw_variable;
 __thread void *bench_raw_variable;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* oneTBB's default: no native key, one hash table for each object. */
+/* The default of oneTBB: no pthread key, and one hash table for each object. */
 #include <memory>
 
 #define TBB_ALLOCATOR tbb::cache_aligned_allocator

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* enumerable_thread_specific of oneTBB; `tbb.cpp`, `tbb_key.cpp` and `tbb_malloc.cpp` say of which kind.
- * It keeps the value itself, not a pointer to it. A thread can't take its own value away. */
+/* enumerable_thread_specific of oneTBB; `tbb.cpp`, `tbb_key.cpp` and `tbb_malloc.cpp` define its kind.
+ * It keeps the value itself, not a pointer to it. A thread cannot remove its own value. */
 #include <new>
 #include <type_traits>
 
@@ -13,7 +13,7 @@ static uint64_t destroyed;
 
 namespace {
 
-/* A word that counts its own end. */
+/* A word that counts when it is destroyed. */
 struct Counted {
     uint64_t word = 0;
     Counted() = default;
@@ -54,7 +54,7 @@ inline void *tbb_life(void *value) {
     return reinterpret_cast<void *>(values.local());
 }
 
-/* The lowest bit of a handle says which type it is. */
+/* The lowest bit of a handle is the type of the object. */
 int make(uint64_t *keys, size_t made, int flags) {
     for (size_t i = 0; i < made; i++)
         keys[i] = flags & BENCH_COUNTING ? reinterpret_cast<uint64_t>(new Counting) | 1

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* A pthread key for each object. */
+/* oneTBB with a pthread key for each object. */
 #include <memory>
 
 #define TBB_ALLOCATOR tbb::cache_aligned_allocator

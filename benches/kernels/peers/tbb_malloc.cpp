@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* The default with the C library's allocator, which can be asked what it has handed out. */
+/* The default of oneTBB, but with the C library's allocator, which reports how many bytes are allocated. */
 #include <memory>
 
 #define TBB_ALLOCATOR std::allocator
@@ -9,5 +9,5 @@
 #include "tbb.h"
 
 extern "C" {
-PEER(tbb) = {"tbb-malloc", "oneTBB ets_no_key, malloc", TBB_VERSION_TEXT, 0, make, unmake, kernels, &destroyed};
+PEER(tbb) = {"tbb-malloc", "oneTBB ets_no_key (malloc)", TBB_VERSION_TEXT, 0, make, unmake, kernels, &destroyed};
 }

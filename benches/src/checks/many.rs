@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Very many threads at once, and very many keys: each with its own value, and
-//! nothing left afterwards.
+//! Very many threads at the same time, and very many keys. Each has its own value,
+//! and nothing is left afterwards.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ pub fn checks(scale: Scale) -> [Check; 2] {
     [
         Check {
             id: "ten-thousand-threads",
-            work: format!("{} threads attached at once, a value each", grouped(threads)),
-            bar: "each reads its own, nothing left",
+            work: format!("{} threads attached at once, each with a value", grouped(threads)),
+            bar: "each reads its own value, nothing is left",
             first: false,
             size: threads,
             check: many_threads,
         },
         Check {
             id: "million-keys",
-            work: format!("{} live keys, a value each on one thread", grouped(keys)),
-            bar: "each reads its own, nothing left",
+            work: format!("{} live keys, each with a value on one thread", grouped(keys)),
+            bar: "each reads its own value, nothing is left",
             first: false,
             size: keys,
             check: many_keys,
@@ -32,7 +32,7 @@ pub fn checks(scale: Scale) -> [Check; 2] {
     ]
 }
 
-/// A value that tells which it is; nobody follows it.
+/// A value that is its own number; it is never used as an address.
 fn numbered(index: usize) -> *mut c_void {
     (index + 1) as *mut c_void
 }
@@ -42,11 +42,11 @@ fn expect_own(key: u64, index: usize) -> Fallible<()> {
     if found == index + 1 {
         return Ok(());
     }
-    Err(format!("number {index} has the value {found} and not {}", index + 1))
+    Err(format!("number {index} has the value {found}, and should have {}", index + 1))
 }
 
 fn many_threads(threads: usize) -> Fallible<String> {
-    // A release may attach the thread that makes it: so it is counted before.
+    // A release may attach the thread that calls it, so the thread is attached and counted before.
     library::attach()?;
     let before = library::stats()?;
     let key = library::create()?;
@@ -61,7 +61,7 @@ fn many_threads(threads: usize) -> Fallible<String> {
     idle.disperse()?;
     let after = library::stats()?;
     let found = format!(
-        "{} threads attached, {} values, {} bytes a thread; {} stale when released; {} threads, {} values left",
+        "{} threads attached, {} values, {} bytes for each thread; {} stale when released; {} threads, {} values left",
         during.maps - before.maps,
         during.entries,
         (during.bytes - before.bytes) / threads as u64,

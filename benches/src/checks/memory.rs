@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What threads and their values take, when there are many more keys than any
-//! thread has values.
+//! The memory of threads and their values, with many more keys than any thread has
+//! values.
 //!
-//! A design with an array from key to value in each thread takes keys times
-//! threads here, whatever is stored. The bar is on what the allocator says, its
-//! own overhead included: what is allocated between the moment when all threads
-//! run and the moment when all have their values. The keys exist before.
+//! A library that has an array with an element for each key in each thread takes
+//! memory for keys times threads here, whatever is stored. The bar is for the bytes
+//! that the allocator reports, with its own overhead: those that are allocated
+//! between the moment when all threads run and the moment when all have their
+//! values. The keys are made before.
 //!
-//! On a heap that nothing else has used: an arena with free blocks of the right
-//! size hands more of them to each thread's cache than the thread asked for.
+//! The heap must be unused: an arena with free blocks of the right size gives more
+//! of them to the cache of each thread than the thread requested.
 
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -21,15 +22,15 @@ const KEYS: usize = 20_000;
 const THREADS: usize = 200;
 const VALUES: usize = 10;
 const BYTES_PER_VALUE: usize = 56;
-/// With the allocator's headers, and what it keeps of tables that were outgrown.
+/// With the headers of the allocator, and the memory that it keeps of replaced tables.
 const ALLOCATED_PER_VALUE: usize = 96;
 const BYTES_PER_THREAD: usize = 1536;
 
 pub fn checks() -> [Check; 1] {
     [Check {
         id: "memory",
-        work: "memory: 20,000 keys, 200 threads, 10 values each".to_string(),
-        bar: "1.5 KB a thread, and 56 bytes a value (in the allocator 96)",
+        work: "memory: 20,000 keys, 200 threads, each with 10 values".to_string(),
+        bar: "1.5 KB for each thread, and 56 bytes for each value (96 in the allocator)",
         first: true,
         size: KEYS,
         check: memory,
@@ -43,7 +44,7 @@ fn memory(count: usize) -> Fallible<String> {
     for number in 0..THREADS {
         let (keys, step) = (keys.clone(), step.clone());
         threads.push(thread::spawn(move || {
-            // The allocator's own memory for this thread is made here.
+            // This makes the allocator set up its own memory for this thread.
             drop(std::hint::black_box(Box::new(number)));
             step.wait();
             step.wait();
@@ -70,7 +71,7 @@ fn memory(count: usize) -> Fallible<String> {
     let (allowed, own_allowed) = (allowed(ALLOCATED_PER_VALUE), allowed(BYTES_PER_VALUE));
     let beyond = taken.saturating_sub(THREADS * BYTES_PER_THREAD) as f64 / values as f64;
     let found = format!(
-        "{taken} bytes of {allowed} (tls_stats: {own} of {own_allowed}), {} a thread: 1536, and {beyond:.0} a value",
+        "{taken} bytes, limit {allowed} (tls_stats: {own}, limit {own_allowed}); {} for each thread, that is 1536 and {beyond:.0} for each value",
         taken / THREADS
     );
     if values == THREADS * VALUES && taken <= allowed && own <= own_allowed {
@@ -80,7 +81,7 @@ fn memory(count: usize) -> Fallible<String> {
     }
 }
 
-/// A tenth of the values are under keys that other threads use too.
+/// A tenth of the values are under a key that all threads use.
 fn store(keys: &[u64], number: usize) -> Fallible<()> {
     let own = (0..VALUES - 1).map(|value| (number * VALUES + value) * 9 % keys.len());
     for index in own.chain([keys.len() - 1]) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Promises that are checked and not timed: what is there while much is going
-//! on, and what is left when it is done.
+//! Properties that are tested and not timed: the state of the library with very many
+//! threads, keys or values, and what is left afterwards.
 
 mod many;
 mod memory;
@@ -16,11 +16,12 @@ pub struct Check {
     pub id: &'static str,
     pub work: String,
     pub bar: &'static str,
-    /// To be checked before anything else: a used heap would have a say in it.
+    /// Whether the check runs before everything else, because a used heap would change
+    /// its result.
     pub first: bool,
-    /// How many keys or threads: what the check is told.
+    /// The argument of the check: how many keys or threads.
     size: usize,
-    /// What was found, for the table; or what was wrong.
+    /// Returns the result for the table, or what was wrong.
     check: fn(usize) -> Fallible<String>,
 }
 
@@ -32,7 +33,7 @@ pub fn all(scale: Scale) -> Vec<Check> {
 }
 
 impl Check {
-    /// Runs the check on a thread of its own, which begins unattached.
+    /// Runs the check on a new thread, which is not attached.
     pub fn check(&self) -> (Fallible<String>, Duration) {
         let (check, size) = (self.check, self.size);
         let start = Instant::now();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Two million keys, the JDK's case: made, set and dropped on one thread, they
-//! leave a JDK `ThreadLocalMap` with 4,194,304 slots for ever.
-//! Here the table must be at its minimum afterwards, and every value destroyed.
+//! Two million keys that are made, set and released on one thread. They leave the
+//! JDK's `ThreadLocalMap` with 4,194,304 slots for ever. Here the table must have its
+//! minimum size afterwards, and every value must be destroyed.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -15,11 +15,11 @@ const MINIMUM: u64 = 256;
 pub fn checks(scale: Scale) -> [Check; 3] {
     let size = scale.of(2_000_000);
     let keys = grouped(size);
-    let bar = "table at the least size that it shrinks to, all destroyed";
+    let bar = "the table has its minimum size, all values are destroyed";
     [
         Check {
             id: "two-million-one-by-one",
-            work: format!("{keys} keys, each made, set, dropped"),
+            work: format!("{keys} keys, each made, set, released"),
             bar,
             first: false,
             size,
@@ -27,7 +27,7 @@ pub fn checks(scale: Scale) -> [Check; 3] {
         },
         Check {
             id: "two-million-at-once",
-            work: format!("{keys} keys live at once, then all dropped"),
+            work: format!("{keys} keys live at once, then all released"),
             bar,
             first: false,
             size,
@@ -35,7 +35,7 @@ pub fn checks(scale: Scale) -> [Check; 3] {
         },
         Check {
             id: "two-million-dropped-elsewhere",
-            work: format!("{keys} keys dropped by another thread, then tls_expunge"),
+            work: format!("{keys} keys released by another thread, then tls_expunge"),
             bar,
             first: false,
             size,
@@ -64,14 +64,14 @@ fn dropped_elsewhere(count: usize) -> Fallible<String> {
     let destroyed = Box::<AtomicU64>::default();
     let keys = make_all(count, &destroyed)?;
     let dropped = thread::spawn(move || keys.into_iter().try_for_each(library::release)).join();
-    dropped.map_err(|_| "the dropping thread panicked".to_string())??;
+    dropped.map_err(|_| "the thread that releases the keys panicked".to_string())??;
     let wrongly = destroyed.load(Relaxed);
     if wrongly != 0 {
-        return Err(format!("{wrongly} values destroyed on the wrong thread"));
+        return Err(format!("{wrongly} values were destroyed on the wrong thread"));
     }
     let expunged = library::expunge();
     if expunged != count {
-        return Err(format!("tls_expunge destroyed {expunged} of {count}"));
+        return Err(format!("tls_expunge destroyed {expunged} of {count} values"));
     }
     at_minimum(count, destroyed.load(Relaxed))
 }
@@ -88,7 +88,7 @@ fn make_all(count: usize, destroyed: &AtomicU64) -> Fallible<Vec<u64>> {
     (0..count).map(|_| make(destroyed)).collect()
 }
 
-/// What the check's thread, the only attached one, must be left with.
+/// Tests the state of the check's thread, which is the only attached one.
 fn at_minimum(count: usize, destroyed: u64) -> Fallible<String> {
     let stats = library::stats()?;
     let found = format!(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Any contender, among idle threads that use the library, or beside
-//! many live keys.
+//! Runs any contender with idle threads that use the library, or with many live
+//! keys.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::{Contender, Point};
 use crate::idle_threads::IdleThreads;
 use crate::{library, Fallible};
 
-/// Gathers the idle threads before each batch and disperses them after: the other
+/// Starts the idle threads before each batch and ends them after it, so the other
 /// contenders of the round run without them.
 pub struct AmongThreads {
     name: String,
@@ -21,7 +21,7 @@ pub struct AmongThreads {
 
 impl AmongThreads {
     pub fn new(threads: usize, inner: impl Contender + 'static) -> AmongThreads {
-        let name = format!("beside {threads} threads");
+        let name = format!("with {threads} threads");
         AmongThreads { name, threads, inner: Box::new(inner), present: None }
     }
 }
@@ -64,10 +64,10 @@ impl Contender for AmongThreads {
     }
 }
 
-/// Keeps the processor busy with nothing for a while.
+/// Runs an empty loop for a while.
 ///
-/// After a second of filling memory, even an empty loop runs half as fast
-/// again for some milliseconds: that would be taken for the cost of the keys.
+/// After the memory of many keys was filled, even an empty loop is slower by half
+/// for some milliseconds. This would look like a cost of the keys.
 fn settle() {
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(25) {
@@ -75,9 +75,9 @@ fn settle() {
     }
 }
 
-/// Makes the keys before each batch, with a value under each on the same
-/// thread, and drops them after; or before, to be what that is compared with:
-/// making them changes the machine, whether or not they are still there.
+/// Makes the keys before each batch, with a value under each on the same thread, and
+/// releases them after it. The contender that it is compared with makes them, too, but
+/// releases them before the batch, because making them slows the machine for a while.
 pub struct AmongKeys {
     name: String,
     count: usize,
@@ -88,13 +88,13 @@ pub struct AmongKeys {
 
 impl AmongKeys {
     pub fn new(count: usize, inner: impl Contender + 'static) -> AmongKeys {
-        let name = format!("beside {count} keys");
+        let name = format!("with {count} keys");
         AmongKeys { name, count, kept: true, inner: Box::new(inner), keys: Vec::new() }
     }
 
-    /// AmongThreads none of the keys: they are dropped before the batch.
+    /// The keys are released before the batch.
     pub fn dropped(self) -> AmongKeys {
-        AmongKeys { name: "these keys dropped".to_string(), kept: false, ..self }
+        AmongKeys { name: "these keys released".to_string(), kept: false, ..self }
     }
 
     fn drop_keys(&mut self) -> Fallible<()> {
@@ -134,8 +134,8 @@ impl Contender for AmongKeys {
     }
 
     fn finish(&mut self) -> Fallible<()> {
-        // In this order: so the next row's keys again follow one another. The
-        // inner contender's end detaches the thread, which ends the values.
+        // The order lets the keys of the next row again follow one another. The inner
+        // contender detaches the thread at its end, which destroys the values.
         self.inner.finish()?;
         self.drop_keys()
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Any peer's work that crosses threads: the end of a key that others hold values under, and the
-//! sum over all threads' values.
+//! Operations of any peer that involve several threads: the release of a key under which other
+//! threads have values, and the sum of all threads' values.
 
 use std::ffi::c_int;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -14,12 +14,12 @@ use crate::measure::processor_time;
 use crate::peers::{Peer, ANY, COUNTING, ENUMERABLE, PLAIN};
 use crate::{library, Fallible};
 
-/// Keys that end in one batch, warm-up not included: so each holder has a table of such a size.
+/// Keys that are released in one batch, without the warm-up. Each holder has a value of each.
 const KEYS: usize = 100;
 /// Values that are added up in one batch.
 const ADDED: usize = 60_000;
 
-/// So many threads that have a value under each of the keys, and sleep.
+/// Starts threads that have a value under each of the keys, and sleep.
 fn holders(peer: &Peer, keys: &[u64], threads: usize, flags: c_int) -> Fallible<IdleThreads> {
     let (peer, keys) = (peer.clone(), keys.to_vec());
     let task = move |_| {
@@ -29,8 +29,8 @@ fn holders(peer: &Peer, keys: &[u64], threads: usize, flags: c_int) -> Fallible<
     IdleThreads::gather(threads, Arc::new(task))
 }
 
-/// The end of keys under which each of some threads has a value, and with it of all values. An
-/// operation is one thread's share.
+/// The release of keys under which each of some threads has a value. An operation is one thread's
+/// share of a release.
 pub struct Ends {
     peer: Peer,
     kernel: Kernel,
@@ -43,7 +43,7 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// The thread that ends the key destroys the values.
+    /// The thread that releases the key destroys the values.
     pub fn destroying(peer: &Peer, threads: usize) -> Option<Ends> {
         Some(Ends {
             kernel: peer.table.kernel("end")?,
@@ -57,7 +57,7 @@ impl Ends {
         })
     }
 
-    /// The values are left to their threads.
+    /// Each thread destroys its own values later.
     pub fn leaving(peer: &Peer, threads: usize) -> Option<Ends> {
         Some(Ends { flags: PLAIN, ..Ends::destroying(peer, threads)? })
     }
@@ -100,12 +100,12 @@ impl Contender for Ends {
         if destroyed == values as u64 {
             return Ok(());
         }
-        Err(format!("{}: {destroyed} values were destroyed, of {values}", self.peer.name))
+        Err(format!("{}: {destroyed} of {values} values were destroyed", self.peer.name))
     }
 }
 
-/// What each thread does about its values whose key has died: one `tls_expunge`. Its time is the
-/// sum of the threads' own, for each value.
+/// Each thread destroys its stale values with one `tls_expunge`. The time is the sum of the processor
+/// times of the threads, for each value.
 pub struct Expunges {
     peer: Peer,
     threads: usize,
@@ -120,7 +120,7 @@ impl Expunges {
         Expunges { peer: peer.clone(), threads, taken: 0.0 }
     }
 
-    /// Has values under all keys, says so, waits for the word, expunges, and tells what that took.
+    /// Sets values under all keys, reports that, waits for the signal, expunges, and reports the time.
     fn member(peer: &Peer, keys: &[u64], ready: &Sender<f64>, word: &Receiver<()>) {
         filling(peer, COUNTING).run(0, &Input::over(keys, VALUES), keys.len() as u64);
         let _ = ready.send(0.0);
@@ -128,7 +128,7 @@ impl Expunges {
         let start = processor_time();
         let expunged = library::expunge();
         let taken = processor_time() - start;
-        assert_eq!(expunged, keys.len(), "all values were stale");
+        assert_eq!(expunged, keys.len(), "all values are stale");
         let _ = ready.send(taken);
     }
 
@@ -144,15 +144,15 @@ impl Expunges {
             let thread = builder.spawn(member).map_err(|error| error.to_string())?;
             members.push((word, thread));
         }
-        let answer = || answers.recv().map_err(|_| "a thread has ended too early".to_string());
+        let answer = || answers.recv().map_err(|_| "a thread ended too early".to_string());
         for _ in 0..self.threads {
             answer()?;
         }
         self.peer.table.unmake(&keys);
         let mut taken = 0.0;
         for (word, _) in &members {
-            word.send(()).map_err(|_| "a thread has ended too early")?;
-            // One after the other: they count what they destroy without an atomic instruction.
+            word.send(()).map_err(|_| "a thread ended too early")?;
+            // One after the other, because they count the destroyed values without atomic instructions.
             taken += answer()?;
         }
         for (_, thread) in members {
@@ -184,14 +184,14 @@ impl Contender for Expunges {
     fn run(&mut self, _placement: usize, operations: u64) {
         self.taken = 0.0;
         for _ in 0..operations / self.granule() {
-            // A run that can't be done has no time, and `finish` says so.
+            // A run that failed has no time; `finish` reports it.
             self.taken += self.expunge_on_all().unwrap_or(f64::NAN);
         }
     }
 
     fn finish(&mut self) -> Fallible<()> {
         if self.taken.is_nan() {
-            return Err(format!("{}: its threads could not be had", self.peer.name));
+            return Err(format!("{}: its threads could not be run", self.peer.name));
         }
         library::detach()
     }
@@ -252,6 +252,9 @@ impl Contender for Totals {
         if self.sum == right {
             return Ok(());
         }
-        Err(format!("{}: the values are {} together, of {right}", self.peer.name, self.sum))
+        Err(format!(
+            "{}: the sum of the values is {}, and should be {right}",
+            self.peer.name, self.sum
+        ))
     }
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What can be measured: ours and the peers' work behind one trait.
+//! What can be measured: operations of this library and of the peers, behind one
+//! trait.
 //!
-//! A contender owns what its work needs. It makes it in `prepare` and takes all
-//! of it away again in `finish`, before the next contender's turn: so a row with
-//! one key runs beside no thousand keys of another row, on a table of its own
-//! size, and a peer's search for a free key meets no keys of ours.
+//! A contender owns the data that it needs. It makes them in `prepare` and removes
+//! all of them in `finish`, before the next contender runs. So a row with one key has
+//! a table for one key and not for the thousand keys of another row, and a peer's
+//! search for a free key finds no keys of this library.
 
-/// The names of a contender that is a peer's.
+/// The name and id of a contender that has a peer.
 macro_rules! named_by_peer {
     () => {
         fn name(&self) -> &str {
@@ -44,7 +45,7 @@ pub use whole_lives::{ThreadLives, VeryMany};
 use crate::Fallible;
 
 pub trait Contender {
-    /// For the table, a few words.
+    /// A few words, for the table.
     fn name(&self) -> &str;
 
     /// For `bench.json`: the same in every run.
@@ -57,44 +58,44 @@ pub trait Contender {
         1
     }
 
-    /// How many operations a batch has, where each of them must be prepared.
+    /// How many operations a batch has, if each of them must be prepared.
     fn operations(&self) -> Option<u64> {
         None
     }
 
-    /// What the size of a batch is found with, where preparing the whole takes
-    /// long.
+    /// The contender with which the size of a batch is found, if preparing this one
+    /// takes long.
     fn sized_by(&mut self) -> Option<&mut dyn Contender> {
         None
     }
 
-    /// What the last run took, in nanoseconds, where that is not the calling thread's time.
+    /// The nanoseconds of the last run, if they are not the processor time of the calling thread.
     fn taken(&self) -> Option<f64> {
         None
     }
 
-    /// Where the result goes in the chart of cost against threads.
+    /// Where the result is in the chart of the cost by the number of threads.
     fn point(&self) -> Option<Point> {
         None
     }
 
-    /// Makes what `run` works on; not timed.
+    /// Makes the data that `run` uses. This is not timed.
     fn prepare(&mut self) -> Fallible<()>;
 
-    /// Does the work: this is what is timed. `placement` picks one of equal
+    /// Runs the operations. This is timed. `placement` selects one of several equal
     /// loops at different addresses.
     fn run(&mut self, placement: usize, operations: u64);
 
-    /// Takes away what `prepare` made, and fails if the work was not done as it
-    /// should have been; not timed.
+    /// Removes the data of `prepare`, and fails if the operations did not do their
+    /// work. This is not timed.
     fn finish(&mut self) -> Fallible<()>;
 }
 
-/// A place in the chart of cost against threads.
+/// A point in the chart of the cost by the number of threads.
 pub struct Point {
     /// Points with the same text are joined.
     pub line: String,
-    /// Attached threads besides the one that is timed.
+    /// The number of attached threads, without the one that is timed.
     pub threads: usize,
     /// How many operations make up one call.
     pub times: u64,
@@ -103,16 +104,16 @@ pub struct Point {
 /// Which keys a loop goes over, and in which order.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Order {
-    /// As they were created, one after the other.
+    /// In the order in which they were created.
     Created,
-    /// The same keys, shuffled, always in the same way.
+    /// The same keys, shuffled, in the same order each time.
     Shuffled,
-    /// An arbitrary few of `CHURN` times as many live keys; this thread has no
-    /// values under the others.
+    /// An arbitrary choice of `CHURN` times as many live keys. This thread has no
+    /// values under the other keys.
     Scattered,
 }
 
-/// How many keys live for each that is used, when scattered.
+/// The number of live keys for each used key, if they are scattered.
 pub const CHURN: usize = 8;
 
 impl Order {
@@ -127,7 +128,7 @@ impl Order {
 fn shuffle<T>(items: &mut [T]) {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     for last in (1..items.len()).rev() {
-        // xorshift64: any generator will do that is the same everywhere.
+        // xorshift64: any generator would do, if it gives the same numbers everywhere.
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;

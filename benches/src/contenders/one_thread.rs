@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Any peer's loops on one thread: reading, storing, and the life of a key.
+//! The loops of any peer on one thread: get, set, and the life of a key.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -9,21 +9,21 @@ use crate::kernels::{Input, Kernel};
 use crate::peers::{Peer, COUNTING, PLAIN};
 use crate::{library, Fallible};
 
-/// Two numbers that nobody follows, stored in turn. The second is what a first key is filled with: the
-/// first store is to be one of another value.
+/// Two numbers that are stored in turn, and never used as addresses. A first key is filled with the
+/// second one, so that the first store changes the value.
 pub const VALUES: [*mut c_void; 2] =
     [ptr::without_provenance_mut(32), ptr::without_provenance_mut(16)];
 
-/// One of a peer's loops over some live keys.
+/// A loop of a peer, over some live keys.
 pub struct OneThread {
     peer: Peer,
     kernel: Kernel,
-    /// The keys that the loop goes over.
+    /// How many keys the loop uses.
     used: usize,
-    /// The keys that are live.
+    /// How many keys are live.
     live: usize,
     flags: c_int,
-    /// Whether the keys that are used have values.
+    /// Whether the used keys have values.
     filled: bool,
     granule: u64,
     keys: Vec<u64>,
@@ -34,7 +34,7 @@ pub struct OneThread {
 }
 
 impl OneThread {
-    /// None: the peer has no such loop, or can't have so many keys.
+    /// Returns `None` if the peer has no such loop, or cannot have so many keys.
     fn with(peer: &Peer, kernel: &str, used: usize) -> Option<OneThread> {
         let kernel = peer.table.kernel(kernel)?;
         let peer = peer.clone();
@@ -53,35 +53,35 @@ impl OneThread {
         })
     }
 
-    /// The values of `count` keys are read, one after the other.
+    /// Gets the values of `count` keys, one after the other.
     pub fn get(peer: &Peer, count: usize) -> Option<OneThread> {
         let kernel = if count == 1 { "get_one" } else { "get_many" };
         Some(OneThread { filled: true, ..OneThread::with(peer, kernel, count)? })
     }
 
-    /// The same with `used` of `live` keys, which alone have values, in no order.
+    /// The same for `used` of `live` keys, in an arbitrary order. The other keys have no values.
     pub fn get_some(peer: &Peer, used: usize, live: usize) -> Option<OneThread> {
         let of = OneThread::get(peer, used)?;
         peer.can_have(live).then_some(OneThread { live, ..of })
     }
 
-    /// A value is stored over another, and nothing is destroyed.
+    /// Replaces a value by another, and destroys nothing.
     pub fn set(peer: &Peer) -> Option<OneThread> {
         Some(OneThread { filled: true, granule: 2, ..OneThread::with(peer, "set", 1)? })
     }
 
-    /// The same, and the one before is destroyed.
+    /// Replaces a value by another, and destroys the old one.
     pub fn replace(peer: &Peer) -> Option<OneThread> {
         let of = OneThread::with(peer, "replace", 1)?;
         Some(OneThread { filled: true, granule: 2, flags: COUNTING, ..of })
     }
 
-    /// Each key gets a first value, and loses it.
+    /// Sets the first value of each key, and removes it.
     pub fn first(peer: &Peer, count: usize) -> Option<OneThread> {
         OneThread::with(peer, "first", count)
     }
 
-    /// Create, set, get, destroy.
+    /// Creates a key, sets and gets a value, and destroys the key.
     pub fn life(peer: &Peer) -> Option<OneThread> {
         OneThread::with(peer, "life", 0)
     }
@@ -90,7 +90,7 @@ impl OneThread {
         Input::over(&self.keys, VALUES)
     }
 
-    /// Reads all values once, with the very code of the loop that is timed, and adds them up.
+    /// Reads all values once, with the code of the timed loop, and adds them up.
     fn check_sum(&self) -> Fallible<()> {
         let Some(kernel) = self.peer.table.kernel("sum") else {
             return Ok(());
@@ -102,7 +102,7 @@ impl OneThread {
         if sum == right {
             return Ok(());
         }
-        Err(format!("{}: the values read are {sum} together, of {right}", self.peer.name))
+        Err(format!("{}: the sum of the values is {sum}, and should be {right}", self.peer.name))
     }
 
     fn check_destroyed(&self) -> Fallible<()> {
@@ -111,7 +111,7 @@ impl OneThread {
             return Ok(());
         }
         Err(format!(
-            "{}: {} values were replaced and {destroyed} destroyed",
+            "{}: {} values were replaced, but {destroyed} were destroyed",
             self.peer.name, self.done
         ))
     }

@@ -17,7 +17,7 @@ pub struct Ours {
     inherited: bool,
     line: Option<&'static str>,
     values: [*mut c_void; 2],
-    /// In the order of the loop.
+    /// The keys in the order of the loop.
     keys: Vec<u64>,
     /// The same keys in the order of their creation. They are released in this
     /// order, so that the next row's keys again follow one another.
@@ -25,7 +25,7 @@ pub struct Ours {
 }
 
 impl Ours {
-    /// `count` live keys; a kernel that makes its own needs none.
+    /// Makes `count` live keys. A kernel that makes its own keys needs none.
     pub fn new(name: &'static str, kernel: Kernel, count: usize) -> Ours {
         Ours {
             name,
@@ -41,7 +41,7 @@ impl Ours {
         }
     }
 
-    /// To be in the chart of cost against threads.
+    /// Adds the contender to the chart of the cost by the number of threads.
     pub fn drawn(self, line: &'static str) -> Ours {
         Ours { line: Some(line), ..self }
     }
@@ -54,7 +54,7 @@ impl Ours {
         Ours { order: Order::Scattered, ..self }
     }
 
-    /// With keys whose values a context takes along.
+    /// The keys have values that a context captures.
     pub fn inherited(self) -> Ours {
         Ours { inherited: true, ..self }
     }
@@ -93,7 +93,7 @@ impl Contender for Ours {
             self.keys.truncate(self.count);
         }
         for &key in &self.keys {
-            // The second value: the first that a kernel stores is another one.
+            // The second value, so that the first store of a kernel changes the value.
             library::set(key, self.values[1])?;
         }
         self.order.apply(&mut self.keys);

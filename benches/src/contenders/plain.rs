@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Kernels that need no keys made: the empty loop, a raw `__thread`.
+//! Kernels that need no keys: the empty loop, and a `__thread` variable.
 
 use super::Contender;
 use crate::kernels::{Input, Kernel};
 use crate::{library, Fallible};
 
-/// A kernel over `count` numbers that are not keys of anything.
+/// A kernel over `count` numbers that are no keys.
 pub struct Plain {
     name: &'static str,
     kernel: Kernel,

@@ -19,7 +19,7 @@ pub struct Pthread {
 }
 
 impl Pthread {
-    /// `count` keys; glibc has 1024 in all. The first 32 are its fast ones.
+    /// Makes `count` keys; glibc has 1024 for each process. The first 32 are faster than the others.
     pub fn new(name: &'static str, kernel: Kernel, count: usize) -> Pthread {
         Pthread {
             name,
@@ -49,7 +49,7 @@ impl Contender for Pthread {
     fn prepare(&mut self) -> Fallible<()> {
         for _ in 0..self.count {
             let mut key = 0;
-            // SAFETY: no destructor; the value is never followed.
+            // SAFETY: no destructor; the value is never used as an address.
             let (made, stored) = unsafe {
                 let made = libc::pthread_key_create(&mut key, None);
                 (made, libc::pthread_setspecific(key, self.values[1]))
@@ -74,7 +74,7 @@ impl Contender for Pthread {
 
     fn finish(&mut self) -> Fallible<()> {
         for key in self.keys.drain(..) {
-            // SAFETY: `prepare` made this key, and nobody uses it now.
+            // SAFETY: `prepare` made this key, and nothing uses it now.
             let deleted = unsafe { libc::pthread_key_delete(key as libc::pthread_key_t) };
             if deleted != 0 {
                 return Err(format!("pthread_key_delete: error {deleted}"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The release of keys that some of many idle threads have a value under.
+//! The release of keys under which some of many idle threads have values.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::idle_threads::IdleThreads;
 use crate::kernels::{Input, Kernel};
 use crate::{library, Fallible};
 
-/// Each batch has its own keys and its own idle: a key dies only once.
+/// Each batch makes its own keys and idle threads, because a key is released only once.
 pub struct Releases {
     name: String,
     kernel: Kernel,
@@ -21,8 +21,7 @@ pub struct Releases {
     idle: Option<IdleThreads>,
 }
 
-/// Values in one batch, warm-up not included: preparing them is what takes
-/// time.
+/// Values in one batch, without the warm-up. Preparing them takes most of the time.
 const VALUES: usize = 20_000;
 const MOST_KEYS: usize = 4_000;
 
@@ -41,7 +40,7 @@ impl Releases {
         }
     }
 
-    /// All threads are holders, and the time is that of each.
+    /// All threads are holders, and the time is divided by their number.
     pub fn of_all(kernel: Kernel, threads: usize) -> Releases {
         Releases {
             name: format!("{threads} holders"),
@@ -107,13 +106,13 @@ impl Contender for Releases {
         self.released += count;
     }
 
-    /// Every value must be stale now, in its own thread, and no key live.
+    /// Now every value must be stale, on its own thread, and no key may be live.
     fn finish(&mut self) -> Fallible<()> {
         let stats = library::stats()?;
         let stale = (self.released * self.holders) as u64;
         if (stats.keys, stats.stale) != (0, stale) || self.released != self.keys.len() {
             return Err(format!(
-                "{}, {} holders: {} keys are live and {} values stale, of 0 and {stale}",
+                "{}, {} holders: {} keys are live and {} values are stale; it should be 0 and {stale}",
                 self.name, self.holders, stats.keys, stats.stale
             ));
         }

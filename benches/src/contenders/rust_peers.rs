@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The peers from the Rust world: the `thread_local` crate, and std's `thread_local!`.
+//! The peers in Rust: the crate `thread_local`, and std's `thread_local!`.
 //!
-//! Their code is inlined into this program and optimised with it (one unit, whole program), which
-//! is more than a C caller of ours gets. The loops are those of `kernels/peers/peer.h`, and every
-//! read loads the word, as there: what the crate's `get` returns is only its address.
+//! Their code is compiled into this program with whole-program optimisation, which a C program does
+//! not get for this library. The loops are those of `kernels/peers/peer.h`. As there, every read
+//! loads the word; the crate's `get` itself returns only its address.
 
 use std::arch::asm;
 use std::cell::Cell;
@@ -18,14 +18,14 @@ use crate::peers::COUNTING;
 
 static DESTROYED: AtomicU64 = AtomicU64::new(0);
 
-/// A word that counts its own end.
+/// A word that counts when it is dropped.
 #[derive(Default)]
 struct Counted(u64);
 
 impl Drop for Counted {
     fn drop(&mut self) {
         if self.0 != 0 {
-            // No two threads end values at once: a plain addition will do, as for the others.
+            // No two threads drop values at the same time, so a plain addition is enough.
             DESTROYED.store(DESTROYED.load(Relaxed) + 1, Relaxed);
         }
     }
@@ -34,7 +34,7 @@ impl Drop for Counted {
 type Plain = ThreadLocal<Cell<u64>>;
 type Counting = ThreadLocal<Cell<Counted>>;
 
-/// What `USED` of `kernels/kernel.h` is in C: the word is in a register, and all memory may have
+/// The same as `USED` of `kernels/kernel.h` in C: the word is in a register, and all memory may have
 /// changed.
 #[inline(always)]
 fn used(word: u64) {
@@ -50,13 +50,13 @@ fn value_of(index: u64) -> u64 {
 ///
 /// # Safety
 ///
-/// The input is whole.
+/// The input is complete.
 unsafe fn keys(input: *const Input) -> &'static [u64] {
     // SAFETY: as the caller promises; they live until the kernel returns.
     unsafe { std::slice::from_raw_parts((*input).keys, (*input).count) }
 }
 
-/// The lowest bit of a handle says which type it is.
+/// The lowest bit of a handle is the type of the object.
 #[inline(always)]
 fn plain(key: &u64) -> &'static Plain {
     // SAFETY: the handles of a kernel were made by `make`, and live until it returns.
@@ -80,7 +80,7 @@ fn write(key: &u64, word: u64) {
 }
 
 extern "C" fn crate_make(places: *mut u64, count: usize, flags: c_int) -> c_int {
-    // SAFETY: there are so many places.
+    // SAFETY: the array has `count` elements.
     for place in unsafe { std::slice::from_raw_parts_mut(places, count) } {
         *place = if flags & COUNTING != 0 {
             Box::into_raw(Box::new(Counting::new())) as u64 | 1
@@ -92,7 +92,7 @@ extern "C" fn crate_make(places: *mut u64, count: usize, flags: c_int) -> c_int 
 }
 
 fn end(key: u64) {
-    // SAFETY: `crate_make` made it, and it is used no more.
+    // SAFETY: `crate_make` made it, and it is not used any more.
     unsafe {
         if key & 1 != 0 {
             drop(Box::from_raw((key & !1) as *mut Counting));
@@ -103,12 +103,12 @@ fn end(key: u64) {
 }
 
 extern "C" fn crate_unmake(made: *const u64, count: usize) {
-    // SAFETY: so many were made.
+    // SAFETY: the array has `count` elements.
     unsafe { std::slice::from_raw_parts(made, count) }.iter().for_each(|&key| end(key));
 }
 
 unsafe extern "C" fn get_one(input: *const Input, operations: u64) {
-    // SAFETY: the input is whole.
+    // SAFETY: the input is complete.
     let key = unsafe { &keys(input)[0] };
     for _ in 0..operations {
         used(read(key));
@@ -116,7 +116,7 @@ unsafe extern "C" fn get_one(input: *const Input, operations: u64) {
 }
 
 unsafe extern "C" fn get_many(input: *const Input, operations: u64) {
-    // SAFETY: the input is whole.
+    // SAFETY: the input is complete.
     let keys = unsafe { keys(input) };
     for _ in 0..operations / keys.len() as u64 {
         for key in keys {
@@ -126,18 +126,18 @@ unsafe extern "C" fn get_many(input: *const Input, operations: u64) {
 }
 
 unsafe extern "C" fn sum(input: *const Input, _operations: u64) {
-    // SAFETY: the input is whole, and has a place for the result.
+    // SAFETY: the input is complete, and has a pointer for the result.
     unsafe { *(*input).result = keys(input).iter().map(read).sum() }
 }
 
 unsafe extern "C" fn fill(input: *const Input, operations: u64) {
-    // SAFETY: the input is whole.
+    // SAFETY: the input is complete.
     let keys = unsafe { &keys(input)[..operations as usize] };
     keys.iter().zip(0..).for_each(|(key, index)| write(key, value_of(index)));
 }
 
 unsafe extern "C" fn fill_counting(input: *const Input, operations: u64) {
-    // SAFETY: the input is whole.
+    // SAFETY: the input is complete.
     let keys = unsafe { &keys(input)[..operations as usize] };
     for (key, index) in keys.iter().zip(0..) {
         counting(key).get_or(Cell::default).set(Counted(value_of(index)));
@@ -145,7 +145,7 @@ unsafe extern "C" fn fill_counting(input: *const Input, operations: u64) {
 }
 
 unsafe extern "C" fn set(input: *const Input, operations: u64) {
-    // SAFETY: the input is whole.
+    // SAFETY: the input is complete.
     let (key, values) = unsafe { (&keys(input)[0], (*input).values) };
     for done in 0..operations {
         write(key, values[(done & 1) as usize] as u64);
@@ -154,7 +154,7 @@ unsafe extern "C" fn set(input: *const Input, operations: u64) {
 }
 
 unsafe extern "C" fn replace(input: *const Input, operations: u64) {
-    // SAFETY: the input is whole.
+    // SAFETY: the input is complete.
     let (key, values) = unsafe { (&keys(input)[0], (*input).values) };
     for done in 0..operations {
         let value = Counted(values[(done & 1) as usize] as u64);
@@ -172,15 +172,15 @@ unsafe extern "C" fn life(_input: *const Input, operations: u64) {
 }
 
 unsafe extern "C" fn end_each(input: *const Input, operations: u64) {
-    // SAFETY: the input is whole.
+    // SAFETY: the input is complete.
     unsafe { &keys(input)[..operations as usize] }.iter().for_each(|&key| end(key));
 }
 
-/// Cells can't be visited by another thread: so atomic words, read without any order.
+/// Another thread cannot visit a `Cell`, so these are atomic words, with relaxed loads.
 type Shared = ThreadLocal<AtomicU64>;
 
 extern "C" fn shared_make(places: *mut u64, count: usize, _flags: c_int) -> c_int {
-    // SAFETY: there are so many places.
+    // SAFETY: the array has `count` elements.
     for place in unsafe { std::slice::from_raw_parts_mut(places, count) } {
         *place = Box::into_raw(Box::new(Shared::new())) as u64;
     }
@@ -188,9 +188,9 @@ extern "C" fn shared_make(places: *mut u64, count: usize, _flags: c_int) -> c_in
 }
 
 extern "C" fn shared_unmake(made: *const u64, count: usize) {
-    // SAFETY: `shared_make` made so many.
+    // SAFETY: the array has `count` elements.
     for &key in unsafe { std::slice::from_raw_parts(made, count) } {
-        // SAFETY: it is used no more.
+        // SAFETY: `shared_make` made it, and it is not used any more.
         drop(unsafe { Box::from_raw(key as *mut Shared) });
     }
 }
@@ -201,7 +201,7 @@ fn shared(key: &u64) -> &'static Shared {
 }
 
 unsafe extern "C" fn shared_fill(input: *const Input, operations: u64) {
-    // SAFETY: the input is whole.
+    // SAFETY: the input is complete.
     let keys = unsafe { &keys(input)[..operations as usize] };
     for (key, index) in keys.iter().zip(0..) {
         shared(key).get_or_default().store(value_of(index), Relaxed);
@@ -209,14 +209,14 @@ unsafe extern "C" fn shared_fill(input: *const Input, operations: u64) {
 }
 
 unsafe extern "C" fn shared_total(input: *const Input, operations: u64) {
-    // SAFETY: the input is whole.
+    // SAFETY: the input is complete.
     let key = unsafe { &keys(input)[0] };
     let mut sum = 0;
     for _ in 0..operations {
         sum = shared(key).iter().map(|word| word.load(Relaxed)).sum();
         used(sum);
     }
-    // SAFETY: the input has a place for the result.
+    // SAFETY: the input has a pointer for the result.
     unsafe { *(*input).result = sum }
 }
 
@@ -225,7 +225,7 @@ std::thread_local! {
 }
 
 extern "C" fn std_make(places: *mut u64, count: usize, _flags: c_int) -> c_int {
-    // SAFETY: there are so many places.
+    // SAFETY: the array has `count` elements.
     unsafe { std::slice::from_raw_parts_mut(places, count) }.fill(1);
     0
 }
@@ -241,7 +241,7 @@ unsafe extern "C" fn std_get_one(_input: *const Input, operations: u64) {
 }
 
 unsafe extern "C" fn std_sum(input: *const Input, _operations: u64) {
-    // SAFETY: the input has a place for the result.
+    // SAFETY: the input has a pointer for the result.
     unsafe { *(*input).result = WORD.get() }
 }
 
@@ -250,7 +250,7 @@ unsafe extern "C" fn std_fill(_input: *const Input, operations: u64) {
 }
 
 unsafe extern "C" fn std_set(input: *const Input, operations: u64) {
-    // SAFETY: the input is whole.
+    // SAFETY: the input is complete.
     let values = unsafe { (*input).values };
     for done in 0..operations {
         WORD.set(values[(done & 1) as usize] as u64);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The `thread_local` crate: per-object thread locals of the Rust world.
+//! The Rust crate `thread_local`, which has thread-locals for each object.
 //!
-//! Its code is inlined into this program and optimised with it (one unit,
-//! whole program), which is more than a C caller of ours gets.
+//! Its code is compiled into this program with whole-program optimisation, which a
+//! C program does not get for this library.
 
 use std::arch::asm;
 use std::hint::black_box;
@@ -12,17 +12,17 @@ use thread_local::ThreadLocal;
 use super::{Contender, Order};
 use crate::Fallible;
 
-/// What `USED` of `kernels/kernel.h` is in C: the result is in a register, and
+/// The same as `USED` of `kernels/kernel.h` in C: the result is in a register, and
 /// all memory may have changed.
 #[inline(always)]
 fn used(result: Option<&usize>) {
-    // The value itself, which the others' reads load, too.
+    // Loads the value itself, as the reads of the other contenders do.
     let word = result.map_or(0, |word| *word);
     // SAFETY: no instruction at all.
     unsafe { asm!("/* {} */", in(reg) word, options(nostack, preserves_flags)) }
 }
 
-/// `get` over some objects that this thread has a value in.
+/// Gets from some objects in which this thread has a value.
 pub struct CrateGet {
     objects: Vec<ThreadLocal<usize>>,
     count: usize,
@@ -41,7 +41,7 @@ impl CrateGet {
 
 impl Contender for CrateGet {
     fn name(&self) -> &str {
-        "thread_local crate"
+        "crate thread_local"
     }
 
     fn granule(&self) -> u64 {

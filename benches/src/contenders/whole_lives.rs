@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Any peer's threads that begin, store and end; and very many keys.
+//! The whole life of a thread that sets values, for any peer; and very many keys.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -11,8 +11,8 @@ use crate::measure::time_of;
 use crate::peers::{Peer, COUNTING, PLAIN};
 use crate::{library, Fallible};
 
-/// A thread starts, gives some keys their first values, and ends, which destroys them. Its time is
-/// that of the whole process.
+/// A thread starts, sets the first values of some keys, and ends, which destroys the values. The time
+/// is the processor time of the whole process.
 pub struct ThreadLives {
     peer: Peer,
     count: usize,
@@ -29,7 +29,7 @@ struct Start {
 }
 
 extern "C" fn thread_main(start: *mut c_void) -> *mut c_void {
-    // SAFETY: `run` waits for this thread before it lets go of it.
+    // SAFETY: `run` waits for this thread while `start` exists.
     let start = unsafe { &*(start as *const Start) };
     start.kernel.run(0, &start.input, start.input.count as u64);
     ptr::null_mut()
@@ -94,15 +94,19 @@ impl Contender for ThreadLives {
         if destroyed == values && !self.failed {
             return Ok(());
         }
-        Err(format!("{}: {destroyed} values ended with their threads, of {values}", self.peer.name))
+        Err(format!(
+            "{}: {destroyed} of {values} values were destroyed with their threads",
+            self.peer.name
+        ))
     }
 }
 
-/// Very many keys, live at once: that they are made, or that each gets its first value.
+/// Very many keys that are live at the same time. Either their creation is timed, or the first set of
+/// each.
 pub struct VeryMany {
     peer: Peer,
     count: usize,
-    /// What is timed; otherwise they are made before.
+    /// Whether the creation is timed.
     making: bool,
     keys: Vec<u64>,
     done: usize,

@@ -1,36 +1,38 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The two tables that tell all at once: who is fastest in each row, and which bars are met.
+//! The two tables of all rows: this library and the fastest peer of each row, and the bars.
 
 use super::figure;
 use crate::compare::{Comparison, PeerRecord, Record, RowRecord};
 use crate::java;
+use crate::peers::OWN_NAME;
 use crate::statistics::Spread;
 
-const WINS: &str = "
-## Where ours wins and where it loses
+const RESULTS: &str = "
+## Results
 
-Nanoseconds, or bytes where it says so. *Ours to it* above 1 is a loss: the median of the
-rounds' ratios. *Even*: the middle half of them has both wins and losses. OpenJDK is not among these, for it did not
-run in the same rounds.
+Each row compares this library with the best peer. Numbers are nanoseconds, or bytes if the row says so. *Even*: the
+middle half of the ratios includes 1. OpenJDK is left out, because it did not run in the same rounds.
 
-| work | ours | the best of the others | its figure | ours to it | |
+| work | threadlocalmap | best peer | its number | ratio | threadlocalmap is |
 |---|---:|---|---:|---:|---|
 ";
 
 const BARS: &str = "
-## The design's bars
+## Bars and aims
 
-A bar is to be met; an aim is where the design wants to go. *Barely*: another run may say otherwise.
-Bars on a ratio are ours to the peer that is named. Bars in nanoseconds are of the machine that they were set on: a
-slower or a busier one misses more of them.
+A bar is a limit that this library must not exceed; an aim is a lower limit, and a goal for later versions. If the
+second column names a peer, the limits are for the ratio. Otherwise they are for the nanoseconds or bytes of this
+library. Limits in nanoseconds were set on one machine: a slower or busier machine misses more of them. *Barely*:
+the bar is inside the middle half, so another run may give the other verdict.
 
-| work | against | found | bar | | aim | |
+| work | peer or unit | result | bar | verdict | aim | verdict |
 |---|---|---:|---:|---|---:|---|
 ";
 
-/// The fastest that is not ours.
+/// The fastest peer.
 pub fn fastest_other(row: &RowRecord) -> Option<&PeerRecord> {
-    // OpenJDK ran at another time than the others: the tables have it, the comparison does not.
+    // OpenJDK did not run in the rounds of the other peers: the tables have it, this comparison
+    // does not.
     let others =
         row.peers.iter().filter(|peer| !peer.id.starts_with("ours") && peer.id != java::ID);
     others.min_by(|one, other| one.nanoseconds.median.total_cmp(&other.nanoseconds.median))
@@ -39,7 +41,7 @@ pub fn fastest_other(row: &RowRecord) -> Option<&PeerRecord> {
 struct Line {
     work: String,
     ours: f64,
-    /// Its name, its figure, and ours to it.
+    /// The best peer's name, its number, and the ratio.
     other: Option<(String, f64, Spread)>,
 }
 
@@ -55,15 +57,15 @@ pub fn fastest(record: &Record) -> String {
         ours: row.bytes[0].1,
         other: row.bytes[1..]
             .iter()
-            .filter(|(name, _)| !name.starts_with("ours"))
+            .filter(|(name, _)| !name.starts_with(OWN_NAME))
             .min_by(|one, other| one.1.total_cmp(&other.1))
             .map(|(name, bytes)| (name.clone(), *bytes, Spread::of([row.bytes[0].1 / bytes]))),
     });
-    let mut text = String::from(WINS);
+    let mut text = String::from(RESULTS);
     for line in rows.chain(memory) {
         let ours = figure(line.ours);
         text += &match line.other {
-            None => format!("| {} | {ours} | nobody else does it | | | |\n", line.work),
+            None => format!("| {} | {ours} | no peer can do this | | | |\n", line.work),
             Some((name, taken, ratio)) => format!(
                 "| {} | {ours} | {name} | {} | {:.2} | {} |\n",
                 line.work,
@@ -78,8 +80,8 @@ pub fn fastest(record: &Record) -> String {
 
 fn outcome(ratio: Spread) -> &'static str {
     match ratio {
-        _ if ratio.high < 1.0 => "wins",
-        _ if ratio.low > 1.0 => "**loses**",
+        _ if ratio.high < 1.0 => "better",
+        _ if ratio.low > 1.0 => "**worse**",
         _ => "even",
     }
 }
@@ -133,7 +135,7 @@ fn trimmed(limit: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{fastest_other, outcome};
+    use super::{fastest_other, outcome, OWN_NAME};
     use crate::compare::{PeerRecord, RowRecord};
     use crate::statistics::Spread;
 
@@ -144,11 +146,11 @@ mod tests {
     }
 
     #[test]
-    fn neither_ours_through_another_door_nor_java_is_the_other() {
+    fn the_best_peer_is_neither_this_library_nor_java() {
         let row = RowRecord {
             id: "row",
             work: String::new(),
-            us_name: "ours".into(),
+            us_name: OWN_NAME.into(),
             rounds: 1,
             us: Spread::of([1.0]),
             nanoseconds: None,
@@ -169,9 +171,9 @@ mod tests {
     }
 
     #[test]
-    fn who_wins_is_open_where_the_rounds_do_not_agree() {
-        assert_eq!(outcome(Spread { low: 0.8, median: 0.9, high: 0.95 }), "wins");
+    fn the_outcome_is_even_if_the_middle_half_includes_1() {
+        assert_eq!(outcome(Spread { low: 0.8, median: 0.9, high: 0.95 }), "better");
         assert_eq!(outcome(Spread { low: 0.9, median: 1.2, high: 1.5 }), "even");
-        assert_eq!(outcome(Spread { low: 1.1, median: 1.2, high: 1.5 }), "**loses**");
+        assert_eq!(outcome(Spread { low: 1.1, median: 1.2, high: 1.5 }), "**worse**");
     }
 }

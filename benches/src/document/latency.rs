@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The longest single calls, from the file that the trace of latency has written.
+//! The longest single calls, from the file that `make latency` writes.
 
 use std::fs;
 use std::path::Path;
@@ -39,8 +39,8 @@ fn table(latency: &Latency) -> String {
     let (entries, stale) = (grouped(latency.entries), grouped(latency.stale));
     let mut text = format!(
         "\n## The longest single call\n\n\
-         Nanoseconds of single calls, while {entries} entries live and {stale} of them are stale.\n\n\
-         | call | calls | median | 999 of 1,000 are below | longest | |\n\
+         Nanoseconds of single calls on a thread with {entries} values of live keys and {stale} stale values.\n\n\
+         | call | calls | median | 999 of 1,000 are below | longest | what it does |\n\
          |---|---:|---:|---:|---:|---|\n"
     );
     for call in &latency.calls {
@@ -67,7 +67,7 @@ mod tests {
             "median_ns":12.5,"p999_ns":900,"longest_ns":41000000,"note":"the table grew"}]}"#;
         let latency: Latency = serde_json::from_str(text).unwrap();
         let table = table(&latency);
-        assert!(table.contains("while 1,000,000 entries live and 100,000 of them are stale"));
+        assert!(table.contains("with 1,000,000 values of live keys and 100,000 stale values"));
         assert!(table.ends_with("| tls_set | 5,000 | 12.5 | 900 | 41,000,000 | the table grew |\n"));
     }
 }

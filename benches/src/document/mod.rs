@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `docs/benchmarks.md`: what a run has found beside the peers, for a reader who did not see the
-//! run.
+//! Writes `docs/benchmarks.md`: the results of this library and of the peers.
 //!
-//! Every figure on the page is from the run's record. What is said about a row, who wins and why,
-//! and what is unfair, stands with the row (`rows::Story`).
+//! Every number on the page is from the record of one run. The explanations of a row, and its
+//! unequal conditions, are in the source of the row (`rows::Story`).
 
 mod bars;
 mod latency;
@@ -13,7 +12,7 @@ use crate::compare::Record;
 use crate::options::Options;
 use crate::Fallible;
 
-/// What stands on every page.
+/// Texts that do not depend on the run.
 const HEAD: &str = include_str!("head.md");
 const PROOFS: &str = include_str!("proofs.md");
 const UNFAIR: &str = include_str!("unfair.md");
@@ -51,7 +50,7 @@ fn machine(record: &Record, options: &Options) -> String {
     lines.push(("peers", peers.collect::<Vec<_>>().join(", ")));
     if !record.missing.is_empty() {
         let missing = record.missing.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
-        lines.push(("not installed, left out", missing.join(", ")));
+        lines.push(("peers that are not installed", missing.join(", ")));
     }
     let mut text = String::from("\n## The machine\n\n| | |\n|---|---|\n");
     for (what, is) in lines {
@@ -63,9 +62,9 @@ fn machine(record: &Record, options: &Options) -> String {
 fn proofs(record: &Record) -> String {
     let mut text = format!("\n{PROOFS}");
     if record.proofs.is_empty() {
-        return text + "\nThey could not be counted: no process could be traced there.\n";
+        return text + "\nThe instructions were not counted, because the system does not let a process trace another one.\n";
     }
-    text += "\n| row | instructions of one operation, loop included |\n|---|---|\n";
+    text += "\n| row | instructions of one operation, with the loop |\n|---|---|\n";
     for of_row in record.proofs.chunk_by(|one, other| one.row == other.row) {
         let counts =
             of_row.iter().map(|proof| format!("{} {:.1}", proof.contender, proof.instructions));
@@ -90,7 +89,7 @@ mod tests {
     use super::figure;
 
     #[test]
-    fn figures_have_three_digits_or_their_thousands_apart() {
+    fn numbers_have_three_digits_or_grouped_thousands() {
         assert_eq!(figure(0.561), "0.56");
         assert_eq!(figure(12.34), "12.3");
         assert_eq!(figure(176.4), "176");

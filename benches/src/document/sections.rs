@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rows, section by section: a picture, and for each row a table and what there is to say.
+//! The sections: each has a picture, and a table and an explanation for each of its rows.
 
 use super::bars::fastest_other;
 use super::figure;
@@ -13,7 +13,7 @@ pub fn sections(record: &Record) -> String {
         text += &heading(rows[0].section.unwrap_or_default(), rows[0].picture.unwrap_or_default());
         for (index, row) in rows.iter().enumerate() {
             text += &table(row);
-            // What is the same for several rows in a row is said once, after the last.
+            // Consecutive rows with the same explanation have it once, after the last of them.
             if rows.get(index + 1).is_none_or(|next| next.why != row.why) {
                 text += &said(row.why.unwrap_or_default(), row.unfair.unwrap_or_default());
             }
@@ -31,14 +31,14 @@ pub fn sections(record: &Record) -> String {
 
 fn heading(section: &str, picture: &str) -> String {
     format!(
-        "\n## {section}\n\n![{section}: ours and the peers as bars](benchmarks/{picture}.svg)\n"
+        "\n## {section}\n\n![{section}: this library and the peers](benchmarks/{picture}.svg)\n"
     )
 }
 
 fn said(why: &str, unfair: &str) -> String {
     let mut text = format!("\n**Why.** {why}\n");
     if !unfair.is_empty() {
-        text += &format!("\n**Unfair.** {unfair}\n");
+        text += &format!("\n**Unequal conditions.** {unfair}\n");
     }
     text
 }
@@ -47,13 +47,13 @@ fn table(row: &RowRecord) -> String {
     let mut text = format!("\n### {}\n", capital(&row.work));
     if let Some(other) = fastest_other(row) {
         text += &format!(
-            "\nOurs takes {} ns; the fastest of the others is {} with {} ns.\n",
+            "\nThis library takes {} ns; the fastest peer is {} with {} ns.\n",
             figure(row.us.median),
             other.name,
             figure(other.nanoseconds.median)
         );
     }
-    text += "\n| | ns | middle half | ours to it | middle half |\n|---|---:|---|---:|---|\n";
+    text += "\n| | ns | middle half | ratio | middle half |\n|---|---:|---|---:|---|\n";
     text += &format!(
         "| **{}** | **{}** | {} to {} | | |\n",
         row.us_name,
@@ -63,7 +63,7 @@ fn table(row: &RowRecord) -> String {
     );
     for peer in &row.peers {
         let (ns, ratio) = (peer.nanoseconds, peer.ratio);
-        // One figure alone has no middle half.
+        // A single number has no middle half.
         let (taken, ratios) = if ns.low == ns.high {
             (String::new(), String::new())
         } else {
@@ -83,8 +83,7 @@ fn table(row: &RowRecord) -> String {
 }
 
 fn memory(row: &MemoryRecord) -> String {
-    let mut text =
-        format!("\n### {}\n\n| | bytes | ours to it |\n|---|---:|---:|\n", capital(row.work));
+    let mut text = format!("\n### {}\n\n| | bytes | ratio |\n|---|---:|---:|\n", capital(row.work));
     let ours = row.bytes[0].1;
     text += &format!("| **{}** | **{}** | |\n", row.bytes[0].0, figure(ours));
     for (name, bytes) in &row.bytes[1..] {

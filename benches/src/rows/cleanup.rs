@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Asking for stale entries when there are none: what a pool does after every
-//! task, nearly always in vain.
+//! Looking for stale entries when there are none. A pool does this after every
+//! task, and seldom finds any.
 
 use super::Row;
 use crate::contenders::{Ours, Pthread};
@@ -25,6 +25,6 @@ fn stale_count(kernels: &Kernels) -> Row {
 fn expunge(kernels: &Kernels) -> Row {
     let kernel = |name| kernels.named(Place::Program, name);
     Row::new("expunge", "tls_expunge(), nothing stale", Ours::new("", kernel("expunge"), 1))
-        .against(Ours::new("our exported get", kernel("get_exported_one"), 1), 1.5, None)
+        .against(Ours::new("exported tls_get", kernel("get_exported_one"), 1), 1.5, None)
         .counted()
 }

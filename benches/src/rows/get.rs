@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reading a value: the hit.
+//! Gets that find a value.
 
 use super::Row;
 use crate::contenders::{CrateGet, Ours, Plain, Pthread};
@@ -42,20 +42,20 @@ pub fn rows(kernels: &Kernels) -> Vec<Row> {
     rows
 }
 
-/// What every row over one key contains, on both sides.
+/// The loop itself, which is included in the times of every row.
 fn loop_alone(kernels: &Kernels) -> Row {
     let empty =
         |name, kernel, count| Plain::new(name, kernels.named(Place::Program, kernel), count);
-    Row::new("loop", "the loop alone: part of every figure below", empty("", "empty_one", 1))
-        .competitor(empty("over 100", "empty_many", 100))
-        .competitor(empty("over 1000", "empty_many", 1000))
+    Row::new("loop", "the loop alone, included in all other times", empty("", "empty_one", 1))
+        .competitor(empty("loop over 100 keys", "empty_many", 100))
+        .competitor(empty("loop over 1000 keys", "empty_many", 1000))
         .counted()
 }
 
 fn flatness(kernels: &Kernels) -> Row {
     let over = |name, count| Ours::new(name, kernels.named(Place::Program, "get_many"), count);
-    Row::new("get-flat", "tls_get hit inlined, 1000 beside 100 keys", over("tls_get", 1000))
-        .against(over("ours over 100", 100), 1.15, None)
+    Row::new("get-flat", "tls_get hit inlined, 1000 keys or 100 keys", over("tls_get", 1000))
+        .against(over("100 keys", 100), 1.15, None)
 }
 
 fn shuffled(kernels: &Kernels, id: &'static str, work: &'static str, count: usize) -> Row {
@@ -67,8 +67,9 @@ fn shuffled(kernels: &Kernels, id: &'static str, work: &'static str, count: usiz
         .competitor(CrateGet::new(count).shuffled())
 }
 
-/// Keys that follow one another share out the table evenly. These do not: some
-/// are off their home slot, as in any hash table, and take the exported path.
+/// Keys that were created one after the other have different home slots. Some of
+/// these keys share a home slot, as in any hash table; a get of a key that is not in
+/// its home slot makes the exported call.
 fn scattered(kernels: &Kernels, id: &'static str, work: &'static str, count: usize) -> Row {
     let kernel = |name| kernels.named(Place::Program, name);
     Row::new(id, work, Ours::new("tls_get", kernel("get_many"), count).scattered())
@@ -77,7 +78,7 @@ fn scattered(kernels: &Kernels, id: &'static str, work: &'static str, count: usi
         .counted()
 }
 
-/// The same loop in C++: its get is C's, and a look at whether there is a value.
+/// The same loop in C++: it calls the get of C, and checks whether there is a value.
 fn from_cpp(kernels: &Kernels, id: &'static str, work: &'static str, kernel: &'static str) -> Row {
     let named = |name| kernels.named(Place::Program, name);
     Row::new(id, work, Ours::new("C++", named(kernel), 1))
@@ -93,7 +94,7 @@ fn one_key_in_object(kernels: &Kernels) -> Row {
         Ours::new("tls_get", kernel("get_one"), 1),
     )
     .against(Pthread::new("pthread_getspecific", kernel("pthread_get_one"), 1), 0.6, Some(0.35))
-    .competitor(Plain::new("raw __thread", kernel("raw_one"), 1))
+    .competitor(Plain::new("__thread", kernel("raw_one"), 1))
     .counted()
 }
 
@@ -106,23 +107,23 @@ fn many_keys_in_object(kernels: &Kernels) -> Row {
             0.6,
             Some(0.35),
         )
-        .competitor(Plain::new("raw __thread", kernel("raw_many"), 1000))
+        .competitor(Plain::new("__thread", kernel("raw_many"), 1000))
 }
 
-/// A function that the compiler may not inline, with one access in it: the
-/// call is in all figures, and nothing is kept from one access to the next.
+/// A function that the compiler may not inline, with one access in it. The call is
+/// included in all times, and nothing is kept from one access to the next.
 fn alone_in_function(kernels: &Kernels, place: Place, id: &'static str, work: &'static str) -> Row {
     let kernel = |name| kernels.named(place, name);
     Row::new(id, work, Ours::new("tls_get", kernel("get_call"), 1))
         .competitor(Pthread::new("pthread_getspecific", kernel("pthread_get_call"), 1))
-        .competitor(Plain::new("raw __thread", kernel("raw_call"), 1))
-        .competitor(Plain::new("a function alone", kernel("empty_call"), 1))
+        .competitor(Plain::new("__thread", kernel("raw_call"), 1))
+        .competitor(Plain::new("an empty function", kernel("empty_call"), 1))
         .counted()
 }
 
 fn exported(kernels: &Kernels) -> Row {
     let kernel = |name| kernels.named(Place::Program, name);
-    let us = Ours::new("tls_get, called", kernel("get_exported_one"), 1);
+    let us = Ours::new("tls_get (call)", kernel("get_exported_one"), 1);
     Row::new("exported-1", "tls_get as an exported function, 1 key", us)
         .against(Pthread::new("pthread_getspecific", kernel("pthread_get_one"), 1), 1.25, Some(1.0))
         .counted()
@@ -130,7 +131,7 @@ fn exported(kernels: &Kernels) -> Row {
 
 fn exported_in_object(kernels: &Kernels) -> Row {
     let kernel = |name| kernels.named(Place::Object, name);
-    let us = Ours::new("tls_get, called", kernel("get_exported_many"), 100);
+    let us = Ours::new("tls_get (call)", kernel("get_exported_many"), 100);
     Row::new("exported-object-100", "exported, from a shared object, 100 keys", us)
         .competitor(Pthread::new("pthread_getspecific", kernel("pthread_get_many"), 100))
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rows: what is measured beside what, and what is asked of it.
+//! The rows: what is measured, what it is compared with, and its limits.
 //!
 //! To add a row, add a function to one of the modules below and a line to its
-//! list. A peer of a new kind is a new contender (`crate::contenders`), or only a
-//! new C kernel (`kernels/table.c`) under a contender that exists.
+//! list. A peer of a new kind needs a new contender (`crate::contenders`), or only
+//! a new C kernel (`kernels/table.c`) for an existing contender.
 
 mod cleanup;
 mod get;
@@ -16,42 +16,44 @@ use crate::contenders::Contender;
 use crate::kernels::Kernels;
 use crate::peers::Peers;
 
-/// One of ours, and who stands beside it.
+/// One operation of this library, and the peers that it is compared with.
 pub struct Row {
-    /// For `--filter` and JSON; never changes once published.
+    /// For `--filter` and JSON. It does not change after it was published.
     pub id: &'static str,
     pub work: String,
     pub us: Box<dyn Contender>,
-    /// A limit on ours alone, in nanoseconds.
+    /// A limit for this library's own time, in nanoseconds.
     pub nanoseconds: Option<f64>,
-    /// Where we are going with that.
+    /// The aim for that time.
     pub nanoseconds_aim: Option<f64>,
     pub peers: Vec<Peer>,
-    /// Measured in every n-th round only: for what is slow to prepare.
+    /// The row is measured in every n-th round only, if it is slow to prepare.
     pub every: u32,
     /// Whether `--instructions` counts it.
     pub counted: bool,
-    /// Rows that differ in a number alone, and that number: they are one curve of the page's pictures.
+    /// The curve of which the row is a point, and its number of threads. Rows that differ only in this
+    /// number are one curve of the page's pictures.
     pub curve: Option<(&'static str, usize)>,
-    /// What `docs/benchmarks.md` says about it; without one it is not there.
+    /// The text of `docs/benchmarks.md` about it; without one, the page does not have the row.
     pub story: Option<Story>,
 }
 
-/// Who wins, and why: true of how things are made, not of one run's figures.
+/// Which contender is faster, and why. This follows from how they work, not from the numbers of one
+/// run.
 #[derive(Clone, Copy)]
 pub struct Story {
     pub section: Section,
     pub why: &'static str,
-    /// What is unfair to whom; may be empty.
+    /// The unequal conditions; may be empty.
     pub unfair: &'static str,
 }
 
-/// A contender beside ours, and what the ratio of ours to it should be.
+/// A contender that this library is compared with, and the limits of the ratio.
 pub struct Peer {
     pub contender: Box<dyn Contender>,
-    /// Must hold.
+    /// The limit that the ratio must not exceed.
     pub bar: Option<f64>,
-    /// Where we are going.
+    /// The goal for later versions.
     pub aim: Option<f64>,
 }
 
@@ -71,7 +73,7 @@ impl Row {
         }
     }
 
-    /// A peer with a bar and an aim on the ratio.
+    /// Adds a peer with a bar, and perhaps an aim, for the ratio.
     pub fn against(
         mut self,
         contender: impl Contender + 'static,
@@ -82,7 +84,7 @@ impl Row {
         self
     }
 
-    /// A peer for information.
+    /// Adds a peer without a bar, for information.
     pub fn competitor(mut self, contender: impl Contender + 'static) -> Row {
         self.peers.push(Peer { contender: Box::new(contender), bar: None, aim: None });
         self
@@ -96,7 +98,7 @@ impl Row {
         Row { nanoseconds_aim: Some(nanoseconds), ..self }
     }
 
-    /// A point of a curve over how many threads there are.
+    /// Makes the row a point of a curve over the number of threads.
     pub fn over_threads(self, curve: &'static str, threads: usize) -> Row {
         Row { curve: Some((curve, threads)), ..self }
     }
@@ -113,31 +115,31 @@ impl Row {
         Row { counted: true, ..self }
     }
 
-    /// Ours first, then the peers.
+    /// This library first, then the peers.
     pub fn contenders_mut<'a>(
         &'a mut self,
     ) -> impl Iterator<Item = &'a mut (dyn Contender + 'static)> {
         std::iter::once(&mut *self.us).chain(self.peers.iter_mut().map(|peer| &mut *peer.contender))
     }
 
-    /// Ours first, then the peers.
+    /// This library first, then the peers.
     pub fn contenders(&self) -> impl Iterator<Item = &dyn Contender> {
         std::iter::once(&*self.us).chain(self.peers.iter().map(|peer| &*peer.contender))
     }
 }
 
-/// Rows that stand together, and are drawn in one picture.
+/// A section of the page: its rows are in one picture.
 #[derive(Clone, Copy)]
 pub struct Section {
     pub title: &'static str,
-    /// The file's name, without its ending.
+    /// The name of its file, without the extension.
     pub picture: &'static str,
 }
 
-/// How large "very many" is.
+/// How many "very many" are.
 #[derive(Clone, Copy)]
 pub struct Scale {
-    /// A tenth of it: to see that it works.
+    /// A tenth of the full number, to test that everything works.
     pub quick: bool,
 }
 

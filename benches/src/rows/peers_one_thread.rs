@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! This library beside every peer, on one thread: reading, storing, and the life of a key.
+//! Compares this library with every peer on one thread: get, set, and the life of a key.
 
 use super::{Row, Section, Story};
 use crate::contenders::{Contender, OneThread};
@@ -25,8 +25,8 @@ pub fn rows(peers: &Peers) -> Vec<Row> {
     ]
 }
 
-/// A row of what a peer's contender is: ours in C first, then ours through the other doors, then
-/// all peers that can do it. The bar is on the ratio to pthread keys.
+/// Makes a row: this library in C comes first, then this library used in other ways, then all
+/// peers that can do the work. The limits are for the ratio to pthread keys.
 pub fn beside_all<C: Contender + 'static>(
     peers: &Peers,
     id: &'static str,
@@ -35,7 +35,7 @@ pub fn beside_all<C: Contender + 'static>(
     contender: impl Fn(&Peer) -> Option<C>,
 ) -> Row {
     let us = peers.named("ours");
-    let mut row = Row::new(id, work, contender(&us).expect("ours can do everything"));
+    let mut row = Row::new(id, work, contender(&us).expect("this library can do everything"));
     for peer in peers.beside(&us) {
         let Some(contender) = contender(&peer) else {
             continue;
@@ -53,15 +53,15 @@ fn get_one(peers: &Peers) -> Row {
         .counted()
         .told(Story {
             section: GET,
-            why: "The compiler's own thread-locals win: their address is a constant from the \
-                  thread's register, so the read is one instruction. Ours reads the table's \
-                  address, the slot and the key in it, and compares: all inlined, no call. glibc \
-                  calls a function, which checks the key's number and its sequence count; its \
-                  first 32 keys have slots inside the thread's own descriptor and need no second \
-                  table. Boost searches a tree, TBB a hash table.",
-            unfair: "A __thread variable and a thread_local! are one variable each, known when \
-                     the program is compiled: they can't be made at run time. The crates are \
-                     optimised with this program as a whole.",
+            why: "std's thread_local! and __thread are fastest: the address of the variable is a \
+                  constant offset from a register, so a read is one instruction. This library \
+                  reads the address of the thread's table, the slot of the key and the key in \
+                  that slot, and compares the key; all of this is inlined. With pthread keys, a \
+                  get is a call into glibc, which checks the number of the key and its sequence \
+                  count. The values of the first 32 keys are in the thread descriptor itself. \
+                  Boost searches a tree, and oneTBB a hash table.",
+            unfair: "A __thread variable and a thread_local! cannot be created at run time. The \
+                     crate and std are optimised together with the program.",
         })
 }
 
@@ -71,13 +71,14 @@ fn get_many(peers: &Peers, id: &'static str, count: usize) -> Row {
         .counted()
         .told(Story {
             section: GET,
-            why: "Ours and the crate are in front, and with fewer keys ours. Keys made one after \
-                  the other have slots that never meet, so each of our reads is one compare in \
-                  one table, whatever the number of keys. The crate has no table of keys: each \
-                  object holds its own buckets, so it pays one chain of loads an object. \
-                  pthread's keys above 31 need one more load. Boost's tree gets deeper.",
-            unfair: "glibc has 1,024 keys in all, and GLib, C11 and TBB's ets_key_per_instance \
-                     take theirs from these.",
+            why: "This library and the crate are fastest, and this library is ahead when there \
+                  are fewer keys. Keys that were created one after the other have different home \
+                  slots, so a get compares one key in one table for any number of keys. The \
+                  crate has no table of keys: each object has its own buckets, so each get \
+                  follows the pointers of another object. A pthread key that is not one of the \
+                  first 32 needs one more load. Boost's tree becomes deeper.",
+            unfair: "glibc has 1,024 pthread keys for each process; GLib, C11 and oneTBB \
+                     ets_key_per_instance use the same keys.",
         })
 }
 
@@ -93,11 +94,12 @@ fn get_some(peers: &Peers) -> Row {
     .counted()
     .told(Story {
         section: GET,
-        why: "The crate wins: it goes straight to the object's own bucket, whatever other keys \
-              there are. Our table is for the 100 keys that have values, so some of an arbitrary \
-              hundred are not on their home slot, and each of these costs a call. Who indexes an \
-              array by the key's number does not know this: it has room for all 1,000 keys in \
-              every thread.",
+        why: "The crate is fastest: it finds the bucket from the object itself, whatever other \
+              objects exist. This library's table has room for the 100 keys with values, so some \
+              of an arbitrary hundred keys are not in their home slot, and a get of such a key \
+              is a call. A library that uses the number of the key as an index into an array \
+              does not have this cost, but its array needs room for all 1,000 keys in each \
+              thread.",
         unfair: "",
     })
 }
@@ -106,43 +108,46 @@ fn set(peers: &Peers) -> Row {
     beside_all(
         peers,
         "set",
-        "set over a value, nothing destroyed",
+        "set that replaces a value, without destroy",
         Some((1.1, 0.8)),
         OneThread::set,
     )
     .counted()
     .told(Story {
         section: STORE,
-        why: "Where the address is enough, a store is a store: the compiler's thread-locals and \
-              the crate win, for they hand out a reference to the place. A set of ours is a call: \
-              it finds the slot, checks that no visit is reading the value, and stores. pthread \
-              stores in a fixed slot, after two checks.",
-        unfair: "Qt is not here: it destroys the old value in every set.",
+        why: "__thread, std and the crate are fastest: they give the program a reference to the \
+              value, so a set is a store. In this library, a set is a call: it finds the slot, \
+              checks that no other thread visits the value, and stores. pthread_setspecific() \
+              stores in a fixed slot after two checks.",
+        unfair: "Qt is not measured here, because it destroys the old value in each set.",
     })
 }
 
 fn replace(peers: &Peers) -> Row {
-    let work = "set over a value, which is destroyed";
+    let work = "set that replaces and destroys a value";
     beside_all(peers, "set-callback", work, Some((1.4, 1.0)), OneThread::replace).counted().told(
         Story {
             section: STORE,
-            why: "The destructors only count. The crate and TBB win: they keep the value in \
-                  place, and the compiler inlines its destructor. Ours leaves the map whole \
-                  before it calls back, because a callback may call any function on any key, its \
-                  own included: that costs a few stores and checks.",
-            unfair: "pthread and C11 destroy nothing on a set, so the caller does it by hand: \
-                     get, set, call. The crate and TBB let nobody else reach the value, and have \
-                     no callback to be safe from.",
+            why: "The destructor only adds one to a counter. The crate and oneTBB \
+                  ets_key_per_instance are fastest: they keep the value in place, and the \
+                  compiler inlines its destructor. This library stores the new value and \
+                  completes its own data before it calls the destructor, because the destructor \
+                  may call any function of the library with any key. This takes some more stores \
+                  and checks.",
+            unfair: "pthread keys and C11 destroy nothing in a set, so the benchmark gets the \
+                     old value, sets the new one and calls the destructor. With the crate and \
+                     oneTBB, no other thread may use the value during the set, and there is no \
+                     callback.",
         },
     )
 }
 
-/// The same among the pointer types of C++.
+/// The same with the pointer types of C++.
 fn replace_cpp(peers: &Peers) -> Row {
     let us = peers.named("ours-cpp");
     let contender = |peer: &Peer| OneThread::replace(peer).expect("it can destroy");
     let mut row =
-        Row::new("replace-cpp", "a C++ pointer is replaced, the old one deleted", contender(&us))
+        Row::new("replace-cpp", "set of a C++ pointer, the old one is deleted", contender(&us))
             .against(contender(&peers.named("pthread")), 1.4, Some(1.0));
     for id in ["ours", "boost", "tbb", "qt"] {
         if let Some(peer) = peers.get(id) {
@@ -151,10 +156,11 @@ fn replace_cpp(peers: &Peers) -> Row {
     }
     row.counted().told(Story {
         section: STORE,
-        why: "pthread wins, for its caller knows how a value ends. thread_local_ptr is our C set, \
-              and looks first how this value and the one before end. Boost searches its tree for \
-              the object first.",
-        unfair: "TBB holds the value itself instead of a pointer, and replaces it by an \
+        why: "pthread keys are fastest: the benchmark itself calls the destructor, which it \
+              knows. tls::thread_local_ptr calls the C function for a set, and first checks how \
+              the new value and the old value must be destroyed. Boost first searches its tree \
+              for the object.",
+        unfair: "oneTBB stores the value itself and not a pointer, and replaces it by an \
                  assignment.",
     })
 }
@@ -164,14 +170,14 @@ fn first(peers: &Peers, id: &'static str, work: &str, count: usize, bar: f64) ->
         .counted()
         .told(Story {
             section: LIFE,
-            why:
-                "Who has a slot for each key, set or not, wins: pthread, C11, GLib and Qt store a \
-              pointer and later store NULL. Ours makes an entry that the key knows of, so that a \
-              release on another thread can find it, and takes both away again. Boost allocates a \
-              node of its tree and frees it.",
-            unfair:
-                "None of the peers that win here can tell another thread that a value has to go. \
-                 TBB and the crate can't take one thread's value away.",
+            why: "Libraries that have a slot for each key, used or not, are fastest: pthread \
+                 keys, C11, GLib and Qt store a pointer, and later store NULL. This library \
+                 makes an entry and registers it with the key, so that a release on another \
+                 thread finds it, and then removes both. Boost allocates a node of its tree and \
+                 frees it.",
+            unfair: "With the peers that are fastest here, the release of a key on another thread \
+                 cannot find the value. oneTBB and the crate cannot remove the value of one \
+                 thread, so they are not measured.",
         })
 }
 
@@ -179,17 +185,18 @@ fn life(peers: &Peers) -> Row {
     beside_all(
         peers,
         "cycle",
-        "create a key, set, get, destroy it",
+        "create a key, set, get, destroy the key",
         Some((2.5, 2.0)),
         OneThread::life,
     )
     .counted()
     .told(Story {
         section: LIFE,
-        why: "pthread wins: it looks for a free place in an array of 1,024, and its delete adds \
-              one to a number. It destroys no value. Ours makes a record and an entry, and \
-              unmakes both. Boost's object is only an address.",
-        unfair: "The crate, TBB and Boost make no key at all: the object is the key, here on the \
-                 stack. GLib's GPrivate can't be destroyed.",
+        why: "pthread keys are fastest: pthread_key_create() searches an array of 1,024 elements \
+              for a free one, and pthread_key_delete() adds one to a number and destroys no \
+              value. This library makes a record for the key and an entry, and removes both. In \
+              Boost, a key is only the address of an object.",
+        unfair: "In the crate, oneTBB and Boost, the object itself is the key, and here it is on \
+                 the stack. A GPrivate cannot be destroyed, so GLib is not measured.",
     })
 }

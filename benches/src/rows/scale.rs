@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Costs that must not grow: with threads, and with keys.
+//! Costs that must not grow with the number of threads or keys.
 //!
-//! The same operation is measured beside many and beside few, in one round, and
-//! the bar is on the ratio. IdleThreads and keys are made anew for each batch, which
-//! takes long: so not every round has these rows.
+//! The same operation is measured with many and with few threads or keys, in one
+//! round, and the bar is for the ratio. The threads and keys are made again for each
+//! batch, which takes long, so only some of the rounds measure these rows.
 
 use super::{Row, Scale};
 use crate::contenders::{AmongKeys, AmongThreads, Ours, Releases};
 use crate::kernels::{Kernels, Place};
 
-/// Flat, within what caches and a shared machine do to a small figure.
+/// The cost does not grow, but caches and a shared machine change a short time by so
+/// much.
 const FLAT: f64 = 1.2;
-/// Each holder's memory is another cache miss, and the more of them there are,
-/// the less a processor can foresee. A cost that grows with the square of the
-/// holders would make this ten.
+/// The memory of each holder is another cache miss, and with more holders the
+/// processor predicts less well. If the cost grew with the square of the number of
+/// holders, this ratio would be ten.
 const FLAT_PER_HOLDER: f64 = 3.0;
 
 pub fn rows(kernels: &Kernels, scale: Scale) -> Vec<Row> {
@@ -47,25 +48,25 @@ fn release_all(kernels: &Kernels) -> Row {
 }
 
 fn life(kernels: &Kernels) -> Ours {
-    Ours::new("ours alone", kernels.named(Place::Program, "cycle"), 0)
+    Ours::new("no idle threads", kernels.named(Place::Program, "cycle"), 0)
         .drawn("a key's life: create, set, get, release")
 }
 
 fn life_beside_threads(kernels: &Kernels, id: &'static str, threads: usize) -> Row {
-    let work = format!("a key's life beside {threads} idle threads");
+    let work = format!("a key's life with {threads} idle threads");
     Row::new(id, work, AmongThreads::new(threads, life(kernels)))
         .against(life(kernels), FLAT, Some(1.0))
         .every(3)
 }
 
-/// Gathering takes seconds: so in few rounds.
+/// Starting the threads takes seconds, so few rounds measure these rows.
 fn beside_very_many_threads(kernels: &Kernels, scale: Scale) -> Vec<Row> {
     let threads = scale.of(10_000);
     let kernel = |name| kernels.named(Place::Program, name);
     let row = |id, what: &str, contender: &dyn Fn() -> Ours| {
         Row::new(
             id,
-            format!("{what} beside {threads} threads"),
+            format!("{what} with {threads} threads"),
             AmongThreads::new(threads, contender()),
         )
         .against(AmongThreads::new(10, contender()), FLAT, Some(1.0))
@@ -73,27 +74,29 @@ fn beside_very_many_threads(kernels: &Kernels, scale: Scale) -> Vec<Row> {
     };
     vec![
         row("get-idle-10000", "tls_get hit inlined", &|| Ours::new("", kernel("get_one"), 1)),
-        row("set-idle-10000", "tls_set over a value", &|| {
+        row("set-idle-10000", "tls_set that replaces a value", &|| {
             Ours::new("", kernel("set"), 1).storing()
         }),
         row("cycle-idle-10000", "a key's life", &|| life(kernels)),
     ]
 }
 
-/// The other keys' values are on the same thread, in the same table.
+/// The values of the other keys are on the same thread, in the same table.
 fn beside_very_many_keys(kernels: &Kernels, scale: Scale) -> Vec<Row> {
     let keys = scale.of(1_000_000);
     let kernel = |name| kernels.named(Place::Program, name);
     let row = |id, what: &str, contender: &dyn Fn() -> Ours| {
         let among = || AmongKeys::new(keys, contender());
-        Row::new(id, format!("{what} beside {keys} keys"), among())
+        Row::new(id, format!("{what} with {keys} keys"), among())
             .against(among().dropped(), FLAT, Some(1.0))
             .every(8)
     };
     vec![
-        // Whether one key is on its home slot is luck: so a hundred.
+        // One key may or may not be in its home slot by chance, so this uses a hundred keys.
         row("get-million", "100 tls_get hits", &|| Ours::new("", kernel("get_many"), 100)),
-        row("set-million", "tls_set over a value", &|| Ours::new("", kernel("set"), 1).storing()),
-        row("cycle-million", "a key's life", &|| Ours::new("ours alone", kernel("cycle"), 0)),
+        row("set-million", "tls_set that replaces a value", &|| {
+            Ours::new("", kernel("set"), 1).storing()
+        }),
+        row("cycle-million", "a key's life", &|| Ours::new("", kernel("cycle"), 0)),
     ]
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The SVG: live bytes over time, one line for each run, and below it what came of each.
+//! The SVG: live bytes over time, one line for each run, and the outcome of each run below.
 
 use crate::run::{Run, Sample};
 use crate::style::{
@@ -40,7 +40,7 @@ fn draw_title(runs: &[Run], area: &Area) -> Drawn {
     title(area, "What the threads of a pool still hold for finished documents", &line)
 }
 
-/// At most [`MOST_POINTS`] of them: of neighbours, the one with the most live bytes.
+/// At most [`MOST_POINTS`] samples: of each group of neighbours, the one with the most live bytes.
 fn thinned(samples: &[Sample]) -> Vec<Sample> {
     let together = samples.len().div_ceil(MOST_POINTS).max(1);
     samples
@@ -111,7 +111,7 @@ fn title_of(with: &str) -> String {
     }
 }
 
-/// What came of a run, in one sentence.
+/// The outcome of a run, in one sentence.
 fn outcome(run: &Run) -> String {
     let summary = &run.summary;
     let mut parts = vec![if summary.alive_at_end > 0 {
@@ -123,7 +123,7 @@ fn outcome(run: &Run) -> String {
         )
     } else {
         format!(
-            "{} of {} buffers left when all was done",
+            "{} of {} buffers left when all documents were finished",
             grouped(summary.alive_when_done),
             grouped(summary.buffers_made)
         )
@@ -133,12 +133,12 @@ fn outcome(run: &Run) -> String {
     }
     if summary.stale_buffers_reused > 0 {
         parts.push(format!(
-            "{} dead documents' buffers reused",
+            "{} buffers of dead documents reused",
             grouped(summary.stale_buffers_reused)
         ));
     }
     parts.push(if summary.miscounted_documents == 0 {
-        "every word counted right".to_string()
+        "all words were counted correctly".to_string()
     } else {
         format!("{} documents miscounted", grouped(summary.miscounted_documents))
     });

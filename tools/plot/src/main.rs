@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Compares the runs of `examples/pool`: a table on the terminal, and one SVG of the memory that
-//! each run's scratch buffers took over time. Draws what `make bench` found beside the peers and about
-//! many threads, and what `make soak` recorded.
+//! Compares the runs of `examples/pool`: prints a table, and draws an SVG of the memory of each
+//! run's scratch buffers over time. Also draws the results of `make bench` and of `make soak`.
 
 mod chart;
 mod peers;
@@ -18,28 +17,29 @@ use std::process::ExitCode;
 
 /// Compares runs of examples/pool.
 ///
-/// Each RUN.json is what `pool --json` wrote; for the chart, what `pool --samples` wrote is read
-/// from RUN.csv beside it.
+/// RUN.json is a file that `pool --json` wrote. The chart also needs RUN.csv in the same folder,
+/// which `pool --samples` wrote.
 #[derive(Parser)]
 #[command(name = "plot", version)]
 struct Arguments {
-    /// Draw into this file: the live bytes of the runs over time, or what another option says.
+    /// Write the chart to this file: the live bytes of the runs over time, unless another option
+    /// selects another chart.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
-    /// Draw the cost against threads instead, from what `bench --json` wrote.
+    /// Draw the cost by the number of threads instead, from the output of `bench --json`.
     #[arg(long, value_name = "BENCH.json", requires = "svg", conflicts_with = "runs")]
     scale: Option<PathBuf>,
 
-    /// Draw what was found beside the peers instead, from what `bench --json` wrote.
+    /// Draw the results of this library and of the peers instead, from the output of `bench --json`.
     #[arg(long, value_name = "BENCH.json", requires = "folder", conflicts_with_all = ["runs", "scale", "soak"])]
     peers: Option<PathBuf>,
 
-    /// Where the pictures of --peers go.
+    /// Write the pictures of --peers to this folder.
     #[arg(long, value_name = "FOLDER", requires = "peers")]
     folder: Option<PathBuf>,
 
-    /// Draw memory and live values over time instead, from what `soak --csv` wrote.
+    /// Draw memory and live values over time instead, from the output of `soak --csv`.
     #[arg(long, value_name = "SOAK.csv", requires = "svg", conflicts_with_all = ["runs", "scale"])]
     soak: Option<PathBuf>,
 

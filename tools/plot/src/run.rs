@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::fs;
 use std::path::Path;
 
-/// What `pool --json` writes.
+/// The output of `pool --json`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Summary {
     pub with: String,
@@ -30,7 +30,7 @@ pub struct Summary {
     pub seconds: f64,
 }
 
-/// One row of what `pool --samples` writes.
+/// One row of the output of `pool --samples`.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub struct Sample {
     pub time_ms: f64,
@@ -40,12 +40,12 @@ pub struct Sample {
 #[derive(Debug, Clone)]
 pub struct Run {
     pub summary: Summary,
-    /// In the order of time; empty unless they were asked for.
+    /// In the order of time; empty if they were not requested.
     pub samples: Vec<Sample>,
 }
 
 impl Run {
-    /// Reads `path`, and its samples from the `.csv` file beside it.
+    /// Reads `path`, and its samples from the `.csv` file in the same folder.
     pub fn read(path: &Path, with_samples: bool) -> Result<Run, String> {
         let text = fs::read_to_string(path).map_err(|error| {
             format!("cannot read {}: {error}; write it with `pool --json`", path.display())
@@ -75,7 +75,7 @@ fn parse_summary(text: &str) -> Result<Summary, String> {
         return Err("more buffers freed than made".to_string());
     }
     if !summary.seconds.is_finite() || summary.seconds < 0.0 {
-        return Err(format!("{} seconds is no duration", summary.seconds));
+        return Err(format!("{} seconds is not a duration", summary.seconds));
     }
     Ok(summary)
 }
@@ -88,14 +88,14 @@ fn parse_samples(text: &str) -> Result<Vec<Sample>, String> {
         let last = samples.last().map_or(0.0, |sample| sample.time_ms);
         if !sample.time_ms.is_finite() || sample.time_ms < last {
             return Err(format!(
-                "line {line}: the time {} does not go on from {last}",
+                "line {line}: the time {} is before the time {last} of the line above",
                 sample.time_ms
             ));
         }
         samples.push(sample);
     }
     if samples.is_empty() {
-        return Err("no samples in it".to_string());
+        return Err("the file has no samples".to_string());
     }
     Ok(samples)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the benchmark's calls cost beside so many other threads: one line for each call.
+//! The cost of calls by the number of other threads: one line for each call.
 
 use crate::style::{
     bold, text, title, write_svg, Area, Drawn, COLOURS, FAINT, GRID, INK, TITLE_HEIGHT,
@@ -12,7 +12,7 @@ use std::path::Path;
 const CHART_HEIGHT: u32 = 460;
 const LEGEND_ROW: i32 = 26;
 
-/// What `bench --json` writes, as far as it is drawn.
+/// The parts of the output of `bench --json` that are drawn.
 #[derive(Debug, Deserialize)]
 struct Record {
     points: Vec<Point>,
@@ -45,14 +45,14 @@ pub fn draw(record: &Path, svg: &Path) -> Result<(), String> {
     let record: Record = serde_json::from_str(&text).map_err(|error| in_file(&error))?;
     let lines = lines(record.points);
     if lines.is_empty() {
-        return Err(in_file(&"it has no row about threads (those of --filter release, idle)"));
+        return Err(in_file(&"it has no rows about the number of threads (run bench with --filter release --filter idle)"));
     }
     let height = TITLE_HEIGHT + CHART_HEIGHT + LEGEND_ROW as u32 * lines.len() as u32 + 24;
     write_svg(svg, height, |root| draw_all(&lines, root))
 }
 
-/// Points of one name joined. No thread besides the one that is timed stands at 1: the axis is
-/// logarithmic. What two rows found at one place is their mean.
+/// Joins the points of each name. The point without other threads is at 1, because the axis is
+/// logarithmic. If two rows have a point with the same number of threads, their mean is used.
 fn lines(points: Vec<Point>) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for point in points.iter().filter(|point| point.nanoseconds.median > 0.0) {
@@ -79,8 +79,8 @@ fn draw_all(lines: &[Line], root: &Area) -> Drawn {
     let (chart, legend) = rest.split_vertically(CHART_HEIGHT);
     title(
         &head,
-        "What a call costs beside so many other threads",
-        "Both axes are logarithmic. A level line: the cost does not depend on how many threads there are.",
+        "The cost of a call by the number of other threads",
+        "Both axes are logarithmic. A horizontal line means that the cost does not depend on the number of threads.",
     )?;
     draw_chart(lines, &chart)?;
     draw_legend(lines, &legend)
@@ -104,7 +104,7 @@ fn draw_chart(lines: &[Line], area: &Area) -> Drawn {
         .bold_line_style(GRID)
         .light_line_style(WHITE)
         .axis_style(FAINT)
-        .x_desc("attached threads besides the one that makes the call (1: none)")
+        .x_desc("attached threads, without the one that makes the call (1: none)")
         .y_desc("nanoseconds of one call")
         .axis_desc_style(text(16, INK))
         .label_style(text(14, FAINT))
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_twice_is_averaged_and_no_thread_stands_at_one() {
+    fn equal_numbers_of_threads_are_averaged_and_no_thread_is_at_one() {
         let joined = lines(vec![point("a", 0, 4.0), point("a", 0, 6.0)]);
         assert_eq!(joined[0].points, [(1.0, 5.0)]);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A soak over time: the memory of the process, and how many values are alive.
+//! A soak test over time: the memory of the process, and the number of live values.
 
 use crate::style::{text, title, write_svg, Area, Drawn, COLOURS, FAINT, GRID, INK, TITLE_HEIGHT};
 use crate::table::grouped;
@@ -10,7 +10,7 @@ use std::path::Path;
 const PANEL_HEIGHT: u32 = 280;
 const MOST_POINTS: usize = 1500;
 
-/// One row of what `soak --csv` writes, as far as it is drawn.
+/// The parts of a row of the output of `soak --csv` that are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 struct Sample {
     seconds: f64,
@@ -23,7 +23,7 @@ struct Sample {
     reloads: u64,
 }
 
-/// Points in the order of time, and what they are called.
+/// The name of a line, and its points in the order of time.
 type Series = (&'static str, Vec<(f64, f64)>);
 
 pub fn draw(csv: &Path, svg: &Path) -> Result<(), String> {
@@ -33,12 +33,12 @@ pub fn draw(csv: &Path, svg: &Path) -> Result<(), String> {
     let rows = csv::Reader::from_path(csv)
         .and_then(|mut reader| reader.deserialize().collect::<Result<Vec<Sample>, _>>())
         .map_err(|error| in_file(&error))?;
-    let last = *rows.last().ok_or_else(|| in_file(&"no samples in it"))?;
+    let last = *rows.last().ok_or_else(|| in_file(&"the file has no samples"))?;
     let rows = thinned(&rows);
     let series = |of: fn(&Sample) -> f64| rows.iter().map(|row| (row.seconds, of(row))).collect();
-    let memory = ("MiB resident", series(|row| row.rss_kib as f64 / 1024.0));
-    let values = ("values alive", series(|row| row.live as f64));
-    let stale = ("of these stale", series(|row| row.stale as f64));
+    let memory = ("MiB of resident memory", series(|row| row.rss_kib as f64 / 1024.0));
+    let values = ("live values", series(|row| row.live as f64));
+    let stale = ("stale values", series(|row| row.stale as f64));
     let line = format!(
         "{} tasks, {} values, {} forks and {} plugin reloads in {:.0} seconds.",
         grouped(last.tasks),
@@ -50,13 +50,14 @@ pub fn draw(csv: &Path, svg: &Path) -> Result<(), String> {
     write_svg(svg, TITLE_HEIGHT + 2 * PANEL_HEIGHT, |root| {
         let (head, rest) = root.split_vertically(TITLE_HEIGHT);
         let (above, below) = rest.split_vertically(PANEL_HEIGHT);
-        title(&head, "A soak: nothing may grow, and nothing may be left", &line)?;
+        title(&head, "The soak test: memory must not grow, and no value may be left", &line)?;
         draw_panel(&[&memory], &above)?;
         draw_panel(&[&values, &stale], &below)
     })
 }
 
-/// At most [`MOST_POINTS`] of them, the last one included: of neighbours, the one with most memory.
+/// At most [`MOST_POINTS`] samples and the last one: of each group of neighbours, the one with the most
+/// memory.
 fn thinned(rows: &[Sample]) -> Vec<Sample> {
     let together = rows.len().div_ceil(MOST_POINTS).max(1);
     let highest = |near: &[Sample]| near.iter().copied().max_by_key(|row| row.rss_kib);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the charts share: colours, texts, writing the file.
+//! Shared by all charts: colours, texts, and writing the file.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -42,7 +42,7 @@ pub fn title(area: &Area, head: &str, line: &str) -> Drawn {
     Ok(())
 }
 
-/// Draws on white, and writes the file when all of it is drawn.
+/// Draws on a white background, and writes the file when everything is drawn.
 pub fn write_svg(
     path: &Path,
     height: u32,
@@ -62,7 +62,7 @@ pub fn write_svg(
     fs::write(path, svg).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-/// "0.5", "2", "150": no zeros that say nothing.
+/// "0.5", "2", "150": without trailing zeros.
 pub fn trimmed(number: f64) -> String {
     let text = format!("{number:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_string()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The comparison as a table of plain text: a row for each measure, a column for each run.
+//! The comparison as a plain text table: a row for each number, a column for each run.
 
 use crate::run::Run;
 
@@ -28,13 +28,13 @@ const MEASURES: &[Measure] = &[
     ("  miscounted", |run| grouped(run.summary.miscounted_documents)),
     ("chunks", |run| grouped(run.summary.chunks)),
     ("words counted", |run| grouped(run.summary.words)),
-    ("words in truth", |run| grouped(run.summary.true_words)),
+    ("correct number of words", |run| grouped(run.summary.true_words)),
     ("buffers made", |run| grouped(run.summary.buffers_made)),
     ("  freed", |run| grouped(run.summary.buffers_freed)),
     ("  freed by another thread", |run| grouped(run.summary.freed_elsewhere)),
-    ("  a dead document's, reused", |run| grouped(run.summary.stale_buffers_reused)),
+    ("  of dead documents, reused", |run| grouped(run.summary.stale_buffers_reused)),
     ("  most alive at once", |run| grouped(run.summary.peak_alive)),
-    ("  alive when all was done", |run| grouped(run.summary.alive_when_done)),
+    ("  alive when all were finished", |run| grouped(run.summary.alive_when_done)),
     ("  alive after the pool's end", |run| grouped(run.summary.alive_at_end)),
     ("most table slots", |run| run.summary.peak_slots.map_or("-".to_string(), grouped)),
     ("peak RSS, MiB", |run| format!("{:.1}", run.summary.peak_rss_kib as f64 / 1024.0)),

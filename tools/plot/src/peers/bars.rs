@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One row: a bar for each of those who were measured, the best one first.
+//! One row: a bar for each contender, the shortest one first.
 
 use super::{capital, figure, is_ours, LIMIT, OURS};
 use crate::style::{bold, text, Area, Drawn, FAINT, GRID, INK, WIDTH};
@@ -20,12 +20,12 @@ pub struct Bars {
     work: String,
     unit: &'static str,
     bars: Vec<(String, f64)>,
-    /// The one that the limit is on, and what it may take.
+    /// The name of the bar that has a limit, and the limit.
     limit: Option<(String, f64)>,
 }
 
 impl Bars {
-    /// The first of the bars is ours: the limit is on it.
+    /// The first of the bars is this library's; the limit is for it.
     pub fn new(
         work: String,
         unit: &'static str,
@@ -45,8 +45,8 @@ impl Bars {
         self.limit.as_ref().map_or(0.0, |limit| limit.1)
     }
 
-    /// What the longest bar stands for. One that is far longer than all others is cut off, or the others could
-    /// not be told apart.
+    /// The value of a bar of full length. A bar that is far longer than all others is cut off, because the
+    /// others would be too short to compare.
     fn longest(&self) -> f64 {
         let mut sorted: Vec<f64> = self.bars.iter().map(|bar| bar.1).collect();
         sorted.sort_by(f64::total_cmp);
@@ -79,7 +79,7 @@ impl Bars {
         let end = LEFT + pixels(value.min(longest)).max(1);
         area.draw(&Rectangle::new([(LEFT, y), (end, y + BAR)], colour.filled()))?;
         if value > longest {
-            // White strokes over the end: the bar goes on.
+            // White strokes near the end show that the bar is cut off.
             for left in [end - 24, end - 17] {
                 let stroke = [(left, y + BAR), (left + 6, y), (left + 9, y), (left + 3, y + BAR)];
                 area.draw(&Polygon::new(stroke, WHITE.filled()))?;
@@ -90,7 +90,7 @@ impl Bars {
             let x = LEFT + pixels(*limit);
             let mark = [(x - 1, y - 3), (x + 2, y + BAR + 3)];
             area.draw(&Rectangle::new(mark, LIMIT.filled()))?;
-            // The figure does not stand where the mark is.
+            // The number must not overlap the mark.
             if x + 8 > beside && x < beside + 60 {
                 beside = x + 8;
             }
@@ -110,12 +110,12 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_far_slower_is_cut_off() {
-        assert_eq!(longest(&[("ours", 1.0), ("a", 2.0), ("b", 1000.0)]), 12.0);
+    fn a_bar_that_is_far_longer_is_cut_off() {
+        assert_eq!(longest(&[("threadlocalmap", 1.0), ("a", 2.0), ("b", 1000.0)]), 12.0);
     }
 
     #[test]
-    fn ours_is_never_cut_off() {
-        assert_eq!(longest(&[("ours", 100.0), ("a", 1.0), ("b", 1.0)]), 100.0);
+    fn this_librarys_bar_is_never_cut_off() {
+        assert_eq!(longest(&[("threadlocalmap", 100.0), ("a", 1.0), ("b", 1.0)]), 100.0);
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One operation over the number of threads: a line for each of those who were measured.
+//! One operation over the number of threads: a line for each contender.
 
 use super::{capital, figure, is_ours, LIMIT, OURS};
 use crate::style::{bold, text, Area, Drawn, COLOURS, FAINT, GRID, INK};
@@ -12,9 +12,9 @@ const GAP: i32 = 40;
 
 pub struct Curves {
     pub name: String,
-    /// Names, and (threads, nanoseconds).
+    /// The names, and their points (threads, nanoseconds).
     lines: Vec<(String, Vec<(f64, f64)>)>,
-    /// What ours may take.
+    /// The limits for this library, as points (threads, nanoseconds).
     pub limits: Vec<(f64, f64)>,
 }
 
@@ -36,7 +36,7 @@ impl Curves {
     }
 
     pub fn draw(&self, area: &Area) -> Drawn {
-        let heading = format!("{}, nanoseconds each", capital(&self.name));
+        let heading = format!("{}: nanoseconds for each thread or value", capital(&self.name));
         area.draw(&Text::new(heading, (24, 4), bold(16)))?;
         let (_, below) = area.split_vertically(HEADING);
         let (chart, legend) = below.split_vertically(CHART);
@@ -95,11 +95,11 @@ impl Curves {
         for (index, (name, points)) in self.lines.iter().enumerate() {
             row(index, name, points, colour(index, name))?;
         }
-        row(self.lines.len(), "the bar on ours (dashed)", &self.limits, LIMIT)
+        row(self.lines.len(), "limit for threadlocalmap (dashed)", &self.limits, LIMIT)
     }
 }
 
-/// Ours is blue, and orange is the bar's.
+/// Blue is for this library, and orange for the limit.
 fn colour(index: usize, name: &str) -> RGBColor {
     if is_ours(name) {
         return OURS;

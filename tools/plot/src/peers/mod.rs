@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the benchmark found beside the peers: one picture for each section of its page. Rows that differ in the
-//! number of threads alone are curves; each other row is a bar for each of those who were measured.
+//! Draws the results of this library and of the peers: one picture for each section of the page. Rows that differ
+//! only in the number of threads become curves. Every other row becomes a group of bars, one for each contender.
 
 mod bars;
 mod curves;
@@ -13,10 +13,13 @@ use serde::Deserialize;
 use std::fs;
 use std::path::Path;
 
+/// The names of this library's contenders begin with this, as in `benches/src/peers.rs`.
+const OWN_NAME: &str = "threadlocalmap";
+
 const OURS: RGBColor = RGBColor(0x00, 0x72, 0xb2);
 const LIMIT: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 
-/// What `bench --json` writes, as far as it is drawn.
+/// The parts of the output of `bench --json` that are drawn.
 #[derive(Deserialize)]
 struct Record {
     rows: Vec<RowRecord>,
@@ -104,7 +107,7 @@ fn pictures(record: Record) -> Vec<Picture> {
     pictures
 }
 
-/// The picture of that file, which is made when it is not there.
+/// Finds the picture of that file, or adds it.
 fn of(pictures: &mut Vec<Picture>, file: String, title: String) -> &mut Picture {
     let at = pictures.iter().position(|picture| picture.file == file).unwrap_or(pictures.len());
     if at == pictures.len() {
@@ -142,7 +145,7 @@ fn add_points(curves: &mut Curves, threads: f64, row: RowRecord) {
 }
 
 fn of_row(row: RowRecord) -> Bars {
-    // A bar on a ratio is one on ours, times what the peer took.
+    // A limit on a ratio, times the peer's nanoseconds, is a limit on this library's nanoseconds.
     let against =
         row.peers.iter().find_map(|peer| Some(peer.bar.as_ref()?.limit * peer.nanoseconds.median));
     let limit = row.nanoseconds.map(|bar| bar.limit).or(against);
@@ -165,7 +168,7 @@ fn draw_all(picture: &Picture, root: &Area) -> Drawn {
     title(
         &head,
         &picture.title,
-        "Lower, or shorter, is better. Blue: this library. Orange: the bar that the design sets it. Each part has a scale of its own.",
+        "Lower, or shorter, is better. Blue: this library. Orange: its limit (the bar). Each part has its own scale.",
     )?;
     for panel in &picture.panels {
         let (area, below) = rest.split_vertically(panel.height());
@@ -179,7 +182,7 @@ fn draw_all(picture: &Picture, root: &Area) -> Drawn {
 }
 
 fn is_ours(name: &str) -> bool {
-    name.starts_with("ours")
+    name.starts_with(OWN_NAME)
 }
 
 /// A heading begins with a capital.
@@ -203,7 +206,7 @@ mod tests {
 
     fn row(curve: &str, threads: u32, ours: f64) -> RowRecord {
         let text = format!(
-            r#"{{"work":"w","us_name":"ours","us":{{"median":{ours}}},"section":"s","picture":"p",
+            r#"{{"work":"w","us_name":"threadlocalmap","us":{{"median":{ours}}},"section":"s","picture":"p",
             "curve":["{curve}",{threads}],"nanoseconds":{{"limit":7.0}},"peers":[]}}"#
         );
         serde_json::from_str(&text).unwrap()
