@@ -130,7 +130,7 @@ fuzz-corpus:
 	@scripts/fuzz.sh --merge $(FUZZ_TARGETS)
 
 bench:
-	@echo '== Measuring beside the peers'
+	@echo '== Measuring, with the peers that are installed'
 	@scripts/bench.sh $(BENCH_FLAGS)
 
 instructions:
