@@ -210,7 +210,7 @@ impl Report {
         let length = slot.name_prefix(&mut name, &self.patience);
         self.text.number("\n {\"key\":\"", key)?;
         self.text.words("\",\"name\":")?;
-        self.text.string(&name[..length.unwrap_or(0)])?;
+        self.text.string(&name[..length.unwrap_or(0)], NAME)?;
         if live {
             self.text.number(",\"live\":true,\"references\":", slot.references().into())?;
         } else {

@@ -114,10 +114,13 @@ impl Text {
         self.words(if truth { "true" } else { "false" })
     }
 
-    /// A JSON string of bytes that need not be UTF-8.
-    pub fn string(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
+    /// A JSON string of bytes that need not be UTF-8. Of a text that was cut at `most`
+    /// bytes, the part of a character at the end is left out.
+    pub fn string(&mut self, bytes: &[u8], most: usize) -> Result<(), Stopped> {
+        let mut end = 0;
         self.bytes(b"\"")?;
         for chunk in bytes.utf8_chunks() {
+            end += chunk.valid().len() + chunk.invalid().len();
             // Byte by byte: what is escaped is never a part of a longer character.
             for byte in chunk.valid().bytes() {
                 match byte {
@@ -126,7 +129,9 @@ impl Text {
                     _ => self.bytes(&[byte])?,
                 }
             }
-            chunk.invalid().iter().try_for_each(|byte| self.escape(*byte))?;
+            if end < most {
+                chunk.invalid().iter().try_for_each(|byte| self.escape(*byte))?;
+            }
         }
         self.bytes(b"\"")
     }

@@ -171,6 +171,14 @@ any_name_is_written_as_a_json_string(void)
     CHECK(strstr(strstr(report.text, long_name) + 1, long_name) == NULL);
     free(report.text);
     CHECK_OK(tls_key_release(key));
+
+    /* No character is cut. */
+    memcpy(long_name + 254, "\xe2\x82\xac\xe2\x82\xac", 7);
+    key = named_key(long_name);
+    report = report_now();
+    CHECK_UINT(count_in(report.text, "nn\","), 1);
+    free(report.text);
+    CHECK_OK(tls_key_release(key));
 }
 
 /* ---- The one who writes ------------------------------------------------------ */
