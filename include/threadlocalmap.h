@@ -114,7 +114,7 @@
  *   consistent. They may call any function of this library, on any key, their own included;
  *   tls_thread_detach() and other functions whose text says so return TLS_ERR_REENTRANT there. A
  *   visitor of tls_for_each_locked() is different: it runs with locks held, and may call only the
- *   five functions that are named there. destroy is never called with NULL. If a callback throws a
+ *   few functions that are named there. destroy is never called with NULL. If a callback throws a
  *   C++ exception, or leaves the library by longjmp, the behaviour is undefined.
  *
  * THE END OF A THREAD
@@ -430,7 +430,7 @@ typedef struct tls_key_options_t {
  *
  * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
  * @return TLS_OK, or an error code:
- * @retval TLS_ERR_INVALID key is NULL, options->size is too small or ends inside a member, bytes
+ * @retval TLS_ERR_INVALID key is NULL, options->size is less than 8 or ends inside a member, bytes
  *   beyond the known structure are not zero, reclaim or flags is unknown, TLS_KEY_INHERIT is
  *   combined with TLS_KEY_WORKER, or with destroy but without copy.
  * @retval TLS_ERR_NO_MEMORY Memory could not be allocated.
@@ -816,9 +816,10 @@ size_t tls_stale_count(void);
  *
  * The C library runs the destructors of an ending thread's pthread keys up to four times. A value
  * that another key's destructor stores is destroyed in the next of these passes; after the last
- * pass, tls_set() returns TLS_ERR_EXITING. If a thread uses the library for the first time in the
- * last pass, its end can't be detected: its values are not destroyed and stay counted. Attach such
- * a thread before it ends.
+ * pass, tls_set() returns TLS_ERR_EXITING. If a thread uses the library for the first time in one
+ * of these passes, the library does not see the passes before: a value that is set in the last
+ * pass is not destroyed and stays counted, and tls_key_drain() waits for it. Attach such a thread
+ * before it ends.
  *
  * Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
  * @return TLS_OK, or an error code:
@@ -1122,9 +1123,10 @@ int tls_for_each(tls_key_t key, tls_visit_fn visit, void *arg);
  * use atomics. Attaches the calling thread.
  *
  * Locks are held while visit runs, so visit should be short. It must not wait for a thread that
- * may be inside this library. Of this library it may call only tls_get(), tls_get_existing(),
- * tls_stale_count(), tls_key_is_live() and tls_key_retain(): other calls return TLS_ERR_REENTRANT
- * or have no effect. Use tls_for_each() if visit needs more.
+ * may be inside this library. Of this library it may call only tls_get(), tls_try_get(),
+ * tls_get_existing(), tls_stale_count(), tls_key_is_live() and tls_key_retain(), of which none
+ * makes a value there: other calls return TLS_ERR_REENTRANT or have no effect. Use tls_for_each()
+ * if visit needs more.
  *
  * If visit returns a number other than 0, the visit stops, and the function returns that number.
  * Use a positive one, because this library's errors are negative. If visit ends the thread, the
@@ -1561,7 +1563,7 @@ typedef struct tls_stats_t {
  *
  * Threads: any. Blocks: for as long as a thread takes to attach. Runs: nothing. Signals: not safe.
  * @return TLS_OK, or an error code:
- * @retval TLS_ERR_INVALID stats is NULL, or its size is too small or ends inside a member.
+ * @retval TLS_ERR_INVALID stats is NULL, or its size is less than 8 or ends inside a member.
  * @retval TLS_ERR_REENTRANT Called inside a visitor of tls_for_each_locked().
  * @since 0.1.0
  */

@@ -80,9 +80,10 @@ pub extern "C" fn tls_stale_count() -> usize {
 ///
 /// The C library runs the destructors of an ending thread's pthread keys up to four times. A value
 /// that another key's destructor stores is destroyed in the next of these passes; after the last
-/// pass, tls_set() returns TLS_ERR_EXITING. If a thread uses the library for the first time in the
-/// last pass, its end can't be detected: its values are not destroyed and stay counted. Attach such
-/// a thread before it ends.
+/// pass, tls_set() returns TLS_ERR_EXITING. If a thread uses the library for the first time in one
+/// of these passes, the library does not see the passes before: a value that is set in the last
+/// pass is not destroyed and stays counted, and tls_key_drain() waits for it. Attach such a thread
+/// before it ends.
 ///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
 /// @return TLS_OK, or an error code:

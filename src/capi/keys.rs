@@ -165,7 +165,7 @@ unsafe fn checked(options: *const tls_key_options_t) -> Result<KeyOptions, Error
 ///
 /// Threads: any. Blocks: no. Runs: nothing. Signals: not safe.
 /// @return TLS_OK, or an error code:
-/// @retval TLS_ERR_INVALID key is NULL, options->size is too small or ends inside a member, bytes
+/// @retval TLS_ERR_INVALID key is NULL, options->size is less than 8 or ends inside a member, bytes
 ///   beyond the known structure are not zero, reclaim or flags is unknown, TLS_KEY_INHERIT is
 ///   combined with TLS_KEY_WORKER, or with destroy but without copy.
 /// @retval TLS_ERR_NO_MEMORY Memory could not be allocated.

@@ -161,9 +161,10 @@ pub extern "C" fn tls_for_each(key: tls_key_t, visit: tls_visit_fn, arg: *mut c_
 /// use atomics. Attaches the calling thread.
 ///
 /// Locks are held while visit runs, so visit should be short. It must not wait for a thread that
-/// may be inside this library. Of this library it may call only tls_get(), tls_get_existing(),
-/// tls_stale_count(), tls_key_is_live() and tls_key_retain(): other calls return TLS_ERR_REENTRANT
-/// or have no effect. Use tls_for_each() if visit needs more.
+/// may be inside this library. Of this library it may call only tls_get(), tls_try_get(),
+/// tls_get_existing(), tls_stale_count(), tls_key_is_live() and tls_key_retain(), of which none
+/// makes a value there: other calls return TLS_ERR_REENTRANT or have no effect. Use tls_for_each()
+/// if visit needs more.
 ///
 /// If visit returns a number other than 0, the visit stops, and the function returns that number.
 /// Use a positive one, because this library's errors are negative. If visit ends the thread, the

@@ -24,7 +24,7 @@ versioned!(tls_stats_t:
 ///
 /// Threads: any. Blocks: for as long as a thread takes to attach. Runs: nothing. Signals: not safe.
 /// @return TLS_OK, or an error code:
-/// @retval TLS_ERR_INVALID stats is NULL, or its size is too small or ends inside a member.
+/// @retval TLS_ERR_INVALID stats is NULL, or its size is less than 8 or ends inside a member.
 /// @retval TLS_ERR_REENTRANT Called inside a visitor of tls_for_each_locked().
 /// @since 0.1.0
 #[unsafe(export_name = "tlm_stats")]

@@ -20,7 +20,8 @@
 //! between two passes attaches the thread once more, and the next pass cleans
 //! up again. Only after the last one is a value refused ([`Error::Exiting`]),
 //! because nobody would ever end it. Passes before the library's first use on a
-//! thread can't be seen.
+//! thread can't be seen, so there the count is too low: a value of the last pass is
+//! stored and stays (`foreign_destructors.c`).
 //!
 //! While a pass calls back, the OS key has the record again: if the thread is
 //! cancelled there, the C library begins its passes anew, and comes here with it.

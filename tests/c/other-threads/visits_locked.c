@@ -217,6 +217,8 @@ call_everything(void *value, uint64_t thread, void *argument)
     stats.size = sizeof(stats);
     CHECK_PTR(tls_get(key), VALUE(9));
     CHECK_PTR(tls_get_existing(key), VALUE(9));
+    CHECK_OK(tls_try_get(key, &old));
+    CHECK_PTR(old, VALUE(9));
     CHECK_UINT(tls_stale_count(), 0);
     CHECK(tls_key_is_live(key));
     CHECK_OK(tls_key_retain(key));
