@@ -33,6 +33,9 @@ for name in PREFIX LIBDIR INCLUDEDIR MANDIR; do
   '~'*) fail "$name=$folder: the shell has not expanded the ~: give an absolute path, such as $name=\"\$HOME/tls\"" ;;
   *) fail "$name=$folder is a relative path: give an absolute one, such as $name=\"\$PWD/$folder\"" ;;
   esac
+  case $folder in
+  *:*) fail "$name=$folder: the path has a colon, which PKG_CONFIG_PATH and LD_LIBRARY_PATH cannot hold" ;;
+  esac
   # These have a special meaning in files of pkg-config and CMake, and can't be escaped there.
   case $folder in
   *[[:cntrl:]\"\'\`\\\$\#\;\@]*)
@@ -46,7 +49,7 @@ writable() {
   local folder=$1
   while [ ! -e "$folder" ] && [ ! -L "$folder" ]; do folder=$(dirname "$folder"); done
   [ -d "$folder" ] || fail "$1: $folder is not a folder"
-  [ -w "$folder" ] || fail "$1: no permission to write to $folder: run it as root (sudo make install), or choose another PREFIX="
+  [ -w "$folder" ] || fail "$1: no permission to write to $folder: run it as root (sudo make ${uninstall:+un}install), or choose another PREFIX="
 }
 for folder in "$LIBDIR" "$LIBDIR/pkgconfig" "$LIBDIR/cmake/threadlocalmap" "$INCLUDEDIR" "$INCLUDEDIR/threadlocalmap" \
   "$INCLUDEDIR/threadlocalmap_pthread" "$MANDIR/man3" "$MANDIR/man7"; do
@@ -101,12 +104,21 @@ from_template() {
 relative() { realpath -ms --relative-to="$2" "$1"; }
 # In a pkg-config file, a backslash keeps a blank in the word.
 escaped() { printf '%s' "${1// /\\ }"; }
+# for_pkg_config FOLDER: below PREFIX, where a user may change that; or else as it lies to the file itself.
+for_pkg_config() {
+  local from_prefix
+  from_prefix=$(relative "$1" "$PREFIX")
+  # shellcheck disable=SC2016
+  case $from_prefix in
+  .. | ../*) printf '${pcfiledir}/%s' "$(escaped "$(relative "$1" "$LIBDIR/pkgconfig")")" ;;
+  *) printf '${prefix}/%s' "$(escaped "$from_prefix")" ;;
+  esac
+}
 
 make_package_files() {
   from_template threadlocalmap.pc.in "VERSION=$version" \
     "UP=$(escaped "$(relative "$PREFIX" "$LIBDIR/pkgconfig")")" \
-    "LIBDIR=$(escaped "$(relative "$LIBDIR" "$PREFIX")")" \
-    "INCLUDEDIR=$(escaped "$(relative "$INCLUDEDIR" "$PREFIX")")" >"$work/threadlocalmap.pc"
+    "LIBDIR=$(for_pkg_config "$LIBDIR")" "INCLUDEDIR=$(for_pkg_config "$INCLUDEDIR")" >"$work/threadlocalmap.pc"
   from_template cmake/threadlocalmapConfig.cmake.in "VERSION=$version" \
     "INCLUDEDIR=$(relative "$INCLUDEDIR" "$LIBDIR/cmake/threadlocalmap")" >"$work/threadlocalmapConfig.cmake"
   from_template cmake/threadlocalmapConfigVersion.cmake.in "VERSION=$version" >"$work/threadlocalmapConfigVersion.cmake"

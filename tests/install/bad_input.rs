@@ -42,6 +42,7 @@ fn a_path_that_package_files_cannot_hold_is_an_error() {
             "has a character that pkg-config or CMake files cannot hold",
         );
     }
+    fails(&[&destination, "PREFIX=/a:b"], "a colon, which PKG_CONFIG_PATH and LD_LIBRARY_PATH");
     assert_eq!(names(&root), [""; 0]);
 }
 

@@ -168,6 +168,29 @@ fn cmake_builds_the_source_tree_by_fetch_content_for_release() {
     assert!(either.contains("[libthreadlocalmap.so.0]"), "not the shared library: {either}");
 }
 
+/// As where one part of a project finds the package, and another brings its sources along.
+#[test]
+fn cmake_takes_the_package_that_was_found_before_the_source_tree_was_added() {
+    if !have_all("add_subdirectory of CMake", &[CMAKE]) {
+        return;
+    }
+    let folder = fresh("cmake-found-and-added");
+    let project = folder.join("project");
+    fs::create_dir(&project).expect("the scratch directory is ours");
+    let text = "cmake_minimum_required(VERSION 3.15)\nproject(p C)\n\
+        find_package(threadlocalmap REQUIRED)\n\
+        add_subdirectory(\"${SOURCES}\" threadlocalmap)\n\
+        add_executable(hello \"${SOURCES}/examples/hello.c\")\n\
+        target_link_libraries(hello PRIVATE threadlocalmap::threadlocalmap)\n";
+    fs::write(project.join("CMakeLists.txt"), text).expect("the scratch directory is ours");
+    let found_by = set("CMAKE_PREFIX_PATH", &copies::plain().prefix);
+    let settings = [found_by, set("SOURCES", source_root())];
+    let build_folder = folder.join("build");
+    process::output_of(&mut configure(&project, &build_folder, "Unix Makefiles", &settings));
+    build(&build_folder, &[]);
+    run_hello(&build_folder.join("hello"), None);
+}
+
 #[test]
 fn cmake_with_several_configurations_builds_the_one_that_is_asked_for() {
     if !have_all("Ninja Multi-Config of CMake", &[CMAKE, NINJA]) {
@@ -190,22 +213,34 @@ fn cmake_installs_what_make_installs() {
         return;
     }
     let folder = fresh("cmake-install");
-    let (by_cmake, by_make) = (folder.join("by-cmake"), folder.join("by-make"));
-    let settings = [
-        set("CMAKE_INSTALL_PREFIX", &by_cmake),
-        "CMAKE_INSTALL_LIBDIR=lib/machine".to_owned(),
-        "CMAKE_INSTALL_INCLUDEDIR=include/tls".to_owned(),
-        set("THREADLOCALMAP_CARGO_TARGET_DIR", &target_directory()),
-    ];
-    let build_folder = folder.join("build");
-    process::output_of(&mut configure(source_root(), &build_folder, "Unix Makefiles", &settings));
-    build(&build_folder, &[]);
-    process::output_of(command("cmake").arg("--install").arg(&build_folder));
-    let prefix = by_make.display();
-    let mut make = make(&["install"]);
-    make.arg(format!("PREFIX={prefix}")).arg(format!("LIBDIR={prefix}/lib/machine"));
-    process::output_of(make.arg(format!("INCLUDEDIR={prefix}/include/tls")));
-    assert_same_tree(&by_cmake, &by_make);
+    // The folders of the second lie outside its prefix.
+    for (prefix, [libdir, includedir, mandir]) in [
+        ("inside", ["inside/lib/machine", "inside/include/tls", "inside/share/man"]),
+        ("outside/p", ["outside/lib", "outside/include", "outside/man"]),
+    ] {
+        let by_cmake = folder.join("by-cmake");
+        let settings = [
+            set("CMAKE_INSTALL_PREFIX", &by_cmake.join(prefix)),
+            set("CMAKE_INSTALL_LIBDIR", &by_cmake.join(libdir)),
+            set("CMAKE_INSTALL_INCLUDEDIR", &by_cmake.join(includedir)),
+            set("CMAKE_INSTALL_MANDIR", &by_cmake.join(mandir)),
+            set("THREADLOCALMAP_CARGO_TARGET_DIR", &target_directory()),
+        ];
+        let build_folder = folder.join("build");
+        let makefiles = "Unix Makefiles";
+        process::output_of(&mut configure(source_root(), &build_folder, makefiles, &settings));
+        build(&build_folder, &[]);
+        process::output_of(command("cmake").arg("--install").arg(&build_folder));
+        let by_make = folder.join("by-make");
+        let mut make = make(&["install"]);
+        for (variable, place) in
+            [("PREFIX", prefix), ("LIBDIR", libdir), ("INCLUDEDIR", includedir), ("MANDIR", mandir)]
+        {
+            make.arg(set(variable, &by_make.join(place)));
+        }
+        process::output_of(&mut make);
+        assert_same_tree(&by_cmake, &by_make);
+    }
 }
 
 // ---- Another machine, and no cargo ------------------------------------------------------

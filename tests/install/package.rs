@@ -2,11 +2,13 @@
 //! What is installed, and programs that are built with `cc`, with and without
 //! pkg-config.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::copies::{
-    self, command, compiler, fresh, hello, layouts, plain, run, run_hello, run_hello_cpp, Copy,
+    self, command, compiler, fresh, hello, layouts, make, plain, run, run_hello, run_hello_cpp,
+    Copy,
 };
 use crate::support::library::SONAME;
 use crate::support::tools::have_all;
@@ -178,6 +180,34 @@ fn pkg_config_gives_each_program_the_flags_it_needs() {
     }
 }
 
+/// PREFIX is not even there; and the folders can be moved, together.
+#[test]
+fn pkg_config_finds_folders_that_lie_outside_the_prefix() {
+    if !with_pkg_config() {
+        return;
+    }
+    let folder = fresh("outside-the-prefix");
+    let (here, there) = (folder.join("here"), folder.join("deeper/than/before"));
+    let mut install = make(&["install"]);
+    install.arg(format!("PREFIX={}", folder.join("prefix").display()));
+    for (variable, name) in [("LIBDIR", "lib"), ("INCLUDEDIR", "include"), ("MANDIR", "man")] {
+        install.arg(format!("{variable}={}", here.join(name).display()));
+    }
+    process::output_of(&mut install);
+    let program = folder.join("hello");
+    let build_and_run = |prefix: &Path| {
+        let copy = Copy { prefix: prefix.to_owned(), libdir: prefix.join("lib") };
+        let mut cc = compiler(false);
+        cc.arg(hello("c")).args(flags(&copy, &["--cflags", "--libs"]));
+        build(cc, &program);
+        run_hello(&program, Some(&copy.libdir));
+    };
+    build_and_run(&here);
+    fs::create_dir_all(there.parent().expect("it has one")).expect("the scratch directory is ours");
+    fs::rename(&here, &there).expect("the scratch directory is ours");
+    build_and_run(&there);
+}
+
 /// The optional header, by its name and by its folder, with a program that needs
 /// more keys than the system has.
 #[test]
@@ -194,7 +224,9 @@ fn a_program_takes_the_header_in_place_of_pthreads_own() {
         ("by-folder", &[by_folder.as_str()]),
     ] {
         let mut cc = compiler(false);
-        cc.args(flag).arg(&source).args(flags(plain(), &["--cflags", "--libs"])).arg("-pthread");
+        // Of the header's folder, the compiler needs to know nothing.
+        let parts = if name == "by-folder" { &["--libs"][..] } else { &["--cflags", "--libs"] };
+        cc.args(flag).arg(&source).args(flags(plain(), parts)).arg("-pthread");
         build(cc, &folder.join(name));
         run(&folder.join(name), Some(&plain().libdir));
     }

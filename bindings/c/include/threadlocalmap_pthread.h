@@ -79,7 +79,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#include <threadlocalmap.h>
+#include "threadlocalmap.h"
 
 /* A header of the C++ library uses pthread keys: it must see the system's names. */
 #ifdef __cplusplus
@@ -91,6 +91,9 @@
 #endif
 
 #ifdef __cplusplus
+/* What follows is C, with casts of C. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
 extern "C" {
 #endif
 
@@ -196,6 +199,7 @@ static inline int tls_tss_set(tls_tss_t key, void *value) {
 
 #ifdef __cplusplus
 }
+#pragma GCC diagnostic pop
 #endif
 
 #endif /* THREADLOCALMAP_PTHREAD_H */

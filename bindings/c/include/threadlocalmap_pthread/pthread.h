@@ -20,5 +20,5 @@
  * the second, and not inside threadlocalmap_pthread.h. */
 #if !defined(THREADLOCALMAP_PTHREAD_H) && \
     !(defined(_GLIBCXX_GCC_GTHR_POSIX_H) && !defined(__GTHREAD_ONCE_INIT))
-#include <threadlocalmap_pthread.h>
+#include "../threadlocalmap_pthread.h"
 #endif
