@@ -290,6 +290,23 @@ fn clang_cpp20_has_no_warning() {
     Configuration::new("clang_cpp20", clang(), &["-std=c++20"]).check_syntax();
 }
 
+/// They are in C, with its casts; gcc does not warn of those in `extern "C"`.
+#[test]
+fn clang_takes_the_headers_in_c_without_a_warning() {
+    let all = Configuration::new("clang_c_headers", clang(), &["-std=c++17", "-Wold-style-cast"]);
+    fs::create_dir_all(all.path("")).expect("the build directory can be written");
+    for header in ["pthread", "sweep", "uv"] {
+        let file = all.path(&format!("{header}.cpp"));
+        let needs = if header == "uv" { "uv.h" } else { "pthread.h" };
+        let text =
+            format!("#if __has_include(<{needs}>)\n#include <threadlocalmap_{header}.h>\n#endif\n");
+        fs::write(&file, text).expect("the build directory can be written");
+        let mut command = all.compiler();
+        command.arg("-I").arg(source_root().join("bindings/c/include"));
+        output_of(command.arg("-fsyntax-only").arg(&file));
+    }
+}
+
 #[test]
 fn address_sanitizer() {
     let flags =

@@ -173,6 +173,20 @@ fn the_adapters_headers_stand_alone() {
     }
 }
 
+/// The error names the options.
+#[test]
+fn the_sweep_needs_posix_and_says_so() {
+    let directory = scratch("pools").join("sweep");
+    fs::create_dir_all(&directory).expect("the build directory can be written");
+    let include = format!("-I{}", source_root().join("bindings/c/include").display());
+    let source = directory.join("strict.c");
+    fs::write(&source, "#include <threadlocalmap_sweep.h>\n")
+        .expect("the directory can be written");
+    let compiled = compile(&source, C, &library().include, [&include], &directory.join("strict.o"));
+    let message = compiled.expect_err("strict C11 has no CLOCK_MONOTONIC");
+    assert!(message.contains("compile with -std=gnu11"), "{message}");
+}
+
 /// Where exceptions are off, an observer reports its error by an error code.
 #[test]
 fn tbb_without_exceptions() {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <threadlocalmap.hpp>
+#include <threadlocalmap/shared_task.hpp>
 
 static void check(bool right, const char *text, int line)
 {
@@ -141,6 +142,14 @@ int main()
               made->get();
               return made;
           }, [](auto &local) { local->all_threads().snapshot(); }) > 0);
+    const auto task = [] { return 7; };
+    CHECK(starve("a shared task", nothing, [&](int) { tls::shared_task made(task); }) > 0);
+    CHECK(starve("a shared task with an error code", nothing, [&](int) {
+              std::error_code error;
+              tls::shared_task<decltype(task)> made(task, error);
+              if (error) throw std::system_error(error);
+              CHECK(made() == 7);
+          }) > 0);
     CHECK(starve("at_thread_exit", nothing, [](int) { tls::at_thread_exit([] {}); }) > 0);
     return 0;
 }

@@ -2,6 +2,8 @@
 // tls::scope, tls::context and tls::task: a worker is after a task what it was before it.
 #include "support.hpp"
 
+#include <threadlocalmap/shared_task.hpp>
+
 #include <functional>
 #include <future>
 #include <memory>
@@ -230,6 +232,17 @@ TEST_CASE("a task that is never called drops what it took along", "[tasks]")
     }
     CHECK(book.alive() == 1);
     CHECK(held.use_count() == 1);
+}
+
+TEST_CASE("of all copies of a shared task one is called, and only once", "[tasks]")
+{
+    tls::shared_task task([] { return 7; });
+    const auto copy = task;
+    CHECK(copy() == 7);
+    CHECK(error_of([&] { task(); }) == tls::errc::invalid);
+    const auto moved = std::move(task);
+    CHECK(error_of([&] { task(); }) == tls::errc::invalid);
+    CHECK(error_of([&] { moved(); }) == tls::errc::invalid);
 }
 
 TEST_CASE("a task is called once", "[tasks]")

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // oneTBB: arenas that workers enter and leave as there is work; they are told with an observer.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "../c/support/failing_malloc.h"
+
 #include "pool_test.h"
 
 #include <threadlocalmap/map.hpp>
@@ -64,6 +69,23 @@ static void leaving_an_arena_ends_what_was_set_in_it()
     // A worker leaves when it has looked for work for a while; the leaving also expunges.
     while (test_count(&pool_scope_ends) - ends < set) sched_yield();
     CHECK_UINT(test_count(&pool_scope_ends) - ends, set);
+}
+
+// oneTBB throws its own error, which becomes an error code too.
+static void an_observer_without_memory_says_so()
+{
+    tbb::task_arena arena(CONCURRENCY);
+    size_t failed = 0;
+
+    for (bool starved = true; starved;) {
+        std::error_code error;
+        failed++;
+        fail_from(failed, FAIL_ONCE);
+        const tls::arena_observer observer(arena, error);
+        starved = fail_stop() != 0;
+        CHECK(error ? error == tls::errc::no_memory && !observer.is_observing() : observer.is_observing());
+    }
+    CHECK_AT_LEAST(failed, 2);
 }
 
 // A thread that waits for tasks runs others meanwhile, on the same stack: here there is one thread.
@@ -151,6 +173,7 @@ int main()
     pool_keys_create();
     RUN(tasks_leave_their_thread_as_it_was);
     RUN(leaving_an_arena_ends_what_was_set_in_it);
+    RUN(an_observer_without_memory_says_so);
     RUN(tasks_see_the_values_of_a_task_that_waits);
     RUN(tasks_with_a_map_each_do_not);
     workers_that_end_end_what_they_kept(scheduler);

@@ -40,6 +40,9 @@
 #include "threadlocalmap.h"
 
 #ifdef __cplusplus
+/* What follows is C, with casts of C. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
 extern "C" {
 #endif
 
@@ -200,6 +203,7 @@ tls_g_thread_pool_free(tls_g_thread_pool_t *pool, gboolean immediate, gboolean w
 
 #ifdef __cplusplus
 }
+#pragma GCC diagnostic pop
 #endif
 
 #endif /* THREADLOCALMAP_GLIB_H */

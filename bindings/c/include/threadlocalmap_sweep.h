@@ -31,6 +31,8 @@
  *   (libuv, GLib, Asio, most thread pools), and not a pool in which each worker sleeps at its own
  *   queue.
  *
+ *   POSIX: compile with -std=gnu11 and not with -std=c11, or define _POSIX_C_SOURCE.
+ *
  * THREADING
  *   Call tls_sweep_init() before any other function, and tls_sweep_destroy() when no thread uses
  *   the sweep any more, as with a mutex. Call tls_sweep_stop() on any thread that is no worker of
@@ -46,7 +48,14 @@
 
 #include "threadlocalmap.h"
 
+#ifndef CLOCK_MONOTONIC
+#error "threadlocalmap_sweep.h needs POSIX: compile with -std=gnu11, or with -D_POSIX_C_SOURCE=200809L"
+#endif
+
 #ifdef __cplusplus
+/* What follows is C, with casts of C. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
 extern "C" {
 #endif
 
@@ -280,6 +289,7 @@ tls_sweep_watch(tls_sweep_t *sweep)
 
 #ifdef __cplusplus
 }
+#pragma GCC diagnostic pop
 #endif
 
 #endif /* THREADLOCALMAP_SWEEP_H */

@@ -41,6 +41,9 @@
 #include "threadlocalmap_sweep.h"
 
 #ifdef __cplusplus
+/* What follows is C, with casts of C. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
 extern "C" {
 #endif
 
@@ -273,6 +276,7 @@ tls_uv_workers_close(tls_uv_workers_t *workers)
 
 #ifdef __cplusplus
 }
+#pragma GCC diagnostic pop
 #endif
 
 #endif /* THREADLOCALMAP_UV_H */

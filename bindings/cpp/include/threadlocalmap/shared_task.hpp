@@ -10,6 +10,8 @@
 #include "tasks.hpp"
 
 #include <memory>
+#include <new>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -40,13 +42,26 @@ class shared_task {
 
   /**
    * Makes a task of a function, with a context of the calling thread. After an error the task is
-   * empty.
+   * empty. If the C++ library cannot allocate memory, the error is errc::no_memory; without
+   * exceptions this terminates the program.
    *
    * @param f The function.
    * @param[out] error The error if the call fails; cleared otherwise.
-   * @throws std::bad_alloc if memory for the shared task could not be allocated.
    */
-  shared_task(F f, std::error_code &error) : task_(new task<F>(std::move(f), error)) {}
+  shared_task(F f, std::error_code &error) {
+    std::unique_ptr<task<F>> made(new (std::nothrow) task<F>(std::move(f), error));
+    if (made == nullptr) error = make_error_code(errc::no_memory);
+    if (error) return;
+#if TLS_PRIVATE_EXCEPTIONS
+    try {
+      task_ = std::move(made);
+    } catch (const std::bad_alloc &) {
+      error = make_error_code(errc::no_memory);
+    }
+#else
+    task_ = std::move(made);
+#endif
+  }
 
   /**
    * Calls the function in a scope, like task::operator()(). The second call of any copy, and a call
@@ -60,6 +75,7 @@ class shared_task {
    */
   template <class... Arguments>
   std::invoke_result_t<F, Arguments...> operator()(Arguments &&...arguments) const {
+    if (task_ == nullptr) detail::refuse_call();
     return (*task_)(std::forward<Arguments>(arguments)...);
   }
 

@@ -263,6 +263,15 @@ struct work {
   }
 };
 
+/** The call of a task that was called already, or moved from. */
+[[noreturn]] inline void refuse_call() {
+#if TLS_PRIVATE_EXCEPTIONS
+  fail(make_error_code(errc::invalid), "tls::task::operator()", "called already, or moved from");
+#else
+  std::terminate();
+#endif
+}
+
 }  // namespace detail
 
 /**
@@ -360,7 +369,7 @@ class task {
    */
   template <class... Arguments>
   std::invoke_result_t<F, Arguments...> operator()(Arguments &&...arguments) {
-    if (native_ == nullptr) refuse();
+    if (native_ == nullptr) detail::refuse_call();
     detail::handed_out(native_);
     auto call = [&](F &f) -> decltype(auto) {
       return std::invoke(std::move(f), std::forward<Arguments>(arguments)...);
@@ -397,15 +406,6 @@ class task {
     }
     error = detail::code_of(tls_task_create(&native_, detail::work<F>::run, work_.get()));
     if (!error) detail::handed_in(native_);
-  }
-
-  [[noreturn]] static void refuse() {
-#if TLS_PRIVATE_EXCEPTIONS
-    detail::fail(make_error_code(errc::invalid), "tls::task::operator()",
-                 "called already, or moved from");
-#else
-    std::terminate();
-#endif
   }
 
   std::unique_ptr<detail::work<F>> work_;

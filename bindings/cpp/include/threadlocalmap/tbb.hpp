@@ -17,6 +17,8 @@
  *
  *     group.run(tls::shared_task([&] { ... }));
  *
+ * Without exceptions, use the constructor with a std::error_code: tls::shared_task(f, error).
+ *
  * WORKERS THAT SLEEP
  *   A worker that sleeps is in no arena and runs no function of the program. Its stale values of
  *   objects with tls::options::worker() are destroyed when it next leaves an arena, or when it ends
@@ -33,6 +35,7 @@
 #include <system_error>
 #include <utility>
 
+#include "error.hpp"
 #include "shared_task.hpp"
 #include "this_thread.hpp"
 #include "thread_local_ptr.hpp"
@@ -52,6 +55,7 @@ class arena_observer : public tbb::task_scheduler_observer {
    *
    * @param arena The arena.
    * @throws std::system_error with errc::no_memory or errc::limit.
+   * @throws std::bad_alloc if oneTBB could not allocate memory.
    */
   explicit arena_observer(tbb::task_arena &arena)
       : task_scheduler_observer(arena), stay_(options<scope>().worker()) {
@@ -60,14 +64,25 @@ class arena_observer : public tbb::task_scheduler_observer {
 #endif
 
   /**
-   * Observes an arena from now on. After an error it observes nothing: no scope is opened.
+   * Observes an arena from now on. After an error it observes nothing: no scope is opened. If oneTBB
+   * cannot allocate memory, the error is errc::no_memory; without exceptions this terminates the
+   * program.
    *
    * @param arena The arena.
    * @param[out] error The error if the call fails; cleared otherwise.
    */
   arena_observer(tbb::task_arena &arena, std::error_code &error)
       : task_scheduler_observer(arena), stay_(options<scope>().worker(), error) {
-    if (!error) observe(true);
+    if (error) return;
+#if TLS_PRIVATE_EXCEPTIONS
+    try {
+      observe(true);
+    } catch (const std::bad_alloc &) {
+      error = make_error_code(errc::no_memory);
+    }
+#else
+    observe(true);
+#endif
   }
 
   /** Stops observing the arena. */
