@@ -71,7 +71,8 @@ class map {
    * @return This object.
    */
   map &operator=(map &&other) noexcept {
-    map(std::move(other)).swap(*this);
+    map moved(std::move(other));
+    moved.swap(*this);
     return *this;
   }
 

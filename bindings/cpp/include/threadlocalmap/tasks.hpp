@@ -68,7 +68,8 @@ class context {
    * @return This object.
    */
   context &operator=(context &&other) noexcept {
-    context(std::move(other)).swap(*this);
+    context moved(std::move(other));
+    moved.swap(*this);
     return *this;
   }
 
