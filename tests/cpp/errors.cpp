@@ -2,8 +2,10 @@
 // tls::errc, its category, and that every failure comes as it should.
 #include "support.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
+#include <string>
 
 using tls::errc;
 
@@ -90,4 +92,62 @@ TEST_CASE("an object that can't be made throws, or is as if moved from", "[error
     tls::detail::key key(options, error);
     CHECK(error == errc::invalid);
     CHECK(key.handle() == TLS_KEY_NONE);
+}
+
+TEST_CASE("a drain inside a destructor fails, and the object works as before", "[errors]")
+{
+    std::error_code inside;
+    tls::local<int> number;
+    tls::thread_local_ptr<int> pointer;
+    tls::local<int> other([] { return 1; }, [&](int *value) {
+        delete value;
+        number.drain(0, inside);
+        CHECK(inside == tls::errc::reentrant);
+        pointer.drain(0, inside);
+        CHECK(inside == tls::errc::reentrant);
+    });
+    *number = 1;
+    pointer.reset(new int(2));
+    *other = 3;
+    other.reset();
+    CHECK(inside == tls::errc::reentrant);
+    CHECK(*number == 1);
+    CHECK(*pointer == 2);
+    pointer.reset(new int(4));
+    CHECK(*pointer == 4);
+    CHECK(number.drain(0, inside) == 0);
+    CHECK_FALSE(inside);
+}
+
+TEST_CASE("a reset with null that may not be made is an error", "[errors]")
+{
+    tls::local<int> number(tls::options<int>().enumerable());
+    tls::thread_local_ptr<int> pointer(tls::options<int>().enumerable());
+    *number = 1;
+    pointer.reset(new int(2));
+    number.all_threads().for_each_locked([&](int &) {
+        std::error_code error;
+        number.reset(nullptr, error);
+        CHECK(error == tls::errc::reentrant);
+    });
+    pointer.all_threads().for_each_locked([&](int &) {
+        std::error_code error;
+        pointer.reset(nullptr, error);
+        CHECK(error == tls::errc::reentrant);
+        pointer.reset(nullptr, [](int *value) { delete value; }, error);
+        CHECK(error == tls::errc::reentrant);
+    });
+    CHECK(*number == 1);
+    CHECK(*pointer == 2);
+}
+
+TEST_CASE("combine() takes a function that returns a reference", "[errors]")
+{
+    tls::local<std::string> text(tls::options<std::string>().enumerable());
+    *text = std::string(50, 'a');
+    worker other;
+    other.ask([&] { *text = std::string(60, 'b'); });
+    const std::string longest = text.combine(
+        [](const std::string &a, const std::string &b) -> const std::string & { return std::max(a, b); });
+    CHECK(longest == std::string(60, 'b'));
 }

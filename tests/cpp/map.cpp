@@ -2,7 +2,9 @@
 // tls::map: the values of a coroutine, on whatever thread it runs.
 #include "support.hpp"
 
+#include <future>
 #include <memory>
+#include <thread>
 
 #if defined(__cpp_impl_coroutine)
 #include <coroutine>
@@ -136,3 +138,51 @@ TEST_CASE("coroutines that change threads keep their values, and keep them apart
     for (worker &each : workers) CHECK(each.ask([&] { return counter.get_existing(); }) == nullptr);
 }
 #endif
+
+TEST_CASE("a guard of an object that was moved from returns to the map before", "[map]")
+{
+    tls::map outer, gone;
+    const tls::map taken(std::move(gone));
+    tls::local<int> number;
+    const tls::map::guard in_outer(outer);
+    *number = 1;
+    {
+        const tls::map::guard in_none(gone);
+        CHECK(tls_map_current() == nullptr);
+        *number = 2;
+    }
+    CHECK(tls_map_current() == outer.native_handle());
+    CHECK(*number == 1);
+}
+
+TEST_CASE("a guard whose outer map another thread has entered says so, or goes to the thread's own map", "[map]")
+{
+    tls::map outer, inner;
+    tls::local<int> number;
+    *number = 100;
+    std::promise<void> entered, out;
+    std::thread other;
+    std::error_code error;
+    {
+        const tls::map::guard in_outer(outer);
+        *number = 1;
+        {
+            tls::map::guard in_inner(inner);
+            *number = 2;
+            other = std::thread([&] {
+                const tls::map::guard there(outer);
+                entered.set_value();
+                out.get_future().wait();
+            });
+            entered.get_future().wait();
+            in_inner.leave(error);
+            CHECK(error == tls::errc::busy);
+            CHECK(*number == 2);
+        }
+        CHECK(tls_map_current() == nullptr);
+        CHECK(*number == 100);
+        out.set_value();
+        other.join();
+    }
+    CHECK(tls_map_current() == nullptr);
+}

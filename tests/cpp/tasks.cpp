@@ -4,10 +4,12 @@
 
 #include <threadlocalmap/shared_task.hpp>
 
+#include <atomic>
 #include <functional>
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
 
 using tls::context;
 using tls::local;
@@ -273,4 +275,24 @@ TEST_CASE("many tasks on a few workers keep nothing", "[tasks][threads]")
         CHECK(book.alive() == 1);
     }
     CHECK(right);
+}
+
+TEST_CASE("of copies of a shared task that are called at the same time one is called", "[tasks]")
+{
+    for (int round = 0; round < 2000; round++) {
+        std::atomic<int> ran{0}, refused{0}, ready{0};
+        tls::shared_task task([&] { ran++; });
+        const auto call = [&] {
+            const auto copy = task;
+            ready++;
+            while (ready < 2) {
+            }
+            if (error_of([&] { copy(); })) refused++;
+        };
+        std::thread other(call);
+        call();
+        other.join();
+        REQUIRE(ran == 1);
+        REQUIRE(refused == 1);
+    }
 }

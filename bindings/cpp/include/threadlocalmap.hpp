@@ -42,17 +42,24 @@
  *   A function that fails throws std::system_error with tls::category(), and has changed nothing.
  *   The text of the exception names the function and the mistake, for example "moved from" or "not
  *   enumerable". A function that can fail has an overload with a std::error_code & as its last
- *   parameter, which does not throw; operators, combine() and combine_each() have none. With
- *   -fno-exceptions, only these overloads exist. An exception of a constructor or a factory of
- *   yours reaches the caller unchanged. Functions that are called by the memory allocator, inside a
- *   call of this library, fail with tls::errc::reentrant.
+ *   parameter, which does not throw. Operators, combine(), combine_each() and constructors with
+ *   std::in_place have none; other constructors with arguments have it in the form that begins with
+ *   options. With -fno-exceptions, only these overloads exist.
+ *
+ *   An exception of a constructor or a factory of yours reaches the caller unchanged, except that
+ *   of a copy constructor of an inherited value: the error is then errc::init. If memory is
+ *   exhausted, std::bad_alloc may be thrown in place of a std::system_error with errc::no_memory.
+ *   Functions that are called by the memory allocator, inside a call of this library, fail with
+ *   tls::errc::reentrant.
  *
  * OWNERSHIP
  *   "Yours" means that the library does not destroy the value: the caller owns it.
  *
  * DESTRUCTORS
  *   Destructors of values run while no lock is held. They may use everything in this header,
- *   including the object that has the value. If one throws, std::terminate() is called.
+ *   including the object that has the value. If one throws, std::terminate() is called. A deleter,
+ *   a copy constructor of an inherited value and a function of at_thread_exit() must not end their
+ *   thread, and must not be cancelled: std::terminate() is called.
  *
  * FORK, EXIT, SIGNALS
  *   See threadlocalmap.h.

@@ -79,7 +79,8 @@ int make_cell(void **made, void *) noexcept {
  * destroyed, the deleter is called with each pointer that is not null, including markers such as
  * `in_use` and `obsolete` above. The deleter may be called on several threads at once. exchange()
  * and scrape() give the old pointers to the caller and destroy nothing. Another thread may scrape a
- * pointer that get() has returned at any time: the program must prevent this, or allow for it.
+ * pointer that get() has returned at any time: the program must prevent this, or allow for it. The
+ * deleter must not destroy the object.
  *
  * Scopes and tasks do not affect the pointers. The object is always enumerable. Of the options,
  * options::name() and options::any_thread_destroys() have an effect; options::inherited() is an
@@ -430,7 +431,8 @@ class atomic_ptr {
 
   /**
    * Releases the key of the object, as its destructor does, and waits until no thread has a pointer
-   * and no deleter runs. See thread_local_ptr::drain().
+   * and the library calls no deleter. See thread_local_ptr::drain(): no other thread may be in a
+   * function of the object during the call, such as reset(), which calls the deleter itself.
    *
    * @param timeout_ms How many milliseconds to wait; 0 does not wait, and a negative number waits
    *   without a limit.

@@ -63,9 +63,18 @@ class key {
    * is never used for another key.
    */
   int drain(int timeout_ms, std::size_t *left) {
-    if (!std::exchange(released_, true)) tls_key_release(handle_);
+    if (!released_) {
+      // Where it may not be called, nothing changes.
+      const int allowed = tls_key_drain(handle_, 0, left);
+      if (allowed == TLS_ERR_REENTRANT) return allowed;
+      released_ = true;
+      tls_key_release(handle_);
+    }
     return tls_key_drain(handle_, timeout_ms, left);
   }
+
+  /** Whether the object has no reference to the key: it was drained, or never had a key. */
+  bool is_released() const noexcept { return released_; }
 
  private:
   void release() noexcept {

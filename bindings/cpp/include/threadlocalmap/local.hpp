@@ -366,7 +366,7 @@ class local {
    */
   void reset(T *value, std::error_code &error) noexcept {
     error.clear();
-    if (value == nullptr) return reset();
+    if (value == nullptr) return remove(error);
     if (maker_ == nullptr) {
       error = make_error_code(errc::bad_key);
       return;
@@ -385,7 +385,7 @@ class local {
    */
   void reset(std::unique_ptr<T> &&value, std::error_code &error) noexcept {
     error.clear();
-    if (value == nullptr) return reset();
+    if (value == nullptr) return remove(error);
     detail::handed_in(value.get());
     error = detail::code_of(tls_set(key_.handle(), value.get()));
     if (!error) (void)value.release();
@@ -393,7 +393,8 @@ class local {
 
   /**
    * Removes the calling thread's value and returns it. The value is yours, and the deleter of the
-   * object is not called for it. The next get() makes another.
+   * object is not called for it. The next get() makes another. Inside a scope, a value that was set
+   * outside of it remains, and the result is null.
    *
    * If another thread visits the value, the call waits. It is a cancellation point. Inside a visit,
    * or another function that the library calls, it does not wait and fails with errc::busy, because
@@ -614,8 +615,13 @@ class local {
   T combine(F f) const {
     std::optional<T> result;
     all_threads().for_each([&](const T &value) {
-      if (result) result.emplace(f(std::as_const(*result), value));
-      else result.emplace(value);
+      if (!result) {
+        result.emplace(value);
+        return;
+      }
+      // A copy first, because f may return a reference to one of the two.
+      T next = f(std::as_const(*result), value);
+      result.emplace(std::move(next));
     });
     if (result) return std::move(*result);
     detail::require(maker_ == nullptr ? make_error_code(errc::bad_key) : std::error_code(),
@@ -641,9 +647,10 @@ class local {
    *     }
    *
    * Do not call it in a destructor that dlclose() runs: the other threads may need a lock that
-   * dlclose() holds. If the time limit expires, it fails with errc::timeout, and may be called
-   * again. The object is then as if moved from. It is a cancellation point. Inside a function that
-   * the library calls it fails with errc::reentrant.
+   * dlclose() holds. No other thread may be in a function of the object during the call. It is a
+   * cancellation point. If the time limit expires, it fails with errc::timeout, and may be called
+   * again. After success and after errc::timeout, the object makes and stores no values any more.
+   * Inside a function that the library calls it fails with errc::reentrant, and changes nothing.
    *
    * @param timeout_ms How many milliseconds to wait; 0 does not wait, and a negative number waits
    *   without a limit.
@@ -651,9 +658,9 @@ class local {
    * @return How many threads still have a value; 0 also after an error other than errc::timeout.
    */
   std::size_t drain(int timeout_ms, std::error_code &error) {
-    maker_ = nullptr;
     std::size_t left = 0;
     error = detail::code_of(key_.drain(timeout_ms, &left));
+    if (key_.is_released()) maker_ = nullptr;
     return left;
   }
 
@@ -678,6 +685,11 @@ class local {
   tls_key_t native_handle() const noexcept { return key_.handle(); }
 
  private:
+  /** An object that was moved from or drained has no value to remove. */
+  void remove(std::error_code &error) noexcept {
+    if (maker_ != nullptr) error = detail::code_of(tls_remove(key_.handle()));
+  }
+
   template <class Factory, class Deleter>
   void make(const options<T> &asked, Factory factory, Deleter deleter, std::error_code &error) {
     using callbacks = detail::callbacks<T>;

@@ -106,8 +106,11 @@ class map {
 };
 
 /**
- * Puts the calling thread into a map for the rest of a block. Guards can be nested. A guard cannot
- * be copied or moved.
+ * Puts the calling thread into a map for the rest of a block. A guard cannot be copied or moved.
+ *
+ * Guards can be nested, and must be destroyed in the reverse order. While the thread is in the
+ * inner map, it is not in the outer one, and another thread can enter that. A map must outlive all
+ * guards that return to it.
  *
  * A guard must be destroyed on the thread that made it. So use it around a resume(), and never
  * inside a coroutine that continues on another thread. On another thread, the guard cannot leave
@@ -146,56 +149,65 @@ class map::guard {
   guard(const guard &) = delete;
   guard &operator=(const guard &) = delete;
 
-  /** Leaves the map, and returns to the map that the thread was in before. */
+  /**
+   * Leaves the map, and returns to the map that the thread was in before. If another thread has
+   * entered that map meanwhile, the thread returns to its own map.
+   */
   ~guard() {
     std::error_code error;
     leave(error);
-    if (error == errc::busy) detail::ends_elsewhere("tls::map::guard");
+    if (!error) return;
+    if (!thread_.is_this()) detail::ends_elsewhere("tls::map::guard");
+    else tls_map_switch(nullptr, nullptr);
   }
 
   /**
    * Leaves the map before the end of the block. It fails with errc::busy if another thread made the
-   * guard; then nothing has changed, and that thread must call it. A second call has no effect.
+   * guard, which must call it then, or if another thread has entered the map to return to. Then
+   * nothing has changed. A second call has no effect.
    *
    * @param[out] error The error if the call fails; cleared otherwise.
    */
   void leave(std::error_code &error) noexcept {
     error.clear();
-    if (inside_ == nullptr) return;
+    if (!entered_) return;
     if (!thread_.is_this()) {
       error = make_error_code(errc::busy);
       return;
     }
-    detail::handed_in(std::exchange(inside_, nullptr));
-    tls_map_switch(previous_, nullptr);
+    detail::handed_in(inside_);
+    error = detail::code_of(tls_map_switch(previous_, nullptr));
+    entered_ = static_cast<bool>(error);
   }
 
 #if TLS_PRIVATE_EXCEPTIONS
   /**
    * Leaves the map before the end of the block. A second call has no effect.
    *
-   * @throws std::system_error with errc::busy if another thread made the guard; then nothing has
-   *   changed.
+   * @throws std::system_error with errc::busy if another thread made the guard, or has entered the
+   *   map to return to; then nothing has changed.
    */
   void leave() {
     std::error_code error;
     leave(error);
     detail::require(error, "tls::map::guard::leave",
-                    {{errc::busy, "on another thread than it began on"}});
+                    {{errc::busy, thread_.is_this() ? "another thread is in the map to return to"
+                                                    : "on another thread than it began on"}});
   }
 #endif
 
  private:
   void enter(const map &to, std::error_code &error) noexcept {
     error = detail::code_of(tls_map_switch(to.native_handle(), &previous_));
-    if (!error) {
-      inside_ = to.native_handle();
-      detail::handed_out(inside_);
-    }
+    if (error) return;
+    entered_ = true;
+    inside_ = to.native_handle();
+    detail::handed_out(inside_);
   }
 
   detail::same_thread thread_;
-  tls_map_t *inside_ = nullptr;
+  bool entered_ = false;
+  tls_map_t *inside_ = nullptr;  // Null is the thread's own map.
   tls_map_t *previous_ = nullptr;
 };
 

@@ -9,6 +9,7 @@
 
 #include "tasks.hpp"
 
+#include <atomic>
 #include <memory>
 #include <new>
 #include <system_error>
@@ -37,7 +38,7 @@ class shared_task {
    *   errc::no_memory.
    * @throws std::bad_alloc if memory could not be allocated.
    */
-  explicit shared_task(F f) : task_(new task<F>(std::move(f))) {}
+  explicit shared_task(F f) : task_(new once(std::move(f))) {}
 #endif
 
   /**
@@ -49,7 +50,7 @@ class shared_task {
    * @param[out] error The error if the call fails; cleared otherwise.
    */
   shared_task(F f, std::error_code &error) {
-    std::unique_ptr<task<F>> made(new (std::nothrow) task<F>(std::move(f), error));
+    std::unique_ptr<once> made(new (std::nothrow) once(std::move(f), error));
     if (made == nullptr) error = make_error_code(errc::no_memory);
     if (error) return;
 #if TLS_PRIVATE_EXCEPTIONS
@@ -75,13 +76,22 @@ class shared_task {
    */
   template <class... Arguments>
   std::invoke_result_t<F, Arguments...> operator()(Arguments &&...arguments) const {
-    if (task_ == nullptr) detail::refuse_call();
-    return (*task_)(std::forward<Arguments>(arguments)...);
+    if (task_ == nullptr || task_->called.exchange(true)) detail::refuse_call();
+    return task_->own(std::forward<Arguments>(arguments)...);
   }
 
  private:
+  /** Several threads may call copies at the same time. */
+  struct once {
+    template <class... Error>
+    explicit once(F &&f, Error &...error) : own(std::move(f), error...) {}
+
+    task<F> own;
+    std::atomic<bool> called{false};
+  };
+
   // Not made by std::make_shared(), which would define a unique symbol: see config.hpp.
-  std::shared_ptr<task<F>> task_;
+  std::shared_ptr<once> task_;
 };
 
 }  // namespace TLS_PRIVATE_MODE

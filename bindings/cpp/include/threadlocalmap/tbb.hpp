@@ -64,9 +64,9 @@ class arena_observer : public tbb::task_scheduler_observer {
 #endif
 
   /**
-   * Observes an arena from now on. After an error it observes nothing: no scope is opened. If oneTBB
-   * cannot allocate memory, the error is errc::no_memory; without exceptions this terminates the
-   * program.
+   * Observes an arena from now on. After an error it observes nothing: no scope is opened. If
+   * oneTBB cannot allocate memory, the error is errc::no_memory; without exceptions this terminates
+   * the program.
    *
    * @param arena The arena.
    * @param[out] error The error if the call fails; cleared otherwise.

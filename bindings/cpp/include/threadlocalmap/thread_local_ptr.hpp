@@ -232,7 +232,8 @@ class thread_local_ptr {
 
   /**
    * Replaces the calling thread's pointer with `value`, which the object owns from then on. The old
-   * value is destroyed, unless it is the same.
+   * value is destroyed, unless it is the same. Inside a scope, do not store the pointer of a value
+   * that was set outside of it: both would own it.
    *
    * If the call fails, the thread keeps its old value, and `value` is destroyed with
    * reason::removed. An object that was moved from has no deleter, so `value` is then yours.
@@ -242,7 +243,7 @@ class thread_local_ptr {
    */
   void reset(T *value, std::error_code &error) noexcept {
     error.clear();
-    if (value == nullptr) return reset();
+    if (value == nullptr) return remove(error);
     if (ways_.end == nullptr) {
       error = make_error_code(errc::bad_key);
       return;
@@ -314,7 +315,9 @@ class thread_local_ptr {
 
   /**
    * Removes the calling thread's value and returns it. The value is yours, and its deleter is not
-   * called. After that get() returns null.
+   * called. After that get() returns null. A value of a std::shared_ptr has one owner fewer then:
+   * keep another one. Inside a scope, a value that was set outside of it remains, and the result is
+   * null: get() returns null until the scope closes.
    *
    * If another thread visits the value, the call waits. It is a cancellation point. Inside a visit,
    * or another function that the library calls, it does not wait and fails with errc::busy, because
@@ -388,7 +391,8 @@ class thread_local_ptr {
 #if TLS_PRIVATE_EXCEPTIONS
   /**
    * Replaces the calling thread's pointer with `value`, which the object owns from then on. The old
-   * value is destroyed, unless it is the same.
+   * value is destroyed, unless it is the same. Inside a scope, do not store the pointer of a value
+   * that was set outside of it: both would own it.
    *
    * If the call fails, the thread keeps its old value, and `value` is destroyed with
    * reason::removed. An object that was moved from has no deleter, so `value` is then yours.
@@ -519,9 +523,10 @@ class thread_local_ptr {
    * destroys the calling thread's own value. The other threads' values are destroyed as by the
    * destructor: those threads must expunge or end.
    *
-   * If the time limit expires, it fails with errc::timeout, and may be called again. The object is
-   * then as if moved from. It is a cancellation point. Inside a function that the library calls it
-   * fails with errc::reentrant.
+   * No other thread may be in a function of the object during the call. It is a cancellation point.
+   * If the time limit expires, it fails with errc::timeout, and may be called again. After success
+   * and after errc::timeout, the object stores no values any more. Inside a function that the
+   * library calls it fails with errc::reentrant, and changes nothing.
    *
    * @param timeout_ms How many milliseconds to wait; 0 does not wait, and a negative number waits
    *   without a limit.
@@ -529,9 +534,9 @@ class thread_local_ptr {
    * @return How many threads still have a value; 0 also after an error other than errc::timeout.
    */
   std::size_t drain(int timeout_ms, std::error_code &error) {
-    ways_ = endings();
     std::size_t left = 0;
     error = detail::code_of(key_.drain(timeout_ms, &left));
+    if (key_.is_released()) ways_ = endings();
     return left;
   }
 
@@ -595,11 +600,16 @@ class thread_local_ptr {
     if (!error) ways_ = endings{End, own};
   }
 
+  /** An object that was moved from or drained has no value to remove. */
+  void remove(std::error_code &error) noexcept {
+    if (ways_.end != nullptr) error = detail::code_of(tls_remove(key_.handle()));
+  }
+
   /** Stores a value with a deleter, which is moved once, to the place where it remains. */
   template <class Deleter>
   void own(T *value, Deleter &deleter, std::error_code &error) {
     error.clear();
-    if (value == nullptr) return reset();
+    if (value == nullptr) return remove(error);
     const auto copies = ways_.own != nullptr ? ways_.own->copies : detail::copier<T>();
     put(detail::make_entry(value, deleter, copies, error), error);
   }
