@@ -27,8 +27,8 @@ inline namespace TLS_PRIVATE_MODE {
  * copies do not depend on the thread that captured them. They are destroyed with the context, on
  * the thread that destroys it.
  *
- * A context can be moved and swapped, and cannot be copied. An object that was moved from is an
- * empty context.
+ * A context can be moved and swapped, and cannot be copied. An object that was moved from has no
+ * context: a scope with it is a scope without a context.
  */
 class context {
  public:
@@ -102,14 +102,18 @@ class context {
 /**
  * A span of time on the calling thread. Values set inside a scope are destroyed when it closes;
  * values they shadowed become visible again. Outer values are visible inside. If the scope has a
- * context, the values of the context shadow the outer values of the same objects. Scopes do not
- * affect objects with options::worker(). Scopes can be nested. A scope cannot be copied or moved.
+ * context, the values of the context shadow the outer values of the same objects, and outer values
+ * of other objects with options::inherited() are not visible. Scopes do not affect objects with
+ * options::worker(). Scopes can be nested, and must be closed in the reverse order. A scope cannot
+ * be copied or moved.
  *
  * A scope must be closed on the thread that opened it. If it was opened in a tls::map, it must be
  * closed on the thread that is in that map. On another thread it cannot be closed: the destructor
  * reports the mistake on stderr and changes nothing, and without NDEBUG it calls std::terminate().
  * end() reports it as an error. A scope that was opened in a map may be left open: it is closed
- * when the map is destroyed.
+ * when the map is destroyed. So no mistake is reported if a scope is destroyed where the map that
+ * it was opened in, or the thread's own map, is not the current one, or before an inner scope: it
+ * stays open until the thread or the map ends.
  */
 class scope {
  public:
@@ -287,7 +291,8 @@ struct work {
  * callable, returns its result and throws its exceptions. A task can be moved and swapped, and
  * cannot be copied. std::thread, std::async and std::packaged_task take it. For a std::function,
  * use tls::shared_task. If a task is never called, its function and its context are destroyed with
- * it.
+ * it. The function must not destroy its own task. Its result may be void, an lvalue reference, or
+ * an object that can be moved.
  *
  * @tparam F The type of the function.
  */
