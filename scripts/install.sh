@@ -104,21 +104,11 @@ from_template() {
 relative() { realpath -ms --relative-to="$2" "$1"; }
 # In a pkg-config file, a backslash keeps a blank in the word.
 escaped() { printf '%s' "${1// /\\ }"; }
-# for_pkg_config FOLDER: below PREFIX, where a user may change that; or else as it lies to the file itself.
-for_pkg_config() {
-  local from_prefix
-  from_prefix=$(relative "$1" "$PREFIX")
-  # shellcheck disable=SC2016
-  case $from_prefix in
-  .. | ../*) printf '${pcfiledir}/%s' "$(escaped "$(relative "$1" "$LIBDIR/pkgconfig")")" ;;
-  *) printf '${prefix}/%s' "$(escaped "$from_prefix")" ;;
-  esac
-}
 
 make_package_files() {
   from_template threadlocalmap.pc.in "VERSION=$version" \
     "UP=$(escaped "$(relative "$PREFIX" "$LIBDIR/pkgconfig")")" \
-    "LIBDIR=$(for_pkg_config "$LIBDIR")" "INCLUDEDIR=$(for_pkg_config "$INCLUDEDIR")" >"$work/threadlocalmap.pc"
+    "INCLUDEDIR=$(escaped "$(relative "$INCLUDEDIR" "$LIBDIR/pkgconfig")")" >"$work/threadlocalmap.pc"
   from_template cmake/threadlocalmapConfig.cmake.in "VERSION=$version" \
     "INCLUDEDIR=$(relative "$INCLUDEDIR" "$LIBDIR/cmake/threadlocalmap")" >"$work/threadlocalmapConfig.cmake"
   from_template cmake/threadlocalmapConfigVersion.cmake.in "VERSION=$version" >"$work/threadlocalmapConfigVersion.cmake"

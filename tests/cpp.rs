@@ -295,9 +295,8 @@ fn clang_cpp20_has_no_warning() {
 fn clang_takes_the_headers_in_c_without_a_warning() {
     let all = Configuration::new("clang_c_headers", clang(), &["-std=c++17", "-Wold-style-cast"]);
     fs::create_dir_all(all.path("")).expect("the build directory can be written");
-    for header in ["pthread", "sweep", "uv"] {
+    for (header, needs) in [("pthread", "pthread.h"), ("sweep", "pthread.h"), ("uv", "uv.h")] {
         let file = all.path(&format!("{header}.cpp"));
-        let needs = if header == "uv" { "uv.h" } else { "pthread.h" };
         let text =
             format!("#if __has_include(<{needs}>)\n#include <threadlocalmap_{header}.h>\n#endif\n");
         fs::write(&file, text).expect("the build directory can be written");

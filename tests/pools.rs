@@ -52,6 +52,13 @@ fn extension(standard: Standard) -> &'static str {
     }
 }
 
+/// Where the programs of a pool are built.
+fn directory(name: &str) -> PathBuf {
+    let directory = scratch("pools").join(name);
+    fs::create_dir_all(&directory).expect("the build directory can be written");
+    directory
+}
+
 /// The flags of a pool's library: to compile, and to link.
 fn package_flags(pool: &Pool) -> (Vec<String>, Vec<String>) {
     let Some(package) = pool.package else { return (Vec::new(), Vec::new()) };
@@ -68,8 +75,7 @@ fn package_flags(pool: &Pool) -> (Vec<String>, Vec<String>) {
 
 /// Compiles sources with the pool's flags, links them, and runs the program.
 fn run(pool: &Pool, kind: &str, sources: &[PathBuf]) {
-    let directory = scratch("pools").join(pool.name);
-    fs::create_dir_all(&directory).expect("the build directory can be written");
+    let directory = directory(pool.name);
     let (cflags, libraries) = package_flags(pool);
     let mut flags: Vec<String> = ["bindings/c/include", "bindings/cpp/include"]
         .map(|include| format!("-I{}", source_root().join(include).display()))
@@ -136,8 +142,7 @@ pools! {
 /// What a worker's thread has must have ended by then, or its end calls code that has gone.
 #[test]
 fn node_addons() {
-    let directory = scratch("pools").join("node");
-    fs::create_dir_all(&directory).expect("the build directory can be written");
+    let directory = directory("node");
     let sources = source_root().join("examples/pools/node");
     let addon = directory.join("addon.node");
     let mut command = compiler(C);
@@ -158,8 +163,7 @@ fn node_addons() {
 /// The headers that pools are used with, alone in a file, as C and as C++.
 #[test]
 fn the_adapters_headers_stand_alone() {
-    let directory = scratch("pools").join("headers");
-    fs::create_dir_all(&directory).expect("the build directory can be written");
+    let directory = directory("headers");
     let include = format!("-I{}", source_root().join("bindings/c/include").display());
     let source = directory.join("alone.c");
     for header in ["sweep", "openmp"] {
@@ -176,8 +180,7 @@ fn the_adapters_headers_stand_alone() {
 /// The error names the options.
 #[test]
 fn the_sweep_needs_posix_and_says_so() {
-    let directory = scratch("pools").join("sweep");
-    fs::create_dir_all(&directory).expect("the build directory can be written");
+    let directory = directory("sweep");
     let include = format!("-I{}", source_root().join("bindings/c/include").display());
     let source = directory.join("strict.c");
     fs::write(&source, "#include <threadlocalmap_sweep.h>\n")
@@ -191,8 +194,7 @@ fn the_sweep_needs_posix_and_says_so() {
 #[test]
 fn tbb_without_exceptions() {
     let tbb = POOLS.iter().find(|pool| pool.name == "tbb").expect("it is in the list");
-    let directory = scratch("pools").join("tbb");
-    fs::create_dir_all(&directory).expect("the build directory can be written");
+    let directory = directory("tbb");
     let source = directory.join("without_exceptions.cpp");
     let text = "#include <threadlocalmap/tbb.hpp>\n\
         bool observe(tbb::task_arena &arena, std::error_code &error);\n\

@@ -36,6 +36,15 @@ fn set(name: &str, value: &Path) -> String {
     format!("{name}={}", value.display())
 }
 
+/// Makes a project in C of these lines.
+fn project(folder: &Path, lines: &str) -> PathBuf {
+    let project = folder.join("project");
+    fs::create_dir(&project).expect("the scratch directory is ours");
+    let text = format!("cmake_minimum_required(VERSION 3.15)\nproject(p C)\n{lines}");
+    fs::write(project.join("CMakeLists.txt"), text).expect("the scratch directory is ours");
+    project
+}
+
 fn build(folder: &Path, options: &[&str]) {
     process::output_of(command("cmake").arg("--build").arg(folder).args(options));
 }
@@ -98,13 +107,10 @@ fn cmake_finds_the_package_without_the_archive_unless_that_is_asked_for() {
     let mut copy = command("cp");
     process::output_of(copy.arg("-a").arg(&copies::plain().prefix).arg(folder.join("prefix")));
     fs::remove_file(folder.join("prefix/lib/libthreadlocalmap.a")).expect("it was copied");
-    let project = folder.join("project");
-    fs::create_dir(&project).expect("the scratch directory is ours");
-    let text = "cmake_minimum_required(VERSION 3.15)\nproject(p C)\n\
-        find_package(threadlocalmap REQUIRED COMPONENTS shared cpp)\n\
+    let lines = "find_package(threadlocalmap REQUIRED COMPONENTS shared cpp)\n\
         if(TARGET threadlocalmap::threadlocalmap_static)\n message(FATAL_ERROR there)\nendif()\n\
         find_package(threadlocalmap REQUIRED COMPONENTS static)\n";
-    fs::write(project.join("CMakeLists.txt"), text).expect("the scratch directory is ours");
+    let project = project(&folder, lines);
     let settings = [set("CMAKE_PREFIX_PATH", &folder.join("prefix"))];
     let mut cmake = configure(&project, &folder.join("build"), "Unix Makefiles", &settings);
     let message = process::try_output_of(&mut cmake).expect_err("there is no archive");
@@ -175,14 +181,11 @@ fn cmake_takes_the_package_that_was_found_before_the_source_tree_was_added() {
         return;
     }
     let folder = fresh("cmake-found-and-added");
-    let project = folder.join("project");
-    fs::create_dir(&project).expect("the scratch directory is ours");
-    let text = "cmake_minimum_required(VERSION 3.15)\nproject(p C)\n\
-        find_package(threadlocalmap REQUIRED)\n\
+    let lines = "find_package(threadlocalmap REQUIRED)\n\
         add_subdirectory(\"${SOURCES}\" threadlocalmap)\n\
         add_executable(hello \"${SOURCES}/examples/hello.c\")\n\
         target_link_libraries(hello PRIVATE threadlocalmap::threadlocalmap)\n";
-    fs::write(project.join("CMakeLists.txt"), text).expect("the scratch directory is ours");
+    let project = project(&folder, lines);
     let found_by = set("CMAKE_PREFIX_PATH", &copies::plain().prefix);
     let settings = [found_by, set("SOURCES", source_root())];
     let build_folder = folder.join("build");

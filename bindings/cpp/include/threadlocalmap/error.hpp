@@ -235,6 +235,24 @@ inline void require(const std::error_code &error, const char *function,
 }
 #endif
 
+/**
+ * Calls `work`, which allocates memory in another library. That reports an error by std::bad_alloc
+ * only, which becomes errc::no_memory. Without exceptions it terminates the program.
+ */
+template <class Work>
+void allocating_elsewhere(std::error_code &error, Work &&work) {
+#if TLS_PRIVATE_EXCEPTIONS
+  try {
+    work();
+  } catch (const std::bad_alloc &) {
+    error = make_error_code(errc::no_memory);
+  }
+#else
+  static_cast<void>(error);
+  work();
+#endif
+}
+
 }  // namespace detail
 }  // namespace TLS_PRIVATE_MODE
 }  // namespace tls

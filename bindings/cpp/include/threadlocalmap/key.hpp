@@ -73,6 +73,11 @@ class key {
     return tls_key_drain(handle_, timeout_ms, left);
   }
 
+  /** Removes the calling thread's value. Without a reference to the key there is none to remove. */
+  void remove(std::error_code &error) noexcept {
+    if (!released_) error = code_of(tls_remove(handle_));
+  }
+
   /** Whether the object has no reference to the key: it was drained, or never had a key. */
   bool is_released() const noexcept { return released_; }
 

@@ -366,7 +366,7 @@ class local {
    */
   void reset(T *value, std::error_code &error) noexcept {
     error.clear();
-    if (value == nullptr) return remove(error);
+    if (value == nullptr) return key_.remove(error);
     if (maker_ == nullptr) {
       error = make_error_code(errc::bad_key);
       return;
@@ -385,7 +385,7 @@ class local {
    */
   void reset(std::unique_ptr<T> &&value, std::error_code &error) noexcept {
     error.clear();
-    if (value == nullptr) return remove(error);
+    if (value == nullptr) return key_.remove(error);
     detail::handed_in(value.get());
     error = detail::code_of(tls_set(key_.handle(), value.get()));
     if (!error) (void)value.release();
@@ -685,11 +685,6 @@ class local {
   tls_key_t native_handle() const noexcept { return key_.handle(); }
 
  private:
-  /** An object that was moved from or drained has no value to remove. */
-  void remove(std::error_code &error) noexcept {
-    if (maker_ != nullptr) error = detail::code_of(tls_remove(key_.handle()));
-  }
-
   template <class Factory, class Deleter>
   void make(const options<T> &asked, Factory factory, Deleter deleter, std::error_code &error) {
     using callbacks = detail::callbacks<T>;

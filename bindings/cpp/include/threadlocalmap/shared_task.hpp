@@ -52,16 +52,7 @@ class shared_task {
   shared_task(F f, std::error_code &error) {
     std::unique_ptr<once> made(new (std::nothrow) once(std::move(f), error));
     if (made == nullptr) error = make_error_code(errc::no_memory);
-    if (error) return;
-#if TLS_PRIVATE_EXCEPTIONS
-    try {
-      task_ = std::move(made);
-    } catch (const std::bad_alloc &) {
-      error = make_error_code(errc::no_memory);
-    }
-#else
-    task_ = std::move(made);
-#endif
+    if (!error) detail::allocating_elsewhere(error, [&] { task_ = std::move(made); });
   }
 
   /**

@@ -73,16 +73,7 @@ class arena_observer : public tbb::task_scheduler_observer {
    */
   arena_observer(tbb::task_arena &arena, std::error_code &error)
       : task_scheduler_observer(arena), stay_(options<scope>().worker(), error) {
-    if (error) return;
-#if TLS_PRIVATE_EXCEPTIONS
-    try {
-      observe(true);
-    } catch (const std::bad_alloc &) {
-      error = make_error_code(errc::no_memory);
-    }
-#else
-    observe(true);
-#endif
+    if (!error) detail::allocating_elsewhere(error, [this] { observe(true); });
   }
 
   /** Stops observing the arena. */

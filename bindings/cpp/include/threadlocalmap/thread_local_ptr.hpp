@@ -243,7 +243,7 @@ class thread_local_ptr {
    */
   void reset(T *value, std::error_code &error) noexcept {
     error.clear();
-    if (value == nullptr) return remove(error);
+    if (value == nullptr) return key_.remove(error);
     if (ways_.end == nullptr) {
       error = make_error_code(errc::bad_key);
       return;
@@ -600,16 +600,11 @@ class thread_local_ptr {
     if (!error) ways_ = endings{End, own};
   }
 
-  /** An object that was moved from or drained has no value to remove. */
-  void remove(std::error_code &error) noexcept {
-    if (ways_.end != nullptr) error = detail::code_of(tls_remove(key_.handle()));
-  }
-
   /** Stores a value with a deleter, which is moved once, to the place where it remains. */
   template <class Deleter>
   void own(T *value, Deleter &deleter, std::error_code &error) {
     error.clear();
-    if (value == nullptr) return remove(error);
+    if (value == nullptr) return key_.remove(error);
     const auto copies = ways_.own != nullptr ? ways_.own->copies : detail::copier<T>();
     put(detail::make_entry(value, deleter, copies, error), error);
   }
